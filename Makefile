@@ -1,0 +1,210 @@
+# i3run: `make` builds, `make demo` shows, `make check` tests; `make help` lists the rest.
+# One list per room, one source per line; objects in build/; quiet unless V=1; SAN=1 for ASan+UBSan.
+
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+CC      ?= gcc
+CLANG   ?= clang
+
+ifeq ($(SAN),1)
+B       := build/san
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+else
+B       := build
+SANFLAGS :=
+endif
+Q       := $(if $(V),,@)
+
+CFLAGS  ?= -O2 -g
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+CPPFLAGS += -D_GNU_SOURCE -DI3_VERSION='"$(VERSION)"' -I. -D_FORTIFY_SOURCE=2
+ALL_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) -fno-strict-aliasing -MMD -MP $(CPPFLAGS)
+ifeq ($(SAN),1)
+ALL_CFLAGS += -U_FORTIFY_SOURCE $(SANFLAGS) -fno-omit-frame-pointer
+endif
+
+# ---- rooms ---------------------------------------------------------------------------------------
+base_SRC := \
+	daemon/base/crypto.c
+
+naming_SRC :=
+
+policy_SRC :=
+
+i3_SRC :=
+
+node_SRC :=
+
+tcpip_SRC :=
+
+program_SRC :=
+
+control_SRC :=
+
+io_SRC :=
+
+i3d_SRC :=
+
+i3node_SRC :=
+
+shim_SRC :=
+
+i3run_SRC :=
+
+i3ctl_SRC :=
+
+PURE_ROOMS := base naming policy i3 node tcpip program control
+# what a room needs beside itself, when a test or program links it
+base_LIBS   := -lcrypto
+policy_LIBS := -lconfuse
+control_LIBS := -ljansson
+
+# ---- programs ------------------------------------------------------------------------------------
+PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
+LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
+
+i3d_ROOMS    := base naming policy i3 node tcpip program control io
+i3d_LIBS     := -luv -lconfuse -ljansson -lcrypto
+i3node_ROOMS := base policy i3 node io
+i3node_LIBS  := -luv -lconfuse -lcrypto
+i3run_ROOMS  :=
+i3run_LIBS   :=
+i3ctl_ROOMS  :=
+i3ctl_LIBS   := -ljansson
+
+# ---- tests: NAME ROOMS... ; the source is tests/NAME.c ---------------------------------------------
+UNIT_TESTS := \
+	unit/include/wire \
+	unit/include/ipc
+
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+
+SIM_TESTS :=
+
+# helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
+TEST_PROGRAMS :=
+
+# scripts, run one after the other in this order
+INTEGRATION_TESTS :=
+INTEROP_TESTS :=
+
+# one libFuzzer target per decoder; ROOMS as above
+FUZZ_TARGETS :=
+FUZZ_SECONDS ?= 5
+
+# ---- rules ---------------------------------------------------------------------------------------
+objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
+roomobjs = $(foreach r,$(1),$(call objs,$(r)))
+roomlibs = $(foreach r,$(1),$($(r)_LIBS))
+
+.PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: deps
+	$(Q)$(MAKE) --no-print-directory build
+
+.PHONY: build
+build: $(PROGRAMS:%=$(B)/bin/%) $(LIBRARY)
+
+help:
+	@echo "make [all] [SAN=1] [V=1]   build into build/ (SAN=1: build/san)"
+	@echo "make demo                  a ring, two users, curl through the overlay"
+	@echo "make check [SAN=1]         lint, unit, sim, fuzz and integration tests"
+	@echo "make interop               heavy programs against each other"
+	@echo "make bench                 figures, as ratios to plain loopback"
+	@echo "make deps                  install the Debian packages that are missing"
+	@echo "make install PREFIX=DIR    default $(PREFIX)"
+
+deps:
+	$(Q)tools/deps.sh build
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    $<")
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter shim/%,$<),-fPIC -fvisibility=hidden) -c $< -o $@
+
+define program_rule
+$(B)/bin/$(1): $(call objs,$(1)) $(call roomobjs,$($(1)_ROOMS))
+	@mkdir -p $$(@D)
+	$$(if $$(V),,@echo "  LD    $$@")
+	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) -o $$@ $$^ $($(1)_LIBS)
+endef
+$(foreach p,i3d i3node i3run i3ctl,$(eval $(call program_rule,$(p))))
+
+# The shim links libc and nothing else, and is never sanitized: it is loaded into programs which are not.
+$(B)/lib/i3run/libi3shim.so: SANFLAGS :=
+$(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-z,defs \
+		-o $@ $(filter %.o,$^) -ldl
+$(call objs,shim): SANFLAGS :=
+
+define test_rule
+$(B)/tests/$(1): $(B)/obj/tests/$(1).o $(call roomobjs,$($(1)_ROOMS)) $(B)/obj/tests/lib/log_sink.o $($(1)_OBJ:%=$(B)/obj/%)
+	@mkdir -p $$(@D)
+	$$(if $$(V),,@echo "  LD    $$@")
+	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) -o $$@ $$(filter %.o,$$^) $(sort $(call roomlibs,$($(1)_ROOMS))) $($(1)_LIBS) $(2)
+endef
+$(foreach t,$(UNIT_TESTS) $(SIM_TESTS),$(eval $(call test_rule,$(t),-lcheck -lsubunit -lm -lrt -lpthread)))
+$(foreach t,$(TEST_PROGRAMS),$(eval $(call test_rule,$(t),)))
+
+FB := build/fuzz
+$(FB)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  FUZZ  $<")
+	$(Q)$(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE -DI3_VERSION='"$(VERSION)"' -I. -MMD -MP -fno-strict-aliasing \
+		-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -c $< -o $@
+
+fuzzobjs = $(patsubst %.c,$(FB)/obj/%.o,$(foreach r,$(1),$($(r)_SRC)))
+define fuzz_rule
+$(FB)/bin/$(1): $(FB)/obj/tests/$(1).o $(call fuzzobjs,$($(1)_ROOMS)) $(FB)/obj/tests/lib/log_sink.o
+	@mkdir -p $$(@D)
+	$$(Q)$$(CLANG) -fsanitize=fuzzer,address,undefined -o $$@ $$^ $(sort $(call roomlibs,$($(1)_ROOMS)))
+endef
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
+
+# ---- tests ---------------------------------------------------------------------------------------
+check:
+	$(Q)tools/deps.sh build check
+	$(Q)$(MAKE) --no-print-directory build lint unit sim fuzz integration
+	@echo "make check: all passed"
+
+lint: $(foreach r,$(PURE_ROOMS),$(call objs,$(r)))
+	$(Q)tests/lint/layers.sh
+	$(Q)$(if $(SAN),:,tests/lint/pure.sh $(call roomobjs,$(PURE_ROOMS)))
+
+unit: $(UNIT_TESTS:%=$(B)/tests/%)
+	$(Q)set -e; for t in $^; do $$t; done
+
+sim: $(SIM_TESTS:%=$(B)/tests/%)
+	$(Q)set -e; for t in $^; do $$t; done
+
+fuzz: $(FUZZ_TARGETS:%=$(FB)/bin/%)
+	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $^
+
+integration: build $(TEST_PROGRAMS:%=$(B)/tests/%)
+	$(Q)set -e; for t in $(INTEGRATION_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
+
+interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
+	$(Q)tools/deps.sh interop
+	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
+
+demo: all
+	$(Q)tools/demo.sh $(abspath $(B))
+
+install: build
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
+
+uninstall:
+	$(Q)rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run
+
+clean:
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,67 @@
+/* outbox.h - datagrams on their way out of a pure room.
+ *
+ * A room pushes; the pump hands the batch to io/udp, which merges runs of the same destination
+ * and size into GSO trains, and then clears it. What is pushed by reference must stay valid
+ * until then; small control packets are built in the arena with outbox_alloc().
+ *
+ * Bounds: OUTBOX_MAX datagrams and OUTBOX_ARENA bytes. When full, a push fails, the packet is
+ * lost and counted: the protocols above repeat. The pump flushes whenever fewer than
+ * OUTBOX_HEADROOM places are left before it calls a room, so a room that pushes no more than
+ * that per call never loses one.
+ */
+#ifndef I3_OUTBOX_H
+#define I3_OUTBOX_H
+
+#include "include/addr.h"
+
+enum { OUTBOX_MAX = 512, OUTBOX_HEADROOM = 128, OUTBOX_ARENA = 256 * 1024, OUTBOX_ARENA_HEADROOM = 128 * 1024 };
+
+struct dgram {
+    struct addr to;
+    uint8_t *data;
+    uint32_t len;
+};
+
+struct outbox {
+    struct dgram v[OUTBOX_MAX];
+    unsigned n;
+    uint64_t dropped;
+    size_t used; /* bytes of arena */
+    uint8_t arena[OUTBOX_ARENA];
+};
+
+static inline void outbox_clear(struct outbox *o)
+{
+    o->n = 0;
+    o->used = 0;
+}
+
+static inline bool outbox_is_tight(const struct outbox *o)
+{
+    return OUTBOX_MAX - o->n < OUTBOX_HEADROOM || OUTBOX_ARENA - o->used < OUTBOX_ARENA_HEADROOM;
+}
+
+/* Queue len bytes at data, by reference, for `to`. False when full. */
+static inline bool outbox_push(struct outbox *o, const struct addr *to, uint8_t *data, size_t len)
+{
+    if (o->n == OUTBOX_MAX) {
+        o->dropped++;
+        return false;
+    }
+    o->v[o->n++] = (struct dgram){*to, data, (uint32_t)len};
+    return true;
+}
+
+/* len bytes of arena to build a packet in, or NULL when full. */
+static inline uint8_t *outbox_alloc(struct outbox *o, size_t len)
+{
+    if (OUTBOX_ARENA - o->used < len) {
+        o->dropped++;
+        return NULL;
+    }
+    uint8_t *p = o->arena + o->used;
+    o->used += len;
+    return p;
+}
+
+#endif

@@ -1,0 +1,143 @@
+/* peer.h - sessions between daemons: private triggers exchanged under Noise IK, packets sealed (paper 4.3 and figure 6,
+ * DESIGN section 7).
+ *
+ *   A (initiator)                                             B (responder)
+ *     HANDSHAKE_INIT    to B's public id   ------------------>  checks mac1, decrypts, is A in the book?
+ *                                                               (no: silence)
+ *                       to A's private id  <------------------  HANDSHAKE_RESPONSE
+ *     SEALED            to B's private id  <----------------->  SEALED to A's private id
+ *
+ * Noise_IK_25519_ChaChaPoly_BLAKE2s, prologue "i3run session v1". Bodies (after the DATA header):
+ *
+ *   INIT      e(32) | enc s(48) | enc payload(16 + 64) | mac1(16) | mac2(16, zeros; cookie under load, later)
+ *     payload  time(8, us since 1970) | private id(32) | own address(4) | your address(4) | ciphers(1) 0 | mtu(2) |
+ *              receive buffer(4) | 8 zeros
+ *     mac1     first 16 of HMAC-BLAKE2s(BLAKE2s("i3run mac1" || B's public key), everything before it)
+ *   RESPONSE  e(32) | enc payload(16 + 56)
+ *     payload  private id(32) | own address(4) | your address(4) | cipher(1) 0 | mtu(2) | receive buffer(4) | 8 zeros
+ *   SEALED    counter(8) | ciphertext | tag(16)      37 + 24 bytes in all around an IP packet
+ *
+ * Private ids: prefix of the daemon's private key, suffix = index(8) || random(8), drawn per handshake; the index finds
+ * the session in a table, and every new key has a new suffix, so an id always names exactly one key.
+ *
+ * Rules: an unanswered INIT is repeated (same bytes) after 250 ms, doubling to 2 s, for 10 s, then the peer is
+ * UNREACHABLE for those who wait; a NOT_PRESENT that echoes it says so at once, if the second one says so too. An INIT
+ * already answered gets the same RESPONSE bytes. Simultaneous open: the INIT of the smaller public key wins, the other side
+ * drops its own and answers. A key is replaced after 120 s or 2^60 packets by its initiator when it sends, refused after
+ * 180 s; the previous key is accepted until then. A responder prefers the older key until the new one was used by
+ * the other side. Nothing received for 15 s after something was sent: a new handshake. Replay window 8192 packets.
+ * An older time than the last one accepted from that key is a replay: silence.
+ *
+ * Bounds: PEERS_MAX peers (only keys of the book get one), 2 keys and 1 handshake each.
+ */
+#ifndef I3_PEER_H
+#define I3_PEER_H
+
+#include <sys/uio.h>
+
+#include "daemon/base/mono.h"
+#include "daemon/base/outbox.h"
+#include "daemon/base/id.h"
+
+enum {
+    PEERS_MAX = 65536,
+    PEER_SEAL_OVERHEAD = DATA_HEADER_LEN + 8 + 16,
+    PEER_REPLAY_WINDOW = 8192,
+};
+
+enum peer_cipher { CIPHER_AES256GCM = 1, CIPHER_CHACHA20POLY1305 = 2 }; /* bits of a mask; the lower is preferred */
+
+struct peers;
+struct peer;
+
+struct peers_config {
+    uint8_t priv[KEY_LEN], pub[KEY_LEN];                 /* identity */
+    uint8_t session_priv[KEY_LEN], session_pub[KEY_LEN]; /* key of the private ids' prefix */
+    unsigned ciphers;     /* mask of what this machine does well; must not be 0 */
+    uint32_t own_address; /* virtual, host order */
+    uint32_t pool;        /* to compute the peers' own addresses */
+    unsigned pool_bits;
+    uint16_t mtu;         /* inner MTU offered; the smaller of both holds */
+    uint32_t recv_buffer; /* of our UDP socket, told to peers */
+    uint8_t seed[32];
+    /* May this key talk to us (is it in the book)? */
+    bool (*known)(void *ctx, const uint8_t key[KEY_LEN]);
+    void *ctx;
+};
+
+struct peers *peers_new(const struct peers_config *c);
+void peers_free(struct peers *ps);
+
+/* Where DATA packets go: the node. */
+void peers_set_node(struct peers *ps, const struct addr *node);
+
+/* The peer with this key, made if need be; NULL when the table is full or the key is our own. `local` is the virtual
+ * address under which local programs know it, host order. */
+struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t local);
+struct peer *peer_by_address(const struct peers *ps, uint32_t local);
+struct peer *peer_by_key(const struct peers *ps, const uint8_t key[KEY_LEN]);
+/* Forgets the peer and its keys at once (removed from the book). */
+void peer_drop(struct peers *ps, struct peer *p);
+
+/* Wants a session: starts a handshake unless one stands or runs. wall_us: microseconds since 1970. */
+void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us);
+
+/* Seals the packet given as n pieces (len bytes in all) into out, with the DATA header: PEER_SEAL_OVERHEAD + len bytes.
+ * Returns that length, or -ENOTCONN (no key: a handshake is started), -EMSGSIZE, -ENOSPC (cap too small). */
+ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,
+    size_t cap);
+/* Where it goes. */
+const struct addr *peer_destination(const struct peers *ps, const struct peer *p);
+
+enum peer_verdict {
+    PEER_DROP,    /* not for us, forged, replayed, malformed, unknown: no answer */
+    PEER_CONTROL, /* taken care of */
+    PEER_PACKET,  /* a packet of *who: *plain, *plain_len, decrypted in place */
+};
+
+/* One DATA packet, already decoded; d's spans point into a writable buffer. Answers are pushed to out. */
+enum peer_verdict peers_input(struct peers *ps, mono_t now, uint64_t wall_us, const struct addr *from,
+    const struct wire_data *d, struct outbox *out, struct peer **who, uint8_t **plain, size_t *plain_len);
+/* A NOT_PRESENT from the node. */
+void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const struct wire_not_present *np);
+
+/* Pushes what is due: handshakes, keep-alives that confirm a key. */
+void peers_output(struct peers *ps, mono_t now, uint64_t wall_us, struct outbox *out);
+mono_t peers_deadline(const struct peers *ps);
+
+enum peer_event_kind { PEER_UP, PEER_UNREACHABLE };
+
+struct peer_event {
+    enum peer_event_kind kind;
+    struct peer *peer;
+    int err; /* UNREACHABLE: EHOSTUNREACH (not present) or ETIMEDOUT (no answer) */
+};
+
+/* UP: after a handshake, the first time and each later time. UNREACHABLE: a wanted session could not be had. */
+bool peers_event(struct peers *ps, struct peer_event *out);
+
+/* ---- looking in ---- */
+
+struct peer_info {
+    uint8_t key[KEY_LEN];
+    struct i3_id public_id;
+    uint32_t local;          /* virtual address used here */
+    uint32_t address;        /* the peer's own idea of its address: H24 of its id, or what it told us */
+    uint32_t we_are;         /* the address under which the peer knows us */
+    bool standing;           /* there is a key to send with */
+    const char *state;       /* "idle", "handshake", "standing" */
+    enum peer_cipher cipher;
+    const char *cipher_name;
+    uint16_t mtu;
+    uint32_t recv_buffer;    /* the peer's */
+    mono_t since;            /* of the current key */
+    mono_t last_received, last_sent;
+    uint64_t packets_in, packets_out, bytes_in, bytes_out, replays, forged, handshakes;
+    uint32_t handshake_rtt_us;
+};
+
+void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *out);
+/* Iteration: NULL starts, NULL ends. */
+struct peer *peer_next(const struct peers *ps, const struct peer *p);
+
+#endif

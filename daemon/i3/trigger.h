@@ -1,0 +1,71 @@
+/* trigger.h - the host's side of triggers: inserting them, proving the key, keeping them alive (soft state, paper 2).
+ *
+ *                 insert sent      challenge        ack
+ *      WANTED ------------------> ASKED ----> PROVEN ----> STANDING --- half of the life ± jitter ---+
+ *        ^                          |            |             ^                                      |
+ *        +------- no answer, refused, epoch over (back-off) ---+--- REFRESHING <---------------------+
+ *
+ * A lost packet is repeated after 250 ms, doubling to 4 s; after REFRESH_TRIES unanswered refreshes the trigger is
+ * inserted anew. Every trigger is always in exactly one of these states and has exactly one deadline.
+ * Bound: TRIGGERS_MAX triggers per host.
+ */
+#ifndef I3_TRIGGER_H
+#define I3_TRIGGER_H
+
+#include "daemon/base/mono.h"
+#include "daemon/base/outbox.h"
+#include "daemon/i3/proof.h"
+
+enum { TRIGGERS_MAX = 1024, TRIGGER_REFRESH_TRIES = 4 };
+
+struct triggers;
+
+enum trigger_state { TRIGGER_WANTED, TRIGGER_ASKED, TRIGGER_PROVEN, TRIGGER_STANDING, TRIGGER_REFRESHING, TRIGGER_STATES };
+
+/* seed: 32 random bytes. NULL when out of memory. */
+struct triggers *triggers_new(const uint8_t seed[BLAKE2S_LEN]);
+void triggers_free(struct triggers *t);
+
+/* The node to which everything is sent. A change inserts all triggers anew there. */
+void triggers_set_node(struct triggers *t, mono_t now, const struct addr *node);
+
+/* Wants a trigger for `id` (whose key pair is given), matching plen bits (128..256), leading to this host (n = 0) or
+ * to a stack of n ids. 0, -EEXIST, -ENOSPC, -EINVAL (key does not fit the id, plen or n out of range). */
+int trigger_add(struct triggers *t, mono_t now, const struct i3_id *id, unsigned plen, const uint8_t priv[KEY_LEN],
+    const uint8_t pub[KEY_LEN], const struct i3_id *stack, unsigned n, unsigned flags);
+/* Takes it back: a REFRESH with the remove flag is sent once, and the trigger forgotten. -ENOENT. */
+int trigger_remove(struct triggers *t, mono_t now, const struct i3_id *id, unsigned plen, struct outbox *out);
+/* The same for all: at a clean end. */
+void triggers_remove_all(struct triggers *t, mono_t now, struct outbox *out);
+
+/* The world has changed (new address, long sleep): everything is inserted anew, at once. */
+void triggers_restart(struct triggers *t, mono_t now);
+
+/* A CHALLENGE, ACK or REFUSED from `from`. Others, and those that answer nothing we asked, are ignored: -EPROTO. */
+int triggers_input(struct triggers *t, mono_t now, const struct addr *from, const uint8_t *p, size_t len);
+/* Pushes what is due. */
+void triggers_output(struct triggers *t, mono_t now, struct outbox *out);
+mono_t triggers_deadline(const struct triggers *t);
+
+/* Our address as the node saw it last, or none. */
+const struct addr *triggers_seen_address(const struct triggers *t);
+/* When the node last answered anything, MONO_NEVER if it never did. */
+mono_t triggers_last_answer(const struct triggers *t);
+/* Every trigger is STANDING or REFRESHING. */
+bool triggers_all_standing(const struct triggers *t);
+
+struct trigger_info {
+    struct i3_id id;
+    unsigned plen;
+    enum trigger_state state;
+    const char *state_name;
+    mono_t expiry;       /* when the node forgets it unless refreshed */
+    uint64_t refreshes, inserts;
+    uint32_t rtt_us;     /* of the last exchange */
+    int last_refusal;    /* enum refused_reason, 0 */
+};
+
+/* The i-th trigger, false past the end. */
+bool triggers_info(const struct triggers *t, unsigned i, struct trigger_info *out);
+
+#endif

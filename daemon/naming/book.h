@@ -1,0 +1,39 @@
+/* book.h - the address book: petname -> public key (paper 3.2: local resolution, local scope).
+ *
+ * Text, one entry a line, "NAME KEY [# comment]"; blank lines and lines that start with '#' are kept. Names are
+ * compared without case and without the overlay's suffix: the entry "bob" answers "bob.i3". A name is one or more
+ * labels of letters, digits, '-' and '_', each 1..63, 253 in all. Bound: BOOK_MAX entries.
+ */
+#ifndef I3_BOOK_H
+#define I3_BOOK_H
+
+#include "daemon/base/id.h"
+
+enum { BOOK_MAX = 65536, BOOK_NAME_MAX = 253 };
+
+struct book;
+
+struct book_entry {
+    char name[BOOK_NAME_MAX + 1]; /* lower case, without suffix */
+    uint8_t key[KEY_LEN];
+};
+
+struct book *book_new(void);
+void book_free(struct book *b);
+
+/* Parses a whole file. 0, or -EINVAL with *line and a sentence in err (what is wrong, in words). `b` is unchanged then. */
+int book_parse(struct book *b, const char *text, size_t len, unsigned *line, char *err, size_t errlen);
+/* The whole file as text (malloc'd, *len without the NUL), comments kept. NULL: out of memory. */
+char *book_format(const struct book *b, size_t *len);
+
+bool book_name_valid(const char *name);
+/* -EEXIST: the name is there with another key; 0 also when it is there with the same. -EINVAL, -ENOSPC. */
+int book_add(struct book *b, const char *name, const uint8_t key[KEY_LEN]);
+int book_remove(struct book *b, const char *name); /* -ENOENT */
+/* By name (suffix already stripped) or by key; NULL for not found. The first entry wins for a key. */
+const struct book_entry *book_find(const struct book *b, const char *name);
+const struct book_entry *book_find_key(const struct book *b, const uint8_t key[KEY_LEN]);
+size_t book_count(const struct book *b);
+const struct book_entry *book_at(const struct book *b, size_t i); /* in file order */
+
+#endif

@@ -1,0 +1,40 @@
+/* pool.h - virtual addresses: which key has which address here (paper 3.3, 7.2; DESIGN section 8).
+ *
+ * Normally the address which the id hashes to, so that both ends agree and no header is rewritten. When that one is taken
+ * by another key, or excluded (routed locally for real), a free one is chosen by hashing on. Entries of keys in the
+ * book are pinned; others live POOL_LIFE after the last use. Bound: POOL_MAX entries.
+ */
+#ifndef I3_POOL_H
+#define I3_POOL_H
+
+#include "daemon/base/mono.h"
+#include "daemon/base/id.h"
+
+enum { POOL_MAX = 65536 };
+#define POOL_LIFE (7200 * USEC_PER_SEC)
+
+struct pool;
+
+struct pool *pool_new(uint32_t network, unsigned bits, const uint8_t seed[32]);
+void pool_free(struct pool *p);
+
+uint32_t pool_network(const struct pool *p);
+unsigned pool_bits(const struct pool *p);
+/* Inside the network, excluded or not. */
+bool pool_contains(const struct pool *p, uint32_t ip);
+
+/* Addresses of network/bits are routed locally for real: never handed out. Call before anything is. */
+int pool_exclude(struct pool *p, uint32_t network, unsigned bits);
+bool pool_is_excluded(const struct pool *p, uint32_t ip);
+
+/* The address of this key, allotted if need be, 0 when the pool is full; refreshes its life. */
+uint32_t pool_get(struct pool *p, mono_t now, const uint8_t key[KEY_LEN]);
+/* The key behind an address, NULL for none; refreshes its life. */
+const uint8_t *pool_key(struct pool *p, mono_t now, uint32_t ip);
+/* Pinned entries do not expire. */
+void pool_pin(struct pool *p, const uint8_t key[KEY_LEN], bool pinned);
+
+mono_t pool_deadline(const struct pool *p);
+void pool_expire(struct pool *p, mono_t now);
+
+#endif

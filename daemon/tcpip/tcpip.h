@@ -1,0 +1,184 @@
+/* tcpip.h - the user-space TCP/IP engine: one virtual host per daemon (IPv4, TCP, ICMP echo).
+ *
+ *      programs (pump)                            peers (pump)
+ *   bytes |        ^ bytes                  packets |        ^ packets
+ *         v        |                                v        |
+ *   +-----------------------------------------------------------------+
+ *   |  tcp_send_*  tcp_recv_*      conn table      tcpip_input/output |
+ *   |  send buffer  receive buffer  scoreboard, congestion control    |
+ *   +-----------------------------------------------------------------+
+ *          tcpip_event()        tcpip_deadline()/tcpip_expire()
+ *
+ * Pure: no system call, no clock, no randomness but the seed. Built for batches:
+ *  - input: the caller feeds a batch of decrypted IP packets in place; in-order payload is not copied
+ *    but remembered as spans, which tcp_recv_spans() hands out (older buffered bytes first) so that
+ *    one writev() takes them straight to the program. tcpip_settle() then copies what was not
+ *    consumed, and the caller may reuse its packet buffers.
+ *  - output: tcpip_output() gives up to `max` packets of one connection as header bytes and spans
+ *    of the send buffer, so that the AEAD can read straight from there into the GSO buffer.
+ * No allocation per segment. Buffers are taken when data needs them and given back when empty, so
+ * that an idle connection costs little.
+ *
+ * RFCs: 791, 792, 1122, 9293 (TCP), 7323 (window scale, timestamps, PAWS), 2018/6675 (SACK),
+ * 6298 (RTO), 5681, 9438 (CUBIC), 6928 (IW10), 5961 (challenge ACK), 6528 (ISN), 1191.
+ * Addresses are host-order uint32_t, ports host-order uint16_t.
+ */
+#ifndef I3_TCPIP_H
+#define I3_TCPIP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "daemon/base/mono.h"
+
+struct tcpip;
+
+/* A connection, for whatever outlives the call; stale references are recognised and harmless. */
+struct tcp_ref {
+    uint32_t slot, generation;
+};
+
+struct tcpip_config {
+    uint16_t mtu;          /* inner MTU, default 1400 */
+    uint32_t send_max;     /* bytes of send buffer a connection may grow to */
+    uint32_t recv_max;     /* likewise receive buffer, and the largest window offered */
+    uint32_t conns_max;    /* beyond it, SYNs are ignored and tcp_connect gives -ENOBUFS */
+    uint16_t port_lo, port_hi; /* ephemeral ports for tcp_connect, inclusive */
+    uint64_t time_wait_us; /* default 60 s */
+    uint64_t keepalive_us; /* idle time before the first probe, default 7200 s; 0: none */
+    uint8_t seed[32];      /* ISNs, ports, IP ids */
+};
+
+void tcpip_config_default(struct tcpip_config *c);
+
+/* NULL when out of memory. */
+struct tcpip *tcpip_new(const struct tcpip_config *config);
+void tcpip_free(struct tcpip *t);
+
+/* ---- packets ---- */
+
+/* One IPv4 packet as a peer sent it. The bytes must stay valid and unchanged until tcpip_settle().
+ * Malformed packets and wrong checksums are dropped and counted. */
+void tcpip_input(struct tcpip *t, mono_t now, const uint8_t *packet, size_t len);
+
+/* Ends a batch of inputs: payload not yet consumed is copied into receive buffers. */
+void tcpip_settle(struct tcpip *t, mono_t now);
+
+enum { TCPIP_HEAD_MAX = 20 + 60 };
+
+/* A packet on its way out: head, then body[0], body[1] (spans of the send buffer; len 0 when unused).
+ * Valid until the next call into the engine. */
+struct tcpip_packet {
+    uint8_t head[TCPIP_HEAD_MAX];
+    uint16_t head_len;
+    uint16_t len; /* of the whole packet */
+    struct iovec body[2];
+};
+
+/* Up to `max` packets, all with the same source and destination address, which go to *src and *dst. Returns how
+ * many; 0 when nothing may be sent now. Call until it returns 0. Full-sized segments come in runs, so
+ * that they fit into GSO trains. */
+size_t tcpip_output(struct tcpip *t, mono_t now, struct tcpip_packet *v, size_t max, uint32_t *src, uint32_t *dst);
+
+/* When tcpip_expire() next wants to be called; MONO_NEVER for not at all. */
+mono_t tcpip_deadline(const struct tcpip *t);
+void tcpip_expire(struct tcpip *t, mono_t now);
+
+/* ---- events ---- */
+
+enum tcpip_event_kind {
+    TCPIP_INCOMING,   /* a SYN for (local, remote): answer with tcp_accept() or tcp_refuse() */
+    TCPIP_CONNECTED,  /* our tcp_connect() has succeeded, or what we accepted is established */
+    TCPIP_READABLE,   /* tcp_recv_spans() has something, or the peer's FIN is next */
+    TCPIP_WRITABLE,   /* send space again, after tcp_send_space() had given none */
+    TCPIP_FAILED,     /* the connection is gone; `err` is the errno a socket would show */
+    TCPIP_CLOSED,     /* both directions ended in good order; the reference is dead */
+    TCPIP_ECHO_REPLY, /* an answer to tcpip_ping(): remote, ident, sequence */
+};
+
+struct tcpip_event {
+    enum tcpip_event_kind kind;
+    struct tcp_ref ref;
+    uint64_t user; /* as set by tcp_set_user() */
+    int err;       /* ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH… */
+    uint32_t local, remote;
+    uint16_t local_port, remote_port;
+    uint16_t ident, sequence; /* ECHO_REPLY */
+};
+
+/* The next event, or false. READABLE and WRITABLE are level-like: at most one of each is queued per
+ * connection, and it is queued anew only after it was taken and the condition came up again. */
+bool tcpip_event(struct tcpip *t, struct tcpip_event *out);
+
+/* ---- connections ---- */
+
+/* Starts a connection. local_port 0: an ephemeral one. 0 and *ref, or -EADDRINUSE, -EADDRNOTAVAIL, -ENOBUFS. */
+int tcp_connect(struct tcpip *t, mono_t now, uint32_t local, uint16_t local_port, uint32_t remote,
+    uint16_t remote_port, struct tcp_ref *ref);
+
+/* Answers an INCOMING: SYN-ACK, or RST (refuse). The engine holds at most a bounded number of
+ * unanswered SYNs and forgets one after 30 s. */
+void tcp_accept(struct tcpip *t, mono_t now, struct tcp_ref ref);
+void tcp_refuse(struct tcpip *t, mono_t now, struct tcp_ref ref);
+
+void tcp_set_user(struct tcpip *t, struct tcp_ref ref, uint64_t user);
+
+/* The connection's addresses; false for a dead reference. */
+bool tcp_names(const struct tcpip *t, struct tcp_ref ref, uint32_t *local, uint16_t *local_port, uint32_t *remote,
+    uint16_t *remote_port);
+
+/* Free room in the send buffer as up to 2 spans; returns their number, 0 when it is full (a WRITABLE will follow)
+ * or the connection cannot send. Room is made as far as congestion and memory allow. Allowed before CONNECTED. */
+int tcp_send_space(struct tcpip *t, struct tcp_ref ref, struct iovec v[2]);
+/* n bytes were put there. push: nothing more is at hand now, do not wait for a full segment (no Nagle). */
+void tcp_send_commit(struct tcpip *t, mono_t now, struct tcp_ref ref, size_t n, bool push);
+/* No more data will come: FIN after what is buffered. */
+void tcp_send_eof(struct tcpip *t, mono_t now, struct tcp_ref ref);
+
+/* In-order bytes not yet consumed as up to max spans; returns their number. *eof: the peer's FIN comes after them.
+ * Valid until the next tcp_recv_consume() or tcpip_settle(). */
+int tcp_recv_spans(struct tcpip *t, struct tcp_ref ref, struct iovec *v, int max, bool *eof);
+void tcp_recv_consume(struct tcpip *t, mono_t now, struct tcp_ref ref, size_t n);
+
+/* The program is gone in good order: what is buffered still goes out, incoming data is refused with RST
+ * (RFC 1122 4.2.2.13). No event follows; the reference is dead. */
+void tcp_close(struct tcpip *t, mono_t now, struct tcp_ref ref);
+/* Gone in bad order: RST now. No event follows; the reference is dead. */
+void tcp_abort(struct tcpip *t, mono_t now, struct tcp_ref ref);
+
+/* Every connection to `remote` fails with err (peer unreachable). Only those not yet established when `all` is false. */
+void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bool all);
+
+/* What the path to `remote` can hold in flight, as the peer told it (its socket's receive buffer): the sum over the
+ * connections to it stays below. 0: unlimited. */
+void tcpip_set_path(struct tcpip *t, uint32_t remote, uint32_t flight_max, uint16_t mtu);
+
+/* Sends an ICMP echo request; the answer is an ECHO_REPLY event. Echo requests of others are answered inside. */
+int tcpip_ping(struct tcpip *t, mono_t now, uint32_t local, uint32_t remote, uint16_t ident, uint16_t sequence);
+
+/* ---- looking in ---- */
+
+struct tcpip_stats {
+    uint64_t in_packets, in_bad, in_no_conn, out_packets, out_bytes, in_bytes;
+    uint64_t retransmits, fast_retransmits, timeouts, resets_out, resets_in, dup_acks_out;
+    uint32_t conns, half_open, time_wait;
+    uint64_t memory; /* bytes held for connections and buffers */
+};
+
+void tcpip_stats(const struct tcpip *t, struct tcpip_stats *out);
+
+struct tcp_info_row {
+    struct tcp_ref ref;
+    uint32_t local, remote;
+    uint16_t local_port, remote_port;
+    const char *state; /* RFC 9293's names */
+    uint32_t srtt_us, rto_us, cwnd, ssthresh, flight, mss, send_queued, recv_queued, peer_window;
+    uint64_t bytes_in, bytes_out, retransmits;
+};
+
+/* The connection after *cursor (start with 0), false at the end. */
+bool tcpip_next(const struct tcpip *t, uint32_t *cursor, struct tcp_info_row *row);
+
+#endif

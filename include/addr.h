@@ -1,0 +1,105 @@
+/* addr.h - an IP address with a port, of either family, comparable byte by byte.
+ *
+ * `ip` holds an IPv4 address in its first 4 bytes (the rest zero) or an IPv6 address in 16, in
+ * network order. `port` is in host order. A zeroed struct addr is "no address".
+ */
+#ifndef I3_ADDR_H
+#define I3_ADDR_H
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct addr {
+    uint8_t family; /* 0: none, 4 or 6 */
+    uint8_t zero;   /* padding, kept 0 so that memcmp works */
+    uint16_t port;
+    uint8_t ip[16];
+};
+
+enum { ADDR_STR = 64 };
+
+static inline bool addr_eq(const struct addr *a, const struct addr *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* An IPv4 address; `ip` in host order (10.0.0.1 is 0x0a000001). */
+static inline struct addr addr_v4(uint32_t ip, uint16_t port)
+{
+    struct addr a = {.family = 4, .port = port};
+    a.ip[0] = (uint8_t)(ip >> 24);
+    a.ip[1] = (uint8_t)(ip >> 16);
+    a.ip[2] = (uint8_t)(ip >> 8);
+    a.ip[3] = (uint8_t)ip;
+    return a;
+}
+
+/* The IPv4 address in host order, 0 when `a` is none. */
+static inline uint32_t addr_ip4(const struct addr *a)
+{
+    return a->family != 4 ? 0
+                          : (uint32_t)a->ip[0] << 24 | (uint32_t)a->ip[1] << 16 | (uint32_t)a->ip[2] << 8 | a->ip[3];
+}
+
+/* From a socket address; IPv4-mapped IPv6 becomes plain IPv4. None when it is neither or cut short. */
+static inline struct addr addr_from_sockaddr(const void *sa, size_t len)
+{
+    struct addr a = {0};
+    const struct sockaddr_in *in = sa;
+    const struct sockaddr_in6 *in6 = sa;
+    if (len >= sizeof(*in) && in->sin_family == AF_INET) {
+        a.family = 4;
+        a.port = ntohs(in->sin_port);
+        memcpy(a.ip, &in->sin_addr, 4);
+    } else if (len >= sizeof(*in6) && in6->sin6_family == AF_INET6) {
+        static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+        bool is4 = memcmp(&in6->sin6_addr, mapped, sizeof(mapped)) == 0;
+        a.family = is4 ? 4 : 6;
+        a.port = ntohs(in6->sin6_port);
+        memcpy(a.ip, (const uint8_t *)&in6->sin6_addr + (is4 ? 12 : 0), is4 ? 4 : 16);
+    }
+    return a;
+}
+
+/* To a socket address; returns its length, 0 for none. */
+static inline socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ss)
+{
+    memset(ss, 0, sizeof(*ss));
+    if (a->family == 4) {
+        struct sockaddr_in *in = (struct sockaddr_in *)ss;
+        in->sin_family = AF_INET;
+        in->sin_port = htons(a->port);
+        memcpy(&in->sin_addr, a->ip, 4);
+        return sizeof(*in);
+    }
+    if (a->family == 6) {
+        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons(a->port);
+        memcpy(&in6->sin6_addr, a->ip, 16);
+        return sizeof(*in6);
+    }
+    return 0;
+}
+
+/* "10.1.2.3:80", "[::1]:80" or "none", into buf; returns buf. */
+static inline const char *addr_str(const struct addr *a, char buf[ADDR_STR])
+{
+    if (a->family == 4) {
+        snprintf(buf, ADDR_STR, "%u.%u.%u.%u:%u", a->ip[0], a->ip[1], a->ip[2], a->ip[3], a->port);
+    } else if (a->family == 6) {
+        char ip[INET6_ADDRSTRLEN] = "";
+        inet_ntop(AF_INET6, a->ip, ip, sizeof(ip));
+        snprintf(buf, ADDR_STR, "[%s]:%u", ip, a->port);
+    } else {
+        snprintf(buf, ADDR_STR, "none");
+    }
+    return buf;
+}
+
+#endif

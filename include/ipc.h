@@ -1,0 +1,360 @@
+/* ipc.h - what the preloaded library, i3run and i3ctl say to the user's daemon, byte by byte.
+ *
+ * Transport: a Unix SOCK_SEQPACKET socket, $XDG_RUNTIME_DIR/i3/i3d.sock, 0600 in a 0700 directory;
+ * the daemon admits its own uid only (SO_PEERCRED). One message is one record. Every request gets
+ * exactly one reply with the same serial, in any order; CONTROL alone may get several.
+ *
+ *     0      1      2      4            8
+ *   +------+------+------+--- ... ----+---- ...
+ *   | 0x01 | type | 0 0  | serial (4) | body          reply type = request type | 0x80
+ *   +------+------+------+--- ... ----+---- ...
+ *
+ *   request              body                                    reply body
+ *   1 INFO               -                                       status(4) own address(20) pool(4) bits(1) 0 0 0 pid(4)
+ *   2 RESOLVE            name                                    status(4) address(20)
+ *   3 REVERSE            address(20)                             status(4) name
+ *   4 CONNECT            proto(1) 0 0 0 remote(20) local(20)     status(4) handle(8) local(20) remote(20) + one fd
+ *   5 SOCK_ERROR         handle(8)                               status(4): the errno the connection ended with, 0: none
+ *   6 LISTEN             proto(1) 0 0 0 bound(20) cookie(8)      status(4)
+ *   7 VERIFY             local(20) peer(20), as accept saw them  status(4) local(20) remote(20), virtual
+ *   8 CONTROL            verb and arguments, each ended by NUL   more(1) exit(1) 0 0 text
+ *
+ * status: 0, an errno, or one of enum ipc_status. Addresses are 20 bytes as in wire.h; family 0 is "none".
+ * Names are 1..253 bytes without NUL; they take the rest of the record.
+ *
+ * CONNECT's fd is the program's end of a socketpair (SHIM.md, recipe 1): it polls as not writable until the
+ * overlay connection stands; when it fails, EPOLLERR|EPOLLHUP. Both ends are bound to the names below.
+ */
+#ifndef I3_IPC_H
+#define I3_IPC_H
+
+#include <sys/un.h>
+
+#include "include/wire.h"
+
+enum {
+    IPC_VERSION = 1,
+    IPC_HEADER_LEN = 8,
+    IPC_NAME_MAX = 253,
+    IPC_MAX_LEN = 16384, /* a longer record is refused */
+    IPC_TEXT_MAX = IPC_MAX_LEN - IPC_HEADER_LEN - 4,
+    IPC_REPLY = 0x80,
+};
+
+enum ipc_type {
+    IPC_INFO = 1,
+    IPC_RESOLVE,
+    IPC_REVERSE,
+    IPC_CONNECT,
+    IPC_SOCK_ERROR,
+    IPC_LISTEN,
+    IPC_VERIFY,
+    IPC_CONTROL,
+    IPC_TYPES,
+};
+
+/* Besides errno values, which are all below 4096. */
+enum ipc_status {
+    IPC_NOT_VIRTUAL = 4096, /* the address is none of ours: let libc have it */
+    IPC_SELF = 4097,        /* one's own virtual address: connect to 127.0.0.1, same port */
+};
+
+struct ipc_header {
+    uint8_t type;
+    uint32_t serial;
+};
+
+struct ipc_info {
+    uint32_t status;
+    struct addr own;    /* the user's virtual address, port 0 */
+    uint32_t pool;      /* virtual network, host order, e.g. 0x0a000000 */
+    uint8_t pool_bits;  /* its length, e.g. 8 */
+    uint32_t pid;
+};
+
+struct ipc_name {
+    uint32_t status; /* replies only */
+    size_t len;
+    char name[IPC_NAME_MAX + 1]; /* ended by NUL */
+};
+
+struct ipc_resolved {
+    uint32_t status; /* 0, ENOENT (no such name) or EAGAIN */
+    struct addr addr;
+};
+
+struct ipc_connect {
+    uint8_t proto; /* IPPROTO_TCP */
+    struct addr remote;
+    struct addr local; /* what the program has bound, none if nothing */
+};
+
+struct ipc_socket {
+    uint32_t status;
+    uint64_t handle;
+    struct addr local, remote;
+};
+
+struct ipc_listen {
+    uint8_t proto;
+    struct addr bound;
+    uint64_t cookie; /* SO_COOKIE of the listening socket */
+};
+
+struct ipc_pair {
+    uint32_t status; /* replies only */
+    struct addr local, remote;
+};
+
+static inline void put_addr_or_none(struct writer *w, const struct addr *a)
+{
+    if (a->family)
+        put_addr(w, a);
+    else
+        put_zeros(w, ADDR_WIRE_LEN);
+}
+
+static inline void get_addr_or_none(struct reader *r, struct addr *a)
+{
+    static const uint8_t zeros[ADDR_WIRE_LEN];
+    if (!r->failed && reader_left(r) >= ADDR_WIRE_LEN && !memcmp(r->at, zeros, ADDR_WIRE_LEN)) {
+        memset(a, 0, sizeof(*a));
+        (void)get_span(r, ADDR_WIRE_LEN);
+    } else {
+        get_addr(r, a);
+    }
+}
+
+static inline void ipc_put_header(struct writer *w, uint8_t type, uint32_t serial)
+{
+    put_u8(w, IPC_VERSION);
+    put_u8(w, type);
+    put_zeros(w, 2);
+    put_u32(w, serial);
+}
+
+static inline void ipc_get_header(struct reader *r, struct ipc_header *h)
+{
+    if (get_u8(r) != IPC_VERSION)
+        r->failed = true;
+    h->type = get_u8(r);
+    wire_expect_zeros(r, 2);
+    h->serial = get_u32(r);
+}
+
+/* Bodies. Getters leave the cursor failed on any violation; ask reader_done() afterwards. */
+
+static inline void ipc_put_info(struct writer *w, const struct ipc_info *i)
+{
+    put_u32(w, i->status);
+    put_addr_or_none(w, &i->own);
+    put_u32(w, i->pool);
+    put_u8(w, i->pool_bits);
+    put_zeros(w, 3);
+    put_u32(w, i->pid);
+}
+
+static inline void ipc_get_info(struct reader *r, struct ipc_info *i)
+{
+    i->status = get_u32(r);
+    get_addr_or_none(r, &i->own);
+    i->pool = get_u32(r);
+    i->pool_bits = get_u8(r);
+    wire_expect_zeros(r, 3);
+    i->pid = get_u32(r);
+    if (i->pool_bits > 32)
+        r->failed = true;
+}
+
+/* The rest of the record as a name; replies put the status before it themselves. */
+static inline void ipc_get_name(struct reader *r, struct ipc_name *n)
+{
+    n->len = reader_left(r);
+    n->name[0] = '\0';
+    if (n->len < 1 || n->len > IPC_NAME_MAX || memchr(r->at, 0, n->len)) {
+        r->failed = true;
+        n->len = 0;
+        return;
+    }
+    get_bytes(r, n->name, n->len);
+    n->name[n->len] = '\0';
+}
+
+static inline void ipc_put_resolved(struct writer *w, const struct ipc_resolved *v)
+{
+    put_u32(w, v->status);
+    put_addr_or_none(w, &v->addr);
+}
+
+static inline void ipc_get_resolved(struct reader *r, struct ipc_resolved *v)
+{
+    v->status = get_u32(r);
+    get_addr_or_none(r, &v->addr);
+}
+
+static inline void ipc_put_connect(struct writer *w, const struct ipc_connect *c)
+{
+    put_u8(w, c->proto);
+    put_zeros(w, 3);
+    put_addr_or_none(w, &c->remote);
+    put_addr_or_none(w, &c->local);
+}
+
+static inline void ipc_get_connect(struct reader *r, struct ipc_connect *c)
+{
+    c->proto = get_u8(r);
+    wire_expect_zeros(r, 3);
+    get_addr(r, &c->remote);
+    get_addr_or_none(r, &c->local);
+}
+
+static inline void ipc_put_socket(struct writer *w, const struct ipc_socket *s)
+{
+    put_u32(w, s->status);
+    put_u64(w, s->handle);
+    put_addr_or_none(w, &s->local);
+    put_addr_or_none(w, &s->remote);
+}
+
+static inline void ipc_get_socket(struct reader *r, struct ipc_socket *s)
+{
+    s->status = get_u32(r);
+    s->handle = get_u64(r);
+    get_addr_or_none(r, &s->local);
+    get_addr_or_none(r, &s->remote);
+}
+
+static inline void ipc_put_listen(struct writer *w, const struct ipc_listen *l)
+{
+    put_u8(w, l->proto);
+    put_zeros(w, 3);
+    put_addr(w, &l->bound);
+    put_u64(w, l->cookie);
+}
+
+static inline void ipc_get_listen(struct reader *r, struct ipc_listen *l)
+{
+    l->proto = get_u8(r);
+    wire_expect_zeros(r, 3);
+    get_addr(r, &l->bound);
+    l->cookie = get_u64(r);
+}
+
+/* VERIFY's request has no status; its reply has one before the pair. */
+static inline void ipc_put_pair(struct writer *w, const struct ipc_pair *p)
+{
+    put_addr_or_none(w, &p->local);
+    put_addr_or_none(w, &p->remote);
+}
+
+static inline void ipc_get_pair(struct reader *r, struct ipc_pair *p)
+{
+    get_addr_or_none(r, &p->local);
+    get_addr_or_none(r, &p->remote);
+}
+
+/* The abstract names to which both ends of a virtual connection's socketpair are bound, so that
+ * getsockname and getpeername survive dup, fork, exec and passing of the fd (SHIM.md, recipe 2):
+ *
+ *     NUL "i3.1" side "." handle(16 hex) "." address "." address
+ *
+ * side: 'p' the program's end, 'd' the daemon's. The addresses are the program's local and remote one;
+ * an address is its family digit, the ip in hex (8 or 32 digits) and the port in hex (4).
+ */
+struct sock_name {
+    char side;
+    uint64_t handle;
+    struct addr local, remote;
+};
+
+static inline char hex_digit(unsigned v)
+{
+    return "0123456789abcdef"[v & 15];
+}
+
+static inline void put_hex(struct writer *w, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        put_u8(w, (uint8_t)hex_digit(p[i] >> 4));
+        put_u8(w, (uint8_t)hex_digit(p[i]));
+    }
+}
+
+static inline void get_hex(struct reader *r, uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned v = 0;
+        for (int half = 0; half < 2; half++) {
+            uint8_t c = get_u8(r);
+            unsigned d = c >= '0' && c <= '9' ? c - 48u : c >= 'a' && c <= 'f' ? c - 87u : 16u;
+            if (d == 16)
+                r->failed = true;
+            v = v << 4 | (d & 15);
+        }
+        p[i] = (uint8_t)v;
+    }
+}
+
+static inline void put_sock_addr(struct writer *w, const struct addr *a)
+{
+    uint8_t port[2] = {(uint8_t)(a->port >> 8), (uint8_t)a->port};
+    put_u8(w, '.');
+    put_u8(w, (uint8_t)('0' + a->family));
+    put_hex(w, a->ip, a->family == 6 ? 16 : 4);
+    put_hex(w, port, 2);
+}
+
+static inline void get_sock_addr(struct reader *r, struct addr *a)
+{
+    uint8_t port[2];
+    memset(a, 0, sizeof(*a));
+    if (get_u8(r) != '.')
+        r->failed = true;
+    a->family = (uint8_t)(get_u8(r) - '0');
+    if (a->family != 4 && a->family != 6)
+        r->failed = true;
+    get_hex(r, a->ip, a->family == 6 ? 16 : 4);
+    get_hex(r, port, 2);
+    a->port = (uint16_t)(port[0] << 8 | port[1]);
+}
+
+/* Fills `un`; returns the length to pass to bind(). */
+static inline socklen_t sock_name_encode(const struct sock_name *n, struct sockaddr_un *un)
+{
+    memset(un, 0, sizeof(*un));
+    un->sun_family = AF_UNIX;
+    struct writer w = writer_of(un->sun_path, sizeof(un->sun_path));
+    uint8_t handle[8];
+    struct writer h = writer_of(handle, sizeof(handle));
+    put_u64(&h, n->handle);
+    put_bytes(&w, "\0i3.1", 5);
+    put_u8(&w, (uint8_t)n->side);
+    put_u8(&w, '.');
+    put_hex(&w, handle, sizeof(handle));
+    put_sock_addr(&w, &n->local);
+    put_sock_addr(&w, &n->remote);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + writer_len(&w));
+}
+
+/* 0, or -EBADMSG when the name is not one of ours. */
+static inline int sock_name_decode(const struct sockaddr_un *un, socklen_t len, struct sock_name *out)
+{
+    uint8_t handle[8], magic[5];
+    if (len < offsetof(struct sockaddr_un, sun_path) || len > sizeof(*un) || un->sun_family != AF_UNIX)
+        return -EBADMSG;
+    struct reader r = reader_of(un->sun_path, len - offsetof(struct sockaddr_un, sun_path));
+    get_bytes(&r, magic, sizeof(magic));
+    if (memcmp(magic, "\0i3.1", 5))
+        return -EBADMSG;
+    out->side = (char)get_u8(&r);
+    if ((out->side != 'p' && out->side != 'd') || get_u8(&r) != '.')
+        return -EBADMSG;
+    get_hex(&r, handle, sizeof(handle));
+    struct reader h = reader_of(handle, sizeof(handle));
+    out->handle = get_u64(&h);
+    get_sock_addr(&r, &out->local);
+    get_sock_addr(&r, &out->remote);
+    return reader_done(&r) ? 0 : -EBADMSG;
+}
+
+#endif

@@ -1,0 +1,31 @@
+#!/bin/sh
+# deps.sh SET... : installs the Debian packages which the named sets lack; says what it would run when it may not.
+# Sets: build (compile and demo), check (the tests), interop (heavy programs).
+build="gcc libc6-dev make libuv1-dev libssl-dev libconfuse-dev libjansson-dev uthash-dev curl python3-minimal python3 procps"
+check="check clang libclang-rt-14-dev iproute2 util-linux"
+interop="openssh-client openssh-server nginx-light"
+
+command -v dpkg-query >/dev/null 2>&1 || { echo "deps: not a Debian system; needed here: $build" >&2; exit 0; }
+want=
+for set in "$@"; do
+    eval "want=\"\$want \$$set\""
+done
+missing=
+for p in $want; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing="$missing $p"
+done
+[ -z "$missing" ] && exit 0
+
+install="apt-get install -y --no-install-recommends$missing"
+if [ "$(id -u)" = 0 ]; then
+    sudo=
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+    sudo="sudo -n"
+else
+    echo "deps: packages are missing, and installing them takes an administrator. Run this, then again what you ran:" >&2
+    echo "    sudo apt-get update && sudo $install" >&2
+    exit 1
+fi
+echo "deps: $install"
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq && $sudo $install -qq >/dev/null
