@@ -35,7 +35,27 @@ i3_SRC :=
 
 node_SRC :=
 
-tcpip_SRC :=
+tcpip_SRC := \
+	daemon/tcpip/ip.c \
+	daemon/tcpip/ring.c \
+	daemon/tcpip/ranges.c \
+	daemon/tcpip/segment.c \
+	daemon/tcpip/rto.c \
+	daemon/tcpip/heap.c \
+	daemon/tcpip/cubic.c \
+	daemon/tcpip/scoreboard.c \
+	daemon/tcpip/table.c \
+	daemon/tcpip/conn.c \
+	daemon/tcpip/events.c \
+	daemon/tcpip/timers.c \
+	daemon/tcpip/receive.c \
+	daemon/tcpip/acks.c \
+	daemon/tcpip/recovery.c \
+	daemon/tcpip/input.c \
+	daemon/tcpip/output.c \
+	daemon/tcpip/icmp.c \
+	daemon/tcpip/api.c \
+	daemon/tcpip/engine.c
 
 program_SRC :=
 
@@ -80,7 +100,11 @@ UNIT_TESTS := \
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
 
-SIM_TESTS :=
+SIM_TESTS := \
+	sim/tcp
+
+sim/tcp_ROOMS := base tcpip
+sim/tcp_OBJ := tests/sim/tcp_net.o
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS :=
