@@ -37,15 +37,41 @@ node_SRC :=
 
 tcpip_SRC :=
 
-program_SRC :=
+program_SRC := \
+	daemon/program/listener.c \
+	daemon/program/vsock.c
 
-control_SRC :=
+control_SRC := \
+	daemon/control/report.c
 
-io_SRC :=
+io_SRC := \
+	daemon/io/clock.c \
+	daemon/io/fdset.c \
+	daemon/io/files.c \
+	daemon/io/ipc_server.c \
+	daemon/io/log.c \
+	daemon/io/loopback.c \
+	daemon/io/pair.c \
+	daemon/io/routes.c \
+	daemon/io/udp.c
 
-i3d_SRC :=
+i3d_SRC := \
+	daemon/i3d.c \
+	daemon/ensure.c \
+	daemon/identity.c \
+	daemon/node_pump.c \
+	daemon/paths.c \
+	daemon/pump.c \
+	daemon/pump_control.c \
+	daemon/pump_flow.c \
+	daemon/pump_ipc.c \
+	daemon/pump_names.c \
+	daemon/pump_net.c \
+	daemon/pump_ping.c
 
-i3node_SRC :=
+i3node_SRC := \
+	daemon/i3node.c \
+	daemon/node_pump.c
 
 shim_SRC :=
 
