@@ -25,13 +25,19 @@ endif
 
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
-	daemon/base/crypto.c
+	daemon/base/crypto.c \
+	daemon/base/id.c
 
 naming_SRC :=
 
 policy_SRC :=
 
-i3_SRC :=
+i3_SRC := \
+	daemon/i3/deadline.c \
+	daemon/i3/noise.c \
+	daemon/i3/proof.c \
+	daemon/i3/seal.c \
+	daemon/i3/trigger.c
 
 node_SRC :=
 
