@@ -28,9 +28,13 @@ base_SRC := \
 	daemon/base/crypto.c \
 	daemon/base/id.c
 
-naming_SRC :=
+naming_SRC := \
+	daemon/naming/book.c \
+	daemon/naming/pool.c
 
-policy_SRC :=
+policy_SRC := \
+	daemon/policy/config.c \
+	daemon/policy/strip.c
 
 i3_SRC := \
 	daemon/i3/deadline.c \
@@ -107,10 +111,16 @@ i3ctl_LIBS   := -ljansson
 # ---- tests: NAME ROOMS... ; the source is tests/NAME.c ---------------------------------------------
 UNIT_TESTS := \
 	unit/include/wire \
-	unit/include/ipc
+	unit/include/ipc \
+	unit/naming/book \
+	unit/naming/pool \
+	unit/policy/config
 
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
+unit/naming/book_ROOMS := naming base
+unit/naming/pool_ROOMS := naming base
+unit/policy/config_ROOMS := policy
 
 SIM_TESTS :=
 
