@@ -51,7 +51,12 @@ shim_SRC :=
 
 i3run_SRC :=
 
-i3ctl_SRC :=
+i3ctl_SRC := \
+	tools/i3ctl.c \
+	tools/i3ctl_demo.c \
+	tools/i3ctl_link.c \
+	tools/i3ctl_show.c \
+	tools/i3ctl_world.c
 
 PURE_ROOMS := base naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
