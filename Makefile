@@ -88,7 +88,8 @@ unit/include/ipc_ROOMS :=
 SIM_TESTS :=
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
-TEST_PROGRAMS :=
+TEST_PROGRAMS := \
+	lib/relay
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS :=
