@@ -87,7 +87,12 @@ shim_SRC :=
 
 i3run_SRC :=
 
-i3ctl_SRC :=
+i3ctl_SRC := \
+	tools/i3ctl.c \
+	tools/i3ctl_demo.c \
+	tools/i3ctl_link.c \
+	tools/i3ctl_show.c \
+	tools/i3ctl_world.c
 
 PURE_ROOMS := base naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
@@ -125,7 +130,8 @@ unit/policy/config_ROOMS := policy
 SIM_TESTS :=
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
-TEST_PROGRAMS :=
+TEST_PROGRAMS := \
+	lib/relay
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS :=
