@@ -99,6 +99,7 @@ PURE_ROOMS := base naming policy i3 node tcpip program control
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse
 control_LIBS := -ljansson
+io_LIBS     := -luv
 
 # ---- programs ------------------------------------------------------------------------------------
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
@@ -119,13 +120,17 @@ UNIT_TESTS := \
 	unit/include/ipc \
 	unit/naming/book \
 	unit/naming/pool \
-	unit/policy/config
+	unit/policy/config \
+	unit/program/vsock \
+	unit/io/sockets
 
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
+unit/program/vsock_ROOMS := program
+unit/io/sockets_ROOMS := io
 
 SIM_TESTS :=
 
@@ -191,7 +196,7 @@ $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 $(call objs,shim): SANFLAGS :=
 
 define test_rule
-$(B)/tests/$(1): $(B)/obj/tests/$(1).o $(call roomobjs,$($(1)_ROOMS)) $(B)/obj/tests/lib/log_sink.o $($(1)_OBJ:%=$(B)/obj/%)
+$(B)/tests/$(1): $(B)/obj/tests/$(1).o $(call roomobjs,$($(1)_ROOMS)) $(if $(filter io,$($(1)_ROOMS)),,$(B)/obj/tests/lib/log_sink.o) $($(1)_OBJ:%=$(B)/obj/%)
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo "  LD    $$@")
 	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) -o $$@ $$(filter %.o,$$^) $(sort $(call roomlibs,$($(1)_ROOMS))) $($(1)_LIBS) $(2)
