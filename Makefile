@@ -37,7 +37,13 @@ policy_SRC := \
 
 i3_SRC :=
 
-node_SRC :=
+node_SRC := \
+	daemon/node/forward.c \
+	daemon/node/insert.c \
+	daemon/node/limit.c \
+	daemon/node/node.c \
+	daemon/node/store.c \
+	daemon/node/trie.c
 
 tcpip_SRC :=
 
@@ -49,7 +55,13 @@ io_SRC :=
 
 i3d_SRC :=
 
-i3node_SRC :=
+i3node_SRC := \
+	daemon/node/forward.c \
+	daemon/node/insert.c \
+	daemon/node/limit.c \
+	daemon/node/node.c \
+	daemon/node/store.c \
+	daemon/node/trie.c
 
 shim_SRC :=
 
