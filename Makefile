@@ -25,7 +25,8 @@ endif
 
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
-	daemon/base/crypto.c
+	daemon/base/crypto.c \
+	daemon/base/id.c
 
 naming_SRC := \
 	daemon/naming/book.c \
@@ -35,7 +36,12 @@ policy_SRC := \
 	daemon/policy/config.c \
 	daemon/policy/strip.c
 
-i3_SRC :=
+i3_SRC := \
+	daemon/i3/deadline.c \
+	daemon/i3/noise.c \
+	daemon/i3/proof.c \
+	daemon/i3/seal.c \
+	daemon/i3/trigger.c
 
 node_SRC := \
 	daemon/node/forward.c \
@@ -47,27 +53,52 @@ node_SRC := \
 
 tcpip_SRC :=
 
-program_SRC :=
+program_SRC := \
+	daemon/program/listener.c \
+	daemon/program/vsock.c
 
-control_SRC :=
+control_SRC := \
+	daemon/control/report.c
 
-io_SRC :=
+io_SRC := \
+	daemon/io/clock.c \
+	daemon/io/fdset.c \
+	daemon/io/files.c \
+	daemon/io/ipc_server.c \
+	daemon/io/log.c \
+	daemon/io/loopback.c \
+	daemon/io/pair.c \
+	daemon/io/routes.c \
+	daemon/io/udp.c
 
-i3d_SRC :=
+i3d_SRC := \
+	daemon/i3d.c \
+	daemon/ensure.c \
+	daemon/identity.c \
+	daemon/node_pump.c \
+	daemon/paths.c \
+	daemon/pump.c \
+	daemon/pump_control.c \
+	daemon/pump_flow.c \
+	daemon/pump_ipc.c \
+	daemon/pump_names.c \
+	daemon/pump_net.c \
+	daemon/pump_ping.c
 
 i3node_SRC := \
-	daemon/node/forward.c \
-	daemon/node/insert.c \
-	daemon/node/limit.c \
-	daemon/node/node.c \
-	daemon/node/store.c \
-	daemon/node/trie.c
+	daemon/i3node.c \
+	daemon/node_pump.c
 
 shim_SRC :=
 
 i3run_SRC :=
 
-i3ctl_SRC :=
+i3ctl_SRC := \
+	tools/i3ctl.c \
+	tools/i3ctl_demo.c \
+	tools/i3ctl_link.c \
+	tools/i3ctl_show.c \
+	tools/i3ctl_world.c
 
 PURE_ROOMS := base naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
@@ -105,7 +136,8 @@ unit/policy/config_ROOMS := policy
 SIM_TESTS :=
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
-TEST_PROGRAMS :=
+TEST_PROGRAMS := \
+	lib/relay
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS :=

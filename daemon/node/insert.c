@@ -4,6 +4,8 @@
  * which repeats both shows that its sender receives at that address and asked for this very target. */
 #include "daemon/node/inside.h"
 
+#define SEQ_RUN (1ull << 40) /* numbers which one run may use up in two epochs */
+
 /* The body begins after the kind; INSERT and PROVE have the same. */
 static void cookie_make(const struct epoch *e, const struct visit *v, unsigned n_ids, uint8_t out[COOKIE_LEN])
 {
@@ -78,12 +80,12 @@ static int prove_check(struct visit *v, const struct wire_prove *pr, struct proo
     return 0;
 }
 
-/* A PROVE that comes again, or is replayed, must not set the number back, or old REFRESHes would hold again: within one
- * run of the host, which the upper half tells apart, it only grows. */
+/* A PROVE that comes again, or is replayed, must not set the number back, or old REFRESHes would hold again. Within one
+ * run of the host the number only grows from a random start; one that is far from the stored one is of a new run. */
 static uint64_t seq_after(const struct trigger *there, const struct proof_key *key, uint64_t seq)
 {
-    bool same_run = there && crypto_equal(&there->key, key, sizeof(*key)) && there->seq >> 32 == seq >> 32;
-    return same_run && there->seq > seq ? there->seq : seq;
+    bool same_run = there && crypto_equal(&there->key, key, sizeof(*key)) && there->seq - seq < SEQ_RUN;
+    return same_run ? there->seq : seq;
 }
 
 static enum refused_reason reason_of(int err)
