@@ -43,7 +43,13 @@ i3_SRC := \
 	daemon/i3/seal.c \
 	daemon/i3/trigger.c
 
-node_SRC :=
+node_SRC := \
+	daemon/node/forward.c \
+	daemon/node/insert.c \
+	daemon/node/limit.c \
+	daemon/node/node.c \
+	daemon/node/store.c \
+	daemon/node/trie.c
 
 tcpip_SRC :=
 
