@@ -25,27 +25,63 @@ endif
 
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
-	daemon/base/crypto.c
+	daemon/base/crypto.c \
+	daemon/base/id.c
 
-naming_SRC :=
+naming_SRC := \
+	daemon/naming/book.c \
+	daemon/naming/pool.c
 
-policy_SRC :=
+policy_SRC := \
+	daemon/policy/config.c \
+	daemon/policy/strip.c
 
-i3_SRC :=
+i3_SRC := \
+	daemon/i3/deadline.c \
+	daemon/i3/noise.c \
+	daemon/i3/proof.c \
+	daemon/i3/seal.c \
+	daemon/i3/trigger.c
 
 node_SRC :=
 
 tcpip_SRC :=
 
-program_SRC :=
+program_SRC := \
+	daemon/program/listener.c \
+	daemon/program/vsock.c
 
-control_SRC :=
+control_SRC := \
+	daemon/control/report.c
 
-io_SRC :=
+io_SRC := \
+	daemon/io/clock.c \
+	daemon/io/fdset.c \
+	daemon/io/files.c \
+	daemon/io/ipc_server.c \
+	daemon/io/log.c \
+	daemon/io/loopback.c \
+	daemon/io/pair.c \
+	daemon/io/routes.c \
+	daemon/io/udp.c
 
-i3d_SRC :=
+i3d_SRC := \
+	daemon/i3d.c \
+	daemon/ensure.c \
+	daemon/identity.c \
+	daemon/node_pump.c \
+	daemon/paths.c \
+	daemon/pump.c \
+	daemon/pump_control.c \
+	daemon/pump_flow.c \
+	daemon/pump_ipc.c \
+	daemon/pump_names.c \
+	daemon/pump_net.c \
+	daemon/pump_ping.c
 
-i3node_SRC :=
+i3node_SRC := \
+	daemon/i3node.c \
+	daemon/node_pump.c
 
 shim_SRC :=
 
@@ -63,6 +99,7 @@ PURE_ROOMS := base naming policy i3 node tcpip program control
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse
 control_LIBS := -ljansson
+io_LIBS     := -luv
 
 # ---- programs ------------------------------------------------------------------------------------
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
@@ -82,10 +119,20 @@ MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 # ---- tests: NAME ROOMS... ; the source is tests/NAME.c ---------------------------------------------
 UNIT_TESTS := \
 	unit/include/wire \
-	unit/include/ipc
+	unit/include/ipc \
+	unit/naming/book \
+	unit/naming/pool \
+	unit/policy/config \
+	unit/program/vsock \
+	unit/io/sockets
 
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
+unit/naming/book_ROOMS := naming base
+unit/naming/pool_ROOMS := naming base
+unit/policy/config_ROOMS := policy
+unit/program/vsock_ROOMS := program
+unit/io/sockets_ROOMS := io
 
 SIM_TESTS :=
 
@@ -163,7 +210,7 @@ $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 $(call objs,shim): SANFLAGS :=
 
 define test_rule
-$(B)/tests/$(1): $(B)/obj/tests/$(1).o $(call roomobjs,$($(1)_ROOMS)) $(B)/obj/tests/lib/log_sink.o $($(1)_OBJ:%=$(B)/obj/%)
+$(B)/tests/$(1): $(B)/obj/tests/$(1).o $(call roomobjs,$($(1)_ROOMS)) $(if $(filter io,$($(1)_ROOMS)),,$(B)/obj/tests/lib/log_sink.o) $($(1)_OBJ:%=$(B)/obj/%)
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo "  LD    $$@")
 	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) -o $$@ $$(filter %.o,$$^) $(sort $(call roomlibs,$($(1)_ROOMS))) $($(1)_LIBS) $(2)
