@@ -120,6 +120,8 @@ i3run_LIBS   :=
 i3ctl_ROOMS  :=
 i3ctl_LIBS   := -ljansson
 
+MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
+
 # ---- tests: NAME ROOMS... ; the source is tests/NAME.c ---------------------------------------------
 UNIT_TESTS := \
 	unit/include/wire \
@@ -145,7 +147,19 @@ TEST_PROGRAMS := \
 	lib/relay
 
 # scripts, run one after the other in this order
-INTEGRATION_TESTS :=
+INTEGRATION_TESTS := \
+	integration/first_light.sh \
+	integration/cli.sh \
+	integration/refuse.sh \
+	integration/transfer.sh \
+	integration/parallel.sh \
+	integration/lossy.sh \
+	integration/dead_peer.sh \
+	integration/trigger_abuse.py \
+	integration/flood.sh \
+	integration/idle.sh \
+	integration/install.sh
+
 INTEROP_TESTS :=
 
 # one libFuzzer target per decoder; ROOMS as above
@@ -258,9 +272,13 @@ install: build
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
+	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
 
 uninstall:
 	$(Q)rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
+	$(Q)for f in $(MAN_PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f; done
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run
 
 clean:
