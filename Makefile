@@ -81,10 +81,14 @@ i3ctl_LIBS   := -ljansson
 # ---- tests: NAME ROOMS... ; the source is tests/NAME.c ---------------------------------------------
 UNIT_TESTS := \
 	unit/include/wire \
-	unit/include/ipc
+	unit/include/ipc \
+	unit/base/id \
+	unit/i3/noise
 
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
 
 SIM_TESTS :=
 
