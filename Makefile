@@ -26,22 +26,22 @@ endif
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
 	daemon/base/crypto.c \
-	daemon/base/id.c
+	daemon/base/id.c \
 
 naming_SRC := \
 	daemon/naming/book.c \
-	daemon/naming/pool.c
+	daemon/naming/pool.c \
 
 policy_SRC := \
 	daemon/policy/config.c \
-	daemon/policy/strip.c
+	daemon/policy/strip.c \
 
 i3_SRC := \
 	daemon/i3/deadline.c \
 	daemon/i3/noise.c \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
-	daemon/i3/trigger.c
+	daemon/i3/trigger.c \
 
 node_SRC := \
 	daemon/node/forward.c \
@@ -49,16 +49,16 @@ node_SRC := \
 	daemon/node/limit.c \
 	daemon/node/node.c \
 	daemon/node/store.c \
-	daemon/node/trie.c
+	daemon/node/trie.c \
 
-tcpip_SRC :=
+tcpip_SRC := \
 
 program_SRC := \
 	daemon/program/listener.c \
-	daemon/program/vsock.c
+	daemon/program/vsock.c \
 
 control_SRC := \
-	daemon/control/report.c
+	daemon/control/report.c \
 
 io_SRC := \
 	daemon/io/clock.c \
@@ -69,7 +69,7 @@ io_SRC := \
 	daemon/io/loopback.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
-	daemon/io/udp.c
+	daemon/io/udp.c \
 
 i3d_SRC := \
 	daemon/i3d.c \
@@ -83,22 +83,22 @@ i3d_SRC := \
 	daemon/pump_ipc.c \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
-	daemon/pump_ping.c
+	daemon/pump_ping.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
-	daemon/node_pump.c
+	daemon/node_pump.c \
 
-shim_SRC :=
+shim_SRC := \
 
-i3run_SRC :=
+i3run_SRC := \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_link.c \
 	tools/i3ctl_show.c \
-	tools/i3ctl_world.c
+	tools/i3ctl_world.c \
 
 PURE_ROOMS := base naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
@@ -130,21 +130,15 @@ UNIT_TESTS := \
 	unit/naming/pool \
 	unit/policy/config \
 	unit/program/vsock \
-	unit/io/sockets
+	unit/io/sockets \
+	unit/base/id \
+	unit/i3/noise \
 
-unit/include/wire_ROOMS :=
-unit/include/ipc_ROOMS :=
-unit/naming/book_ROOMS := naming base
-unit/naming/pool_ROOMS := naming base
-unit/policy/config_ROOMS := policy
-unit/program/vsock_ROOMS := program
-unit/io/sockets_ROOMS := io
-
-SIM_TESTS :=
+SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
-	lib/relay
+	lib/relay \
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
@@ -158,13 +152,25 @@ INTEGRATION_TESTS := \
 	integration/trigger_abuse.py \
 	integration/flood.sh \
 	integration/idle.sh \
-	integration/install.sh
+	integration/install.sh \
 
-INTEROP_TESTS :=
+INTEROP_TESTS := \
 
 # one libFuzzer target per decoder; ROOMS as above
-FUZZ_TARGETS :=
+FUZZ_TARGETS := \
+
 FUZZ_SECONDS ?= 5
+
+# what each links beside itself
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+unit/naming/book_ROOMS := naming base
+unit/naming/pool_ROOMS := naming base
+unit/policy/config_ROOMS := policy
+unit/program/vsock_ROOMS := program
+unit/io/sockets_ROOMS := io
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
 
 # ---- rules ---------------------------------------------------------------------------------------
 objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
