@@ -37,7 +37,8 @@ enum {
     IPC_HEADER_LEN = 8,
     IPC_NAME_MAX = 253,
     IPC_MAX_LEN = 16384, /* a longer record is refused */
-    IPC_TEXT_MAX = IPC_MAX_LEN - IPC_HEADER_LEN - 4,
+    IPC_CONTROL_MAX = 128 * 1024, /* a reply to CONTROL may be that long */
+    IPC_TEXT_MAX = IPC_CONTROL_MAX - IPC_HEADER_LEN - 4,
     IPC_REPLY = 0x80,
 };
 
