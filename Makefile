@@ -92,6 +92,25 @@ i3node_SRC := \
 shim_SRC := \
 
 i3run_SRC := \
+	shim/init.c \
+	shim/libc.c \
+	shim/config.c \
+	shim/conn.c \
+	shim/client.c \
+	shim/overlay.c \
+	shim/fdtable.c \
+	shim/epolls.c \
+	shim/pair.c \
+	shim/options.c \
+	shim/hooks/connect.c \
+	shim/hooks/socket.c \
+	shim/hooks/sockopt.c \
+	shim/hooks/epoll.c \
+	shim/hooks/addressed.c \
+	shim/hooks/names.c
+
+i3run_SRC := \
+	tools/i3run.c
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
