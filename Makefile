@@ -157,6 +157,7 @@ SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	bench/load \
 	lib/relay \
 
 # scripts, run one after the other in this order
@@ -289,6 +290,9 @@ integration: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
+
+bench: build $(B)/tests/bench/load
+	$(Q)B=$(abspath $(B)) tests/bench/run.py
 
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))
