@@ -34,9 +34,13 @@ policy_SRC :=
 
 i3_SRC := \
 	daemon/i3/deadline.c \
+	daemon/i3/handshake.c \
 	daemon/i3/noise.c \
+	daemon/i3/peer.c \
+	daemon/i3/peer_shake.c \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
+	daemon/i3/session.c \
 	daemon/i3/trigger.c
 
 node_SRC :=
