@@ -94,7 +94,11 @@ unit/include/ipc_ROOMS :=
 unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
 
-SIM_TESTS :=
+SIM_TESTS := \
+	sim/sessions
+
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS :=
