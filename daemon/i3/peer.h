@@ -115,6 +115,15 @@ struct peer_event {
 /* UP: after a handshake, the first time and each later time. UNREACHABLE: a wanted session could not be had. */
 bool peers_event(struct peers *ps, struct peer_event *out);
 
+/* The addresses of a session, host order: what each packet is checked and rewritten by. */
+struct peer_addresses {
+    uint32_t local;   /* under which local programs know the peer */
+    uint32_t address; /* the peer's own idea of its address: what it said, else H24 of its id */
+    uint32_t we_are;  /* under which the peer knows us: what it said, else our own address */
+};
+
+struct peer_addresses peer_addresses(const struct peer *p);
+
 /* ---- looking in ---- */
 
 struct peer_info {
