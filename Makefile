@@ -38,9 +38,14 @@ policy_SRC := \
 
 i3_SRC := \
 	daemon/i3/deadline.c \
+	daemon/i3/handshake.c \
 	daemon/i3/noise.c \
+	daemon/i3/peer.c \
+	daemon/i3/peer_shake.c \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
+	daemon/i3/session.c \
+	daemon/i3/trigger.c
 	daemon/i3/trigger.c \
 
 node_SRC := \
@@ -153,6 +158,16 @@ UNIT_TESTS := \
 	unit/base/id \
 	unit/i3/noise \
 
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+
+SIM_TESTS := \
+	sim/sessions
+
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
 SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
