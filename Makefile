@@ -45,7 +45,7 @@ i3_SRC := \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
 	daemon/i3/session.c \
-	daemon/i3/trigger.c
+	daemon/i3/trigger.c \
 	daemon/i3/trigger.c \
 
 node_SRC := \
@@ -112,10 +112,10 @@ i3run_SRC := \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
-	shim/hooks/names.c
+	shim/hooks/names.c \
 
 i3run_SRC := \
-	tools/i3run.c
+	tools/i3run.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -158,17 +158,8 @@ UNIT_TESTS := \
 	unit/base/id \
 	unit/i3/noise \
 
-unit/include/wire_ROOMS :=
-unit/include/ipc_ROOMS :=
-unit/base/id_ROOMS := base
-unit/i3/noise_ROOMS := base i3
-
 SIM_TESTS := \
-	sim/sessions
-
-sim/sessions_ROOMS := base i3
-sim/sessions_OBJ := tests/sim/world.o
-SIM_TESTS := \
+	sim/sessions \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
@@ -199,13 +190,15 @@ FUZZ_SECONDS ?= 5
 # what each links beside itself
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
-unit/base/id_ROOMS := base
-unit/i3/noise_ROOMS := base i3
 
 # ---- rules ---------------------------------------------------------------------------------------
 objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
