@@ -46,7 +46,6 @@ i3_SRC := \
 	daemon/i3/seal.c \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
-	daemon/i3/trigger.c \
 
 node_SRC := \
 	daemon/node/forward.c \
