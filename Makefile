@@ -94,8 +94,6 @@ i3node_SRC := \
 	daemon/node_pump.c \
 
 shim_SRC := \
-
-i3run_SRC := \
 	shim/init.c \
 	shim/libc.c \
 	shim/config.c \
