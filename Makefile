@@ -204,7 +204,6 @@ roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
 .PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall clean help
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 all: deps
 	$(Q)$(MAKE) --no-print-directory build
