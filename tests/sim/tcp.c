@@ -24,7 +24,7 @@ static void random_link(struct net *n, struct net_link *l)
     l->corrupt = net_below(n, 3) ? 0 : net_below(n, 50000);
     if (!net_below(n, 4)) {
         l->burst = net_below(n, 10000);
-        l->burst_len = 1 + net_below(n, 20);
+        l->burst_len = 1 + net_below(n, 200000);
     }
 }
 
@@ -33,7 +33,6 @@ static void random_world(struct net *n, uint64_t seed)
     struct tcpip_config c;
     struct net r = {.rng = seed ^ 0x5eed};
     tcpip_config_default(&c);
-    c.time_wait_us = 1000000;
     if (!net_below(&r, 3))
         c.recv_max = 4096 + net_below(&r, 200000);
     if (!net_below(&r, 3))
