@@ -142,7 +142,7 @@ struct conn {
     uint32_t mss;      /* payload of a full segment, options taken off */
     uint16_t peer_mss; /* as offered */
     uint16_t ip_id;
-    uint64_t pseudo; /* sum of the pseudo-header without the length */
+    uint64_t ip_sum, tcp_sum; /* of the template; the pseudo-header counts with TCP's */
     uint8_t head[IP_HEAD + TCP_HEAD + TCP_STAMPS];
     uint8_t head_len;
 
