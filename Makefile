@@ -174,6 +174,7 @@ UNIT_TESTS := \
 	unit/io/sockets \
 	unit/base/id \
 	unit/i3/noise \
+	unit/tcpip/tcp \
 
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
@@ -216,6 +217,8 @@ unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
+unit/tcpip/tcp_ROOMS := base tcpip
+unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base

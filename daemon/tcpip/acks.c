@@ -130,7 +130,7 @@ bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64
     if (ack < c->snd_una)
         return true;
     uint64_t window = c->snd_wnd;
-    struct delivery d = {0};
+    struct delivery d = {.top = c->board.top};
     bool advanced = ack > c->snd_una;
     if (advanced)
         take_advance(t, c, ack, &d);

@@ -49,6 +49,16 @@ void output_reset(struct tcpip *t, struct conn *c)
     output_raw(t, r.src, r.dst, head, segment_build(head, &r, c->ip_id++, 0), NULL, 0);
 }
 
+void output_time_wait(struct tcpip *t, const struct time_wait *w)
+{
+    uint8_t head[TCPIP_HEAD_MAX];
+    struct segment a = {.src = w->who.local, .dst = w->who.remote, .src_port = w->who.local_port,
+        .dst_port = w->who.remote_port, .seq = w->snd_nxt, .ack = w->rcv_nxt, .flags = TH_ACK,
+        .window = (uint16_t)w->window, .has_stamps = w->stamps, .ts_ecr = w->ts_recent,
+        .ts_val = (uint32_t)(t->now / 1000) + w->ts_offset};
+    output_raw(t, a.src, a.dst, head, segment_build(head, &a, (uint16_t)engine_random(t), 0), NULL, 0);
+}
+
 /* ---- building ---- */
 
 /* The template of the common segment: what varies is 0 in it, and its sums lack only that. */
@@ -342,6 +352,7 @@ static void send_open(struct outgoing *o)
         send_new(o);
     if (c->snd_nxt + c->retransmits != before) {
         acked(c);
+        c->probe_due = false;
         if (c->timer[TIMER_REXMIT] == UINT64_MAX || c->rexmit != REXMIT_RTO)
             recovery_arm(o->t, c);
     }
