@@ -178,6 +178,8 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 
 INTEROP_TESTS := \
+	interop/nginx_wget.sh \
+	interop/ssh.sh \
 
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
