@@ -177,7 +177,12 @@ UNIT_TESTS := \
 
 SIM_TESTS := \
 	sim/tcp \
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+
+SIM_TESTS := \
 	sim/sessions \
+	sim/tcp \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
@@ -216,6 +221,8 @@ unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
+sim/tcp_ROOMS := base tcpip
+sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
