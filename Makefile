@@ -45,7 +45,6 @@ i3_SRC := \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
 	daemon/i3/session.c \
-	daemon/i3/trigger.c
 	daemon/i3/trigger.c \
 
 node_SRC := \
@@ -157,18 +156,21 @@ UNIT_TESTS := \
 	unit/io/sockets \
 	unit/base/id \
 	unit/i3/noise \
+	unit/i3/seal \
+	unit/i3/trigger \
 
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
 unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
+unit/i3/seal_ROOMS := base i3
+unit/i3/trigger_ROOMS := base i3
 
 SIM_TESTS := \
-	sim/sessions
+	sim/sessions \
 
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
-SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
@@ -205,6 +207,8 @@ unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
 unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
+unit/i3/seal_ROOMS := base i3
+unit/i3/trigger_ROOMS := base i3
 
 # ---- rules ---------------------------------------------------------------------------------------
 objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
