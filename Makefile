@@ -94,8 +94,6 @@ i3node_SRC := \
 	daemon/node_pump.c \
 
 shim_SRC := \
-
-i3run_SRC := \
 	shim/init.c \
 	shim/libc.c \
 	shim/config.c \
@@ -111,10 +109,10 @@ i3run_SRC := \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
-	shim/hooks/names.c
+	shim/hooks/names.c \
 
 i3run_SRC := \
-	tools/i3run.c
+	tools/i3run.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -171,9 +169,12 @@ SIM_TESTS := \
 
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
+SIM_TESTS := \
+	sim/sessions \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	bench/load \
 	lib/relay \
 
 # scripts, run one after the other in this order
@@ -200,6 +201,10 @@ FUZZ_SECONDS ?= 5
 # what each links beside itself
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
@@ -217,7 +222,6 @@ roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
 .PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall clean help
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 all: deps
 	$(Q)$(MAKE) --no-print-directory build
@@ -308,6 +312,9 @@ integration: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
+
+bench: build $(B)/tests/bench/load
+	$(Q)B=$(abspath $(B)) tests/bench/run.py
 
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))

@@ -470,3 +470,8 @@ struct peer *peer_next(const struct peers *ps, const struct peer *p)
 {
     return p ? p->by_key.next : ps->by_key;
 }
+
+struct peer_addresses peer_addresses(const struct peer *p)
+{
+    return (struct peer_addresses){p->local, p->address, p->we_are};
+}
