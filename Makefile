@@ -174,7 +174,21 @@ UNIT_TESTS := \
 	unit/io/sockets \
 	unit/base/id \
 	unit/i3/noise \
+	unit/i3/seal \
+	unit/i3/trigger \
 
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+unit/i3/seal_ROOMS := base i3
+unit/i3/trigger_ROOMS := base i3
+
+SIM_TESTS := \
+	sim/sessions \
+
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
 SIM_TESTS := \
 	sim/tcp \
 unit/include/wire_ROOMS :=
@@ -228,6 +242,10 @@ unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+unit/i3/seal_ROOMS := base i3
+unit/i3/trigger_ROOMS := base i3
 
 # ---- rules ---------------------------------------------------------------------------------------
 objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
