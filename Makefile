@@ -63,7 +63,9 @@ shim_SRC := \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
-	shim/hooks/names.c
+	shim/hooks/names.c \
+	shim/hooks/hostent.c \
+	shim/hooks/resolver.c
 
 i3run_SRC := \
 	tools/i3run.c
@@ -100,7 +102,9 @@ unit/include/ipc_ROOMS :=
 SIM_TESTS :=
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
-TEST_PROGRAMS :=
+TEST_PROGRAMS := \
+	integration/probes/semantics
+integration/probes/semantics_LIBS := -lpthread
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS :=
