@@ -130,6 +130,8 @@ shim_SRC := \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
 	shim/hooks/names.c \
+	shim/hooks/hostent.c \
+	shim/hooks/resolver.c
 
 i3run_SRC := \
 	tools/i3run.c \
@@ -202,6 +204,8 @@ SIM_TESTS := \
 TEST_PROGRAMS := \
 	bench/load \
 	lib/relay \
+	integration/probes/semantics
+integration/probes/semantics_LIBS := -lpthread
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
