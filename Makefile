@@ -38,9 +38,13 @@ policy_SRC := \
 
 i3_SRC := \
 	daemon/i3/deadline.c \
+	daemon/i3/handshake.c \
 	daemon/i3/noise.c \
+	daemon/i3/peer.c \
+	daemon/i3/peer_shake.c \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
+	daemon/i3/session.c \
 	daemon/i3/trigger.c \
 
 node_SRC := \
@@ -52,6 +56,26 @@ node_SRC := \
 	daemon/node/trie.c \
 
 tcpip_SRC := \
+	daemon/tcpip/ip.c \
+	daemon/tcpip/ring.c \
+	daemon/tcpip/ranges.c \
+	daemon/tcpip/segment.c \
+	daemon/tcpip/rto.c \
+	daemon/tcpip/heap.c \
+	daemon/tcpip/cubic.c \
+	daemon/tcpip/scoreboard.c \
+	daemon/tcpip/table.c \
+	daemon/tcpip/conn.c \
+	daemon/tcpip/events.c \
+	daemon/tcpip/timers.c \
+	daemon/tcpip/receive.c \
+	daemon/tcpip/acks.c \
+	daemon/tcpip/recovery.c \
+	daemon/tcpip/input.c \
+	daemon/tcpip/output.c \
+	daemon/tcpip/icmp.c \
+	daemon/tcpip/api.c \
+	daemon/tcpip/engine.c \
 
 program_SRC := \
 	daemon/program/listener.c \
@@ -90,8 +114,25 @@ i3node_SRC := \
 	daemon/node_pump.c \
 
 shim_SRC := \
+	shim/init.c \
+	shim/libc.c \
+	shim/config.c \
+	shim/conn.c \
+	shim/client.c \
+	shim/overlay.c \
+	shim/fdtable.c \
+	shim/epolls.c \
+	shim/pair.c \
+	shim/options.c \
+	shim/hooks/connect.c \
+	shim/hooks/socket.c \
+	shim/hooks/sockopt.c \
+	shim/hooks/epoll.c \
+	shim/hooks/addressed.c \
+	shim/hooks/names.c \
 
 i3run_SRC := \
+	tools/i3run.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -135,9 +176,12 @@ UNIT_TESTS := \
 	unit/i3/noise \
 
 SIM_TESTS := \
+	sim/tcp \
+	sim/sessions \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	bench/load \
 	lib/relay \
 
 # scripts, run one after the other in this order
@@ -155,6 +199,8 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 
 INTEROP_TESTS := \
+	interop/nginx_wget.sh \
+	interop/ssh.sh \
 
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
@@ -164,13 +210,17 @@ FUZZ_SECONDS ?= 5
 # what each links beside itself
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
+sim/tcp_ROOMS := base tcpip
+sim/tcp_OBJ := tests/sim/tcp_net.o
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
-unit/base/id_ROOMS := base
-unit/i3/noise_ROOMS := base i3
 
 # ---- rules ---------------------------------------------------------------------------------------
 objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
@@ -179,7 +229,6 @@ roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
 .PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall clean help
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 all: deps
 	$(Q)$(MAKE) --no-print-directory build
@@ -270,6 +319,9 @@ integration: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
+
+bench: build $(B)/tests/bench/load
+	$(Q)B=$(abspath $(B)) tests/bench/run.py
 
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))
