@@ -2,7 +2,7 @@
 # run.sh SCRIPT: runs one integration test as an ordinary user (root drops to `nobody`, with a HOME of its own), prints
 # one line for a pass and the whole output for a failure. A script which needs root to build its own network namespaces
 # says so on its first lines: "# root: ...". Environment: B, the build folder; TEST_SECONDS (600), after which a test is
-# ended; and what scripts take from it by hand: SIZE_MB, FETCHES, IDLE_SECONDS, SCALE, PACKETS.
+# ended; and what scripts take from it by hand: SIZE_MB, FETCHES, IDLE_SECONDS, CUT_SECONDS, SCALE, PACKETS.
 # What a sanitizer finds in any process, daemons in the background included, fails the test.
 script=$1
 name=${script#tests/}
@@ -24,7 +24,7 @@ if [ "$(id -u)" = 0 ] && ! head -5 "$script" | grep -q '^# root:'; then
         as='setpriv --reuid=nobody --regid=nogroup --clear-groups env'
     fi
 fi
-for v in SIZE_MB FETCHES IDLE_SECONDS SCALE PACKETS; do
+for v in SIZE_MB FETCHES IDLE_SECONDS SCALE PACKETS CUT_SECONDS; do
     eval "[ -z \"\${$v-}\" ] || set -- \"\$@\" \"$v=\${$v-}\""
 done
 shift
