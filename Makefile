@@ -125,12 +125,16 @@ UNIT_TESTS := \
 	unit/include/ipc \
 	unit/naming/book \
 	unit/naming/pool \
+	unit/node/node \
+	unit/node/store \
 	unit/policy/config
 
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
+unit/node/node_ROOMS := node i3 base
+unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 
 SIM_TESTS :=
