@@ -26,22 +26,26 @@ endif
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
 	daemon/base/crypto.c \
-	daemon/base/id.c
+	daemon/base/id.c \
 
 naming_SRC := \
 	daemon/naming/book.c \
-	daemon/naming/pool.c
+	daemon/naming/pool.c \
 
 policy_SRC := \
 	daemon/policy/config.c \
-	daemon/policy/strip.c
+	daemon/policy/strip.c \
 
 i3_SRC := \
 	daemon/i3/deadline.c \
+	daemon/i3/handshake.c \
 	daemon/i3/noise.c \
+	daemon/i3/peer.c \
+	daemon/i3/peer_shake.c \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
-	daemon/i3/trigger.c
+	daemon/i3/session.c \
+	daemon/i3/trigger.c \
 
 node_SRC := \
 	daemon/node/forward.c \
@@ -49,16 +53,16 @@ node_SRC := \
 	daemon/node/limit.c \
 	daemon/node/node.c \
 	daemon/node/store.c \
-	daemon/node/trie.c
+	daemon/node/trie.c \
 
-tcpip_SRC :=
+tcpip_SRC := \
 
 program_SRC := \
 	daemon/program/listener.c \
-	daemon/program/vsock.c
+	daemon/program/vsock.c \
 
 control_SRC := \
-	daemon/control/report.c
+	daemon/control/report.c \
 
 io_SRC := \
 	daemon/io/clock.c \
@@ -69,7 +73,7 @@ io_SRC := \
 	daemon/io/loopback.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
-	daemon/io/udp.c
+	daemon/io/udp.c \
 
 i3d_SRC := \
 	daemon/i3d.c \
@@ -83,28 +87,48 @@ i3d_SRC := \
 	daemon/pump_ipc.c \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
-	daemon/pump_ping.c
+	daemon/pump_ping.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
-	daemon/node_pump.c
+	daemon/node_pump.c \
 
-shim_SRC :=
+shim_SRC := \
 
-i3run_SRC :=
+i3run_SRC := \
+	shim/init.c \
+	shim/libc.c \
+	shim/config.c \
+	shim/conn.c \
+	shim/client.c \
+	shim/overlay.c \
+	shim/fdtable.c \
+	shim/epolls.c \
+	shim/pair.c \
+	shim/options.c \
+	shim/hooks/connect.c \
+	shim/hooks/socket.c \
+	shim/hooks/sockopt.c \
+	shim/hooks/epoll.c \
+	shim/hooks/addressed.c \
+	shim/hooks/names.c \
+
+i3run_SRC := \
+	tools/i3run.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_link.c \
 	tools/i3ctl_show.c \
-	tools/i3ctl_world.c
+	tools/i3ctl_world.c \
 
 PURE_ROOMS := base naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse
 control_LIBS := -ljansson
+io_LIBS     := -luv
 
 # ---- programs ------------------------------------------------------------------------------------
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
@@ -118,6 +142,8 @@ i3run_ROOMS  :=
 i3run_LIBS   :=
 i3ctl_ROOMS  :=
 i3ctl_LIBS   := -ljansson
+
+MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 
 # ---- tests: NAME ROOMS... ; the source is tests/NAME.c ---------------------------------------------
 UNIT_TESTS := \
@@ -138,18 +164,53 @@ unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 
 SIM_TESTS :=
+	unit/policy/config \
+	unit/program/vsock \
+	unit/io/sockets \
+	unit/base/id \
+	unit/i3/noise \
+
+SIM_TESTS := \
+	sim/sessions \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
-	lib/relay
+	bench/load \
+	lib/relay \
 
 # scripts, run one after the other in this order
-INTEGRATION_TESTS :=
-INTEROP_TESTS :=
+INTEGRATION_TESTS := \
+	integration/first_light.sh \
+	integration/cli.sh \
+	integration/refuse.sh \
+	integration/transfer.sh \
+	integration/parallel.sh \
+	integration/lossy.sh \
+	integration/dead_peer.sh \
+	integration/trigger_abuse.py \
+	integration/flood.sh \
+	integration/idle.sh \
+	integration/install.sh \
+
+INTEROP_TESTS := \
 
 # one libFuzzer target per decoder; ROOMS as above
-FUZZ_TARGETS :=
+FUZZ_TARGETS := \
+
 FUZZ_SECONDS ?= 5
+
+# what each links beside itself
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
+unit/naming/book_ROOMS := naming base
+unit/naming/pool_ROOMS := naming base
+unit/policy/config_ROOMS := policy
+unit/program/vsock_ROOMS := program
+unit/io/sockets_ROOMS := io
 
 # ---- rules ---------------------------------------------------------------------------------------
 objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
@@ -201,7 +262,7 @@ $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 $(call objs,shim): SANFLAGS :=
 
 define test_rule
-$(B)/tests/$(1): $(B)/obj/tests/$(1).o $(call roomobjs,$($(1)_ROOMS)) $(B)/obj/tests/lib/log_sink.o $($(1)_OBJ:%=$(B)/obj/%)
+$(B)/tests/$(1): $(B)/obj/tests/$(1).o $(call roomobjs,$($(1)_ROOMS)) $(if $(filter io,$($(1)_ROOMS)),,$(B)/obj/tests/lib/log_sink.o) $($(1)_OBJ:%=$(B)/obj/%)
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo "  LD    $$@")
 	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) -o $$@ $$(filter %.o,$$^) $(sort $(call roomlibs,$($(1)_ROOMS))) $($(1)_LIBS) $(2)
@@ -250,6 +311,9 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
+bench: build $(B)/tests/bench/load
+	$(Q)B=$(abspath $(B)) tests/bench/run.py
+
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))
 
@@ -257,9 +321,13 @@ install: build
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
+	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
 
 uninstall:
 	$(Q)rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
+	$(Q)for f in $(MAN_PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f; done
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run
 
 clean:

@@ -21,7 +21,7 @@ struct control_call {
 
 void control_reply(struct ipc_client *c, uint32_t serial, bool more, uint8_t status, char *json)
 {
-    uint8_t out[IPC_MAX_LEN];
+    uint8_t out[IPC_CONTROL_MAX];
     struct writer w = writer_of(out, sizeof(out));
     char *text = json && strlen(json) <= IPC_TEXT_MAX ? json : NULL;
     static const char too_large[] = "{\"error\":\"the answer is too large or memory is short\"}";
@@ -266,10 +266,10 @@ static const struct {
 
 void control_request(struct pump *p, struct ipc_client *c, uint32_t serial, const uint8_t *data, size_t len)
 {
-    char text[IPC_TEXT_MAX + 1];
+    char text[IPC_MAX_LEN];
     struct control_call k = {.p = p, .client = c, .serial = serial};
     size_t at = 0;
-    if (!len || len > IPC_TEXT_MAX || data[len - 1]) {
+    if (!len || len > sizeof(text) || data[len - 1]) {
         fail(&k, report_error("malformed request"));
         return;
     }

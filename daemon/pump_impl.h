@@ -121,6 +121,8 @@ const struct book_entry *names_find(const struct pump *p, const char *name);
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN]);
 /* "name.i3" of a virtual address, NULL if it is none of the book's. */
 const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1]);
+/* The address was handed out by us; one of the virtual network that never was is not ours, whatever it is. */
+bool names_is_virtual(struct pump *p, uint32_t ip);
 void names_pin_book(struct pump *p);
 
 /* pump_control.c */

@@ -60,7 +60,7 @@ static void on_reverse(struct request *q)
     char name[IPC_NAME_MAX + 1];
     get_addr(&q->r, &a);
     const char *found = q->r.failed ? NULL : names_reverse(q->p, addr_ip4(&a), name);
-    put_u32(&q->w, found ? 0 : ENOENT);
+    put_u32(&q->w, found ? 0 : names_is_virtual(q->p, addr_ip4(&a)) ? ENOENT : IPC_NOT_VIRTUAL);
     if (found)
         put_bytes(&q->w, found, strlen(found));
     reply(q, -1);
@@ -70,13 +70,11 @@ static void on_reverse(struct request *q)
 static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
 {
     uint32_t ip = addr_ip4(&c->remote);
-    if (!ip || !pool_contains(p->pool, ip) || pool_is_excluded(p->pool, ip))
+    if (!names_is_virtual(p, ip))
         return IPC_NOT_VIRTUAL;
     if (ip == p->own)
         return IPC_SELF;
     const uint8_t *key = pool_key(p->pool, p->now, ip);
-    if (!key)
-        return IPC_NOT_VIRTUAL; /* never handed out: whatever it is, it is not ours */
     if (c->proto != IPPROTO_TCP)
         return EPROTONOSUPPORT;
     if (!names_address(p, key))

@@ -36,6 +36,11 @@ const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1
     return n > 0 && n <= IPC_NAME_MAX ? out : NULL;
 }
 
+bool names_is_virtual(struct pump *p, uint32_t ip)
+{
+    return pool_contains(p->pool, ip) && !pool_is_excluded(p->pool, ip) && pool_key(p->pool, p->now, ip);
+}
+
 /* The keys of the book have their addresses for good, whether they are used or not, and may open a session. */
 void names_pin_book(struct pump *p)
 {

@@ -266,17 +266,38 @@ static int show_reply(const struct ctl *c, const struct link_reply *r)
     return r->exit;
 }
 
+/* An answer too long for one record comes in several: lists are joined, everything else is said once. */
+static void join(json_t *whole, const json_t *part)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)part, key, value) {
+        json_t *have = json_object_get(whole, key);
+        if (json_is_array(have) && json_is_array(value))
+            json_array_extend(have, value);
+        else
+            json_object_set(whole, key, value);
+    }
+}
+
 static int ask_daemon(const struct ctl *c, int fd, const char *const *words, size_t n)
 {
     struct link_reply r = {.more = true};
+    json_t *whole = json_object();
     int exit = CTL_FAILED, err = link_send(fd, 1, words, n);
     while (!err && r.more) {
         err = link_recv(fd, 1, CTL_TIMEOUT_MS, &r);
         if (err)
             break;
-        exit = show_reply(c, &r);
+        join(whole, r.doc);
         json_decref(r.doc);
+        if (r.more && !(c->verb->flags & VERB_STREAM))
+            continue;
+        r.doc = whole;
+        exit = show_reply(c, &r);
+        json_object_clear(whole);
     }
+    json_decref(whole);
     if (err == -E2BIG)
         return show_error(c, CTL_USAGE, "the arguments are too long");
     if (err == -ETIMEDOUT)

@@ -56,7 +56,7 @@ int link_open(const char *path)
 
 int link_send(int fd, uint32_t serial, const char *const *words, size_t n)
 {
-    uint8_t buf[IPC_MAX_LEN];
+    uint8_t buf[IPC_CONTROL_MAX];
     struct writer w = writer_of(buf, sizeof(buf));
     ipc_put_header(&w, IPC_CONTROL, serial);
     for (size_t i = 0; i < n; i++)
@@ -118,7 +118,7 @@ static int decode_reply(const uint8_t *buf, size_t len, uint32_t serial, struct 
 
 int link_recv(int fd, uint32_t serial, int timeout_ms, struct link_reply *out)
 {
-    uint8_t buf[IPC_MAX_LEN];
+    uint8_t buf[IPC_CONTROL_MAX];
     int64_t until = clock_ms() + timeout_ms;
     for (;;) {
         ssize_t n = receive_record(fd, until, buf, sizeof(buf));

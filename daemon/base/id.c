@@ -94,7 +94,7 @@ static int base32_value(char c)
     return c >= '2' && c <= '7' ? c - '2' + 26 : -1;
 }
 
-int key_parse(const char *s, uint8_t key[KEY_LEN])
+int key_decode(const char *s, uint8_t key[KEY_LEN])
 {
     uint8_t k[KEY_LEN + 1] = {0}; /* one more for the 4 bits beyond the key */
     if (strnlen(s, KEY_STR_LEN + 1) != KEY_STR_LEN)
@@ -110,10 +110,18 @@ int key_parse(const char *s, uint8_t key[KEY_LEN])
     }
     if (k[KEY_LEN])
         return -EINVAL;
+    memcpy(key, k, KEY_LEN);
+    return 0;
+}
 
+int key_parse(const char *s, uint8_t key[KEY_LEN])
+{
     /* Any scalar tells a point of small order: they are all multiples of the cofactor, and the result is zero. */
     static const uint8_t any[X25519_LEN] = {1};
-    uint8_t shared[X25519_LEN];
+    uint8_t k[KEY_LEN], shared[X25519_LEN];
+    int err = key_decode(s, k);
+    if (err)
+        return err;
     if (x25519(shared, any, k))
         return -EKEYREJECTED;
     memcpy(key, k, KEY_LEN);

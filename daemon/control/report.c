@@ -133,7 +133,7 @@ static json_t *peer_array(const struct report_view *v)
 {
     json_t *a = json_array();
     unsigned n = 0;
-    for (struct peer *p = peer_next(v->peers, NULL); p && n < REPORT_CONNECTIONS_MAX; p = peer_next(v->peers, p)) {
+    for (struct peer *p = peer_next(v->peers, NULL); p && n < REPORT_ROWS_MAX; p = peer_next(v->peers, p)) {
         struct peer_info info;
         peer_info(v->peers, p, &info);
         if (!info.standing && !info.handshakes && strcmp(info.state, "idle") == 0)
@@ -148,7 +148,7 @@ static json_t *listener_array(const struct report_view *v)
 {
     json_t *a = json_array();
     const struct listener *l;
-    for (unsigned at = 0; (l = listener_next(v->listeners, &at, 0)) && json_array_size(a) < REPORT_CONNECTIONS_MAX;) {
+    for (unsigned at = 0; (l = listener_next(v->listeners, &at, 0)) && json_array_size(a) < REPORT_ROWS_MAX;) {
         json_t *o = json_object();
         set_text(o, "proto", l->proto == IPPROTO_TCP ? "tcp" : "udp");
         set_addr(o, "bound", &l->bound);
@@ -171,7 +171,7 @@ static json_t *connection_array(const struct report_view *v)
 {
     json_t *a = json_array();
     struct tcp_info_row row;
-    for (uint32_t at = 0; tcpip_next(v->tcpip, &at, &row) && json_array_size(a) < REPORT_CONNECTIONS_MAX;) {
+    for (uint32_t at = 0; tcpip_next(v->tcpip, &at, &row) && json_array_size(a) < REPORT_ROWS_MAX;) {
         char name[BOOK_NAME_MAX + 66];
         struct addr local = addr_v4(row.local, row.local_port), remote = addr_v4(row.remote, row.remote_port);
         const struct vsock *s = vsock_of(v, &row);

@@ -12,7 +12,7 @@
 #include "daemon/program/vsock.h"
 #include "daemon/tcpip/tcpip.h"
 
-enum { REPORT_CONNECTIONS_MAX = 20 }; /* a reply is one record of ipc.h; connections_total says how many there are */
+enum { REPORT_ROWS_MAX = 100 }; /* a reply is one record of ipc.h; connections_total says how many there are */
 
 struct report_counter {
     const char *name;

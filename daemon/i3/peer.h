@@ -38,14 +38,13 @@
 #include "daemon/base/mono.h"
 #include "daemon/base/outbox.h"
 #include "daemon/base/id.h"
+#include "daemon/i3/seal.h" /* enum peer_cipher, bits of a mask */
 
 enum {
     PEERS_MAX = 65536,
     PEER_SEAL_OVERHEAD = DATA_HEADER_LEN + 8 + 16,
     PEER_REPLAY_WINDOW = 8192,
 };
-
-enum peer_cipher { CIPHER_AES256GCM = 1, CIPHER_CHACHA20POLY1305 = 2 }; /* bits of a mask; the lower is preferred */
 
 struct peers;
 struct peer;

@@ -12,6 +12,9 @@
 #ifndef I3_VSOCK_H
 #define I3_VSOCK_H
 
+#include <stdlib.h>
+
+#define uthash_fatal(msg) abort()
 #include <uthash.h>
 
 #include "daemon/tcpip/tcpip.h"

@@ -1,0 +1,231 @@
+#include "shim/client.h"
+
+#include "shim/conn.h"
+#include "shim/sys.h"
+
+enum { CALL_MAX = IPC_HEADER_LEN + 4 + IPC_NAME_MAX + 64 };
+
+/* One request and its reply, in place. */
+struct call {
+    uint8_t buf[CALL_MAX];
+    struct writer w; /* the request, header first */
+    struct reader r; /* the reply's body */
+    uint8_t type;
+    uint32_t serial;
+    int fd; /* which came with the reply, or -1 */
+};
+
+static void call_init(struct call *c, uint8_t type)
+{
+    static uint32_t serials;
+    c->w = writer_of(c->buf, sizeof(c->buf));
+    c->type = type;
+    c->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
+    c->fd = -1;
+    ipc_put_header(&c->w, type, c->serial);
+}
+
+/* Keeps the first fd of a control message, closes any other. */
+static void take_fds(struct call *c, struct msghdr *m)
+{
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t at = 0; at + sizeof(int) <= h->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(h) + at, sizeof(fd));
+            if (c->fd < 0)
+                c->fd = fd;
+            else
+                sys_close(fd);
+        }
+    }
+}
+
+static void drop_fd(struct call *c)
+{
+    if (c->fd >= 0)
+        sys_close(c->fd);
+    c->fd = -1;
+}
+
+static int send_request(int fd, const uint8_t *request, size_t len, int64_t end)
+{
+    struct iovec iov = {(void *)request, len};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+    long n;
+    do
+        n = sys_sendmsg(fd, &m, MSG_NOSIGNAL);
+    while (n == -EINTR && sys_millis() < end);
+    return n < 0 ? (int)n : 0;
+}
+
+/* The next record; -EPIPE when the daemon is gone. */
+static int receive_record(struct call *c, int fd, uint8_t *reply, size_t cap, int64_t end)
+{
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(4 * sizeof(int))];
+    } control;
+    struct iovec iov = {reply, cap};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    long n;
+    do
+        n = sys_recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+    while (n == -EINTR && sys_millis() < end);
+    if (n < 0)
+        return (int)n;
+    take_fds(c, &m);
+    if (n == 0)
+        return -EPIPE;
+    return m.msg_flags & MSG_TRUNC ? -EMSGSIZE : (int)n;
+}
+
+/* Sends the request and waits for the reply with its serial; late replies to calls given up before are skipped. */
+static int exchange(struct call *c, int fd, int64_t end)
+{
+    uint8_t reply[CALL_MAX];
+    struct ipc_header h;
+    int n = send_request(fd, c->buf, writer_len(&c->w), end);
+    while (n >= 0) {
+        n = receive_record(c, fd, reply, sizeof(reply), end);
+        if (n < 0)
+            break;
+        c->r = reader_of(reply, (size_t)n);
+        ipc_get_header(&c->r, &h);
+        if (reader_ok(&c->r) && h.type == (c->type | IPC_REPLY) && h.serial == c->serial) {
+            memcpy(c->buf, reply, (size_t)n);
+            c->r = reader_of(c->buf + IPC_HEADER_LEN, (size_t)n - IPC_HEADER_LEN);
+            return 0;
+        }
+        drop_fd(c);
+        if (sys_millis() >= end)
+            n = -ETIMEDOUT;
+    }
+    drop_fd(c);
+    return n;
+}
+
+/* A connection which the daemon has closed since its last use says so at once, not by silence. */
+static bool is_stale(int err)
+{
+    return err == -EPIPE || err == -ECONNRESET || err == -ENOTCONN;
+}
+
+static int call_run(struct call *c)
+{
+    struct conn conn;
+    int64_t end = sys_millis() + CONN_TIMEOUT_MS;
+    if (!writer_ok(&c->w) || conn_open(&conn) < 0)
+        return CLIENT_DEAD;
+    int err = exchange(c, conn.fd, end);
+    if (is_stale(err) && !conn.fresh) {
+        if (conn_reopen(&conn) < 0)
+            return CLIENT_DEAD;
+        err = exchange(c, conn.fd, end);
+    }
+    conn_done(&conn, err == 0);
+    return err < 0 ? CLIENT_DEAD : 0;
+}
+
+/* The status of a reply that was read to its end; one that was not is no better than none. */
+static int call_status(const struct call *c, uint32_t status)
+{
+    return reader_done(&c->r) && status <= IPC_SELF ? (int)status : CLIENT_DEAD;
+}
+
+int client_info(struct ipc_info *info)
+{
+    struct call c;
+    call_init(&c, IPC_INFO);
+    if (call_run(&c) < 0)
+        return CLIENT_DEAD;
+    ipc_get_info(&c.r, info);
+    drop_fd(&c);
+    return call_status(&c, info->status);
+}
+
+int client_resolve(const char *name, struct addr *out)
+{
+    struct call c;
+    struct ipc_resolved v;
+    call_init(&c, IPC_RESOLVE);
+    put_bytes(&c.w, name, strlen(name));
+    if (call_run(&c) < 0)
+        return CLIENT_DEAD;
+    ipc_get_resolved(&c.r, &v);
+    drop_fd(&c);
+    *out = v.addr;
+    return call_status(&c, v.status);
+}
+
+int client_reverse(const struct addr *a, char name[IPC_NAME_MAX + 1])
+{
+    struct call c;
+    struct ipc_name n = {0};
+    call_init(&c, IPC_REVERSE);
+    put_addr(&c.w, a);
+    if (call_run(&c) < 0)
+        return CLIENT_DEAD;
+    drop_fd(&c);
+    uint32_t status = get_u32(&c.r);
+    if (status) /* a refusal may or may not carry a name */
+        return reader_ok(&c.r) && status <= IPC_SELF ? (int)status : CLIENT_DEAD;
+    ipc_get_name(&c.r, &n);
+    memcpy(name, n.name, n.len + 1);
+    return call_status(&c, status);
+}
+
+int client_connect(const struct ipc_connect *ask, struct ipc_socket *out, int *fd)
+{
+    struct call c;
+    call_init(&c, IPC_CONNECT);
+    ipc_put_connect(&c.w, ask);
+    if (call_run(&c) < 0)
+        return CLIENT_DEAD;
+    ipc_get_socket(&c.r, out);
+    int status = call_status(&c, out->status);
+    if (status == 0 && c.fd < 0)
+        status = ENOBUFS; /* it came, but the program has no fd left to receive it */
+    if (status != 0)
+        drop_fd(&c);
+    *fd = c.fd;
+    return status;
+}
+
+int client_sock_error(uint64_t handle)
+{
+    struct call c;
+    call_init(&c, IPC_SOCK_ERROR);
+    put_u64(&c.w, handle);
+    if (call_run(&c) < 0)
+        return CLIENT_DEAD;
+    drop_fd(&c);
+    uint32_t status = get_u32(&c.r);
+    return call_status(&c, status);
+}
+
+int client_listen(const struct ipc_listen *ask)
+{
+    struct call c;
+    call_init(&c, IPC_LISTEN);
+    ipc_put_listen(&c.w, ask);
+    if (call_run(&c) < 0)
+        return CLIENT_DEAD;
+    drop_fd(&c);
+    uint32_t status = get_u32(&c.r);
+    return call_status(&c, status);
+}
+
+int client_verify(const struct ipc_pair *real, struct ipc_pair *virtual)
+{
+    struct call c;
+    call_init(&c, IPC_VERIFY);
+    ipc_put_pair(&c.w, real);
+    if (call_run(&c) < 0)
+        return CLIENT_DEAD;
+    drop_fd(&c);
+    virtual->status = get_u32(&c.r);
+    ipc_get_pair(&c.r, virtual);
+    return call_status(&c, virtual->status);
+}

@@ -1,0 +1,24 @@
+/* client.h - what the library asks the daemon (include/ipc.h), one function per request.
+ *
+ * Each returns the reply's status: 0, an errno, IPC_NOT_VIRTUAL or IPC_SELF; or CLIENT_DEAD when no daemon answered
+ * within a second. All may be called from signal handlers, from any thread and after fork; none allocates or sets errno.
+ */
+#ifndef I3_SHIM_CLIENT_H
+#define I3_SHIM_CLIENT_H
+
+#include "include/ipc.h"
+
+enum { CLIENT_DEAD = -1 };
+
+int client_info(struct ipc_info *info);
+int client_resolve(const char *name, struct addr *out);
+int client_reverse(const struct addr *a, char name[IPC_NAME_MAX + 1]);
+/* On 0, *fd is the program's end of the connection, CLOEXEC, and the caller's to close. */
+int client_connect(const struct ipc_connect *ask, struct ipc_socket *out, int *fd);
+/* The errno with which the connection ended, 0 if it did not. */
+int client_sock_error(uint64_t handle);
+int client_listen(const struct ipc_listen *ask);
+/* Addresses as accept saw them in, virtual ones out. */
+int client_verify(const struct ipc_pair *real, struct ipc_pair *virtual);
+
+#endif

@@ -1,0 +1,99 @@
+#include "shim/config.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/sys.h"
+
+static struct config config;
+static int loaded;
+
+/* Joins what fits; leaves "" otherwise. Not snprintf: this may run before libc's own start-up has ended. */
+static void join(char *out, size_t cap, const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    out[0] = '\0';
+    if (n + m >= cap)
+        return;
+    memcpy(out, a, n);
+    memcpy(out + n, b, m + 1);
+}
+
+static void tmp_path(char *out, size_t cap)
+{
+    char text[32], *p = text + sizeof(text);
+    unsigned uid = (unsigned)sys_call(SYS_getuid, 0, 0, 0, 0, 0, 0);
+    *--p = '\0';
+    do
+        *--p = (char)('0' + uid % 10);
+    while (uid /= 10);
+    p -= 8;
+    memcpy(p, "/tmp/i3-", 8);
+    join(out, cap, p, "/i3d.sock");
+}
+
+static void load_sock(struct config *c)
+{
+    const char *sock = getenv("I3_SOCK"), *run = getenv("XDG_RUNTIME_DIR");
+    if (sock && *sock) {
+        join(c->sock, sizeof(c->sock), sock, "");
+    } else if (run && *run) {
+        join(c->sock, sizeof(c->sock), run, "/i3/i3d.sock");
+    } else {
+        tmp_path(c->sock, sizeof(c->sock));
+        c->check_owner = true;
+    }
+}
+
+static void load_suffix(struct config *c)
+{
+    const char *s = getenv("I3_SUFFIX");
+    if (s && *s == '.')
+        s++;
+    if (!s || !*s || strlen(s) > SUFFIX_MAX)
+        s = "i3";
+    for (c->suffix_len = 0; s[c->suffix_len]; c->suffix_len++) {
+        char ch = s[c->suffix_len];
+        c->suffix[c->suffix_len] = (char)(ch >= 'A' && ch <= 'Z' ? ch + 32 : ch);
+    }
+}
+
+static void load_pool(struct config *c)
+{
+    c->pool = 0x0a000000;
+    c->pool_bits = 8;
+    const char *s = getenv("I3_POOL");
+    const char *slash = s ? strchr(s, '/') : NULL;
+    char ip[INET_ADDRSTRLEN];
+    struct in_addr in;
+    if (!slash || (size_t)(slash - s) >= sizeof(ip))
+        return;
+    memcpy(ip, s, (size_t)(slash - s));
+    ip[slash - s] = '\0';
+    unsigned bits = 0;
+    for (const char *p = slash + 1; *p; p++) {
+        if (*p < '0' || *p > '9' || bits > 32)
+            return;
+        bits = bits * 10 + (unsigned)(*p - '0');
+    }
+    if (bits < 1 || bits > 32 || inet_pton(AF_INET, ip, &in) != 1)
+        return;
+    c->pool = ntohl(in.s_addr);
+    c->pool_bits = (uint8_t)bits;
+    c->pool_given = true;
+}
+
+const struct config *config_get(void)
+{
+    if (__atomic_load_n(&loaded, __ATOMIC_ACQUIRE))
+        return &config;
+    struct config c = {0};
+    load_sock(&c);
+    load_suffix(&c);
+    load_pool(&c);
+    config = c; /* before the constructor there is one thread, and twice the same does no harm */
+    __atomic_store_n(&loaded, 1, __ATOMIC_RELEASE);
+    return &config;
+}

@@ -1,0 +1,30 @@
+/* config.h - what the library takes from its environment, copied once so that clearenv() changes nothing.
+ *
+ *   I3_SOCK    the daemon's socket; else $XDG_RUNTIME_DIR/i3/i3d.sock; else /tmp/i3-UID/i3d.sock, and then only
+ *              while that folder is the user's own, 0700
+ *   I3_SUFFIX  which names are the overlay's; "i3" by default
+ *   I3_POOL    the virtual network, "10.0.0.0/8"; i3run sets it, so that no program has to ask for it
+ */
+#ifndef I3_SHIM_CONFIG_H
+#define I3_SHIM_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SUFFIX_MAX = 63 };
+
+struct config {
+    char sock[108];   /* "": none, or too long for a socket address */
+    bool check_owner; /* the socket lies in a folder which anyone might have made */
+    char suffix[SUFFIX_MAX + 1]; /* lower case, with no dot before it */
+    size_t suffix_len;
+    uint32_t pool; /* host order */
+    uint8_t pool_bits;
+    bool pool_given;
+};
+
+/* Read at the first call: by the constructor, or by a hook which is called before it. */
+const struct config *config_get(void);
+
+#endif

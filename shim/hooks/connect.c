@@ -1,0 +1,256 @@
+/* connect.c - connect(), and what it means on a socket which has been replaced already. */
+#include "shim/hooks/connect.h"
+
+#include <linux/tcp.h>
+#include <sys/mman.h>
+
+#include "shim/client.h"
+#include "shim/libc.h"
+#include "shim/overlay.h"
+#include "shim/pair.h"
+#include "shim/options.h"
+#include "shim/sys.h"
+
+enum { KEEP_FD = 500, TCP_STATE_CLOSE = 7 };
+
+/* A page that nobody can read. */
+static const void *unreadable(void)
+{
+    static void *page;
+    void *p = __atomic_load_n(&page, __ATOMIC_ACQUIRE);
+    if (p)
+        return p;
+    enum { SIZE = 4096 };
+    long at = sys_call(SYS_mmap, 0, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at < 0 && at > -4096)
+        return (const void *)1; /* below every mapping */
+    if (!__atomic_compare_exchange_n(&page, &p, (void *)at, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        sys_call(SYS_munmap, at, SIZE, 0, 0, 0, 0);
+        return p;
+    }
+    return (const void *)at;
+}
+
+/* Blocks until the dialling pair is up: 0; or -EINTR, -EINPROGRESS (SO_SNDTIMEO ran out), or -EPIPE when it failed.
+ *
+ * poll() would not do: it is never restarted after a signal, whereas connect() is when the handler has SA_RESTART. So the
+ * kernel is asked to send one byte which cannot be read: it waits for room with the time-out, restart and cancellation
+ * rules of a blocking socket call, and then fails with EFAULT, having sent nothing. */
+static int wait_up(int fd)
+{
+    int saved = errno;
+    ssize_t n = REAL(send)(fd, unreadable(), 1, MSG_NOSIGNAL);
+    int err = n < 0 ? -errno : 0;
+    errno = saved;
+    switch (err) {
+    case 0:
+    case -EFAULT:
+        return 0;
+    case -EAGAIN:
+        return -EINPROGRESS;
+    case -ECONNRESET:
+        return -EPIPE;
+    default:
+        return err;
+    }
+}
+
+/* What the program has bound its socket to, none if nothing. */
+static struct addr bound_address(int fd, uint64_t cookie)
+{
+    struct sockaddr_storage ss;
+    struct fd_entry e;
+    socklen_t len = sizeof(ss);
+    struct addr a = {0};
+    if (sys_getsockname(fd, &ss, &len) == 0)
+        a = addr_from_sockaddr(&ss, len);
+    if (!a.port)
+        return (struct addr){0};
+    if (a.family == 6)
+        a = addr_v4(0, a.port);
+    if (fdtable_get(fd, cookie, &e) && e.kind == FD_BOUND)
+        memcpy(a.ip, e.local.ip, sizeof(a.ip));
+    return a;
+}
+
+static void set_dialling(int fd, bool dialling)
+{
+    struct fd_entry e;
+    if (!fdtable_get(fd, sys_cookie(fd), &e) || e.kind != FD_PAIR)
+        return;
+    e.dialling = dialling;
+    fdtable_put(fd, &e);
+}
+
+/* The wait of a blocking connect. `keep` is the program's TCP socket, which comes back when the dialling fails. */
+static int finish_blocking(int fd, int keep, uint64_t cookie, uint64_t handle)
+{
+    int err = wait_up(fd);
+    if (err == -EPIPE) {
+        struct sock_name name = {.handle = handle};
+        err = -pair_error(&name);
+        if (sys_cookie(fd) == cookie) { /* and not closed or replaced by another thread meanwhile */
+            pair_swap(fd, keep);
+            return err;
+        }
+    } else if (err == 0) {
+        set_dialling(fd, false);
+    }
+    sys_close(keep);
+    return err;
+}
+
+/* Puts the pair in the place of the program's socket. */
+static int take_over(int fd, int family, int with, const struct ipc_socket *s)
+{
+    bool blocking = !(sys_fcntl(fd, F_GETFL, 0) & O_NONBLOCK);
+    struct fd_entry e = {.cookie = sys_cookie(with), .kind = FD_PAIR, .dialling = true};
+    e.local = s->local;
+    e.remote = s->remote;
+    options_carry(fd, with, &e);
+    pair_set_family(with, family);
+    int keep = -1;
+    if (blocking) {
+        keep = sys_fcntl(fd, F_DUPFD_CLOEXEC, KEEP_FD);
+        if (keep < 0)
+            keep = sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    }
+    int err = pair_swap(fd, with);
+    if (err < 0) {
+        if (keep >= 0)
+            sys_close(keep);
+        return err;
+    }
+    fdtable_put(fd, &e);
+    return blocking ? finish_blocking(fd, keep, e.cookie, s->handle) : -EINPROGRESS;
+}
+
+/* One's own virtual address: the service is on this host, and the kernel is the shorter way. */
+static int connect_self(int fd, int family, uint16_t port)
+{
+    struct sockaddr_storage ss;
+    struct addr loopback = addr_v4(INADDR_LOOPBACK, port);
+    socklen_t len = overlay_sockaddr(&loopback, family, &ss);
+    int saved = errno;
+    int err = REAL(connect)(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
+    errno = saved;
+    return err;
+}
+
+static int dial(int fd, int family, const struct addr *to)
+{
+    struct ipc_connect ask = {.proto = IPPROTO_TCP, .remote = *to, .local = bound_address(fd, sys_cookie(fd))};
+    struct ipc_socket s;
+    int with;
+    int status = client_connect(&ask, &s, &with);
+    switch (status) {
+    case 0:
+        overlay_learn(to, true);
+        return take_over(fd, family, with, &s);
+    case IPC_NOT_VIRTUAL:
+        overlay_learn(to, false);
+        return CONNECT_PASS;
+    case IPC_SELF:
+        return connect_self(fd, family, to->port);
+    case CLIENT_DEAD:
+        return overlay_known_real(to) ? CONNECT_PASS : -ENETUNREACH;
+    default:
+        return -status;
+    }
+}
+
+/* connect() on a socket which has been replaced; what it answers is what inet_stream_connect() answers. */
+static int connect_again(int fd, const struct sock_name *name)
+{
+    struct fd_entry e;
+    bool dialling = fdtable_get(fd, sys_cookie(fd), &e) && e.kind == FD_PAIR && e.dialling;
+    int err;
+    switch (pair_state(fd)) {
+    case PAIR_DIALLING:
+        if (sys_fcntl(fd, F_GETFL, 0) & O_NONBLOCK)
+            return -EALREADY;
+        err = wait_up(fd);
+        if (err == -EINPROGRESS)
+            err = -EALREADY;
+        if (err != -EPIPE) {
+            if (err == 0)
+                set_dialling(fd, false);
+            return err;
+        }
+        break;
+    case PAIR_UP:
+        if (!dialling)
+            return -EISCONN;
+        set_dialling(fd, false); /* the first call after success says so */
+        return 0;
+    case PAIR_ENDED:
+        return -EISCONN;
+    case PAIR_FAILED:
+        break;
+    }
+    err = -pair_error(name);
+    pair_revert(fd);
+    return err;
+}
+
+static int tcp_state(int fd)
+{
+    uint8_t state = 0;
+    socklen_t len = sizeof(state);
+    return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) < 0 ? -1 : state;
+}
+
+int connect_covered(int fd, const struct addr *to, int sa_family)
+{
+    struct sock_name name;
+    int family = sys_sockopt_int(fd, SOL_SOCKET, SO_DOMAIN);
+    if (family == AF_UNIX && pair_of(fd, &name))
+        return connect_again(fd, &name);
+    if (family != sa_family) /* the kernel refuses, or takes no packet out */
+        return family == AF_INET6 && sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM &&
+                       overlay_verdict(to) != IPC_NOT_VIRTUAL
+                   ? -ENETUNREACH
+                   : CONNECT_PASS;
+    if (family == AF_INET6 && sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0)
+        return CONNECT_PASS;
+    int protocol = sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL);
+    if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
+        return overlay_verdict(to) == IPC_NOT_VIRTUAL ? CONNECT_PASS : -ENETUNREACH;
+    if (protocol == IPPROTO_TCP && tcp_state(fd) != TCP_STATE_CLOSE)
+        return CONNECT_PASS; /* EISCONN or EALREADY, as the kernel sees it */
+    return dial(fd, family, to);
+}
+
+/* A replaced socket, and an address which is not virtual: AF_UNSPEC dissolves the connection. */
+static int connect_replaced(int fd, const struct sockaddr *sa, socklen_t len)
+{
+    struct sock_name name;
+    if (!sa || len < sizeof(sa->sa_family) || !pair_of(fd, &name))
+        return CONNECT_PASS;
+    return sa->sa_family == AF_UNSPEC ? pair_revert(fd) : connect_again(fd, &name);
+}
+
+HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+    int saved = errno;
+    struct addr to = {0};
+    if (sa && (len >= sizeof(struct sockaddr_in)))
+        to = addr_from_sockaddr(sa, len);
+    int err = CONNECT_PASS;
+    if (to.family && overlay_covers(&to))
+        err = connect_covered(fd, &to, sa->sa_family);
+    if (err == CONNECT_PASS) {
+        if (REAL(connect)(fd, sa, len) == 0) {
+            return 0;
+        }
+        if (errno != EINVAL)
+            return -1;
+        err = connect_replaced(fd, sa, len);
+        if (err == CONNECT_PASS)
+            return -1;
+        errno = saved;
+    }
+    if (err < 0)
+        errno = -err;
+    return err < 0 ? -1 : 0;
+}

@@ -1,0 +1,160 @@
+/* socket.c - bind, listen, accept and the names of sockets: addresses are translated, the traffic is left alone. */
+#include "shim/client.h"
+#include "shim/fdtable.h"
+#include "shim/libc.h"
+#include "shim/overlay.h"
+#include "shim/pair.h"
+#include "shim/sys.h"
+
+/* Whether `fd`, whose peer libc gives as `peer`, was accepted from the overlay; the virtual addresses are in `e` then.
+ * The daemon is asked once for each connection, and again where the answer has been forgotten (a dup, an exec). */
+static bool accepted_from_overlay(int fd, const struct addr *peer, struct fd_entry *e)
+{
+    if (!overlay_is_mirror(peer))
+        return false;
+    uint64_t cookie = sys_cookie(fd);
+    if (fdtable_get(fd, cookie, e) && (e->kind == FD_ACCEPTED || e->kind == FD_LOCAL))
+        return e->kind == FD_ACCEPTED;
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    struct ipc_pair real = {.remote = *peer}, virtual = {0};
+    if (sys_getsockname(fd, &ss, &len) == 0)
+        real.local = addr_from_sockaddr(&ss, len);
+    int status = client_verify(&real, &virtual);
+    if (status == CLIENT_DEAD)
+        return false;
+    *e = (struct fd_entry){.cookie = cookie, .kind = status == 0 ? FD_ACCEPTED : FD_LOCAL};
+    e->local = virtual.local;
+    e->remote = virtual.remote;
+    fdtable_put(fd, e);
+    return status == 0;
+}
+
+static void copy_addr(const struct addr *a, int family, struct sockaddr *sa, socklen_t *len, socklen_t room)
+{
+    struct sockaddr_storage ss;
+    socklen_t full = overlay_sockaddr(a, family, &ss);
+    *len = room;
+    overlay_copy_out(&ss, full, sa, len);
+}
+
+/* After a successful accept: the peer as the program shall see it. */
+static void translate_accepted(int fd, struct sockaddr *sa, socklen_t *len, socklen_t room)
+{
+    struct addr peer = addr_from_sockaddr(sa, *len < room ? *len : room);
+    struct fd_entry e;
+    if (accepted_from_overlay(fd, &peer, &e))
+        copy_addr(&e.remote, sa->sa_family, sa, len, room);
+}
+
+HOOK int accept(int fd, struct sockaddr *sa, socklen_t *len)
+{
+    socklen_t room = sa && len ? *len : 0;
+    int conn = REAL(accept)(fd, sa, len);
+    if (conn >= 0 && sa && len)
+        translate_accepted(conn, sa, len, room);
+    return conn;
+}
+
+HOOK int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
+{
+    socklen_t room = sa && len ? *len : 0;
+    int conn = REAL(accept4)(fd, sa, len, flags);
+    if (conn >= 0 && sa && len)
+        translate_accepted(conn, sa, len, room);
+    return conn;
+}
+
+HOOK int getpeername(int fd, struct sockaddr *sa, socklen_t *len)
+{
+    struct sockaddr_storage ss;
+    socklen_t full = sizeof(ss), room = len ? *len : 0;
+    int rc = REAL(getpeername)(fd, sa, len);
+    if (rc < 0 || room > INT32_MAX || sys_getpeername(fd, &ss, &full) < 0)
+        return rc;
+    struct addr peer = addr_from_sockaddr(&ss, full);
+    struct sock_name name;
+    struct fd_entry e;
+    if (accepted_from_overlay(fd, &peer, &e)) {
+        copy_addr(&e.remote, ss.ss_family, sa, len, room);
+    } else if (ss.ss_family == AF_UNIX && pair_of(fd, &name)) {
+        enum pair_state state = pair_state(fd);
+        if (state == PAIR_DIALLING || state == PAIR_FAILED) {
+            errno = ENOTCONN;
+            return -1;
+        }
+        copy_addr(&name.remote, pair_family(fd), sa, len, room);
+    }
+    return rc;
+}
+
+/* A socket bound to loopback: the virtual address it stands for, if any. */
+static bool virtual_local(int fd, struct addr *local)
+{
+    struct sockaddr_storage ss;
+    socklen_t full = sizeof(ss);
+    struct fd_entry e;
+    if (fdtable_get(fd, sys_cookie(fd), &e) && e.kind == FD_BOUND) {
+        memcpy(local->ip, e.local.ip, sizeof(local->ip));
+        return true;
+    }
+    if (sys_getpeername(fd, &ss, &full) < 0)
+        return false;
+    struct addr peer = addr_from_sockaddr(&ss, full);
+    if (!accepted_from_overlay(fd, &peer, &e))
+        return false;
+    *local = e.local;
+    return true;
+}
+
+HOOK int getsockname(int fd, struct sockaddr *sa, socklen_t *len)
+{
+    struct sockaddr_storage ss;
+    socklen_t full = sizeof(ss), room = len ? *len : 0;
+    int rc = REAL(getsockname)(fd, sa, len);
+    if (rc < 0 || room > INT32_MAX || sys_getsockname(fd, &ss, &full) < 0)
+        return rc;
+    struct addr local = addr_from_sockaddr(&ss, full);
+    struct sock_name name;
+    if (local.family == 4 && local.ip[0] == 127) {
+        if (virtual_local(fd, &local))
+            copy_addr(&local, ss.ss_family, sa, len, room);
+    } else if (ss.ss_family == AF_UNIX && pair_of(fd, &name)) {
+        copy_addr(&name.local, pair_family(fd), sa, len, room);
+    }
+    return rc;
+}
+
+/* To one's own virtual address: a listener for the overlay only, so on loopback (SHIM.md, recipe 4). */
+HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
+{
+    struct addr a = {0};
+    if (sa && len >= sizeof(struct sockaddr_in))
+        a = addr_from_sockaddr(sa, len);
+    if (!a.family || !overlay_is_own(&a))
+        return REAL(bind)(fd, sa, len);
+    struct sockaddr_storage ss;
+    struct addr loopback = addr_v4(INADDR_LOOPBACK, a.port);
+    socklen_t full = overlay_sockaddr(&loopback, sa->sa_family, &ss);
+    int rc = REAL(bind)(fd, (struct sockaddr *)&ss, full);
+    if (rc == 0) {
+        struct fd_entry e = {.cookie = sys_cookie(fd), .kind = FD_BOUND, .local = a};
+        fdtable_put(fd, &e);
+    }
+    return rc;
+}
+
+/* The daemon learns of a listener; a program that it does not know works as ever, for its host and network. */
+HOOK int listen(int fd, int backlog)
+{
+    int rc = REAL(listen)(fd, backlog);
+    if (rc < 0)
+        return rc;
+    struct sockaddr_storage ss;
+    socklen_t full = sizeof(ss);
+    if (sys_getsockname(fd, &ss, &full) == 0 && (ss.ss_family == AF_INET || ss.ss_family == AF_INET6)) {
+        struct ipc_listen l = {.proto = IPPROTO_TCP, .bound = addr_from_sockaddr(&ss, full), .cookie = sys_cookie(fd)};
+        client_listen(&l);
+    }
+    return rc;
+}

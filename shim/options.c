@@ -1,0 +1,227 @@
+#include "shim/options.h"
+
+#include <linux/tcp.h>
+
+#include "shim/sys.h"
+
+/* Options of integer value: default, and whether values set before connect() are looked up then. */
+static const struct known {
+    uint8_t level, name;
+    int fallback;
+    bool carried;
+} known[] = {
+    {IPPROTO_TCP, TCP_NODELAY, 0, true},
+    {IPPROTO_TCP, TCP_CORK, 0, true},
+    {IPPROTO_TCP, TCP_KEEPIDLE, 7200, true},
+    {IPPROTO_TCP, TCP_KEEPINTVL, 75, true},
+    {IPPROTO_TCP, TCP_KEEPCNT, 9, true},
+    {IPPROTO_TCP, TCP_USER_TIMEOUT, 0, true},
+    {IPPROTO_TCP, TCP_SYNCNT, 6, true},
+    {IPPROTO_TCP, TCP_LINGER2, 60, true},
+    {IPPROTO_TCP, TCP_NOTSENT_LOWAT, -1, true},
+    {IPPROTO_TCP, TCP_MAXSEG, 1448, false},
+    {IPPROTO_TCP, TCP_QUICKACK, 1, false},
+    {IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, false},
+    {IPPROTO_TCP, TCP_WINDOW_CLAMP, 0, false},
+    {IPPROTO_TCP, TCP_FASTOPEN, 0, false},
+    {IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0, false},
+    {IPPROTO_TCP, TCP_TIMESTAMP, 0, false},
+    {IPPROTO_TCP, TCP_SAVE_SYN, 0, false},
+    {IPPROTO_TCP, TCP_INQ, 0, false},
+    {IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 0, false},
+    {IPPROTO_TCP, TCP_THIN_DUPACK, 0, false},
+    {IPPROTO_IP, IP_TOS, 0, true},
+    {IPPROTO_IP, IP_TTL, 64, true},
+    {IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT, false},
+    {IPPROTO_IP, IP_MTU, 1500, false},
+    {IPPROTO_IP, IP_RECVTOS, 0, false},
+    {IPPROTO_IP, IP_RECVTTL, 0, false},
+    {IPPROTO_IP, IP_RECVERR, 0, false},
+    {IPPROTO_IP, IP_PKTINFO, 0, false},
+    {IPPROTO_IP, IP_FREEBIND, 0, false},
+    {IPPROTO_IP, IP_TRANSPARENT, 0, false},
+    {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0, false},
+    {IPPROTO_IPV6, IPV6_V6ONLY, 0, false},
+    {IPPROTO_IPV6, IPV6_TCLASS, 0, true},
+    {IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64, false},
+    {IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_WANT, false},
+    {IPPROTO_IPV6, IPV6_MTU, 1500, false},
+    {IPPROTO_IPV6, IPV6_RECVTCLASS, 0, false},
+    {IPPROTO_IPV6, IPV6_RECVPKTINFO, 0, false},
+    {IPPROTO_IPV6, IPV6_RECVERR, 0, false},
+};
+
+static const struct known *known_find(int level, int name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (known[i].level == level && known[i].name == name)
+            return &known[i];
+    return NULL;
+}
+
+/* SOL_SOCKET options which mean the same on both kinds. Buffers: SO_RCVBUF is only ever told, and SO_SNDBUF is the
+ * daemon's while it dials (pair.h). */
+static void copy_plain(int from, int to)
+{
+    static const int flags[] = {SO_KEEPALIVE, SO_REUSEADDR, SO_OOBINLINE, SO_PRIORITY};
+    static const int times[] = {SO_RCVTIMEO, SO_SNDTIMEO};
+    for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+        int v = sys_sockopt_int(from, SOL_SOCKET, flags[i]);
+        if (v > 0)
+            sys_setsockopt(to, SOL_SOCKET, flags[i], &v, sizeof(v));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        struct timeval t = {0};
+        socklen_t len = sizeof(t);
+        if (sys_getsockopt(from, SOL_SOCKET, times[i], &t, &len) == 0 && (t.tv_sec || t.tv_usec))
+            sys_setsockopt(to, SOL_SOCKET, times[i], &t, sizeof(t));
+    }
+    struct linger linger = {0};
+    socklen_t len = sizeof(linger);
+    if (sys_getsockopt(from, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff)
+        sys_setsockopt(to, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    int low = sys_sockopt_int(from, SOL_SOCKET, SO_RCVLOWAT);
+    if (low > 1)
+        sys_setsockopt(to, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
+    int rcvbuf = sys_sockopt_int(from, SOL_SOCKET, SO_RCVBUF) / 2; /* the kernel tells twice what was set */
+    if (rcvbuf > 0)
+        sys_setsockopt(to, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
+}
+
+static void copy_flags(int from, int to)
+{
+    int flags = sys_fcntl(from, F_GETFL, 0);
+    if (flags < 0)
+        return;
+    if (flags & O_ASYNC) {
+        struct f_owner_ex owner;
+        if (sys_fcntl(from, F_GETOWN_EX, (long)&owner) == 0)
+            sys_fcntl(to, F_SETOWN_EX, (long)&owner);
+        sys_fcntl(to, F_SETSIG, sys_fcntl(from, F_GETSIG, 0));
+    }
+    sys_fcntl(to, F_SETFL, flags & (O_NONBLOCK | O_ASYNC));
+}
+
+static void remember(struct fd_entry *e, int level, int name, int value)
+{
+    int i = 0;
+    while (i < e->options && (e->option[i].level != level || e->option[i].name != name))
+        i++;
+    if (i == FDTABLE_OPTIONS)
+        return;
+    e->option[i] = (struct fd_option){(uint8_t)level, (uint8_t)name, value};
+    if (i == e->options)
+        e->options++;
+}
+
+void options_carry(int from, int to, struct fd_entry *e)
+{
+    copy_flags(from, to);
+    copy_plain(from, to);
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        int value;
+        socklen_t len = sizeof(value);
+        if (known[i].carried && sys_getsockopt(from, known[i].level, known[i].name, &value, &len) == 0 &&
+            value != known[i].fallback)
+            remember(e, known[i].level, known[i].name, value);
+    }
+}
+
+void options_restore(int from, int to)
+{
+    struct fd_entry e;
+    copy_flags(from, to);
+    copy_plain(from, to);
+    if (!fdtable_get(from, sys_cookie(from), &e) || e.kind != FD_PAIR)
+        return;
+    for (int i = 0; i < e.options; i++)
+        sys_setsockopt(to, e.option[i].level, e.option[i].name, &e.option[i].value, sizeof(e.option[i].value));
+}
+
+static int put_value(const void *v, size_t n, void *value, socklen_t *len)
+{
+    if (*len > INT32_MAX)
+        return -EINVAL;
+    if (*len > n)
+        *len = (socklen_t)n;
+    memcpy(value, v, *len);
+    return 0;
+}
+
+/* States as in the kernel's enum of that name: 1 established, 2 SYN sent, 7 closed, 8 the peer has closed. */
+static int get_tcp_info(int fd, void *value, socklen_t *len)
+{
+    static const uint8_t states[] = {[PAIR_DIALLING] = 2, [PAIR_UP] = 1, [PAIR_FAILED] = 7, [PAIR_ENDED] = 8};
+    struct tcp_info info = {
+        .tcpi_state = states[pair_state(fd)],
+        .tcpi_rto = 200000,
+        .tcpi_ato = 40000,
+        .tcpi_snd_mss = 1448,
+        .tcpi_rcv_mss = 1448,
+        .tcpi_pmtu = 1500,
+        .tcpi_rtt = 1000,
+        .tcpi_rttvar = 500,
+        .tcpi_snd_ssthresh = INT32_MAX,
+        .tcpi_snd_cwnd = 10,
+        .tcpi_advmss = 1448,
+        .tcpi_reordering = 3,
+        .tcpi_rcv_space = 65536,
+    };
+    return put_value(&info, sizeof(info), value, len);
+}
+
+int options_get(int fd, int level, int name, void *value, socklen_t *len)
+{
+    struct fd_entry e;
+    const struct known *k = known_find(level, name);
+    if (level == IPPROTO_TCP && name == TCP_INFO)
+        return get_tcp_info(fd, value, len);
+    if (level == IPPROTO_TCP && name == TCP_CONGESTION)
+        return put_value("cubic\0\0\0\0\0\0\0\0\0\0", 16, value, len);
+    if (!k || (level == IPPROTO_IPV6 && pair_family(fd) != AF_INET6))
+        return -ENOPROTOOPT;
+    int v = k->fallback;
+    if (fdtable_get(fd, sys_cookie(fd), &e) && e.kind == FD_PAIR)
+        for (int i = 0; i < e.options; i++)
+            if (e.option[i].level == level && e.option[i].name == name)
+                v = e.option[i].value;
+    return put_value(&v, sizeof(v), value, len);
+}
+
+/* What the daemon's TCP cannot do and a program must not believe it has. */
+static int refusal(int level, int name)
+{
+    if (level == IPPROTO_TCP && name == TCP_ULP)
+        return -ENOENT; /* as a kernel without kTLS */
+    if (level == IPPROTO_TCP && (name == TCP_REPAIR || name == TCP_REPAIR_QUEUE || name == TCP_REPAIR_OPTIONS))
+        return -EPERM;
+    if (level == IPPROTO_TCP && (name == TCP_MD5SIG || name == TCP_MD5SIG_EXT || name == TCP_ZEROCOPY_RECEIVE))
+        return -ENOPROTOOPT;
+    return 0;
+}
+
+int options_set(int fd, int level, int name, const void *value, socklen_t len)
+{
+    int v = 0;
+    int err = refusal(level, name);
+    if (err < 0)
+        return err;
+    if (level == IPPROTO_TCP && name == TCP_CONGESTION)
+        return len ? 0 : -EINVAL;
+    if (!known_find(level, name) || (level == IPPROTO_IPV6 && pair_family(fd) != AF_INET6))
+        return -ENOPROTOOPT;
+    if (len < sizeof(v) && (level != IPPROTO_IP || len < 1))
+        return -EINVAL;
+    if (!value)
+        return -EFAULT;
+    memcpy(&v, value, len < sizeof(v) ? 1 : sizeof(v));
+    if (level == IPPROTO_TCP && (name == TCP_NODELAY || name == TCP_CORK))
+        v = v != 0;
+    struct fd_entry e = {0};
+    uint64_t cookie = sys_cookie(fd);
+    if (!fdtable_get(fd, cookie, &e) || e.kind != FD_PAIR)
+        e = (struct fd_entry){.cookie = cookie, .kind = FD_PAIR};
+    remember(&e, level, name, v);
+    fdtable_put(fd, &e);
+    return 0;
+}

@@ -1,0 +1,130 @@
+#include "shim/overlay.h"
+
+#include "shim/client.h"
+#include "shim/config.h"
+#include "shim/sys.h"
+
+static char lower(char c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+bool overlay_name(const char *name, char out[IPC_NAME_MAX + 1])
+{
+    const struct config *cfg = config_get();
+    size_t len = name ? strlen(name) : 0;
+    if (len && name[len - 1] == '.')
+        len--;
+    if (len <= cfg->suffix_len || name[len - cfg->suffix_len - 1] != '.')
+        return false;
+    for (size_t i = 0; i < cfg->suffix_len; i++)
+        if (lower(name[len - cfg->suffix_len + i]) != cfg->suffix[i])
+            return false;
+    if (len > IPC_NAME_MAX)
+        len = 0;
+    for (size_t i = 0; i < len; i++)
+        out[i] = lower(name[i]);
+    out[len] = '\0';
+    return true;
+}
+
+/* The pool and its length as one word, top bit set; 0: not known. Asked for once, and after a failure not again for a
+ * while, since it stands before every connect that has nothing to do with us. */
+static uint64_t pool_word(void)
+{
+    enum { RETRY_MS = 30000 };
+    static uint64_t known;
+    static int64_t retry_at;
+    const struct config *cfg = config_get();
+    if (cfg->pool_given)
+        return 1ull << 63 | (uint64_t)cfg->pool_bits << 32 | cfg->pool;
+    uint64_t word = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (word)
+        return word;
+    struct ipc_info info;
+    if (sys_millis() >= __atomic_load_n(&retry_at, __ATOMIC_RELAXED)) {
+        if (client_info(&info) == 0 && info.pool_bits) {
+            word = 1ull << 63 | (uint64_t)info.pool_bits << 32 | info.pool;
+            __atomic_store_n(&known, word, __ATOMIC_RELAXED);
+            return word;
+        }
+        __atomic_store_n(&retry_at, sys_millis() + RETRY_MS, __ATOMIC_RELAXED);
+    }
+    return (uint64_t)cfg->pool_bits << 32 | cfg->pool;
+}
+
+bool overlay_covers(const struct addr *a)
+{
+    if (a->family != 4 || a->ip[0] == 127 || a->ip[0] == 0 || a->ip[0] >= 224)
+        return false;
+    uint64_t word = pool_word();
+    unsigned bits = word >> 32 & 63;
+    return ((addr_ip4(a) ^ (uint32_t)word) >> (32 - bits)) == 0;
+}
+
+/* address(32) verdict(2) seconds(30), each entry one word. */
+enum { VERDICTS = 256, VERDICT_NO = 1, VERDICT_YES = 2, VERDICT_LIFE_S = 10 };
+static uint64_t verdicts[VERDICTS];
+
+static uint64_t *verdict_slot(const struct addr *a)
+{
+    return &verdicts[(addr_ip4(a) * 2654435761u) >> 24];
+}
+
+static uint32_t seconds(void)
+{
+    return (uint32_t)(sys_millis() / 1000) & 0x3fffffff;
+}
+
+void overlay_learn(const struct addr *a, bool virtual)
+{
+    uint64_t v = virtual ? VERDICT_YES : VERDICT_NO;
+    __atomic_store_n(verdict_slot(a), (uint64_t)addr_ip4(a) << 32 | v << 30 | seconds(), __ATOMIC_RELAXED);
+}
+
+int overlay_verdict(const struct addr *a)
+{
+    uint64_t word = __atomic_load_n(verdict_slot(a), __ATOMIC_RELAXED);
+    bool known = word >> 32 == addr_ip4(a) && (word >> 30 & 3);
+    int cached = (word >> 30 & 3) == VERDICT_NO ? IPC_NOT_VIRTUAL : 0;
+    if (known && ((seconds() - (uint32_t)word) & 0x3fffffff) < VERDICT_LIFE_S)
+        return cached;
+    char name[IPC_NAME_MAX + 1];
+    int status = client_reverse(a, name);
+    if (status == CLIENT_DEAD) /* an address which was real stays so */
+        return known ? cached : CLIENT_DEAD;
+    overlay_learn(a, status != IPC_NOT_VIRTUAL);
+    return status == IPC_NOT_VIRTUAL ? IPC_NOT_VIRTUAL : 0;
+}
+
+bool overlay_known_real(const struct addr *a)
+{
+    uint64_t word = __atomic_load_n(verdict_slot(a), __ATOMIC_RELAXED);
+    return word >> 32 == addr_ip4(a) && (word >> 30 & 3) == VERDICT_NO;
+}
+
+bool overlay_is_own(const struct addr *a)
+{
+    struct ipc_info info;
+    return overlay_covers(a) && client_info(&info) == 0 && info.own.family == 4 && addr_ip4(&info.own) == addr_ip4(a);
+}
+
+socklen_t overlay_sockaddr(const struct addr *a, int family, struct sockaddr_storage *ss)
+{
+    socklen_t len = addr_to_sockaddr(a, ss);
+    if (family != AF_INET6 || a->family != 4)
+        return len;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
+    memset(ss, 0, sizeof(*ss));
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(a->port);
+    in6->sin6_addr.s6_addr[10] = in6->sin6_addr.s6_addr[11] = 0xff;
+    memcpy(in6->sin6_addr.s6_addr + 12, a->ip, 4);
+    return sizeof(*in6);
+}
+
+void overlay_copy_out(const struct sockaddr_storage *ss, socklen_t full, void *sa, socklen_t *len)
+{
+    memcpy(sa, ss, *len < full ? *len : full);
+    *len = full;
+}

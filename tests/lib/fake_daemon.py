@@ -1,0 +1,214 @@
+#!/usr/bin/python3
+"""fake_daemon.py SOCKET: speaks include/ipc.h to the shim without an overlay behind it.
+
+Names, under .i3: echo 10.1.2.3 (echoes), refused 10.1.2.4 (ECONNREFUSED after 50 ms), slow 10.1.2.5 (stands after 500 ms, then echoes),
+never 10.1.2.6 (dials for ever), late 10.1.2.7 (refused after 500 ms), down 10.1.2.8 (CONNECT itself says EHOSTUNREACH),
+me 10.9.9.9 (this user), retry: EAGAIN, page 10.1.2.10 (an HTTP page), sink 10.1.2.11 (counts bytes, answers with the count at EOF).
+10.200.0.0/16 is said not to be virtual. LISTEN is kept; connecting to 10.9.9.9 is IPC_SELF.
+
+On SOCKET.ctl, one text line per request: "call PORT" connects to 127.0.0.1:PORT from the mirror address of 10.77.1.2 and says on
+which ports; "listeners", "requests" (count by type), "conns" (open connections to the daemon), "local" (CONNECT's last local address).
+"""
+import array, ctypes, errno, os, select, selectors, socket, struct, sys, threading, time
+
+INFO, RESOLVE, REVERSE, CONNECT, SOCK_ERROR, LISTEN, VERIFY, CONTROL = range(1, 9)
+NOT_VIRTUAL, SELF = 4096, 4097
+OWN = '10.9.9.9'
+NAMES = {'echo.i3': '10.1.2.3', 'refused.i3': '10.1.2.4', 'slow.i3': '10.1.2.5', 'never.i3': '10.1.2.6',
+         'late.i3': '10.1.2.7', 'down.i3': '10.1.2.8', 'me.i3': OWN, 'page.i3': '10.1.2.10', 'sink.i3': '10.1.2.11',
+         'caller.i3': '10.77.1.2'}
+PAGE = b'the page served over the overlay\n'
+FILL = 8192
+
+lock = threading.Lock()
+handles, errors, listeners, counts, verified = [0], {}, [], {}, {}
+conns, last_local = set(), ['']
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def addr(ip, port):
+    return struct.pack('>BBH4s12x', 4, 0, port, socket.inet_aton(ip)) if ip else bytes(20)
+
+
+def parse(b):
+    family, _, port = struct.unpack('>BBH', b[:4])
+    if not family:
+        return None, 0
+    return (socket.inet_ntoa(b[4:8]) if family == 4 else socket.inet_ntop(socket.AF_INET6, b[4:20])), port
+
+
+def sock_name(side, handle, local, remote):
+    text = lambda a: '4' + socket.inet_aton(a[0]).hex() + '%04x' % a[1]
+    return b'\0i3.1' + ('%s.%016x.%s.%s' % (side, handle, text(local), text(remote))).encode()
+
+
+def dial(kind, mine, kept, handle):
+    """From here the connection stands or fails: drain and enlarge, or close undrained."""
+    delay = {'slow.i3': 0.5, 'late.i3': 0.5, 'refused.i3': 0.05}.get(kind, 0.02)
+    if kind == 'never.i3':
+        while select.select([mine], [], [], 60)[0]: # full of our own bytes: wait for hang-up instead
+            p = select.poll()
+            p.register(mine, select.POLLHUP)
+            if p.poll(200) and p.poll(0)[0][1] & select.POLLHUP:
+                break
+        kept.close()
+        mine.close()
+        return
+    time.sleep(delay)
+    if kind in ('refused.i3', 'late.i3'):
+        errors[handle] = errno.ECONNREFUSED
+        mine.close()
+        kept.close()
+        return
+    got = 0
+    while got < FILL:
+        got += len(mine.recv(FILL - got))
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 212992)
+    kept.close()
+    serve(kind, mine)
+
+
+def serve(kind, s):
+    try:
+        if kind == 'page.i3':
+            while b'\r\n\r\n' not in s.recv(65536):
+                pass
+            s.sendall(b'HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n' % len(PAGE) + PAGE)
+            s.close()
+            return
+        total = 0
+        while True:
+            data = s.recv(65536)
+            if not data:
+                break
+            total += len(data)
+            if kind != 'sink.i3':
+                s.sendall(data)
+        if kind == 'sink.i3':
+            s.sendall(b'%d\n' % total)
+    except OSError:
+        pass
+    s.close()
+
+
+def connect(body):
+    remote, local = parse(body[4:24]), parse(body[24:44])
+    last_local[0] = '%s:%d' % local
+    if remote[0] == OWN:
+        return struct.pack('>IQ', SELF, 0) + bytes(40), None
+    if remote[0].startswith('10.200.') or not remote[0].startswith('10.'):
+        return struct.pack('>IQ', NOT_VIRTUAL, 0) + bytes(40), None
+    kind = next((n for n, ip in NAMES.items() if ip == remote[0]), None)
+    if kind is None or kind == 'down.i3':
+        return struct.pack('>IQ', errno.EHOSTUNREACH, 0) + bytes(40), None
+    with lock:
+        handles[0] += 1
+        handle = handles[0]
+    here = (OWN, local[1] or 40000 + handle % 20000)
+    theirs, mine = socket.socketpair()
+    theirs.bind(sock_name('p', handle, here, remote))
+    mine.bind(sock_name('d', handle, here, remote))
+    theirs.sendall(bytes(FILL))
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    threading.Thread(target=dial, args=(kind, mine, theirs.dup(), handle), daemon=True).start()
+    return struct.pack('>IQ', 0, handle) + addr(*here) + addr(*remote), theirs
+
+
+def answer(kind, body):
+    if kind == INFO:
+        return struct.pack('>I', 0) + addr(OWN, 0) + struct.pack('>IB3xI', 0x0a000000, 8, os.getpid())
+    if kind == RESOLVE:
+        name = body.decode()
+        if name == 'retry.i3':
+            return struct.pack('>I', errno.EAGAIN) + bytes(20)
+        ip = NAMES.get(name)
+        return struct.pack('>I', 0 if ip else errno.ENOENT) + addr(ip, 0)
+    if kind == REVERSE:
+        ip = parse(body)[0]
+        name = next((n for n, a in NAMES.items() if a == ip), None)
+        if name:
+            return struct.pack('>I', 0) + name.encode()
+        return struct.pack('>I', NOT_VIRTUAL if ip.startswith('10.200.') else errno.ENOENT)
+    if kind == SOCK_ERROR:
+        return struct.pack('>I', errors.get(struct.unpack('>Q', body)[0], 0))
+    if kind == LISTEN:
+        listeners.append('%s:%d' % parse(body[4:24]))
+        return struct.pack('>I', 0)
+    if kind == VERIFY:
+        found = verified.get(parse(body[20:40]))
+        if found:
+            return struct.pack('>I', 0) + addr(*found[0]) + addr(*found[1])
+        return struct.pack('>I', errno.ENOENT) + bytes(40)
+    return struct.pack('>I', errno.EOPNOTSUPP)
+
+
+def client(s):
+    conns.add(s)
+    try:
+        while True:
+            record = s.recv(16384)
+            if not record:
+                break
+            version, kind, _, serial = struct.unpack('>BBHI', record[:8])
+            assert version == 1
+            with lock:
+                counts[kind] = counts.get(kind, 0) + 1
+            head, fd = struct.pack('>BBHI', 1, kind | 0x80, 0, serial), None
+            if kind == CONNECT:
+                body, fd = connect(record[8:])
+            else:
+                body = answer(kind, record[8:])
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [fd.fileno()]))] if fd else []
+            s.sendmsg([head + body], rights)
+            if fd:
+                fd.close()
+    except OSError:
+        pass
+    conns.discard(s)
+    s.close()
+
+
+def call(port):
+    s = socket.socket()
+    s.bind(('127.77.1.2', 0))
+    source = s.getsockname()
+    verified[source] = ((OWN, port), ('10.77.1.2', source[1]))
+    s.connect(('127.0.0.1', port))
+    s.sendall(b'GET / HTTP/1.0\r\n\r\n')
+    data = b''
+    while chunk := s.recv(65536):
+        data += chunk
+    s.close()
+    return '%d %d\n' % (source[1], port) + data.decode('latin-1')
+
+
+def control(s):
+    words = s.recv(4096).decode().split()
+    reply = {'call': lambda: call(int(words[1])), 'listeners': lambda: ' '.join(listeners),
+             'requests': lambda: ' '.join('%d=%d' % c for c in sorted(counts.items())),
+             'conns': lambda: str(len(conns)), 'local': lambda: last_local[0]}[words[0]]()
+    s.sendall(reply.encode())
+    s.close()
+
+
+def listen(path, kind):
+    if os.path.exists(path):
+        os.unlink(path)
+    s = socket.socket(socket.AF_UNIX, kind)
+    s.bind(path)
+    s.listen(1024)
+    return s
+
+
+def accept_loop(s, serve_one):
+    while True:
+        conn = s.accept()[0]
+        threading.Thread(target=serve_one, args=(conn,), daemon=True).start()
+
+
+if __name__ == '__main__':
+    threading.stack_size(256 * 1024)
+    main, ctl = listen(sys.argv[1], socket.SOCK_SEQPACKET), listen(sys.argv[1] + '.ctl', socket.SOCK_STREAM)
+    threading.Thread(target=accept_loop, args=(ctl, control), daemon=True).start()
+    print('ready', flush=True)
+    accept_loop(main, client)
