@@ -94,8 +94,6 @@ i3node_SRC := \
 	daemon/node_pump.c \
 
 shim_SRC := \
-
-i3run_SRC := \
 	shim/init.c \
 	shim/libc.c \
 	shim/config.c \
@@ -219,7 +217,6 @@ roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
 .PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall clean help
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 all: deps
 	$(Q)$(MAKE) --no-print-directory build
