@@ -151,17 +151,6 @@ UNIT_TESTS := \
 	unit/naming/pool \
 	unit/node/node \
 	unit/node/store \
-	unit/policy/config
-
-unit/include/wire_ROOMS :=
-unit/include/ipc_ROOMS :=
-unit/naming/book_ROOMS := naming base
-unit/naming/pool_ROOMS := naming base
-unit/node/node_ROOMS := node i3 base
-unit/node/store_ROOMS := node i3 base
-unit/policy/config_ROOMS := policy
-
-SIM_TESTS :=
 	unit/policy/config \
 	unit/program/vsock \
 	unit/io/sockets \
@@ -206,6 +195,8 @@ sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
+unit/node/node_ROOMS := node i3 base
+unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
