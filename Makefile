@@ -56,6 +56,26 @@ node_SRC := \
 	daemon/node/trie.c \
 
 tcpip_SRC := \
+	daemon/tcpip/ip.c \
+	daemon/tcpip/ring.c \
+	daemon/tcpip/ranges.c \
+	daemon/tcpip/segment.c \
+	daemon/tcpip/rto.c \
+	daemon/tcpip/heap.c \
+	daemon/tcpip/cubic.c \
+	daemon/tcpip/scoreboard.c \
+	daemon/tcpip/table.c \
+	daemon/tcpip/conn.c \
+	daemon/tcpip/events.c \
+	daemon/tcpip/timers.c \
+	daemon/tcpip/receive.c \
+	daemon/tcpip/acks.c \
+	daemon/tcpip/recovery.c \
+	daemon/tcpip/input.c \
+	daemon/tcpip/output.c \
+	daemon/tcpip/icmp.c \
+	daemon/tcpip/api.c \
+	daemon/tcpip/engine.c \
 
 program_SRC := \
 	daemon/program/listener.c \
@@ -158,6 +178,7 @@ UNIT_TESTS := \
 	unit/i3/noise \
 
 SIM_TESTS := \
+	sim/tcp \
 	sim/sessions \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
@@ -180,6 +201,8 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 
 INTEROP_TESTS := \
+	interop/nginx_wget.sh \
+	interop/ssh.sh \
 
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
@@ -189,6 +212,8 @@ FUZZ_SECONDS ?= 5
 # what each links beside itself
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
+sim/tcp_ROOMS := base tcpip
+sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
