@@ -171,6 +171,8 @@ UNIT_TESTS := \
 	unit/include/ipc \
 	unit/naming/book \
 	unit/naming/pool \
+	unit/node/node \
+	unit/node/store \
 	unit/policy/config \
 	unit/program/vsock \
 	unit/io/sockets \
@@ -243,6 +245,8 @@ sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
+unit/node/node_ROOMS := node i3 base
+unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
