@@ -75,7 +75,7 @@ tcpip_SRC := \
 	daemon/tcpip/output.c \
 	daemon/tcpip/icmp.c \
 	daemon/tcpip/api.c \
-	daemon/tcpip/engine.c
+	daemon/tcpip/engine.c \
 
 program_SRC := \
 	daemon/program/listener.c \
@@ -130,6 +130,8 @@ shim_SRC := \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
 	shim/hooks/names.c \
+	shim/hooks/hostent.c \
+	shim/hooks/resolver.c
 
 i3run_SRC := \
 	tools/i3run.c \
@@ -169,13 +171,31 @@ UNIT_TESTS := \
 	unit/include/ipc \
 	unit/naming/book \
 	unit/naming/pool \
+	unit/node/node \
+	unit/node/store \
 	unit/policy/config \
 	unit/program/vsock \
 	unit/io/sockets \
 	unit/base/id \
 	unit/i3/noise \
 	unit/tcpip/tcp \
+	unit/i3/seal \
+	unit/i3/trigger \
 
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+unit/i3/seal_ROOMS := base i3
+unit/i3/trigger_ROOMS := base i3
+
+SIM_TESTS := \
+	sim/sessions \
+
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
+SIM_TESTS := \
+	sim/tcp \
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
 
@@ -187,6 +207,8 @@ SIM_TESTS := \
 TEST_PROGRAMS := \
 	bench/load \
 	lib/relay \
+	integration/probes/semantics
+integration/probes/semantics_LIBS := -lpthread
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
@@ -203,6 +225,8 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 
 INTEROP_TESTS := \
+	interop/nginx_wget.sh \
+	interop/ssh.sh \
 
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
@@ -212,6 +236,8 @@ FUZZ_SECONDS ?= 5
 # what each links beside itself
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
+sim/tcp_ROOMS := base tcpip
+sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
@@ -222,9 +248,15 @@ unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
+unit/node/node_ROOMS := node i3 base
+unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+unit/i3/seal_ROOMS := base i3
+unit/i3/trigger_ROOMS := base i3
 
 # ---- rules ---------------------------------------------------------------------------------------
 objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))

@@ -92,7 +92,7 @@ void ip_build(uint8_t *out, uint32_t src, uint32_t dst, uint8_t proto, uint16_t 
     ip_store16(out + 2, len);
     ip_store16(out + 4, id);
     ip_store16(out + 6, 0x4000); /* DF */
-    out[8] = IP_TTL;
+    out[8] = IP_DEFAULT_TTL;
     out[9] = proto;
     ip_store16(out + 10, 0);
     ip_store32(out + 12, src);

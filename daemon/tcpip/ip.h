@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { IP_HEAD = 20, IP_TTL = 64 };
+enum { IP_HEAD = 20, IP_DEFAULT_TTL = 64 };
 enum { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17 };
 
 /* Fields at fixed offsets of a header whose length was checked as a whole. */
