@@ -230,6 +230,7 @@ INTEROP_TESTS := \
 
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
+	fuzz/tcpip \
 
 FUZZ_SECONDS ?= 5
 
@@ -244,6 +245,7 @@ sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
+fuzz/tcpip_ROOMS := base tcpip
 unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/naming/book_ROOMS := naming base
