@@ -56,6 +56,26 @@ node_SRC := \
 	daemon/node/trie.c \
 
 tcpip_SRC := \
+	daemon/tcpip/ip.c \
+	daemon/tcpip/ring.c \
+	daemon/tcpip/ranges.c \
+	daemon/tcpip/segment.c \
+	daemon/tcpip/rto.c \
+	daemon/tcpip/heap.c \
+	daemon/tcpip/cubic.c \
+	daemon/tcpip/scoreboard.c \
+	daemon/tcpip/table.c \
+	daemon/tcpip/conn.c \
+	daemon/tcpip/events.c \
+	daemon/tcpip/timers.c \
+	daemon/tcpip/receive.c \
+	daemon/tcpip/acks.c \
+	daemon/tcpip/recovery.c \
+	daemon/tcpip/input.c \
+	daemon/tcpip/output.c \
+	daemon/tcpip/icmp.c \
+	daemon/tcpip/api.c \
+	daemon/tcpip/engine.c \
 
 program_SRC := \
 	daemon/program/listener.c \
@@ -110,6 +130,8 @@ shim_SRC := \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
 	shim/hooks/names.c \
+	shim/hooks/hostent.c \
+	shim/hooks/resolver.c
 
 i3run_SRC := \
 	tools/i3run.c \
@@ -149,6 +171,8 @@ UNIT_TESTS := \
 	unit/include/ipc \
 	unit/naming/book \
 	unit/naming/pool \
+	unit/node/node \
+	unit/node/store \
 	unit/policy/config \
 	unit/program/vsock \
 	unit/io/sockets \
@@ -170,12 +194,20 @@ SIM_TESTS := \
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 SIM_TESTS := \
+	sim/tcp \
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+
+SIM_TESTS := \
 	sim/sessions \
+	sim/tcp \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
 	bench/load \
 	lib/relay \
+	integration/probes/semantics
+integration/probes/semantics_LIBS := -lpthread
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
@@ -192,6 +224,8 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 
 INTEROP_TESTS := \
+	interop/nginx_wget.sh \
+	interop/ssh.sh \
 
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
@@ -201,12 +235,18 @@ FUZZ_SECONDS ?= 5
 # what each links beside itself
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
+sim/tcp_ROOMS := base tcpip
+sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
+sim/tcp_ROOMS := base tcpip
+sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
+unit/node/node_ROOMS := node i3 base
+unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io

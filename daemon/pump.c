@@ -52,12 +52,19 @@ static void on_idle(uv_idle_t *idle)
     pump_turn(idle->data);
 }
 
+/* The clocks are read once a turn and once a request, not per packet. */
+void pump_clock(struct pump *p)
+{
+    p->now = mono_now();
+    p->wall = wall_now_us();
+}
+
 void pump_turn(struct pump *p)
 {
     unsigned got;
     int rounds = 0;
     do {
-        p->now = mono_now();
+        pump_clock(p);
         got = p->udp_ready ? udp_recv(p->udp, net_packet_in, p) : 0;
         if (!got)
             p->udp_ready = false;
@@ -294,7 +301,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->stop = stop;
     p->ctx = ctx;
     p->timer_fd = -1;
-    p->now = p->started = mono_now();
+    pump_clock(p);
+    p->started = p->now;
     entropy_fill(seed, sizeof(seed));
     drbg_init(&p->random, seed);
     snprintf(why, whylen, "out of memory or file descriptors");
@@ -328,7 +336,7 @@ static void on_idle_closed(uv_handle_t *h)
 
 void pump_stop(struct pump *p)
 {
-    p->now = mono_now();
+    pump_clock(p);
     flow_stop(p);
     net_output(p); /* the resets */
     triggers_remove_all(p->triggers, p->now, &p->out);

@@ -217,9 +217,9 @@ err_free:
 
 static void client_connected(struct flow *f)
 {
+    int err = pair_release(&f->pair);
     f->fd = f->pair.daemon;
     f->pair.daemon = -1;
-    int err = pair_release(&f->pair);
     f->v->state = VSOCK_OPEN;
     f->watch = err ? NULL : fdset_add(f->p->set, f->fd, on_program, f);
     if (err || !f->watch)

@@ -55,6 +55,7 @@ struct pump {
     struct i3_id public_id;
     uint32_t own; /* virtual address, host order */
     mono_t now, started;
+    uint64_t wall; /* microseconds since 1970, of this turn as `now` is */
     struct drbg random;
 
     uv_loop_t *loop;
@@ -94,6 +95,7 @@ struct pump {
 };
 
 /* pump.c */
+void pump_clock(struct pump *p);
 void pump_turn(struct pump *p);
 int pump_book_save(struct pump *p);
 

@@ -157,7 +157,7 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
         return;
     }
     q.serial = h.serial;
-    q.p->now = mono_now();
+    pump_clock(q.p);
     ipc_put_header(&q.w, h.type | IPC_REPLY, h.serial);
     handler[h.type](&q);
 }

@@ -22,7 +22,7 @@ uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN])
     uint32_t ip = pool_get(p->pool, p->now, key);
     struct peer *peer = ip && ip != p->own ? peer_get(p->peers, key, ip) : NULL;
     if (peer)
-        peer_open(p->peers, peer, p->now, wall_now_us());
+        peer_open(p->peers, peer, p->now, p->wall);
     return ip;
 }
 

@@ -32,7 +32,7 @@ static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size
         p->count.packets_bad++;
         return;
     }
-    if (peers_input(p->peers, p->now, wall_now_us(), from, &d, &p->out, &peer, &plain, &plain_len) == PEER_PACKET)
+    if (peers_input(p->peers, p->now, p->wall, from, &d, &p->out, &peer, &plain, &plain_len) == PEER_PACKET)
         peer_packet(p, peer, plain, plain_len);
 }
 
@@ -42,7 +42,7 @@ static void not_present_in(struct pump *p, const struct addr *from, uint8_t *dat
     if (!addr_eq(from, &p->node_addr) || not_present_decode(data, len, &np) < 0)
         p->count.packets_bad++;
     else
-        peers_not_present(p->peers, p->now, wall_now_us(), &np);
+        peers_not_present(p->peers, p->now, p->wall, &np);
 }
 
 static void trigger_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
@@ -86,7 +86,7 @@ static ssize_t seal(struct pump *p, struct peer *peer, const struct iovec *v, in
     uint8_t *out = p->seal + p->sealed;
     size_t cap = PUMP_SEAL_BUF - p->sealed;
     if (a.local == a.address && p->own == a.we_are)
-        return peer_seal(p->peers, peer, p->now, wall_now_us(), v, n, out, cap);
+        return peer_seal(p->peers, peer, p->now, p->wall, v, n, out, cap);
 
     uint8_t whole[PUMP_PACKET_MAX];
     size_t at = 0;
@@ -97,7 +97,7 @@ static ssize_t seal(struct pump *p, struct peer *peer, const struct iovec *v, in
         at += v[i].iov_len;
     }
     ip_rewrite(whole, at, a.we_are, a.address);
-    return peer_seal(p->peers, peer, p->now, wall_now_us(), &(struct iovec){whole, at}, 1, out, cap);
+    return peer_seal(p->peers, peer, p->now, p->wall, &(struct iovec){whole, at}, 1, out, cap);
 }
 
 /* A packet for which there is no key yet waits for the session; the oldest gives way. */
@@ -150,12 +150,11 @@ static void engine_output(struct pump *p)
 
 void net_output(struct pump *p)
 {
-    uint64_t wall = wall_now_us();
     engine_output(p);
     if (outbox_is_tight(&p->out))
         net_flush(p);
     if (mono_due(peers_deadline(p->peers), p->now))
-        peers_output(p->peers, p->now, wall, &p->out);
+        peers_output(p->peers, p->now, p->wall, &p->out);
     if (outbox_is_tight(&p->out))
         net_flush(p);
     if (mono_due(triggers_deadline(p->triggers), p->now))

@@ -3,7 +3,7 @@
 # Sets: build (compile and demo), check (the tests), interop (heavy programs).
 build="gcc libc6-dev make libuv1-dev libssl-dev libconfuse-dev libjansson-dev uthash-dev curl python3-minimal python3 procps"
 check="check clang libclang-rt-14-dev iproute2 strace util-linux"
-interop="openssh-client openssh-server nginx-light"
+interop="openssh-client openssh-server nginx-light wget"
 
 command -v dpkg-query >/dev/null 2>&1 || { echo "deps: not a Debian system; needed here: $build" >&2; exit 0; }
 want=
@@ -27,5 +27,5 @@ else
     exit 1
 fi
 echo "deps: $install"
-export DEBIAN_FRONTEND=noninteractive
-$sudo apt-get update -qq && $sudo $install -qq >/dev/null
+
+$sudo env DEBIAN_FRONTEND=noninteractive sh -ec "apt-get update -qq; $install -qq >/dev/null"
