@@ -229,10 +229,14 @@ INTEROP_TESTS := \
 
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
+	fuzz/peer \
+	fuzz/trigger \
 
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+fuzz/peer_ROOMS := base i3
+fuzz/trigger_ROOMS := base i3
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
 sim/tcp_ROOMS := base tcpip
