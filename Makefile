@@ -200,6 +200,7 @@ unit/include/ipc_ROOMS :=
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/overlay \
 	sim/tcp \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
@@ -235,6 +236,7 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+sim/overlay_ROOMS := base i3 node
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
 unit/include/wire_ROOMS :=
