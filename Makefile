@@ -177,7 +177,9 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/io/sockets \
 	unit/base/id \
+	unit/i3/handshake \
 	unit/i3/noise \
+	unit/i3/peer \
 	unit/i3/seal \
 	unit/i3/trigger \
 
@@ -236,6 +238,9 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+unit/i3/handshake_ROOMS := base i3
+unit/i3/peer_ROOMS := base i3
+unit/i3/peer_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3

@@ -17,6 +17,7 @@ struct peers *peers_new(const struct peers_config *c)
     if (!ps)
         return NULL;
     ps->c = *c;
+    ps->c.ciphers &= CIPHER_AES256GCM | CIPHER_CHACHA20POLY1305;
     drbg_init(&ps->drbg, c->seed);
     id_of_key(&ps->public_id, c->pub, NULL);
     mac1_key(ps->mac1_key, c->pub);
