@@ -177,8 +177,10 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/io/sockets \
 	unit/base/id \
+	unit/i3/handshake \
 	unit/i3/noise \
 	unit/tcpip/tcp \
+	unit/i3/peer \
 	unit/i3/seal \
 	unit/i3/trigger \
 
@@ -201,6 +203,7 @@ unit/include/ipc_ROOMS :=
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/overlay \
 	sim/tcp \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
@@ -231,10 +234,18 @@ INTEROP_TESTS := \
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
 	fuzz/tcpip \
+	fuzz/peer \
+	fuzz/trigger \
 
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+unit/i3/handshake_ROOMS := base i3
+unit/i3/peer_ROOMS := base i3
+unit/i3/peer_OBJ := tests/sim/world.o
+sim/overlay_ROOMS := base i3 node
+fuzz/peer_ROOMS := base i3
+fuzz/trigger_ROOMS := base i3
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
 sim/tcp_ROOMS := base tcpip
