@@ -206,6 +206,11 @@ INTEROP_TESTS := \
 
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
+	fuzz/wire \
+	fuzz/ipc \
+	fuzz/book \
+	fuzz/config \
+	fuzz/node \
 
 FUZZ_SECONDS ?= 5
 
@@ -225,6 +230,9 @@ unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
+fuzz/book_ROOMS := naming base
+fuzz/config_ROOMS := policy
+fuzz/node_ROOMS := node i3 base
 
 # ---- rules ---------------------------------------------------------------------------------------
 objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
