@@ -130,6 +130,8 @@ shim_SRC := \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
 	shim/hooks/names.c \
+	shim/hooks/hostent.c \
+	shim/hooks/resolver.c
 
 i3run_SRC := \
 	tools/i3run.c \
@@ -176,15 +178,36 @@ UNIT_TESTS := \
 	unit/io/sockets \
 	unit/base/id \
 	unit/i3/noise \
+	unit/i3/seal \
+	unit/i3/trigger \
+
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+unit/i3/seal_ROOMS := base i3
+unit/i3/trigger_ROOMS := base i3
 
 SIM_TESTS := \
-	sim/tcp \
 	sim/sessions \
+
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
+SIM_TESTS := \
+	sim/tcp \
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+
+SIM_TESTS := \
+	sim/sessions \
+	sim/tcp \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
 	bench/load \
 	lib/relay \
+	integration/probes/semantics
+integration/probes/semantics_LIBS := -lpthread
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
@@ -223,6 +246,8 @@ unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
+sim/tcp_ROOMS := base tcpip
+sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/node/node_ROOMS := node i3 base
@@ -233,6 +258,10 @@ unit/io/sockets_ROOMS := io
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
 fuzz/node_ROOMS := node i3 base
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+unit/i3/seal_ROOMS := base i3
+unit/i3/trigger_ROOMS := base i3
 
 # ---- rules ---------------------------------------------------------------------------------------
 objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))

@@ -178,7 +178,10 @@ int options_get(int fd, int level, int name, void *value, socklen_t *len)
         return get_tcp_info(fd, value, len);
     if (level == IPPROTO_TCP && name == TCP_CONGESTION)
         return put_value("cubic\0\0\0\0\0\0\0\0\0\0", 16, value, len);
-    if (!k || (level == IPPROTO_IPV6 && pair_family(fd) != AF_INET6))
+    if ((level != IPPROTO_TCP && level != IPPROTO_IP && level != IPPROTO_IPV6) ||
+        (level == IPPROTO_IPV6 && pair_family(fd) != AF_INET6))
+        return -EOPNOTSUPP;
+    if (!k)
         return -ENOPROTOOPT;
     int v = k->fallback;
     if (fdtable_get(fd, sys_cookie(fd), &e) && e.kind == FD_PAIR)

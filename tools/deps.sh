@@ -27,5 +27,5 @@ else
     exit 1
 fi
 echo "deps: $install"
-export DEBIAN_FRONTEND=noninteractive
-$sudo apt-get update -qq && $sudo $install -qq >/dev/null
+
+$sudo env DEBIAN_FRONTEND=noninteractive sh -ec "apt-get update -qq; $install -qq >/dev/null"

@@ -25,8 +25,8 @@ struct seal;
 struct seal *seal_new(enum peer_cipher cipher, const uint8_t key[SEAL_KEY_LEN], bool encrypt);
 void seal_free(struct seal *s);
 
-/* out = the n pieces encrypted in a row, then the tag. out may overlap a piece only if it is the piece's own start.
- * Room for all pieces and the tag is the caller's business. Returns the length written. */
+/* out = the n pieces encrypted in a row, then the tag; room for all that is the caller's business. out may overlap the
+ * first piece only, at its own start. Returns the length written. */
 size_t seal_encrypt(struct seal *s, uint64_t counter, const void *ad, size_t ad_len, const struct iovec *v, int n,
     uint8_t *out);
 

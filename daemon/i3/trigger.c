@@ -42,7 +42,8 @@ struct trigger {
     uint64_t round_seq;       /* first of this round */
     unsigned tries;           /* sent in this round */
     mono_t round_start, sent; /* first and last of this round */
-    uint64_t pause;           /* before the next repetition, or after a refusal */
+    uint64_t pause;           /* before the next repetition */
+    uint64_t penalty;         /* before it is asked for again after a refusal */
 
     mono_t expiry;
     struct addr seen;
@@ -85,6 +86,14 @@ static uint64_t jittered(struct triggers *ts, uint64_t us)
     return us - us / 10 + drbg_u64(&ts->drbg) % (us / 5 + 1);
 }
 
+/* 250 ms, doubling to 4 s */
+static uint64_t next_pause(uint64_t pause)
+{
+    if (!pause)
+        return REPEAT_FIRST;
+    return pause * 2 < REPEAT_MAX ? pause * 2 : REPEAT_MAX;
+}
+
 static uint64_t draw_token(struct triggers *ts, const struct trigger *t)
 {
     return drbg_u64(&ts->drbg) >> (SLOT_BITS + 1) << SLOT_BITS | t->slot; /* a top bit free, so that counting never wraps */
@@ -112,10 +121,9 @@ static mono_t sent_once(struct triggers *ts, struct trigger *t, mono_t now)
 {
     if (t->tries++ == 0) {
         t->round_start = now;
-        t->pause = REPEAT_FIRST;
-    } else {
-        t->pause = t->pause * 2 < REPEAT_MAX ? t->pause * 2 : REPEAT_MAX;
+        t->pause = 0;
     }
+    t->pause = next_pause(t->pause);
     t->sent = now;
     return mono_add(now, jittered(ts, t->pause));
 }
@@ -283,7 +291,7 @@ static int input_ack(struct triggers *ts, mono_t now, const uint8_t *p, size_t l
     note_answer(ts, now, &a.seen);
     t->seen = a.seen;
     t->last_refusal = 0;
-    t->pause = 0;
+    t->penalty = 0;
     uint64_t life = (a.seconds > LIFE_MIN_S ? a.seconds : LIFE_MIN_S) * USEC_PER_SEC;
     t->expiry = mono_add(t->round_start, life);
     set_state(ts, t, TRIGGER_STANDING, mono_add(now, jittered(ts, life / 2)));
@@ -303,8 +311,8 @@ static void refused(struct triggers *ts, struct trigger *t, mono_t now, uint8_t 
         set_state(ts, t, TRIGGER_WANTED, now);
         return;
     }
-    t->pause = t->pause < REPEAT_FIRST ? REPEAT_FIRST : t->pause * 2 < REPEAT_MAX ? t->pause * 2 : REPEAT_MAX;
-    set_state(ts, t, TRIGGER_WANTED, mono_add(now, jittered(ts, t->pause)));
+    t->penalty = next_pause(t->penalty);
+    set_state(ts, t, TRIGGER_WANTED, mono_add(now, jittered(ts, t->penalty)));
 }
 
 static int input_refused(struct triggers *ts, mono_t now, const uint8_t *p, size_t len)
@@ -488,6 +496,7 @@ void triggers_restart(struct triggers *ts, mono_t now)
         if (!t)
             continue;
         t->last_refusal = 0;
+        t->penalty = 0;
         t->seen = (struct addr){0};
         set_state(ts, t, TRIGGER_WANTED, now);
     }

@@ -172,6 +172,20 @@ static void input_unacceptable(struct tcpip *t, struct conn *c, const struct seg
     conn_activate(t, c);
 }
 
+/* When nothing was left to say, a RST is a rude way to acknowledge the FIN (RFC 9293 3.10.7.4, CLOSING and later). */
+static void input_reset(struct tcpip *t, struct conn *c)
+{
+    t->stats.resets_in++;
+    bool ending = c->state == ST_CLOSING || c->state == ST_LAST_ACK || c->state == ST_TIME_WAIT;
+    if (ending && c->snd_una >= c->snd_end) {
+        conn_set_state(c, ST_LAST_ACK); /* no TIME_WAIT: the peer has nothing left to repeat */
+        c->done = true;
+        conn_finish(t, c);
+    } else {
+        conn_fail(t, c, c->state == ST_SYN_RCVD && !c->half_open ? ECONNREFUSED : ECONNRESET);
+    }
+}
+
 /* False: done with the segment; c may be gone. */
 static bool input_checks(struct tcpip *t, struct conn *c, const struct segment *s, uint64_t seq)
 {
@@ -186,8 +200,7 @@ static bool input_checks(struct tcpip *t, struct conn *c, const struct segment *
     }
     if (s->flags & TH_RST) { /* RFC 5961 3.2 */
         if (seq == conn_rcv_nxt(c)) {
-            t->stats.resets_in++;
-            conn_fail(t, c, c->state == ST_SYN_RCVD && !c->half_open ? ECONNREFUSED : ECONNRESET);
+            input_reset(t, c);
         } else {
             input_challenge(t, c);
         }

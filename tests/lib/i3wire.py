@@ -5,6 +5,7 @@ import hmac
 import os
 import socket
 import struct
+import time
 
 (DATA, INSERT, CHALLENGE, PROVE, ACK, REFRESH, NOT_PRESENT, PING, PONG, REFUSED) = range(0x11, 0x1B)
 REFUSED_UNKNOWN, REFUSED_COOKIE, REFUSED_PROOF, REFUSED_FULL, REFUSED_POLICY = range(1, 6)
@@ -107,39 +108,59 @@ def data(id, payload, stack=(), hops=16, flags=0, proto=3):
 
 
 class Host:
-    """A UDP socket which talks to one node, and holds against it every answer that is larger than what it answers."""
+    """A UDP socket which talks to one node, and holds against it every answer that is larger than what it answers.
+
+    No waiting for silence: a PING follows every question, and the node answers in order, so what has not come before the
+    PONG does not come."""
 
     def __init__(self, node, bind="127.0.0.1"):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((bind, 0))
-        self.socket.settimeout(0.3)
         self.node = node
         self.address = self.socket.getsockname()
 
     def send(self, p):
         self.socket.sendto(p, self.node)
 
-    def receive(self):
-        """The next packet, or None when none comes soon."""
+    def receive(self, seconds):
+        self.socket.settimeout(max(seconds, 1e-6))
         try:
             return self.socket.recvfrom(65536)[0]
-        except socket.timeout:
+        except (socket.timeout, BlockingIOError):
             return None
 
-    def drain(self):
+    def settle(self):
+        """Everything that has come by now and everything that the node still answers to what was sent."""
         packets = []
-        while True:
-            p = self.receive()
-            if p is None:
-                return packets
-            packets.append(p)
+        for _ in range(10):
+            nonce = os.urandom(8)
+            self.send(bytes([PING]) + bytes(3) + nonce)
+            deadline = time.monotonic() + 1
+            while time.monotonic() < deadline:
+                p = self.receive(deadline - time.monotonic())
+                if p == bytes([PONG]) + bytes(3) + nonce:
+                    return packets
+                if p is not None:
+                    packets.append(p)
+        raise AssertionError("the node does not answer a PING")
 
     def ask(self, p):
+        """The answer to p, or None."""
+        self.settle()
         self.send(p)
-        answer = self.receive()
-        if answer is not None:
-            assert len(answer) <= len(p), "%d bytes for %d: %s" % (len(answer), len(p), answer.hex())
-        return answer
+        answers = self.settle()
+        assert sum(map(len, answers)) <= len(p), "%d bytes get %s" % (len(p), [a.hex() for a in answers])
+        return answers[0] if answers else None
+
+    def gets(self, payload, seconds):
+        """A DATA packet with this payload comes within that time; others are thrown away."""
+        deadline = time.monotonic() + seconds
+        while True:
+            p = self.receive(deadline - time.monotonic())
+            if p is None:
+                return False
+            if p[0] == DATA and p.endswith(payload):
+                return True
 
     def challenge(self, id, nonce, **more):
         answer = self.ask(insert(id, nonce, **more))
@@ -156,6 +177,7 @@ class Host:
         return secret
 
     def expect_ack(self, answer, secret, seq):
+        """The seconds which the trigger has."""
         assert answer and answer[0] == ACK and len(answer) == 48, answer
         assert mac(secret, answer[:-16]) == answer[-16:], "the ACK's mac is wrong"
         assert struct.unpack(">Q", answer[4:12])[0] == seq, answer

@@ -24,7 +24,7 @@ static void random_link(struct net *n, struct net_link *l)
     l->corrupt = net_below(n, 3) ? 0 : net_below(n, 50000);
     if (!net_below(n, 4)) {
         l->burst = net_below(n, 10000);
-        l->burst_len = 1 + net_below(n, 20);
+        l->burst_len = 1 + net_below(n, 200000);
     }
 }
 
@@ -33,7 +33,6 @@ static void random_world(struct net *n, uint64_t seed)
     struct tcpip_config c;
     struct net r = {.rng = seed ^ 0x5eed};
     tcpip_config_default(&c);
-    c.time_wait_us = 1000000;
     if (!net_below(&r, 3))
         c.recv_max = 4096 + net_below(&r, 200000);
     if (!net_below(&r, 3))
@@ -115,10 +114,86 @@ static bool run_random(uint64_t seed, bool verbose)
     return good;
 }
 
+/* ---- goodput ---- */
+
+struct path_case {
+    const char *name;
+    uint64_t rtt, mbit; /* ms; 0: unlimited */
+    uint64_t queue_bdp; /* in hundredths */
+    uint32_t loss, reorder, duplicate;
+    uint32_t seconds;
+    double least; /* Mbit/s */
+};
+
+static double goodput(const struct path_case *p, uint64_t seed, bool verbose)
+{
+    struct net n;
+    struct tcpip_config c;
+    tcpip_config_default(&c);
+    net_init(&n, seed, &c, 1);
+    for (int i = 0; i < 2; i++) {
+        struct net_link *l = &n.link[i];
+        l->delay = p->rtt * 500;
+        l->rate = p->mbit * 125000;
+        l->queue = l->rate / 1000 * p->rtt * p->queue_bdp / 100;
+        l->loss = p->loss;
+        l->reorder = p->reorder;
+        l->reorder_by = p->rtt * 250;
+        l->duplicate = p->duplicate;
+    }
+    net_connect(&n, 0, 1ull << 40, 0);
+    uint64_t begin = n.now;
+    net_run(&n, begin + p->seconds * 1000000ull);
+    uint64_t got = n.flow[0].side[1].got;
+    double mbit = (double)got * 8 / p->seconds / 1e6;
+    struct tcpip_stats s;
+    tcpip_stats(n.t[0], &s);
+    if (verbose)
+        printf("%-44s %8.2f Mbit/s  retransmits=%" PRIu64 " recoveries=%" PRIu64 " timeouts=%" PRIu64
+               " lost=%" PRIu64 " overflowed=%" PRIu64 " stall=%.3f%s\n",
+            p->name, mbit, s.retransmits, s.fast_retransmits, s.timeouts, n.link[0].lost, n.link[0].overflowed,
+            (double)n.worst_stall / 1e6, n.error ? n.error : "");
+    if (n.error)
+        mbit = 0;
+    net_free(&n);
+    return mbit;
+}
+
+static const struct path_case paths[] = {
+    {"20 ms, unlimited", 20, 0, 100, 0, 0, 0, 3, 1000},
+    {"50 ms, 100 Mbit/s, queue 1 BDP", 50, 100, 100, 0, 0, 0, 10, 85},
+    {"50 ms, 100 Mbit/s, queue 0.25 BDP", 50, 100, 25, 0, 0, 0, 10, 75},
+    {"50 ms, 100 Mbit/s, 0.1 % loss", 50, 100, 100, 1000, 0, 0, 20, 14},
+    {"50 ms, 100 Mbit/s, 1 % loss", 50, 100, 100, 10000, 0, 0, 20, 2.4},
+    {"100 ms, 20 Mbit/s, 0.5 % loss", 100, 20, 100, 5000, 0, 0, 20, 1.8},
+    {"20 ms, 50 Mbit/s, 25 % reordered", 20, 50, 100, 0, 250000, 0, 10, 20},
+    {"20 ms, 50 Mbit/s, loss 10, reorder 25, dup 10 %", 20, 50, 100, 100000, 250000, 100000, 20, 0.3},
+};
+
+static bool run_paths(bool verbose)
+{
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        double sum = 0;
+        for (uint64_t seed = 1; seed <= 3; seed++)
+            sum += goodput(&paths[i], seed, verbose);
+        if (sum / 3 < paths[i].least) {
+            printf("FAIL  sim tcp: %s: %.2f Mbit/s, want %.2f\n      replay: build/tests/sim/tcp paths\n", paths[i].name,
+                sum / 3, paths[i].least);
+            if (!verbose)
+                return false;
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "random") == 0)
         return !run_random(strtoull(argv[2], NULL, 0), true);
+    if (argc == 2 && strcmp(argv[1], "paths") == 0)
+        return !run_paths(true);
+    if (!run_paths(false))
+        return 1;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         if (!run_random(seed, false))
             return 1;

@@ -103,15 +103,25 @@ static struct net_packet net_pop(struct net *n)
 
 static bool link_drops(struct net *n, struct net_link *l)
 {
-    if (l->burst_left) {
-        l->burst_left--;
+    if (n->now < l->burst_until)
         return true;
-    }
     if (net_chance(n, l->burst)) {
-        l->burst_left = net_below(n, 2 * l->burst_len);
+        l->burst_until = n->now + net_below(n, 2 * l->burst_len);
         return true;
     }
     return net_chance(n, l->loss);
+}
+
+/* With I3_TEST_TRACE set: a line for each packet on its way in. */
+static void trace(const struct net *n, int from, const uint8_t *p, uint32_t len, const char *what)
+{
+    if (!getenv("I3_TEST_TRACE") || len < 40 || p[9] != 6)
+        return;
+    const uint8_t *tcp = p + 20;
+    uint32_t seq = (uint32_t)tcp[4] << 24 | (uint32_t)tcp[5] << 16 | (uint32_t)tcp[6] << 8 | tcp[7];
+    uint32_t ack = (uint32_t)tcp[8] << 24 | (uint32_t)tcp[9] << 16 | (uint32_t)tcp[10] << 8 | tcp[11];
+    fprintf(stderr, "%10.6f %d> %u seq %u ack %u win %u flags %02x len %u%s\n", (double)n->now / 1e6, from,
+        tcp[0] << 8 | tcp[1], seq, ack, (unsigned)(tcp[14] << 8 | tcp[15]), tcp[13], len - 20 - (tcp[12] >> 4) * 4u, what);
 }
 
 static void link_carry(struct net *n, int from, const uint8_t *data, uint32_t len)
@@ -123,14 +133,17 @@ static void link_carry(struct net *n, int from, const uint8_t *data, uint32_t le
         uint64_t begin = l->free_at > n->now ? l->free_at : n->now;
         if ((begin - n->now) * l->rate / 1000000 > l->queue) {
             l->overflowed++;
+            trace(n, from, data, len, " overflow");
             return;
         }
         out = l->free_at = begin + (uint64_t)len * 1000000 / l->rate;
     }
     if (link_drops(n, l)) {
         l->lost++;
+        trace(n, from, data, len, " lost");
         return;
     }
+    trace(n, from, data, len, "");
     int copies = 1 + net_chance(n, l->duplicate);
     for (int i = 0; i < copies; i++) {
         uint64_t at = out + l->delay + (l->jitter ? net_random(n) % l->jitter : 0);

@@ -19,11 +19,11 @@ struct net_link {
     uint64_t rate;          /* bytes per second of whole packets; 0: unlimited */
     uint64_t queue;         /* bytes */
     uint32_t loss, reorder, duplicate, corrupt;
-    uint32_t burst, burst_len; /* chance that a burst of losses begins; its mean length in packets */
+    uint32_t burst, burst_len; /* chance that a burst of losses begins; its mean length in µs */
     uint64_t reorder_by;       /* extra delay of a reordered packet */
     /* state */
     uint64_t free_at;
-    uint32_t burst_left;
+    uint64_t burst_until;
     uint64_t packets, lost, overflowed;
 };
 
