@@ -204,6 +204,7 @@ SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	fuzz/flood \
 	bench/load \
 	lib/relay \
 	integration/probes/semantics
@@ -255,6 +256,7 @@ unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
+fuzz/flood_ROOMS := i3 base
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
 fuzz/node_ROOMS := node i3 base
