@@ -1,5 +1,5 @@
-/* Any text as an address book: what parses comes back byte for byte, and what comes back parses to the same; changes on
- * top of it keep everything else. */
+/* Any text as an address book: what parses comes back byte for byte, and what comes back parses to the same;
+ * changes on top of it keep everything else. */
 #include "daemon/naming/book.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Any text as i3.conf: either values within their bounds, or one line that says what is wrong; and no text leaves the
- * parser in a state that spoils the next. */
+/* Any text as i3.conf: either values within their bounds, or one line that says what is wrong; and no text
+ * leaves the parser in a state that spoils the next. */
 #include "daemon/policy/config.h"
 
 #include <errno.h>
@@ -18,7 +18,8 @@ static void check(const struct config *c)
     require(c->n_nodes <= CONFIG_NODES_MAX);
     for (unsigned i = 0; i < c->n_nodes; i++)
         require((c->nodes[i].family == 4 || c->nodes[i].family == 6) && c->nodes[i].port);
-    require(c->network_bits >= 8 && c->network_bits <= 24 && !(c->network & (0xffffffffu >> c->network_bits)));
+    require(
+        c->network_bits >= 8 && c->network_bits <= 24 && !(c->network & (0xffffffffu >> c->network_bits)));
     require(c->suffix[0] == '.' && c->suffix[1] && memchr(c->suffix, 0, sizeof(c->suffix)));
     require(c->mtu >= 576 && c->mtu <= 9000 && c->connections >= 1 && c->log_level >= 0 && c->log_level <= 3);
     require(c->send_buffer >= 16384 && c->recv_buffer >= 16384 && c->bind.family);

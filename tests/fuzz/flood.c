@@ -1,12 +1,14 @@
-/* flood.c - HOST:PORT COUNT [SEED]: sends COUNT mutated i3 packets to a node or a daemon, and sees that it lives on.
+/* flood.c - HOST:PORT COUNT [SEED]: sends COUNT mutated i3 packets to a node or a daemon, and sees that it
+ * lives on.
  *
- * Packets of every kind are built as wire.h says, with ids of our own, ids next to them and random ones, and then most of them
- * are damaged: bits, bytes, fields, length, splices of two. Answers are read: a CHALLENGE is taken up for a real PROVE, so that
- * triggers of ours come to stand, REFRESHes hold, and DATA is forwarded (back to us).
+ * Packets of every kind are built as wire.h says, with ids of our own, ids next to them and random ones, and
+ * then most of them are damaged: bits, bytes, fields, length, splices of two. Answers are read: a CHALLENGE
+ * is taken up for a real PROVE, so that triggers of ours come to stand, REFRESHes hold, and DATA is forwarded
+ * (back to us).
  *
- * Pace: a node answers a PING after every BATCHES batches, which shows both that it lives and that it has read what was before.
- * A daemon answers nobody; there the kernel's count of what waits in its socket tells (/proc/net/udp). Nothing is to be
- * gained from packets which the kernel drops, so their number is printed.
+ * Pace: a node answers a PING after every BATCHES batches, which shows both that it lives and that it has
+ * read what was before. A daemon answers nobody; there the kernel's count of what waits in its socket tells
+ * (/proc/net/udp). Nothing is to be gained from packets which the kernel drops, so their number is printed.
  *
  * Exit: 0, or 1 with the reason: PONGs stop, the socket is no longer read, or the port is closed.
  */
@@ -26,7 +28,7 @@ enum {
     SOCKETS = 4,
     BATCH = 64,
     BATCHES = 4,
-    SLOT = 2048,       /* bytes of a usual packet at most */
+    SLOT = 2048,         /* bytes of a usual packet at most */
     QUEUE_MAX = 1 << 19, /* bytes waiting at the target beyond which we wait */
     PATIENCE_MS = 10000,
     OURS = 8, /* keys */
@@ -53,7 +55,7 @@ struct flood {
     uint8_t p[SLOT];        /* where packets are built */
     uint8_t previous[SLOT]; /* to splice with */
     size_t previous_len;
-    bool pongs; /* the target is a node */
+    bool pongs;                          /* the target is a node */
     uint64_t sent, n_pongs, answers[16]; /* by kind */
     uint64_t seq;
 };
@@ -138,8 +140,11 @@ static size_t make_data(struct flood *f)
     struct i3_id ids[STACK_MAX];
     unsigned n = below(f, 3) ? 1 : 1 + (unsigned)below(f, STACK_MAX);
     some_ids(f, ids, n);
-    struct wire_data d = {.flags = (uint8_t)below(f, 2), .hops = (uint8_t)(below(f, 8) ? HOPS_DEFAULT : draw(f)), .n = (uint8_t)n,
-        .proto = (uint8_t)(1 + below(f, 3)), .ids = ids[0].b};
+    struct wire_data d = {.flags = (uint8_t)below(f, 2),
+        .hops = (uint8_t)(below(f, 8) ? HOPS_DEFAULT : draw(f)),
+        .n = (uint8_t)n,
+        .proto = (uint8_t)(1 + below(f, 3)),
+        .ids = ids[0].b};
     size_t len = data_header_encode(f->p, SLOT, &d), want = body[below(f, ARRAY_LEN(body))];
     if (want > SLOT - len)
         want = SLOT - len;
@@ -221,8 +226,19 @@ static size_t make_noise(struct flood *f)
 
 /* DATA is what there is most of. */
 static size_t (*const make[])(struct flood *) = {
-    make_data, make_data, make_data, make_data, make_insert, make_prove, make_refresh, make_challenge, make_ack,
-    make_not_present, make_ping, make_refused, make_noise,
+    make_data,
+    make_data,
+    make_data,
+    make_data,
+    make_insert,
+    make_prove,
+    make_refresh,
+    make_challenge,
+    make_ack,
+    make_not_present,
+    make_ping,
+    make_refused,
+    make_noise,
 };
 
 /* ---- damage ---- */
@@ -283,7 +299,13 @@ static size_t damage_kind(struct flood *f, size_t len)
 }
 
 static size_t (*const damage[])(struct flood *, size_t) = {
-    damage_bits, damage_byte, damage_cut, damage_lengthen, damage_random, damage_splice, damage_kind,
+    damage_bits,
+    damage_byte,
+    damage_cut,
+    damage_lengthen,
+    damage_random,
+    damage_splice,
+    damage_kind,
 };
 
 /* The next packet into f->p. */
@@ -378,7 +400,8 @@ static struct queue queue_look(const struct flood *f)
         while (file && fgets(line, sizeof(line), file)) {
             unsigned port;
             unsigned long bytes, drops;
-            if (sscanf(line, " %*d: %*[0-9A-F]:%x %*s %*s %*x:%lx %*s %*s %*s %*s %*s %*s %*s %lu", &port, &bytes, &drops) == 3 &&
+            if (sscanf(line, " %*d: %*[0-9A-F]:%x %*s %*s %*x:%lx %*s %*s %*s %*s %*s %*s %*s %lu", &port,
+                    &bytes, &drops) == 3 &&
                 port == f->port) {
                 q.found = true;
                 q.bytes += bytes;
@@ -498,7 +521,8 @@ static void make_ours(struct flood *f)
         fill(f, o->priv, sizeof(o->priv));
         x25519_public(o->pub, o->priv);
         id_of_key(&o->id, o->pub, NULL);
-        o->insert = (struct wire_insert){.plen = i % 2 ? 256 : 128, .n = (uint8_t)(i < 4 ? 0 : i % 3), .id = o->id, .ids = o->stack[0].b};
+        o->insert = (struct wire_insert){
+            .plen = i % 2 ? 256 : 128, .n = (uint8_t)(i < 4 ? 0 : i % 3), .id = o->id, .ids = o->stack[0].b};
     }
     for (unsigned i = 0; i < OURS; i++) {
         f->ours[i].stack[0] = f->ours[(i + 1) % OURS].id;
@@ -511,8 +535,8 @@ static void report(const struct flood *f, double took, const struct queue *befor
     static const struct {
         enum wire_kind kind;
         const char *name;
-    } shown[] = {{WIRE_CHALLENGE, "challenges"}, {WIRE_ACK, "acks"}, {WIRE_DATA, "forwarded back"}, {WIRE_NOT_PRESENT, "not present"},
-        {WIRE_REFUSED, "refused"}};
+    } shown[] = {{WIRE_CHALLENGE, "challenges"}, {WIRE_ACK, "acks"}, {WIRE_DATA, "forwarded back"},
+        {WIRE_NOT_PRESENT, "not present"}, {WIRE_REFUSED, "refused"}};
     struct queue after = queue_look(f);
     printf("%llu packets in %.1f s: %.0f/s", (unsigned long long)f->sent, took, (double)f->sent / took);
     if (before->found)

@@ -1,5 +1,5 @@
-/* Any bytes at every getter of ipc.h and at the names of sockets: nothing is read outside, and whatever decodes encodes to
- * the same bytes. */
+/* Any bytes at every getter of ipc.h and at the names of sockets: nothing is read outside, and whatever
+ * decodes encodes to the same bytes. */
 #include "include/ipc.h"
 
 #include <stdlib.h>
@@ -12,12 +12,12 @@ static void require(bool ok)
         abort();
 }
 
-#define RE(name, type)                                                                                            \
-    static void re_##name(struct reader *r, struct writer *w)                                                     \
-    {                                                                                                             \
-        struct type v = {0};                                                                                      \
-        ipc_get_##name(r, &v);                                                                                    \
-        ipc_put_##name(w, &v);                                                                                    \
+#define RE(name, type)                                                                                       \
+    static void re_##name(struct reader *r, struct writer *w)                                                \
+    {                                                                                                        \
+        struct type v = {0};                                                                                 \
+        ipc_get_##name(r, &v);                                                                               \
+        ipc_put_##name(w, &v);                                                                               \
     }
 RE(info, ipc_info)
 RE(resolved, ipc_resolved)
@@ -44,7 +44,14 @@ static void re_address(struct reader *r, struct writer *w)
 }
 
 static void (*const body[])(struct reader *, struct writer *) = {
-    re_info, re_resolved, re_connect, re_socket, re_listen, re_pair, re_name, re_address,
+    re_info,
+    re_resolved,
+    re_connect,
+    re_socket,
+    re_listen,
+    re_pair,
+    re_name,
+    re_address,
 };
 
 static void messages(const uint8_t *p, size_t len)
@@ -89,7 +96,8 @@ static void made_names(const uint8_t *p, size_t len)
         return;
     socklen_t size = sock_name_encode(&n, &un);
     require(sock_name_decode(&un, size, &back) == 0);
-    require(back.side == n.side && back.handle == n.handle && addr_eq(&back.local, &n.local) && addr_eq(&back.remote, &n.remote));
+    require(back.side == n.side && back.handle == n.handle && addr_eq(&back.local, &n.local) &&
+            addr_eq(&back.remote, &n.remote));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

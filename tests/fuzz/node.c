@@ -1,9 +1,10 @@
-/* A node, some hosts with triggers made by real proofs, and a sequence of steps drawn from the input: time passes, hosts
- * insert, refresh and remove properly, and datagrams come which are damaged copies of good ones, stacks of ids known to the
- * node, or anything at all.
+/* A node, some hosts with triggers made by real proofs, and a sequence of steps drawn from the input: time
+ * passes, hosts insert, refresh and remove properly, and datagrams come which are damaged copies of good
+ * ones, stacks of ids known to the node, or anything at all.
  *
- * After each step: answers go to the sender and are together no longer than what it sent; what is forwarded lies in the
- * input or in the arena and goes to a host that holds a trigger; the number of triggers is that of a model at most.
+ * After each step: answers go to the sender and are together no longer than what it sent; what is forwarded
+ * lies in the input or in the arena and goes to a host that holds a trigger; the number of triggers is that
+ * of a model at most.
  */
 #include <stdlib.h>
 
@@ -88,7 +89,8 @@ static void check(const struct world *w, const struct host *h, size_t len)
     for (unsigned i = 0; i < w->out.n; i++) {
         const struct dgram *d = &w->out.v[i];
         unsigned kind = wire_kind(d->data, d->len);
-        require(d->len && (lies_in(d->data, d->len, h->buf, sizeof(h->buf)) || lies_in(d->data, d->len, w->out.arena, w->out.used)));
+        require(d->len && (lies_in(d->data, d->len, h->buf, sizeof(h->buf)) ||
+                              lies_in(d->data, d->len, w->out.arena, w->out.used)));
         if (kind == WIRE_DATA) {
             struct wire_data v;
             forwarded++;
@@ -103,7 +105,8 @@ static void check(const struct world *w, const struct host *h, size_t len)
     node_stats(w->node, &s);
     require(s.triggers <= HOSTS * IDS && s.triggers <= TRIGGERS_MAX);
     mono_t next = node_deadline(w->node);
-    require((next.us == UINT64_MAX) == (s.triggers == 0) && (next.us == UINT64_MAX || next.us <= w->now.us + 30 * USEC_PER_SEC));
+    require((next.us == UINT64_MAX) == (s.triggers == 0) &&
+            (next.us == UINT64_MAX || next.us <= w->now.us + 30 * USEC_PER_SEC));
 }
 
 static void keep_last(struct world *w, const void *p, size_t len)

@@ -1,7 +1,8 @@
-/* Any bytes at every decoder of wire.h: nothing is read outside, and whatever decodes encodes to the same bytes.
+/* Any bytes at every decoder of wire.h: nothing is read outside, and whatever decodes encodes to the same
+ * bytes.
  *
- * The first byte of the input says how the rest is meant: as it comes, or as a packet of a kind, mended so that the
- * deeper checks are reached. */
+ * The first byte of the input says how the rest is meant: as it comes, or as a packet of a kind, mended so
+ * that the deeper checks are reached. */
 #include "include/wire.h"
 
 #include <stdlib.h>
@@ -65,13 +66,13 @@ static void on_prove(const uint8_t *p, size_t len)
     same(p, len, out, prove_encode(out, sizeof(out), &pr));
 }
 
-#define ON(name)                                                                                                  \
-    static void on_##name(const uint8_t *p, size_t len)                                                           \
-    {                                                                                                             \
-        struct wire_##name v;                                                                                     \
-        uint8_t out[CAP];                                                                                         \
-        if (name##_decode(p, len, &v) == 0)                                                                       \
-            same(p, len, out, name##_encode(out, sizeof(out), &v));                                               \
+#define ON(name)                                                                                             \
+    static void on_##name(const uint8_t *p, size_t len)                                                      \
+    {                                                                                                        \
+        struct wire_##name v;                                                                                \
+        uint8_t out[CAP];                                                                                    \
+        if (name##_decode(p, len, &v) == 0)                                                                  \
+            same(p, len, out, name##_encode(out, sizeof(out), &v));                                          \
     }
 ON(challenge)
 ON(ack)
@@ -88,17 +89,30 @@ static void on_ping(const uint8_t *p, size_t len)
 }
 
 static void (*const on_kind[])(const uint8_t *, size_t) = {
-    on_data, on_insert, on_challenge, on_prove, on_ack, on_refresh, on_not_present, on_ping, on_refused,
+    on_data,
+    on_insert,
+    on_challenge,
+    on_prove,
+    on_ack,
+    on_refresh,
+    on_not_present,
+    on_ping,
+    on_refused,
 };
 
 /* The length which a packet of this kind has, as far as it is fixed, and its zeros. */
 static size_t mend(uint8_t *p, size_t len, unsigned kind)
 {
-    static const uint8_t fixed[16] = {[WIRE_CHALLENGE] = CHALLENGE_LEN, [WIRE_ACK] = ACK_LEN, [WIRE_REFRESH] = REFRESH_LEN,
-        [WIRE_PING] = PING_LEN, [WIRE_PONG] = PING_LEN, [WIRE_REFUSED] = REFUSED_LEN};
+    static const uint8_t fixed[16] = {[WIRE_CHALLENGE] = CHALLENGE_LEN,
+        [WIRE_ACK] = ACK_LEN,
+        [WIRE_REFRESH] = REFRESH_LEN,
+        [WIRE_PING] = PING_LEN,
+        [WIRE_PONG] = PING_LEN,
+        [WIRE_REFUSED] = REFUSED_LEN};
     p[0] = (uint8_t)(WIRE_VERSION << 4 | kind);
     p[1] &= 1;
-    if (kind == WIRE_CHALLENGE || kind == WIRE_PING || kind == WIRE_PONG || kind == WIRE_NOT_PRESENT || kind == WIRE_REFUSED)
+    if (kind == WIRE_CHALLENGE || kind == WIRE_PING || kind == WIRE_PONG || kind == WIRE_NOT_PRESENT ||
+        kind == WIRE_REFUSED)
         p[2] = 0;
     if (kind == WIRE_INSERT || kind == WIRE_PROVE || kind == WIRE_DATA)
         p[3] &= 15;
