@@ -208,6 +208,7 @@ SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	fuzz/flood \
 	bench/load \
 	lib/relay \
 	integration/probes/semantics
@@ -236,6 +237,11 @@ FUZZ_TARGETS := \
 	fuzz/tcpip \
 	fuzz/peer \
 	fuzz/trigger \
+	fuzz/wire \
+	fuzz/ipc \
+	fuzz/book \
+	fuzz/config \
+	fuzz/node \
 
 FUZZ_SECONDS ?= 5
 
@@ -266,6 +272,10 @@ unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
+fuzz/flood_ROOMS := i3 base
+fuzz/book_ROOMS := naming base
+fuzz/config_ROOMS := policy
+fuzz/node_ROOMS := node i3 base
 unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3
