@@ -25,27 +25,93 @@ endif
 
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
-	daemon/base/crypto.c
+	daemon/base/crypto.c \
+	daemon/base/id.c \
 
-naming_SRC :=
+naming_SRC := \
+	daemon/naming/book.c \
+	daemon/naming/pool.c \
 
-policy_SRC :=
+policy_SRC := \
+	daemon/policy/config.c \
+	daemon/policy/strip.c \
 
-i3_SRC :=
+i3_SRC := \
+	daemon/i3/deadline.c \
+	daemon/i3/handshake.c \
+	daemon/i3/noise.c \
+	daemon/i3/peer.c \
+	daemon/i3/peer_shake.c \
+	daemon/i3/proof.c \
+	daemon/i3/seal.c \
+	daemon/i3/session.c \
+	daemon/i3/trigger.c \
 
-node_SRC :=
+node_SRC := \
+	daemon/node/forward.c \
+	daemon/node/insert.c \
+	daemon/node/limit.c \
+	daemon/node/node.c \
+	daemon/node/store.c \
+	daemon/node/trie.c \
 
-tcpip_SRC :=
+tcpip_SRC := \
+	daemon/tcpip/ip.c \
+	daemon/tcpip/ring.c \
+	daemon/tcpip/ranges.c \
+	daemon/tcpip/segment.c \
+	daemon/tcpip/rto.c \
+	daemon/tcpip/heap.c \
+	daemon/tcpip/cubic.c \
+	daemon/tcpip/scoreboard.c \
+	daemon/tcpip/table.c \
+	daemon/tcpip/conn.c \
+	daemon/tcpip/events.c \
+	daemon/tcpip/timers.c \
+	daemon/tcpip/receive.c \
+	daemon/tcpip/acks.c \
+	daemon/tcpip/recovery.c \
+	daemon/tcpip/input.c \
+	daemon/tcpip/output.c \
+	daemon/tcpip/icmp.c \
+	daemon/tcpip/api.c \
+	daemon/tcpip/engine.c \
 
-program_SRC :=
+program_SRC := \
+	daemon/program/listener.c \
+	daemon/program/vsock.c \
 
-control_SRC :=
+control_SRC := \
+	daemon/control/report.c \
 
-io_SRC :=
+io_SRC := \
+	daemon/io/clock.c \
+	daemon/io/fdset.c \
+	daemon/io/files.c \
+	daemon/io/ipc_server.c \
+	daemon/io/log.c \
+	daemon/io/loopback.c \
+	daemon/io/pair.c \
+	daemon/io/routes.c \
+	daemon/io/udp.c \
 
-i3d_SRC :=
+i3d_SRC := \
+	daemon/i3d.c \
+	daemon/ensure.c \
+	daemon/identity.c \
+	daemon/node_pump.c \
+	daemon/paths.c \
+	daemon/pump.c \
+	daemon/pump_control.c \
+	daemon/pump_flow.c \
+	daemon/pump_ipc.c \
+	daemon/pump_names.c \
+	daemon/pump_net.c \
+	daemon/pump_ping.c \
 
-i3node_SRC :=
+i3node_SRC := \
+	daemon/i3node.c \
+	daemon/node_pump.c \
 
 shim_SRC := \
 	shim/init.c \
@@ -68,15 +134,21 @@ shim_SRC := \
 	shim/hooks/resolver.c
 
 i3run_SRC := \
-	tools/i3run.c
+	tools/i3run.c \
 
-i3ctl_SRC :=
+i3ctl_SRC := \
+	tools/i3ctl.c \
+	tools/i3ctl_demo.c \
+	tools/i3ctl_link.c \
+	tools/i3ctl_show.c \
+	tools/i3ctl_world.c \
 
 PURE_ROOMS := base naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse
 control_LIBS := -ljansson
+io_LIBS     := -luv
 
 # ---- programs ------------------------------------------------------------------------------------
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
@@ -91,20 +163,52 @@ i3run_LIBS   :=
 i3ctl_ROOMS  :=
 i3ctl_LIBS   := -ljansson
 
+MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
+
 # ---- tests: NAME ROOMS... ; the source is tests/NAME.c ---------------------------------------------
 UNIT_TESTS := \
 	unit/include/wire \
-	unit/include/ipc
+	unit/include/ipc \
+	unit/naming/book \
+	unit/naming/pool \
+	unit/node/node \
+	unit/node/store \
+	unit/policy/config \
+	unit/program/vsock \
+	unit/io/sockets \
+	unit/base/id \
+	unit/i3/noise \
+	unit/i3/seal \
+	unit/i3/trigger \
 
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+unit/i3/seal_ROOMS := base i3
+unit/i3/trigger_ROOMS := base i3
 
-SIM_TESTS :=
+SIM_TESTS := \
+	sim/sessions \
+
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
+SIM_TESTS := \
+	sim/tcp \
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+
+SIM_TESTS := \
+	sim/sessions \
+	sim/tcp \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
 	integration/probes/semantics \
 	integration/probes/storm
+	bench/load \
+	lib/relay \
+	integration/probes/semantics
 integration/probes/semantics_LIBS := -lpthread
 integration/probes/storm_LIBS := -lpthread
 
@@ -112,10 +216,49 @@ integration/probes/storm_LIBS := -lpthread
 INTEGRATION_TESTS := \
 	integration/shim.py
 INTEROP_TESTS :=
+	integration/first_light.sh \
+	integration/cli.sh \
+	integration/refuse.sh \
+	integration/transfer.sh \
+	integration/parallel.sh \
+	integration/lossy.sh \
+	integration/dead_peer.sh \
+	integration/trigger_abuse.py \
+	integration/flood.sh \
+	integration/idle.sh \
+	integration/install.sh \
+
+INTEROP_TESTS := \
+	interop/nginx_wget.sh \
+	interop/ssh.sh \
 
 # one libFuzzer target per decoder; ROOMS as above
-FUZZ_TARGETS :=
+FUZZ_TARGETS := \
+
 FUZZ_SECONDS ?= 5
+
+# what each links beside itself
+unit/include/wire_ROOMS :=
+unit/include/ipc_ROOMS :=
+sim/tcp_ROOMS := base tcpip
+sim/tcp_OBJ := tests/sim/tcp_net.o
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
+sim/tcp_ROOMS := base tcpip
+sim/tcp_OBJ := tests/sim/tcp_net.o
+unit/naming/book_ROOMS := naming base
+unit/naming/pool_ROOMS := naming base
+unit/node/node_ROOMS := node i3 base
+unit/node/store_ROOMS := node i3 base
+unit/policy/config_ROOMS := policy
+unit/program/vsock_ROOMS := program
+unit/io/sockets_ROOMS := io
+unit/base/id_ROOMS := base
+unit/i3/noise_ROOMS := base i3
+unit/i3/seal_ROOMS := base i3
+unit/i3/trigger_ROOMS := base i3
 
 # ---- rules ---------------------------------------------------------------------------------------
 objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
@@ -124,7 +267,6 @@ roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
 .PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall clean help
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 all: deps
 	$(Q)$(MAKE) --no-print-directory build
@@ -167,7 +309,7 @@ $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 $(call objs,shim): SANFLAGS :=
 
 define test_rule
-$(B)/tests/$(1): $(B)/obj/tests/$(1).o $(call roomobjs,$($(1)_ROOMS)) $(B)/obj/tests/lib/log_sink.o $($(1)_OBJ:%=$(B)/obj/%)
+$(B)/tests/$(1): $(B)/obj/tests/$(1).o $(call roomobjs,$($(1)_ROOMS)) $(if $(filter io,$($(1)_ROOMS)),,$(B)/obj/tests/lib/log_sink.o) $($(1)_OBJ:%=$(B)/obj/%)
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo "  LD    $$@")
 	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) -o $$@ $$(filter %.o,$$^) $(sort $(call roomlibs,$($(1)_ROOMS))) $($(1)_LIBS) $(2)
@@ -216,6 +358,9 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
+bench: build $(B)/tests/bench/load
+	$(Q)B=$(abspath $(B)) tests/bench/run.py
+
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))
 
@@ -223,9 +368,13 @@ install: build
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
+	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
 
 uninstall:
 	$(Q)rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
+	$(Q)for f in $(MAN_PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f; done
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run
 
 clean:

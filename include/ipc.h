@@ -12,7 +12,7 @@
  *   request              body                                    reply body
  *   1 INFO               -                                       status(4) own address(20) pool(4) bits(1) 0 0 0 pid(4)
  *   2 RESOLVE            name                                    status(4) address(20)
- *   3 REVERSE            address(20)                             status(4) name
+ *   3 REVERSE            address(20)                             status(4) name (no name: ENOENT, or IPC_NOT_VIRTUAL)
  *   4 CONNECT            proto(1) 0 0 0 remote(20) local(20)     status(4) handle(8) local(20) remote(20) + one fd
  *   5 SOCK_ERROR         handle(8)                               status(4): the errno the connection ended with, 0: none
  *   6 LISTEN             proto(1) 0 0 0 bound(20) cookie(8)      status(4)
@@ -37,7 +37,8 @@ enum {
     IPC_HEADER_LEN = 8,
     IPC_NAME_MAX = 253,
     IPC_MAX_LEN = 16384, /* a longer record is refused */
-    IPC_TEXT_MAX = IPC_MAX_LEN - IPC_HEADER_LEN - 4,
+    IPC_CONTROL_MAX = 128 * 1024, /* a reply to CONTROL may be that long */
+    IPC_TEXT_MAX = IPC_CONTROL_MAX - IPC_HEADER_LEN - 4,
     IPC_REPLY = 0x80,
 };
 

@@ -32,7 +32,9 @@ uint32_t id_address(const struct i3_id *id, uint32_t pool, unsigned pool_bits);
 
 /* 52 characters and NUL into out. */
 void key_format(const uint8_t key[KEY_LEN], char out[KEY_STR_LEN + 1]);
-/* Either case. 0, -EINVAL (not 52 base32 characters with 4 zero bits), -EKEYREJECTED (a point of small order). */
+/* The 32 bytes as they are: for private keys, which are no points. 0 or -EINVAL. */
+int key_decode(const char *s, uint8_t key[KEY_LEN]);
+/* A public key. Either case. 0, -EINVAL (not 52 base32 characters with 4 zero bits), -EKEYREJECTED (a point of small order). */
 int key_parse(const char *s, uint8_t key[KEY_LEN]);
 
 /* All 64 hex digits. */

@@ -38,14 +38,13 @@
 #include "daemon/base/mono.h"
 #include "daemon/base/outbox.h"
 #include "daemon/base/id.h"
+#include "daemon/i3/seal.h" /* enum peer_cipher, bits of a mask */
 
 enum {
     PEERS_MAX = 65536,
     PEER_SEAL_OVERHEAD = DATA_HEADER_LEN + 8 + 16,
     PEER_REPLAY_WINDOW = 8192,
 };
-
-enum peer_cipher { CIPHER_AES256GCM = 1, CIPHER_CHACHA20POLY1305 = 2 }; /* bits of a mask; the lower is preferred */
 
 struct peers;
 struct peer;
@@ -115,6 +114,15 @@ struct peer_event {
 
 /* UP: after a handshake, the first time and each later time. UNREACHABLE: a wanted session could not be had. */
 bool peers_event(struct peers *ps, struct peer_event *out);
+
+/* The addresses of a session, host order: what each packet is checked and rewritten by. */
+struct peer_addresses {
+    uint32_t local;   /* under which local programs know the peer */
+    uint32_t address; /* the peer's own idea of its address: what it said, else H24 of its id */
+    uint32_t we_are;  /* under which the peer knows us: what it said, else our own address */
+};
+
+struct peer_addresses peer_addresses(const struct peer *p);
 
 /* ---- looking in ---- */
 

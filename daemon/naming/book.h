@@ -2,14 +2,18 @@
  *
  * Text, one entry a line, "NAME KEY [# comment]"; blank lines and lines that start with '#' are kept. Names are
  * compared without case and without the overlay's suffix: the entry "bob" answers "bob.i3". A name is one or more
- * labels of letters, digits, '-' and '_', each 1..63, 253 in all. Bound: BOOK_MAX entries.
+ * labels of letters, digits, '-' and '_', each 1..63, 253 in all. A name stands once.
+ *
+ * Lines are kept as they were written, so that format gives back what was parsed, byte for byte (with a newline at the
+ * end); removing an entry removes its line. Bounds: BOOK_MAX entries, BOOK_LINES_MAX lines of BOOK_LINE_MAX bytes; a
+ * file beyond them is refused whole.
  */
 #ifndef I3_BOOK_H
 #define I3_BOOK_H
 
 #include "daemon/base/id.h"
 
-enum { BOOK_MAX = 65536, BOOK_NAME_MAX = 253 };
+enum { BOOK_MAX = 65536, BOOK_NAME_MAX = 253, BOOK_LINES_MAX = 2 * BOOK_MAX, BOOK_LINE_MAX = 1024 };
 
 struct book;
 
@@ -21,7 +25,8 @@ struct book_entry {
 struct book *book_new(void);
 void book_free(struct book *b);
 
-/* Parses a whole file. 0, or -EINVAL with *line and a sentence in err (what is wrong, in words). `b` is unchanged then. */
+/* Takes a whole file in place of what is there. 0, or -EINVAL with *line and a sentence in err (what is wrong, in words). `b` is unchanged then.
+ * Pointers to entries are valid until the book changes. */
 int book_parse(struct book *b, const char *text, size_t len, unsigned *line, char *err, size_t errlen);
 /* The whole file as text (malloc'd, *len without the NUL), comments kept. NULL: out of memory. */
 char *book_format(const struct book *b, size_t *len);

@@ -2,7 +2,8 @@
  *
  * Normally the address which the id hashes to, so that both ends agree and no header is rewritten. When that one is taken
  * by another key, or excluded (routed locally for real), a free one is chosen by hashing on. Entries of keys in the
- * book are pinned; others live POOL_LIFE after the last use. Bound: POOL_MAX entries.
+ * book are pinned; others live POOL_LIFE after the last use. An entry never changes its address while it lives.
+ * Bounds: POOL_MAX entries (then nothing more is allotted until some expire), POOL_EXCLUDED_MAX excluded ranges.
  */
 #ifndef I3_POOL_H
 #define I3_POOL_H
@@ -10,11 +11,12 @@
 #include "daemon/base/mono.h"
 #include "daemon/base/id.h"
 
-enum { POOL_MAX = 65536 };
+enum { POOL_MAX = 65536, POOL_EXCLUDED_MAX = 256, POOL_BITS_MIN = 8, POOL_BITS_MAX = 24 };
 #define POOL_LIFE (7200 * USEC_PER_SEC)
 
 struct pool;
 
+/* network in host order, without bits beyond its length; POOL_BITS_MIN..MAX. NULL: not so, or out of memory. */
 struct pool *pool_new(uint32_t network, unsigned bits, const uint8_t seed[32]);
 void pool_free(struct pool *p);
 
@@ -23,7 +25,8 @@ unsigned pool_bits(const struct pool *p);
 /* Inside the network, excluded or not. */
 bool pool_contains(const struct pool *p, uint32_t ip);
 
-/* Addresses of network/bits are routed locally for real: never handed out. Call before anything is. */
+/* Addresses of network/bits are routed locally for real: never handed out. Call before anything is (else -EBUSY).
+ * -EINVAL (bits beyond the length), -ENOSPC. A route which covers the whole pool, as a default route does, leaves nothing. */
 int pool_exclude(struct pool *p, uint32_t network, unsigned bits);
 bool pool_is_excluded(const struct pool *p, uint32_t ip);
 
@@ -31,7 +34,7 @@ bool pool_is_excluded(const struct pool *p, uint32_t ip);
 uint32_t pool_get(struct pool *p, mono_t now, const uint8_t key[KEY_LEN]);
 /* The key behind an address, NULL for none; refreshes its life. */
 const uint8_t *pool_key(struct pool *p, mono_t now, uint32_t ip);
-/* Pinned entries do not expire. */
+/* Pinned entries do not expire. Pinning a key which has no address yet allots one, so that it is reserved. */
 void pool_pin(struct pool *p, const uint8_t key[KEY_LEN], bool pinned);
 
 mono_t pool_deadline(const struct pool *p);

@@ -38,7 +38,7 @@ void node_config_default(struct node_config *c);
 struct node *node_new(const struct node_config *c, mono_t now);
 void node_free(struct node *n);
 
-/* One datagram. `p` may be changed in place (hops) and must stay valid until `out` is flushed. Pushes at most
+/* One datagram. `p` may be changed in place (hops, ids[0]) and must stay valid until `out` is flushed. Pushes at most
  * OUTBOX_HEADROOM datagrams. */
 void node_input(struct node *n, mono_t now, const struct addr *from, uint8_t *p, size_t len, struct outbox *out);
 

@@ -1,0 +1,331 @@
+#include "daemon/control/report.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#define FLAGS (JSON_COMPACT | JSON_PRESERVE_ORDER)
+
+static char *finish(json_t *o)
+{
+    char *text = o ? json_dumps(o, FLAGS) : NULL;
+    json_decref(o);
+    return text;
+}
+
+static void set(json_t *o, const char *name, json_t *value)
+{
+    json_object_set_new(o, name, value);
+}
+
+static void set_text(json_t *o, const char *name, const char *value)
+{
+    set(o, name, value ? json_string(value) : json_null());
+}
+
+static void set_number(json_t *o, const char *name, uint64_t value)
+{
+    set(o, name, json_integer((json_int_t)value));
+}
+
+static void set_addr(json_t *o, const char *name, const struct addr *a)
+{
+    char s[ADDR_STR];
+    set_text(o, name, a && a->family ? addr_str(a, s) : NULL);
+}
+
+static void set_ip(json_t *o, const char *name, uint32_t ip)
+{
+    char s[16];
+    snprintf(s, sizeof(s), "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255);
+    set_text(o, name, s);
+}
+
+static void set_key(json_t *o, const char *name, const uint8_t *key)
+{
+    char s[KEY_STR_LEN + 1];
+    key_format(key, s);
+    set_text(o, name, s);
+}
+
+/* Seconds since t, null when it never was. */
+static void set_age(json_t *o, const char *name, mono_t t, mono_t now)
+{
+    if (t.us == 0 || t.us == MONO_NEVER.us)
+        set(o, name, json_null());
+    else
+        set(o, name, json_real((double)(mono_since(t, now) / 1000) / 1000));
+}
+
+static const char *full_name(const struct report_view *v, const uint8_t *key, char out[BOOK_NAME_MAX + 66])
+{
+    const struct book_entry *e = book_find_key(v->book, key);
+    if (!e)
+        return NULL;
+    snprintf(out, BOOK_NAME_MAX + 66, "%s%s", e->name, v->suffix);
+    return out;
+}
+
+static json_t *node_object(const struct report_view *v)
+{
+    json_t *o = json_object();
+    mono_t heard = triggers_last_answer(v->triggers);
+    set_addr(o, "address", &v->node);
+    set(o, "embedded", json_boolean(v->node_embedded));
+    set(o, "reachable", json_boolean(triggers_all_standing(v->triggers)));
+    if (heard.us == MONO_NEVER.us)
+        set(o, "answered_ms_ago", json_null());
+    else
+        set_number(o, "answered_ms_ago", mono_since(heard, v->now) / 1000);
+    set_addr(o, "seen_address", triggers_seen_address(v->triggers));
+    return o;
+}
+
+static json_t *trigger_array(const struct report_view *v)
+{
+    static const char *const reason[] = {NULL, "unknown", "cookie", "proof", "full", "policy"};
+    json_t *a = json_array();
+    struct trigger_info t;
+    for (unsigned i = 0; triggers_info(v->triggers, i, &t); i++) {
+        char id[ID_STR];
+        json_t *o = json_object();
+        bool standing = t.state == TRIGGER_STANDING || t.state == TRIGGER_REFRESHING;
+        set_text(o, "id", id_format(&t.id, id));
+        set_number(o, "plen", t.plen);
+        set_text(o, "state", t.state_name);
+        set(o, "expires_s", standing ? json_integer((json_int_t)(mono_since(v->now, t.expiry) / USEC_PER_SEC)) : json_null());
+        set_number(o, "refreshes", t.refreshes);
+        set_number(o, "inserts", t.inserts);
+        set_number(o, "rtt_us", t.rtt_us);
+        set_text(o, "refused", (size_t)t.last_refusal < ARRAY_LEN(reason) ? reason[t.last_refusal] : "other");
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static json_t *peer_object(const struct report_view *v, const struct peer_info *p)
+{
+    char name[BOOK_NAME_MAX + 66], path[ADDR_STR + 16], node[ADDR_STR];
+    json_t *o = json_object();
+    snprintf(path, sizeof(path), "relayed by %s", addr_str(&v->node, node));
+    set_text(o, "name", full_name(v, p->key, name));
+    set_key(o, "key", p->key);
+    set_ip(o, "address", p->local);
+    set_text(o, "state", p->state);
+    set_text(o, "cipher", p->standing ? p->cipher_name : NULL);
+    set_number(o, "mtu", p->mtu);
+    set_age(o, "age_s", p->standing ? p->since : MONO_NEVER, v->now);
+    set_age(o, "idle_s", p->last_received, v->now);
+    set_number(o, "packets_in", p->packets_in);
+    set_number(o, "packets_out", p->packets_out);
+    set_number(o, "bytes_in", p->bytes_in);
+    set_number(o, "bytes_out", p->bytes_out);
+    set_number(o, "handshakes", p->handshakes);
+    set_number(o, "replays", p->replays);
+    set_number(o, "forged", p->forged);
+    set_number(o, "rtt_us", p->handshake_rtt_us);
+    set_text(o, "path", p->standing ? path : NULL);
+    return o;
+}
+
+static json_t *peer_array(const struct report_view *v)
+{
+    json_t *a = json_array();
+    unsigned n = 0;
+    for (struct peer *p = peer_next(v->peers, NULL); p && n < REPORT_ROWS_MAX; p = peer_next(v->peers, p)) {
+        struct peer_info info;
+        peer_info(v->peers, p, &info);
+        if (!info.standing && !info.handshakes && strcmp(info.state, "idle") == 0)
+            continue; /* only in the book */
+        json_array_append_new(a, peer_object(v, &info));
+        n++;
+    }
+    return a;
+}
+
+static json_t *listener_array(const struct report_view *v)
+{
+    json_t *a = json_array();
+    const struct listener *l;
+    for (unsigned at = 0; (l = listener_next(v->listeners, &at, 0)) && json_array_size(a) < REPORT_ROWS_MAX;) {
+        json_t *o = json_object();
+        set_text(o, "proto", l->proto == IPPROTO_TCP ? "tcp" : "udp");
+        set_addr(o, "bound", &l->bound);
+        set_number(o, "port", l->bound.port);
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+/* The vsock at the program's end of an engine's connection, by addresses. */
+static const struct vsock *vsock_of(const struct report_view *v, const struct tcp_info_row *row)
+{
+    for (const struct vsock *s = vsock_next(v->vsocks, NULL); s; s = vsock_next(v->vsocks, s))
+        if (s->tcp.slot == row->ref.slot && s->tcp.generation == row->ref.generation)
+            return s;
+    return NULL;
+}
+
+static json_t *connection_array(const struct report_view *v)
+{
+    json_t *a = json_array();
+    struct tcp_info_row row;
+    for (uint32_t at = 0; tcpip_next(v->tcpip, &at, &row) && json_array_size(a) < REPORT_ROWS_MAX;) {
+        char name[BOOK_NAME_MAX + 66];
+        struct addr local = addr_v4(row.local, row.local_port), remote = addr_v4(row.remote, row.remote_port);
+        const struct vsock *s = vsock_of(v, &row);
+        const struct peer *peer = peer_by_address(v->peers, row.remote);
+        struct peer_info info;
+        json_t *o = json_object();
+        if (peer)
+            peer_info(v->peers, peer, &info);
+        set_addr(o, "local", &local);
+        set_addr(o, "remote", &remote);
+        set_text(o, "name", peer ? full_name(v, info.key, name) : NULL);
+        set_text(o, "state", row.state);
+        set_text(o, "role", !s ? NULL : s->role == VSOCK_CLIENT ? "client" : "server");
+        set_number(o, "bytes_in", row.bytes_in);
+        set_number(o, "bytes_out", row.bytes_out);
+        set_number(o, "queued_out", row.send_queued);
+        set_number(o, "queued_in", row.recv_queued);
+        set_number(o, "srtt_us", row.srtt_us);
+        set_number(o, "cwnd", row.cwnd);
+        set_number(o, "retransmits", row.retransmits);
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static json_t *counter_object(const struct report_view *v)
+{
+    json_t *o = json_object();
+    struct tcpip_stats t;
+    tcpip_stats(v->tcpip, &t);
+    for (unsigned i = 0; i < v->n_counters; i++)
+        set_number(o, v->counters[i].name, v->counters[i].value);
+    set_number(o, "tcp_segments_in", t.in_packets);
+    set_number(o, "tcp_segments_out", t.out_packets);
+    set_number(o, "tcp_retransmits", t.retransmits);
+    set_number(o, "tcp_timeouts", t.timeouts);
+    set_number(o, "tcp_bad", t.in_bad);
+    set_number(o, "tcp_memory", t.memory);
+    return o;
+}
+
+static void set_self(json_t *o, const struct report_view *v)
+{
+    char id[ID_STR];
+    set_key(o, "key", v->key);
+    set_text(o, "id", id_format(v->id, id));
+    set_ip(o, "address", v->own);
+}
+
+char *report_status(const struct report_view *v)
+{
+    struct tcpip_stats t;
+    json_t *o = json_object();
+    tcpip_stats(v->tcpip, &t);
+    set_text(o, "version", v->version);
+    set_number(o, "pid", v->pid);
+    set_number(o, "uptime_s", mono_since(v->started, v->now) / USEC_PER_SEC);
+    set_self(o, v);
+    set_text(o, "config", v->config);
+    set_text(o, "data", v->data);
+    set_text(o, "socket", v->socket);
+    set_addr(o, "udp", &v->udp);
+    set(o, "node", node_object(v));
+    set(o, "triggers", trigger_array(v));
+    set(o, "peers", peer_array(v));
+    set(o, "listeners", listener_array(v));
+    set(o, "connections", connection_array(v));
+    set_number(o, "connections_total", t.conns);
+    set(o, "counters", counter_object(v));
+    return finish(o);
+}
+
+char *report_id(const struct report_view *v, const bool *created)
+{
+    json_t *o = json_object();
+    set_self(o, v);
+    if (created)
+        set(o, "created", json_boolean(*created));
+    return finish(o);
+}
+
+static json_t *entry_object(const struct book_entry *e, uint32_t address)
+{
+    json_t *o = json_object();
+    set_text(o, "name", e->name);
+    set_key(o, "key", e->key);
+    set_ip(o, "address", address);
+    return o;
+}
+
+char *report_book(const struct book *b, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx)
+{
+    json_t *o = json_object(), *a = json_array();
+    for (size_t i = 0; i < book_count(b); i++) {
+        const struct book_entry *e = book_at(b, i);
+        json_array_append_new(a, entry_object(e, address(ctx, e->key)));
+    }
+    set(o, "entries", a);
+    return finish(o);
+}
+
+char *report_book_entry(const struct book_entry *e, uint32_t address, bool added)
+{
+    json_t *o = entry_object(e, address);
+    set(o, "added", json_boolean(added));
+    return finish(o);
+}
+
+char *report_error(const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    return report_string("error", text);
+}
+
+char *report_string(const char *name, const char *value)
+{
+    json_t *o = json_object();
+    set_text(o, name, value);
+    return finish(o);
+}
+
+char *report_flag(const char *name, bool value)
+{
+    json_t *o = json_object();
+    set(o, name, json_boolean(value));
+    return finish(o);
+}
+
+char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error)
+{
+    json_t *o = json_object();
+    set_number(o, "seq", sequence);
+    if (error)
+        set_text(o, "error", error);
+    else
+        set_number(o, "rtt_us", rtt_us);
+    return finish(o);
+}
+
+char *report_ping_end(const char *name, uint32_t address, unsigned sent, unsigned received, uint64_t min_us,
+    uint64_t avg_us, uint64_t max_us, const char *path)
+{
+    json_t *o = json_object();
+    set_text(o, "name", name);
+    set_ip(o, "address", address);
+    set_number(o, "sent", sent);
+    set_number(o, "received", received);
+    set_number(o, "min_us", min_us);
+    set_number(o, "avg_us", avg_us);
+    set_number(o, "max_us", max_us);
+    set_text(o, "path", path);
+    return finish(o);
+}

@@ -1,0 +1,53 @@
+/* report.h - what i3ctl's verbs show, as JSON. The schema is documented in i3ctl(1) and stable: fields are added, never
+ * renamed. Reads the rooms, changes nothing. Every function returns malloc'd text, NULL when out of memory.
+ */
+#ifndef I3_REPORT_H
+#define I3_REPORT_H
+
+#include "daemon/i3/peer.h"
+#include "daemon/i3/trigger.h"
+#include "daemon/naming/book.h"
+#include "daemon/naming/pool.h"
+#include "daemon/program/listener.h"
+#include "daemon/program/vsock.h"
+#include "daemon/tcpip/tcpip.h"
+
+enum { REPORT_ROWS_MAX = 100 }; /* a reply is one record of ipc.h; connections_total says how many there are */
+
+struct report_counter {
+    const char *name;
+    uint64_t value;
+};
+
+struct report_view {
+    mono_t now, started;
+    uint32_t pid;
+    const char *version, *config, *data, *socket, *suffix;
+    const uint8_t *key;
+    const struct i3_id *id;
+    uint32_t own;
+    struct addr udp, node;
+    bool node_embedded;
+    const struct triggers *triggers;
+    const struct peers *peers;
+    const struct book *book;
+    const struct vsocks *vsocks;
+    const struct listeners *listeners;
+    const struct tcpip *tcpip;
+    const struct report_counter *counters;
+    unsigned n_counters;
+};
+
+char *report_status(const struct report_view *v);
+char *report_id(const struct report_view *v, const bool *created); /* created: NULL to leave it out */
+char *report_book(const struct book *b, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx);
+char *report_book_entry(const struct book_entry *e, uint32_t address, bool added);
+char *report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* One field. */
+char *report_string(const char *name, const char *value);
+char *report_flag(const char *name, bool value);
+char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error);
+char *report_ping_end(const char *name, uint32_t address, unsigned sent, unsigned received, uint64_t min_us,
+    uint64_t avg_us, uint64_t max_us, const char *path);
+
+#endif

@@ -1,0 +1,105 @@
+#include "daemon/i3/handshake.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char prologue[] = "i3run session v1";
+static const char mac1_label[] = "i3run mac1";
+
+void mac1_key(uint8_t out[BLAKE2S_LEN], const uint8_t pub[KEY_LEN])
+{
+    blake2s(out, (struct bytes[]){{mac1_label, sizeof(mac1_label) - 1}, {pub, KEY_LEN}}, 2);
+}
+
+static void mac1(uint8_t out[MAC_LEN], const uint8_t key[BLAKE2S_LEN], const uint8_t *init)
+{
+    uint8_t mac[BLAKE2S_LEN];
+    hmac_blake2s(mac, (struct bytes){key, BLAKE2S_LEN}, &(struct bytes){init, INIT_NOISE_LEN}, 1);
+    memcpy(out, mac, MAC_LEN);
+}
+
+void handshake_start(struct noise *n, const uint8_t priv[KEY_LEN], const uint8_t pub[KEY_LEN], const uint8_t *rs)
+{
+    noise_start(n, CIPHER_CHACHA20POLY1305, prologue, sizeof(prologue) - 1, priv, pub, rs);
+}
+
+/* What INIT and RESPONSE have in common: all but the time. */
+static void put_hello(struct writer *w, const struct hello *h)
+{
+    put_bytes(w, h->id.b, ID_LEN);
+    put_u32(w, h->own_address);
+    put_u32(w, h->your_address);
+    put_u8(w, h->ciphers);
+    put_u8(w, 0);
+    put_u16(w, h->mtu);
+    put_u32(w, h->recv_buffer);
+    put_zeros(w, 8);
+}
+
+/* Bytes kept for later are not looked at: a newer version may say something in them. */
+static void get_hello(struct reader *r, struct hello *h)
+{
+    get_bytes(r, h->id.b, ID_LEN);
+    h->own_address = get_u32(r);
+    h->your_address = get_u32(r);
+    h->ciphers = get_u8(r);
+    get_u8(r);
+    h->mtu = get_u16(r);
+    h->recv_buffer = get_u32(r);
+    get_span(r, 8);
+}
+
+int init_write(struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[INIT_LEN])
+{
+    uint8_t payload[INIT_PAYLOAD_LEN], key[BLAKE2S_LEN];
+    struct writer w = writer_of(payload, sizeof(payload));
+    put_u64(&w, h->time);
+    put_hello(&w, h);
+    int err = noise_write_init(n, e_priv, payload, sizeof(payload), out);
+    if (err)
+        return err;
+    mac1_key(key, n->rs);
+    mac1(out + INIT_NOISE_LEN, key, out);
+    memset(out + INIT_NOISE_LEN + MAC_LEN, 0, MAC_LEN);
+    return 0;
+}
+
+bool init_is_for(const uint8_t key[BLAKE2S_LEN], const uint8_t *p, size_t len)
+{
+    static const uint8_t no_mac2[MAC_LEN];
+    uint8_t mac[MAC_LEN];
+    if (len != INIT_LEN || memcmp(p + INIT_NOISE_LEN + MAC_LEN, no_mac2, MAC_LEN) != 0)
+        return false;
+    mac1(mac, key, p);
+    return crypto_equal(mac, init_mac1(p), MAC_LEN);
+}
+
+int init_read(struct noise *n, const uint8_t p[INIT_LEN], struct hello *h)
+{
+    uint8_t payload[INIT_PAYLOAD_LEN];
+    if (noise_read_init_payload(n, p, INIT_NOISE_LEN, payload))
+        return -EBADMSG;
+    struct reader r = reader_of(payload, sizeof(payload));
+    h->time = get_u64(&r);
+    get_hello(&r, h);
+    return reader_done(&r) ? 0 : -EBADMSG;
+}
+
+int response_write(struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[RESPONSE_LEN])
+{
+    uint8_t payload[RESPONSE_PAYLOAD_LEN];
+    struct writer w = writer_of(payload, sizeof(payload));
+    put_hello(&w, h);
+    return noise_write_response(n, e_priv, payload, sizeof(payload), out);
+}
+
+int response_read(struct noise *n, const uint8_t *p, size_t len, struct hello *h)
+{
+    uint8_t payload[RESPONSE_PAYLOAD_LEN];
+    if (len != RESPONSE_LEN || noise_read_response(n, p, len, payload))
+        return -EBADMSG;
+    struct reader r = reader_of(payload, sizeof(payload));
+    h->time = 0;
+    get_hello(&r, h);
+    return reader_done(&r) ? 0 : -EBADMSG;
+}

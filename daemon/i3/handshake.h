@@ -1,0 +1,50 @@
+/* handshake.h - the two messages that make a key, as bytes (drawn in peer.h). No state, no timers: those are in peer_shake.c. */
+#ifndef I3_HANDSHAKE_H
+#define I3_HANDSHAKE_H
+
+#include "daemon/base/id.h"
+#include "daemon/i3/noise.h"
+
+enum {
+    INIT_PAYLOAD_LEN = 64,
+    RESPONSE_PAYLOAD_LEN = 56,
+    INIT_NOISE_LEN = NOISE_INIT_OVERHEAD + INIT_PAYLOAD_LEN,
+    INIT_LEN = INIT_NOISE_LEN + 2 * MAC_LEN,
+    RESPONSE_LEN = NOISE_RESPONSE_OVERHEAD + RESPONSE_PAYLOAD_LEN,
+};
+
+/* What either side says of itself. */
+struct hello {
+    uint64_t time;        /* INIT only: microseconds since 1970 */
+    struct i3_id id;      /* the private id to answer to */
+    uint32_t own_address; /* virtual, host order; 0: not said */
+    uint32_t your_address;
+    uint8_t ciphers; /* INIT: mask of what is offered; RESPONSE: the one chosen */
+    uint16_t mtu;
+    uint32_t recv_buffer;
+};
+
+/* The key of mac1 for whoever has this public key. */
+void mac1_key(uint8_t out[BLAKE2S_LEN], const uint8_t pub[KEY_LEN]);
+
+/* A fresh noise state for this handshake; rs NULL at the responder. */
+void handshake_start(struct noise *n, const uint8_t priv[KEY_LEN], const uint8_t pub[KEY_LEN], const uint8_t *rs);
+
+/* Writes INIT_LEN bytes. 0 or -EKEYREJECTED. */
+int init_write(struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[INIT_LEN]);
+/* The cheap test, before anything is computed in earnest: length, mac1, mac2. */
+bool init_is_for(const uint8_t key[BLAKE2S_LEN], const uint8_t *p, size_t len);
+/* mac1 of an INIT, which names its bytes. */
+static inline const uint8_t *init_mac1(const uint8_t *p)
+{
+    return p + INIT_NOISE_LEN;
+}
+/* After noise_read_init_key() said who it is. 0 or -EBADMSG. */
+int init_read(struct noise *n, const uint8_t p[INIT_LEN], struct hello *h);
+
+/* Writes RESPONSE_LEN bytes. 0 or -EKEYREJECTED. */
+int response_write(struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[RESPONSE_LEN]);
+/* 0 or -EBADMSG; then n is of no use. */
+int response_read(struct noise *n, const uint8_t *p, size_t len, struct hello *h);
+
+#endif

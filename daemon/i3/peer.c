@@ -1,0 +1,477 @@
+#include "daemon/i3/peer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/i3/peer_state.h"
+
+enum { SEALED_MIN_LEN = 8 + SEAL_TAG_LEN, SESSIONS_PER_PEER = 3 };
+
+/* ---- the table ---- */
+
+struct peers *peers_new(const struct peers_config *c)
+{
+    struct peers *ps = calloc(1, sizeof(*ps));
+    if (!ps)
+        return NULL;
+    ps->c = *c;
+    drbg_init(&ps->drbg, c->seed);
+    id_of_key(&ps->public_id, c->pub, NULL);
+    mac1_key(ps->mac1_key, c->pub);
+    sessions_init(&ps->sessions, c->session_pub);
+    ps->budget = HANDSHAKES_BURST * (USEC_PER_SEC / HANDSHAKES_PER_S);
+    return ps;
+}
+
+void peers_free(struct peers *ps)
+{
+    if (!ps)
+        return;
+    while (ps->by_key)
+        peer_drop(ps, ps->by_key);
+    sessions_fini(&ps->sessions);
+    deadlines_fini(&ps->due);
+    crypto_wipe(ps, sizeof(*ps));
+    free(ps);
+}
+
+void peers_set_node(struct peers *ps, const struct addr *node)
+{
+    ps->node = *node;
+}
+
+static void set_local(struct peers *ps, struct peer *p, uint32_t local)
+{
+    if (!local || p->local == local)
+        return;
+    if (p->local)
+        HASH_DELETE(by_local, ps->by_local, p);
+    struct peer *other = peer_by_address(ps, local);
+    if (other) { /* the pool has given the address away */
+        HASH_DELETE(by_local, ps->by_local, other);
+        other->local = 0;
+    }
+    p->local = local;
+    HASH_ADD(by_local, ps->by_local, local, sizeof(p->local), p);
+}
+
+struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t local)
+{
+    struct peer *p = peer_by_key(ps, key);
+    if (p) {
+        set_local(ps, p, local);
+        return p;
+    }
+    uint32_t n = HASH_CNT(by_key, ps->by_key);
+    if (n == PEERS_MAX || memcmp(key, ps->c.pub, KEY_LEN) == 0 || deadlines_reserve(&ps->due, n + 1))
+        return NULL;
+    p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    memcpy(p->key, key, KEY_LEN);
+    id_of_key(&p->public_id, key, NULL);
+    p->address = id_address(&p->public_id, ps->c.pool, ps->c.pool_bits);
+    p->we_are = ps->c.own_address;
+    p->mtu = ps->c.mtu;
+    p->start = p->last_start = p->unanswered = p->keepalive = MONO_NEVER;
+    p->patience = PATIENCE_MIN;
+    HASH_ADD(by_key, ps->by_key, key, sizeof(p->key), p);
+    HASH_ADD(by_id, ps->by_id, public_id, sizeof(p->public_id), p);
+    set_local(ps, p, local);
+    return p;
+}
+
+struct peer *peer_by_address(const struct peers *ps, uint32_t local)
+{
+    struct peer *p;
+    HASH_FIND(by_local, ps->by_local, &local, sizeof(local), p);
+    return p;
+}
+
+struct peer *peer_by_key(const struct peers *ps, const uint8_t key[KEY_LEN])
+{
+    struct peer *p;
+    HASH_FIND(by_key, ps->by_key, key, KEY_LEN, p);
+    return p;
+}
+
+static void unlink_event(struct peers *ps, struct peer *p)
+{
+    *(p->event_prev ? &p->event_prev->event_next : &ps->event_first) = p->event_next;
+    *(p->event_next ? &p->event_next->event_prev : &ps->event_last) = p->event_prev;
+    p->event_prev = p->event_next = NULL;
+    p->has_event = false;
+}
+
+void peer_drop(struct peers *ps, struct peer *p)
+{
+    shake_cancel(ps, p);
+    session_free(&ps->sessions, p->current);
+    session_free(&ps->sessions, p->previous);
+    session_free(&ps->sessions, p->next);
+    deadline_set(&ps->due, &p->due, MONO_NEVER);
+    if (p->has_event)
+        unlink_event(ps, p);
+    HASH_DELETE(by_key, ps->by_key, p);
+    HASH_DELETE(by_id, ps->by_id, p);
+    if (p->local)
+        HASH_DELETE(by_local, ps->by_local, p);
+    crypto_wipe(p, sizeof(*p));
+    free(p);
+}
+
+/* ---- events ---- */
+
+/* One at most per peer, the newest: what it says is how things stand. */
+void peer_tell(struct peers *ps, struct peer *p, enum peer_event_kind kind, int err)
+{
+    p->event = (struct peer_event){kind, p, err};
+    if (p->has_event)
+        return;
+    p->has_event = true;
+    p->event_prev = ps->event_last;
+    *(ps->event_last ? &ps->event_last->event_next : &ps->event_first) = p;
+    ps->event_last = p;
+}
+
+bool peers_event(struct peers *ps, struct peer_event *out)
+{
+    struct peer *p = ps->event_first;
+    if (!p)
+        return false;
+    *out = p->event;
+    unlink_event(ps, p);
+    return true;
+}
+
+/* ---- time ---- */
+
+void peer_arm(struct peers *ps, struct peer *p, mono_t at)
+{
+    if (at.us < deadline_at(&p->due).us)
+        deadline_set(&ps->due, &p->due, at);
+}
+
+static struct session **key_place(struct peer *p, unsigned i)
+{
+    return i == 0 ? &p->current : i == 1 ? &p->previous : &p->next;
+}
+
+static mono_t response_due(const struct session *s)
+{
+    if (!s->response_wanted || s->response_repeats == RESPONSE_REPEATS_MAX)
+        return MONO_NEVER;
+    return mono_add(s->response_sent, HANDSHAKE_REPEAT << s->response_repeats);
+}
+
+static mono_t earliest(struct peer *p)
+{
+    mono_t at = mono_min(shake_deadline(p), p->keepalive);
+    if (!p->shake && !p->wanted)
+        at = mono_min(at, mono_add(p->unanswered, SILENCE_MAX));
+    for (unsigned i = 0; i < SESSIONS_PER_PEER; i++)
+        if (*key_place(p, i))
+            at = mono_min(at, mono_add((*key_place(p, i))->created, SESSION_LIFE));
+    if (p->next)
+        at = mono_min(at, response_due(p->next));
+    return at;
+}
+
+static void peer_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, struct outbox *out)
+{
+    for (unsigned i = 0; i < SESSIONS_PER_PEER; i++) {
+        struct session **s = key_place(p, i);
+        if (*s && !session_may_receive(*s, now)) {
+            session_free(&ps->sessions, *s);
+            *s = NULL;
+        }
+    }
+    if (mono_due(p->keepalive, now)) {
+        struct session *s = peer_sending_key(p, now);
+        p->keepalive = MONO_NEVER;
+        if (s)
+            peer_send_empty(ps, p, s, now, out);
+    }
+    if (mono_due(mono_add(p->unanswered, SILENCE_MAX), now)) {
+        p->unanswered = MONO_NEVER;
+        shake_want(ps, p, now);
+    }
+    if (p->next && mono_due(response_due(p->next), now)) {
+        struct session *s = p->next;
+        uint8_t *body = peer_push(ps, &s->remote, PROTO_HANDSHAKE_RESPONSE, RESPONSE_LEN, out);
+        if (body)
+            memcpy(body, s->response, RESPONSE_LEN);
+        s->response_wanted = false;
+        s->response_sent = now;
+        s->response_repeats++;
+    }
+    shake_expire(ps, p, now, wall_us, out);
+    deadline_set(&ps->due, &p->due, earliest(p));
+}
+
+void peers_output(struct peers *ps, mono_t now, uint64_t wall_us, struct outbox *out)
+{
+    for (unsigned i = 0; i < OUTPUT_MAX && mono_due(deadlines_next(&ps->due), now); i++) {
+        struct deadline *d = deadlines_first(&ps->due);
+        peer_expire(ps, (struct peer *)(void *)((char *)d - offsetof(struct peer, due)), now, wall_us, out);
+    }
+}
+
+mono_t peers_deadline(const struct peers *ps)
+{
+    return deadlines_next(&ps->due);
+}
+
+/* ---- sending ---- */
+
+const struct addr *peer_destination(const struct peers *ps, const struct peer *p)
+{
+    (void)p;
+    return &ps->node;
+}
+
+struct session *peer_sending_key(const struct peer *p, mono_t now)
+{
+    if (p->current && session_may_send(p->current, now))
+        return p->current;
+    return p->next && session_may_send(p->next, now) ? p->next : NULL;
+}
+
+uint8_t *peer_push(struct peers *ps, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out)
+{
+    if (!ps->node.family)
+        return NULL;
+    uint8_t *p = outbox_alloc(out, DATA_HEADER_LEN + len);
+    if (!p)
+        return NULL;
+    data_header_to(p, to, proto);
+    return outbox_push(out, &ps->node, p, DATA_HEADER_LEN + len) ? p + DATA_HEADER_LEN : NULL;
+}
+
+static size_t seal_body(struct session *s, const struct iovec *v, int n, uint8_t *body)
+{
+    struct writer w = writer_of(body, 8);
+    uint64_t counter = s->counter++;
+    put_u64(&w, counter);
+    return 8 + seal_encrypt(s->tx, counter, NULL, 0, v, n, body + 8);
+}
+
+static void note_sent(struct peers *ps, struct peer *p, const struct session *s, mono_t now)
+{
+    p->last_sent = now;
+    p->keepalive = MONO_NEVER;
+    p->packets_out++;
+    if (mono_due(s->rekey_at, now) || s->counter >= SESSION_REKEY_PACKETS)
+        shake_want(ps, p, now);
+}
+
+void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t now, struct outbox *out)
+{
+    uint8_t *body = peer_push(ps, &s->remote, PROTO_SEALED, SEALED_MIN_LEN, out);
+    if (!body)
+        return;
+    seal_body(s, NULL, 0, body);
+    note_sent(ps, p, s, now);
+}
+
+/* A packet which asks for an answer, sooner or later: how long has it been quiet? */
+static void watch_silence(struct peers *ps, struct peer *p, mono_t now)
+{
+    if (p->unanswered.us == MONO_NEVER.us) {
+        p->unanswered = now;
+        peer_arm(ps, p, mono_add(now, SILENCE_MAX));
+    } else if (mono_since(p->unanswered, now) >= p->patience && !p->shake && !p->wanted) {
+        p->patience = p->patience * 2 < SILENCE_MAX ? p->patience * 2 : SILENCE_MAX;
+        shake_want(ps, p, now);
+    }
+}
+
+/* The peer has not used the key we answered for: it may have missed the RESPONSE. */
+static void want_response(struct peers *ps, struct peer *p)
+{
+    if (p->next->response_wanted)
+        return;
+    p->next->response_wanted = true;
+    peer_arm(ps, p, response_due(p->next));
+}
+
+ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,
+    size_t cap)
+{
+    (void)wall_us;
+    struct session *s = peer_sending_key(p, now);
+    if (!s) {
+        shake_want(ps, p, now);
+        return -ENOTCONN;
+    }
+    size_t len = 0;
+    for (int i = 0; i < n; i++)
+        len += v[i].iov_len;
+    if (len > p->mtu)
+        return -EMSGSIZE;
+    if (cap < PEER_SEAL_OVERHEAD + len)
+        return -ENOSPC;
+
+    memcpy(out, s->header, DATA_HEADER_LEN);
+    size_t total = DATA_HEADER_LEN + seal_body(s, v, n, out + DATA_HEADER_LEN);
+    p->bytes_out += len;
+    note_sent(ps, p, s, now);
+    watch_silence(ps, p, now);
+    if (p->next)
+        want_response(ps, p);
+    return (ssize_t)total;
+}
+
+void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
+{
+    (void)wall_us;
+    if (peer_sending_key(p, now) || p->shake)
+        return;
+    p->wanted = true;
+    p->start = now;
+    if (p->last_start.us != MONO_NEVER.us && mono_since(p->last_start, now) < HANDSHAKE_REPEAT)
+        p->start = mono_add(p->last_start, HANDSHAKE_REPEAT);
+    peer_arm(ps, p, p->start);
+}
+
+/* ---- receiving ---- */
+
+void peer_heard(struct peer *p, mono_t now)
+{
+    if (p->unanswered.us != MONO_NEVER.us && mono_since(p->unanswered, now) < QUICK_ANSWER)
+        p->patience = PATIENCE_MIN;
+    p->unanswered = MONO_NEVER;
+    p->last_received = now;
+}
+
+static void promote_next(struct peers *ps, struct peer *p)
+{
+    session_free(&ps->sessions, p->previous);
+    p->previous = p->current;
+    p->current = p->next;
+    p->next = NULL;
+    shake_confirmed(ps, p);
+}
+
+static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct wire_data *d, struct peer **who,
+    uint8_t **plain, size_t *plain_len)
+{
+    struct session *s = d->n == 1 && d->payload_len >= SEALED_MIN_LEN ? session_find(&ps->sessions, d->ids) : NULL;
+    if (!s || !session_may_receive(s, now))
+        return PEER_DROP;
+    struct peer *p = s->peer;
+    struct reader r = reader_of(d->payload, 8);
+    uint64_t counter = get_u64(&r);
+    if (!replay_is_new(&s->replay, counter)) {
+        p->replays++;
+        return PEER_DROP;
+    }
+    uint8_t *body = (uint8_t *)d->payload + 8; /* the caller's buffer is writable, see peer.h */
+    size_t len = d->payload_len - 8;
+    if (seal_decrypt(s->rx, counter, NULL, 0, body, len)) {
+        p->forged++;
+        return PEER_DROP;
+    }
+    replay_mark(&s->replay, counter);
+    s->heard = true;
+    if (s == p->next)
+        promote_next(ps, p);
+    peer_heard(p, now);
+    p->packets_in++;
+    *who = p;
+    len -= SEAL_TAG_LEN;
+    if (!len)
+        return PEER_CONTROL;
+    p->bytes_in += len;
+    if (p->keepalive.us == MONO_NEVER.us) {
+        p->keepalive = mono_add(now, KEEPALIVE);
+        peer_arm(ps, p, p->keepalive);
+    }
+    *plain = body;
+    *plain_len = len;
+    return PEER_PACKET;
+}
+
+enum peer_verdict peers_input(struct peers *ps, mono_t now, uint64_t wall_us, const struct addr *from,
+    const struct wire_data *d, struct outbox *out, struct peer **who, uint8_t **plain, size_t *plain_len)
+{
+    (void)wall_us;
+    (void)from; /* proves nothing */
+    *who = NULL;
+    *plain = NULL;
+    *plain_len = 0;
+    switch (d->proto) {
+    case PROTO_HANDSHAKE_INIT:
+        return shake_input_init(ps, now, d, out, who);
+    case PROTO_HANDSHAKE_RESPONSE:
+        return shake_input_response(ps, now, d, out, who);
+    case PROTO_SEALED:
+        return input_sealed(ps, now, d, who, plain, plain_len);
+    }
+    return PEER_DROP;
+}
+
+/* A hint, believed only when it repeats bytes of ours: then whoever forges it sees our packets anyway. */
+void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const struct wire_not_present *np)
+{
+    (void)wall_us;
+    struct peer *p;
+    if (np->echo_len != NOT_PRESENT_ECHO)
+        return;
+    HASH_FIND(by_id, ps->by_id, &np->id, sizeof(np->id), p);
+    if (p) {
+        shake_not_present(ps, p, now, np);
+        return;
+    }
+    struct session *s = session_find_remote(&ps->sessions, &np->id);
+    if (!s || s != peer_sending_key(s->peer, now))
+        return;
+    struct reader r = reader_of(np->echo, 8);
+    uint64_t counter = get_u64(&r);
+    if (counter < s->counter && s->counter - counter <= PEER_REPLAY_WINDOW)
+        shake_want(ps, s->peer, now);
+}
+
+/* ---- looking in ---- */
+
+void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *out)
+{
+    (void)ps;
+    const struct session *s = p->current ? p->current : p->next;
+    *out = (struct peer_info){
+        .public_id = p->public_id,
+        .local = p->local,
+        .address = p->address,
+        .we_are = p->we_are,
+        .standing = s != NULL,
+        .state = s ? "standing" : p->shake || p->wanted ? "handshake" : "idle",
+        .cipher = s ? s->cipher : 0,
+        .cipher_name = s ? cipher_name(s->cipher) : "none",
+        .mtu = p->mtu,
+        .recv_buffer = p->recv_buffer,
+        .since = s ? s->created : MONO_NEVER,
+        .last_received = p->last_received,
+        .last_sent = p->last_sent,
+        .packets_in = p->packets_in,
+        .packets_out = p->packets_out,
+        .bytes_in = p->bytes_in,
+        .bytes_out = p->bytes_out,
+        .replays = p->replays,
+        .forged = p->forged,
+        .handshakes = p->handshakes,
+        .handshake_rtt_us = p->rtt_us,
+    };
+    memcpy(out->key, p->key, KEY_LEN);
+}
+
+struct peer *peer_next(const struct peers *ps, const struct peer *p)
+{
+    return p ? p->by_key.next : ps->by_key;
+}
+
+struct peer_addresses peer_addresses(const struct peer *p)
+{
+    return (struct peer_addresses){p->local, p->address, p->we_are};
+}

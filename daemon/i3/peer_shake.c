@@ -1,0 +1,337 @@
+/* Making keys: when a handshake starts, what repeats it, what ends it (rules in peer.h). */
+#include "daemon/i3/peer_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/log.h"
+
+/* ---- starting and ending ---- */
+
+static void want_at(struct peers *ps, struct peer *p, mono_t at)
+{
+    p->wanted = true;
+    p->start = at;
+    peer_arm(ps, p, at);
+}
+
+void shake_want(struct peers *ps, struct peer *p, mono_t at)
+{
+    if (p->shake || p->wanted)
+        return;
+    if (p->last_start.us != MONO_NEVER.us && mono_since(p->last_start, at) < HANDSHAKE_PAUSE)
+        at = mono_add(p->last_start, HANDSHAKE_PAUSE);
+    want_at(ps, p, at);
+}
+
+static void shake_free(struct handshake *h)
+{
+    noise_wipe(&h->noise);
+    free(h);
+}
+
+void shake_cancel(struct peers *ps, struct peer *p)
+{
+    p->wanted = false;
+    if (!p->shake)
+        return;
+    session_free(&ps->sessions, p->shake->session);
+    shake_free(p->shake);
+    p->shake = NULL;
+}
+
+static void shake_fail(struct peers *ps, struct peer *p, int err)
+{
+    char id[ID_STR];
+    log_info("peer id=%s handshake failed err=%d", id_short(&p->public_id, id), err);
+    shake_cancel(ps, p);
+    peer_tell(ps, p, PEER_UNREACHABLE, err);
+}
+
+static struct hello hello_of(const struct peers *ps, const struct peer *p, const struct session *s, unsigned ciphers)
+{
+    return (struct hello){
+        .id = s->local,
+        .own_address = ps->c.own_address,
+        .your_address = p->local ? p->local : p->address,
+        .ciphers = (uint8_t)ciphers,
+        .mtu = ps->c.mtu,
+        .recv_buffer = ps->c.recv_buffer,
+    };
+}
+
+static void take_hello(const struct peers *ps, struct peer *p, const struct hello *h)
+{
+    p->mtu = h->mtu && h->mtu < ps->c.mtu ? h->mtu : ps->c.mtu;
+    p->recv_buffer = h->recv_buffer;
+    if (h->own_address)
+        p->address = h->own_address;
+    if (h->your_address)
+        p->we_are = h->your_address;
+}
+
+static void shake_start(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
+{
+    uint8_t e_priv[KEY_LEN];
+    struct handshake *h = calloc(1, sizeof(*h));
+    p->wanted = false;
+    p->last_start = now;
+    p->shake = h;
+    if (!h || !(h->session = session_new(&ps->sessions, p, &ps->drbg))) {
+        shake_fail(ps, p, ENOMEM);
+        return;
+    }
+    struct hello hello = hello_of(ps, p, h->session, ps->c.ciphers);
+    p->our_time = hello.time = wall_us > p->our_time ? wall_us : p->our_time + 1;
+    drbg_draw(&ps->drbg, e_priv, sizeof(e_priv));
+    handshake_start(&h->noise, ps->c.priv, ps->c.pub, p->key);
+    int err = init_write(&h->noise, e_priv, &hello, h->init);
+    crypto_wipe(e_priv, sizeof(e_priv));
+    if (err) {
+        shake_fail(ps, p, EHOSTUNREACH);
+        return;
+    }
+    h->first = h->due = now;
+}
+
+/* ---- time ---- */
+
+mono_t shake_deadline(const struct peer *p)
+{
+    if (p->shake)
+        return mono_min(p->shake->due, mono_add(p->shake->first, HANDSHAKE_LIFE));
+    return p->wanted ? p->start : MONO_NEVER;
+}
+
+static void send_init(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
+{
+    struct handshake *h = p->shake;
+    uint8_t *body = peer_push(ps, &p->public_id, PROTO_HANDSHAKE_INIT, INIT_LEN, out);
+    if (body)
+        memcpy(body, h->init, INIT_LEN);
+    uint64_t pause = h->tries < 3 ? HANDSHAKE_REPEAT << h->tries : HANDSHAKE_REPEAT_MAX;
+    h->tries++;
+    h->last = now;
+    h->due = mono_add(now, pause - pause / 10 + drbg_u64(&ps->drbg) % (pause / 5));
+}
+
+void shake_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, struct outbox *out)
+{
+    if (p->wanted && !p->shake && mono_due(p->start, now))
+        shake_start(ps, p, now, wall_us);
+    if (!p->shake)
+        return;
+    if (mono_since(p->shake->first, now) >= HANDSHAKE_LIFE)
+        shake_fail(ps, p, ETIMEDOUT);
+    else if (mono_due(p->shake->due, now))
+        send_init(ps, p, now, out);
+}
+
+void shake_not_present(struct peers *ps, struct peer *p, mono_t now, const struct wire_not_present *np)
+{
+    struct handshake *h = p->shake;
+    if (!h || !h->tries || memcmp(h->init, np->echo, sizeof(np->echo)) != 0 || h->not_present_try == h->tries)
+        return;
+    h->not_present_try = h->tries; /* one count per INIT sent */
+    if (++h->not_present < 2)
+        return;
+    if (!h->saw_theirs) {
+        shake_fail(ps, p, EHOSTUNREACH);
+        return;
+    }
+    /* It is there after all, only its trigger is not: give way to the INIT which it repeats. */
+    shake_cancel(ps, p);
+    want_at(ps, p, mono_add(now, PATIENCE_MIN));
+}
+
+/* ---- at the responder ---- */
+
+/* Credit for one handshake's Diffie-Hellmans. */
+static bool afford(struct peers *ps, mono_t now)
+{
+    const uint64_t price = USEC_PER_SEC / HANDSHAKES_PER_S, most = HANDSHAKES_BURST * price;
+    uint64_t credit = ps->budget + mono_since(ps->budget_at, now);
+    ps->budget = credit < most ? credit : most;
+    ps->budget_at = now;
+    if (ps->budget < price)
+        return false;
+    ps->budget -= price;
+    return true;
+}
+
+static void push_response(struct peers *ps, struct session *s, mono_t now, struct outbox *out)
+{
+    uint8_t *body = peer_push(ps, &s->remote, PROTO_HANDSHAKE_RESPONSE, RESPONSE_LEN, out);
+    if (body)
+        memcpy(body, s->response, RESPONSE_LEN);
+    s->response_sent = now;
+}
+
+/* Both have asked at once: true when ours stands and theirs is not to be answered. */
+static bool ours_wins(struct peers *ps, struct peer *p, mono_t now)
+{
+    struct handshake *h = p->shake;
+    if (!h || !h->tries)
+        return false;
+    if (memcmp(ps->c.pub, p->key, KEY_LEN) > 0)
+        return false;
+    if (mono_since(h->first, now) >= TIE_BREAK)
+        return false; /* ours has not got through for long: answer, and keep it going all the same */
+    h->saw_theirs = true;
+    return true;
+}
+
+/* The private id and the key, and its RESPONSE. */
+static enum peer_verdict answer_init(struct peers *ps, struct peer *p, struct noise *n, const struct hello *theirs,
+    mono_t now, struct outbox *out)
+{
+    uint8_t e_priv[KEY_LEN];
+    unsigned common = theirs->ciphers & ps->c.ciphers;
+    struct session *s = session_new(&ps->sessions, p, &ps->drbg);
+    if (!s)
+        return PEER_DROP;
+    struct hello mine = hello_of(ps, p, s, common & -common);
+    drbg_draw(&ps->drbg, e_priv, sizeof(e_priv));
+    int err = response_write(n, e_priv, &mine, s->response);
+    crypto_wipe(e_priv, sizeof(e_priv));
+    if (err) {
+        session_free(&ps->sessions, s);
+        return PEER_DROP;
+    }
+    session_free(&ps->sessions, p->next);
+    p->next = s;
+    p->their_answered = true;
+    take_hello(ps, p, theirs);
+    session_set_keys(&ps->sessions, s, n, false, mine.ciphers, &theirs->id, now);
+    push_response(ps, s, now, out);
+    peer_arm(ps, p, mono_add(now, SESSION_LIFE));
+    return PEER_CONTROL;
+}
+
+static enum peer_verdict genuine_init(struct peers *ps, struct peer *p, struct noise *n, const struct hello *theirs,
+    const uint8_t *mac1, mono_t now, struct outbox *out)
+{
+    bool again = memcmp(p->their_mac1, mac1, MAC_LEN) == 0;
+    if (theirs->time < p->their_time || (theirs->time == p->their_time && !again)) {
+        p->replays++;
+        return PEER_DROP;
+    }
+    p->their_time = theirs->time;
+    memcpy(p->their_mac1, mac1, MAC_LEN);
+    p->their_answered = false;
+    if (ours_wins(ps, p, now))
+        return PEER_CONTROL;
+    bool ours_stays = p->shake && memcmp(ps->c.pub, p->key, KEY_LEN) < 0;
+    bool waiting = p->wanted || (p->shake && !ours_stays);
+    enum peer_verdict verdict = answer_init(ps, p, n, theirs, now, out);
+    if (verdict == PEER_DROP || ours_stays || !waiting)
+        return verdict;
+    /* Whoever waits for our own handshake gets this key instead, or ours is tried again. */
+    shake_cancel(ps, p);
+    want_at(ps, p, mono_add(now, PATIENCE_MIN));
+    return verdict;
+}
+
+/* INIT: from whom, at the price of one Diffie-Hellman; strangers end here and leave no trace. */
+enum peer_verdict shake_input_init(struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out,
+    struct peer **who)
+{
+    struct noise n;
+    struct hello theirs;
+    enum peer_verdict verdict = PEER_DROP;
+    if (d->n != 1 || memcmp(d->ids, ps->public_id.b, ID_PREFIX_LEN) != 0 ||
+        !init_is_for(ps->mac1_key, d->payload, d->payload_len) || !afford(ps, now))
+        return PEER_DROP;
+    const uint8_t *mac1 = init_mac1(d->payload);
+    handshake_start(&n, ps->c.priv, ps->c.pub, NULL);
+    if (noise_read_init_key(&n, d->payload, INIT_NOISE_LEN) || memcmp(n.rs, ps->c.pub, KEY_LEN) == 0 ||
+        !ps->c.known(ps->c.ctx, n.rs))
+        goto out;
+    struct peer *p = peer_by_key(ps, n.rs);
+    if (p && p->their_answered && memcmp(p->their_mac1, mac1, MAC_LEN) == 0) {
+        /* answered already: the same RESPONSE until the key is in use, silence from then on */
+        if (p->next) {
+            push_response(ps, p->next, now, out);
+            *who = p;
+            verdict = PEER_CONTROL;
+        }
+        goto out;
+    }
+    if (init_read(&n, d->payload, &theirs) || !(theirs.ciphers & ps->c.ciphers))
+        goto out;
+    if (!p && !(p = peer_get(ps, n.rs, 0)))
+        goto out;
+    *who = p;
+    verdict = genuine_init(ps, p, &n, &theirs, mac1, now, out);
+out:
+    noise_wipe(&n);
+    return verdict;
+}
+
+void shake_confirmed(struct peers *ps, struct peer *p)
+{
+    shake_cancel(ps, p);
+    p->handshakes++;
+    peer_tell(ps, p, PEER_UP, 0);
+}
+
+/* ---- at the initiator ---- */
+
+static void note_rtt(struct peer *p, mono_t now)
+{
+    uint64_t us = mono_since(p->shake->last, now);
+    if (p->shake->tries == 1 || !p->rtt_us)
+        p->rtt_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
+/* RESPONSE to the INIT that runs. */
+static enum peer_verdict answered(struct peers *ps, struct peer *p, mono_t now, const struct wire_data *d, struct outbox *out)
+{
+    struct hello theirs;
+    struct session *s = p->shake->session;
+    struct noise n = p->shake->noise; /* a copy: a forged one must not spoil it */
+    if (d->payload_len != RESPONSE_LEN || !afford(ps, now) || response_read(&n, d->payload, d->payload_len, &theirs) ||
+        !(theirs.ciphers & ps->c.ciphers) || theirs.ciphers & (theirs.ciphers - 1)) {
+        noise_wipe(&n);
+        p->forged++;
+        return PEER_DROP;
+    }
+    note_rtt(p, now);
+    take_hello(ps, p, &theirs);
+    session_set_keys(&ps->sessions, s, &n, true, theirs.ciphers, &theirs.id, now);
+    memcpy(s->response, d->payload, RESPONSE_LEN);
+    shake_free(p->shake);
+    p->shake = NULL;
+    p->wanted = false;
+    session_free(&ps->sessions, p->previous);
+    p->previous = p->current;
+    p->current = s;
+    p->handshakes++;
+    peer_heard(p, now);
+    peer_tell(ps, p, PEER_UP, 0);
+    peer_arm(ps, p, mono_add(now, SESSION_LIFE));
+    peer_send_empty(ps, p, s, now, out); /* so that the peer knows the key works */
+    return PEER_CONTROL;
+}
+
+enum peer_verdict shake_input_response(struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out,
+    struct peer **who)
+{
+    struct session *s = d->n == 1 ? session_find(&ps->sessions, d->ids) : NULL;
+    if (!s)
+        return PEER_DROP;
+    struct peer *p = s->peer;
+    enum peer_verdict verdict = PEER_DROP;
+    if (p->shake && p->shake->session == s) {
+        verdict = answered(ps, p, now, d, out);
+    } else if (s->initiator && !s->heard && s->response_repeats < CONFIRMS_MAX && session_may_send(s, now) &&
+        d->payload_len == RESPONSE_LEN && memcmp(s->response, d->payload, RESPONSE_LEN) == 0) {
+        s->response_repeats++; /* the confirmation seems to be lost */
+        peer_send_empty(ps, p, s, now, out);
+        verdict = PEER_CONTROL;
+    }
+    if (verdict == PEER_CONTROL)
+        *who = p;
+    return verdict;
+}

@@ -1,0 +1,120 @@
+/* peer_state.h - what a peer and the table of peers consist of; shared by peer.c (table, packets) and peer_shake.c
+ * (making keys), for nobody else.
+ *
+ * Keys of a peer: `current` is sent with. `next` is one that we answered for and the peer has not used yet; it becomes
+ * current when the peer does, or is sent with when there is no current. `previous` still opens what is on its way.
+ *
+ * A peer has one deadline, the earliest of all it waits for. On the data path it is only ever moved forward in time when
+ * something earlier comes up; what has become pointless is found out when it fires.
+ */
+#ifndef I3_PEER_STATE_H
+#define I3_PEER_STATE_H
+
+#include "daemon/i3/deadline.h"
+#include "daemon/i3/session.h"
+
+#define HANDSHAKE_REPEAT     (250 * USEC_PER_MSEC)
+#define HANDSHAKE_REPEAT_MAX (2 * USEC_PER_SEC)
+#define HANDSHAKE_LIFE       (10 * USEC_PER_SEC)
+#define HANDSHAKE_PAUSE      (1 * USEC_PER_SEC) /* from one to the next which nobody asked for by name */
+#define TIE_BREAK            (1 * USEC_PER_SEC) /* two INITs this close are a simultaneous open */
+#define SILENCE_MAX          (15 * USEC_PER_SEC)
+#define PATIENCE_MIN         (2 * USEC_PER_SEC)
+#define QUICK_ANSWER         (1 * USEC_PER_SEC)
+#define KEEPALIVE            (10 * USEC_PER_SEC)
+
+enum {
+    CONFIRMS_MAX = 8,          /* answers to repeated RESPONSEs */
+    RESPONSE_REPEATS_MAX = 6,  /* RESPONSEs which nobody asked for again */
+    OUTPUT_MAX = OUTBOX_HEADROOM / 4, /* peers served per call of peers_output, each with at most 3 datagrams */
+    HANDSHAKES_PER_S = 2000,   /* decrypted; more are dropped unread, so that a flood cannot take the whole CPU */
+    HANDSHAKES_BURST = 500,
+};
+
+/* Ours, as initiator. */
+struct handshake {
+    struct noise noise;
+    struct session *session; /* to be */
+    uint8_t init[INIT_LEN];
+    unsigned tries, not_present, not_present_try;
+    bool saw_theirs; /* an INIT of the peer lost the tie against this one */
+    mono_t first, last, due;
+};
+
+struct peer {
+    uint8_t key[KEY_LEN];
+    struct i3_id public_id;
+    uint32_t local, address, we_are;
+    uint16_t mtu;
+    uint32_t recv_buffer;
+    UT_hash_handle by_key, by_id, by_local;
+
+    struct session *current, *previous, *next;
+    struct handshake *shake;
+    bool wanted; /* a handshake shall start at `start` */
+    mono_t start, last_start;
+    uint64_t our_time;               /* told in our last INIT; the next one's is greater */
+    uint64_t their_time;             /* of the last genuine INIT */
+    uint8_t their_mac1[MAC_LEN];     /* which INIT that was */
+    bool their_answered;
+
+    struct deadline due;
+    mono_t last_received, last_sent;
+    mono_t unanswered; /* since when we have sent and heard nothing; MONO_NEVER: it is not so */
+    uint64_t patience; /* how long that may last under traffic before we ask whether the peer has lost its keys */
+    mono_t keepalive;  /* when an empty packet is due; MONO_NEVER: none */
+
+    bool has_event;
+    struct peer_event event;
+    struct peer *event_prev, *event_next;
+
+    uint64_t packets_in, packets_out, bytes_in, bytes_out, replays, forged, handshakes;
+    uint32_t rtt_us;
+};
+
+struct peers {
+    struct peers_config c;
+    struct addr node;
+    struct drbg drbg;
+    struct i3_id public_id;
+    uint8_t mac1_key[BLAKE2S_LEN];
+    struct sessions sessions;
+    struct peer *by_key, *by_id, *by_local;
+    struct deadlines due;
+    struct peer *event_first, *event_last;
+    uint64_t budget; /* of handshakes to decrypt, in microseconds of credit */
+    mono_t budget_at;
+};
+
+/* ---- peer.c ---- */
+
+/* The key to send with, NULL for none. */
+struct session *peer_sending_key(const struct peer *p, mono_t now);
+/* Something may be due at `at`. */
+void peer_arm(struct peers *ps, struct peer *p, mono_t at);
+void peer_tell(struct peers *ps, struct peer *p, enum peer_event_kind kind, int err);
+/* Genuine bytes came. */
+void peer_heard(struct peer *p, mono_t now);
+/* Seals nothing and pushes it. */
+void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t now, struct outbox *out);
+/* The body of a DATA packet of `len` bytes to be filled in, already pushed; NULL when the outbox is full. */
+uint8_t *peer_push(struct peers *ps, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out);
+
+/* ---- peer_shake.c ---- */
+
+/* Wants a handshake at `at` or, when one was started less than HANDSHAKE_PAUSE ago, a little later. */
+void shake_want(struct peers *ps, struct peer *p, mono_t at);
+/* When the handshake has something to do. */
+mono_t shake_deadline(const struct peer *p);
+void shake_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, struct outbox *out);
+void shake_cancel(struct peers *ps, struct peer *p);
+/* The peer used `next`. */
+void shake_confirmed(struct peers *ps, struct peer *p);
+void shake_not_present(struct peers *ps, struct peer *p, mono_t now, const struct wire_not_present *np);
+
+enum peer_verdict shake_input_init(struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out,
+    struct peer **who);
+enum peer_verdict shake_input_response(struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out,
+    struct peer **who);
+
+#endif

@@ -1,0 +1,172 @@
+/* i3node.c - an overlay node on a machine of its own; i3d embeds the same code (node_pump.h). */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/io/files.h"
+#include "daemon/io/log_file.h"
+#include "daemon/node_pump.h"
+#include "daemon/policy/config.h"
+
+struct options {
+    struct addr listen;
+    const char *pid_file, *port_file, *log;
+    bool background;
+};
+
+static const char usage[] =
+    "Usage: i3node [OPTION]...\n"
+    "An i3 overlay node: stores triggers and forwards packets. Runs as an ordinary user.\n"
+    "\n"
+    "  --listen ADDR:PORT  UDP address (default 0.0.0.0:5610; port 0 picks a free one)\n"
+    "  --background        detach once the port is bound\n"
+    "  --pid-file FILE     write the process id there\n"
+    "  --port-file FILE    write the bound port there\n"
+    "  --log FILE          instead of standard error\n"
+    "  --help, --version\n"
+    "\n"
+    "Exit status: 0 ended by SIGTERM or SIGINT, 1 failed, 2 usage.\n";
+
+static void parse_options(int argc, char **argv, struct options *o)
+{
+    enum { O_LISTEN = 256, O_BACKGROUND, O_PID, O_PORT, O_LOG, O_HELP, O_VERSION };
+    static const struct option table[] = {{"listen", 1, 0, O_LISTEN}, {"background", 0, 0, O_BACKGROUND},
+        {"pid-file", 1, 0, O_PID}, {"port-file", 1, 0, O_PORT}, {"log", 1, 0, O_LOG}, {"help", 0, 0, O_HELP},
+        {"version", 0, 0, O_VERSION}, {0}};
+    int c;
+    bool ok = true;
+    o->listen = addr_v4(INADDR_ANY, CONFIG_DEFAULT_PORT);
+    while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
+        switch (c) {
+        case O_LISTEN:
+            if (config_parse_addr(&o->listen, optarg, CONFIG_DEFAULT_PORT) < 0) {
+                fprintf(stderr, "i3node: --listen %s: not ADDR:PORT\n", optarg);
+                exit(2);
+            }
+            break;
+        case O_BACKGROUND:
+            o->background = true;
+            break;
+        case O_PID:
+            o->pid_file = optarg;
+            break;
+        case O_PORT:
+            o->port_file = optarg;
+            break;
+        case O_LOG:
+            o->log = optarg;
+            break;
+        case 'h':
+        case O_HELP:
+            fputs(usage, stdout);
+            exit(0);
+        case O_VERSION:
+            puts("i3node " I3_VERSION);
+            exit(0);
+        default:
+            ok = false;
+        }
+    }
+    if (!ok || optind < argc) {
+        fprintf(stderr, "Try 'i3node --help'.\n");
+        exit(2);
+    }
+}
+
+static int write_number(const char *path, long number)
+{
+    char text[32];
+    int n = snprintf(text, sizeof(text), "%ld\n", number);
+    int err = path ? file_write(path, text, (size_t)n) : 0;
+    if (err)
+        fprintf(stderr, "i3node: %s: %s\n", path, strerror(-err));
+    return err;
+}
+
+/* The parent ends with the child's first word: 'k' when it is bound. */
+static void detach(int *ready)
+{
+    int fd[2];
+    char word = 'x';
+    if (pipe(fd) < 0) {
+        perror("i3node: pipe");
+        exit(1);
+    }
+    pid_t pid = fork();
+    if (pid < 0) {
+        perror("i3node: fork");
+        exit(1);
+    }
+    if (pid > 0) {
+        close(fd[1]);
+        exit(read(fd[0], &word, 1) == 1 && word == 'k' ? 0 : 1);
+    }
+    close(fd[0]);
+    setsid();
+    *ready = fd[1];
+}
+
+static void detached(int ready)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int i = 0; null >= 0 && i < 3; i++)
+        dup2(null, i);
+    if (ready >= 0 && write(ready, "k", 1) < 0)
+        log_debug("node parent gone");
+    close(ready);
+}
+
+static void on_signal(uv_signal_t *s, int number)
+{
+    (void)number;
+    uv_stop(s->loop);
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {0};
+    struct node_pump *np;
+    uv_loop_t loop;
+    uv_signal_t term, interrupt;
+    char s[ADDR_STR];
+    int ready = -1, err;
+    parse_options(argc, argv, &o);
+    signal(SIGPIPE, SIG_IGN);
+    if (o.background)
+        detach(&ready);
+    uv_loop_init(&loop);
+    err = node_pump_start(&np, &loop, &o.listen);
+    if (err) {
+        fprintf(stderr, "i3node: cannot listen on %s: %s\n", addr_str(&o.listen, s), strerror(-err));
+        return 1;
+    }
+    if (o.log && (err = log_to_file(o.log)) < 0) {
+        fprintf(stderr, "i3node: %s: %s\n", o.log, strerror(-err));
+        return 1;
+    }
+    if (write_number(o.pid_file, getpid()) || write_number(o.port_file, node_pump_local(np)->port))
+        return 1;
+    uv_signal_init(&loop, &term);
+    uv_signal_init(&loop, &interrupt);
+    uv_signal_start(&term, on_signal, SIGTERM);
+    uv_signal_start(&interrupt, on_signal, SIGINT);
+    log_info("node started version=%s address=%s", I3_VERSION, addr_str(node_pump_local(np), s));
+    if (o.background)
+        detached(ready);
+    uv_run(&loop, UV_RUN_DEFAULT);
+
+    log_info("node stopping");
+    node_pump_stop(np);
+    uv_close((uv_handle_t *)&term, NULL);
+    uv_close((uv_handle_t *)&interrupt, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    if (o.pid_file)
+        unlink(o.pid_file);
+    return 0;
+}

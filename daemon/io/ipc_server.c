@@ -1,0 +1,205 @@
+#include "daemon/io/ipc_server.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+
+struct ipc_client {
+    struct ipc_server *server;
+    int fd;
+    bool broken; /* to be dropped as soon as no callback of it runs */
+    bool busy;
+    struct fdset_entry *entry;
+    struct ipc_client *next, **link;
+};
+
+struct ipc_server {
+    int fd;
+    struct fdset *set;
+    struct fdset_entry *entry;
+    struct ipc_client *clients;
+    unsigned n_clients;
+    ipc_record_fn *record;
+    ipc_gone_fn *gone;
+    void *ctx;
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
+static void client_free(struct ipc_client *c)
+{
+    struct ipc_server *s = c->server;
+    s->gone(s->ctx, c);
+    fdset_del(s->set, c->entry);
+    close(c->fd);
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    s->n_clients--;
+    free(c);
+}
+
+/* Reads until there is nothing more. False: the client has ended. */
+static bool client_read(struct ipc_client *c)
+{
+    uint8_t buf[IPC_MAX_LEN + 1];
+    while (!c->broken) {
+        struct iovec v = {buf, sizeof(buf)};
+        struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1}; /* no room for fds: the kernel closes what is sent */
+        ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN;
+        if (n == 0 || n > IPC_MAX_LEN)
+            return false;
+        c->server->record(c->server->ctx, c, buf, (size_t)n);
+    }
+    return false;
+}
+
+static void on_client(void *ctx, uint32_t events)
+{
+    struct ipc_client *c = ctx;
+    bool ended = false;
+    c->busy = true;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        ended = !client_read(c);
+    c->busy = false;
+    if (ended || c->broken)
+        client_free(c);
+}
+
+static bool same_user(int fd)
+{
+    struct ucred cred;
+    socklen_t len = sizeof(cred);
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.uid == geteuid();
+}
+
+static void client_new(struct ipc_server *s, int fd)
+{
+    struct ipc_client *c = s->n_clients < IPC_CLIENTS_MAX && same_user(fd) ? calloc(1, sizeof(*c)) : NULL;
+    if (c) {
+        c->server = s;
+        c->fd = fd;
+        c->entry = fdset_add(s->set, fd, on_client, c);
+    }
+    if (!c || !c->entry) {
+        free(c);
+        close(fd);
+        return;
+    }
+    c->next = s->clients;
+    c->link = &s->clients;
+    if (c->next)
+        c->next->link = &c->next;
+    s->clients = c;
+    s->n_clients++;
+}
+
+static void on_listen(void *ctx, uint32_t events)
+{
+    struct ipc_server *s = ctx;
+    (void)events;
+    for (;;) {
+        int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+            client_new(s, fd);
+            continue;
+        }
+        if (errno == EINTR || errno == ECONNABORTED)
+            continue;
+        if (errno != EAGAIN)
+            log_warn("ipc accept failed err=%d", errno);
+        return;
+    }
+}
+
+static int listen_at(const char *path)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(un.sun_path))
+        return -ENAMETOOLONG;
+    strcpy(un.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    unlink(path);
+    mode_t old = umask(0177);
+    int bad = bind(fd, (struct sockaddr *)&un, sizeof(un)) < 0 || listen(fd, 1024) < 0;
+    int err = errno;
+    umask(old);
+    if (bad) {
+        close(fd);
+        return -err;
+    }
+    return fd;
+}
+
+int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path, ipc_record_fn *record, ipc_gone_fn *gone,
+    void *ctx)
+{
+    struct ipc_server *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    int fd = listen_at(path);
+    if (fd < 0) {
+        free(s);
+        return fd;
+    }
+    *s = (struct ipc_server){.fd = fd, .set = set, .record = record, .gone = gone, .ctx = ctx};
+    strcpy(s->path, path);
+    s->entry = fdset_add(set, fd, on_listen, s);
+    if (!s->entry) {
+        close(fd);
+        free(s);
+        return -ENOMEM;
+    }
+    *out = s;
+    return 0;
+}
+
+void ipc_server_close(struct ipc_server *s)
+{
+    if (!s)
+        return;
+    while (s->clients)
+        client_free(s->clients);
+    fdset_del(s->set, s->entry);
+    unlink(s->path);
+    close(s->fd);
+    free(s);
+}
+
+unsigned ipc_server_clients(const struct ipc_server *s)
+{
+    return s->n_clients;
+}
+
+int ipc_send(struct ipc_client *c, const uint8_t *p, size_t len, int fd)
+{
+    struct iovec v = {(void *)p, len};
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {{0}};
+    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+    if (c->broken)
+        return -EPIPE;
+    if (fd >= 0) {
+        m.msg_control = &control;
+        m.msg_controllen = sizeof(control);
+        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+        h->cmsg_level = SOL_SOCKET;
+        h->cmsg_type = SCM_RIGHTS;
+        h->cmsg_len = CMSG_LEN(sizeof(fd));
+        memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+    }
+    if (sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len)
+        return 0;
+    c->broken = true;
+    shutdown(c->fd, SHUT_RDWR); /* wakes on_client, which frees it when it is not running now */
+    return -EPIPE;
+}

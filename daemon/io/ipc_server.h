@@ -1,0 +1,28 @@
+/* ipc_server.h - the daemon's Unix socket: SOCK_SEQPACKET, the owner's uid only, one callback per record. */
+#ifndef I3_IPC_SERVER_H
+#define I3_IPC_SERVER_H
+
+#include "daemon/io/fdset.h"
+#include "include/ipc.h"
+
+enum { IPC_CLIENTS_MAX = 8192 }; /* beyond it, new ones are closed at once */
+
+struct ipc_server;
+struct ipc_client;
+
+/* One record of a client. The buffer is valid during the call. */
+typedef void ipc_record_fn(void *ctx, struct ipc_client *c, const uint8_t *p, size_t len);
+/* The client is gone; its pointer dies with the call. */
+typedef void ipc_gone_fn(void *ctx, struct ipc_client *c);
+
+/* Listens at `path`, which is replaced if it is there: the caller holds the lock of the folder. 0 or -errno. */
+int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path, ipc_record_fn *record, ipc_gone_fn *gone,
+    void *ctx);
+void ipc_server_close(struct ipc_server *s);
+unsigned ipc_server_clients(const struct ipc_server *s);
+
+/* Sends a record, with fd unless it is -1 (which stays the caller's). A client that does not read is dropped: -EPIPE,
+ * and its `gone` follows at the end of the turn. */
+int ipc_send(struct ipc_client *c, const uint8_t *p, size_t len, int fd);
+
+#endif

@@ -1,0 +1,177 @@
+#include "daemon/io/loopback.h"
+
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "include/bytes.h"
+
+struct diag {
+    int fd;
+};
+
+struct diag *diag_open(void)
+{
+    struct timeval second = {.tv_sec = 1};
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    struct diag *d = fd >= 0 ? malloc(sizeof(*d)) : NULL;
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+    d->fd = fd;
+    return d;
+}
+
+void diag_close(struct diag *d)
+{
+    if (d)
+        close(d->fd);
+    free(d);
+}
+
+struct diag_request {
+    struct nlmsghdr h;
+    struct inet_diag_req_v2 r;
+};
+
+union diag_answer {
+    char space[8192];
+    struct nlmsghdr h;
+};
+
+static bool diag_send(struct diag *d, struct diag_request *req)
+{
+    union diag_answer old;
+    while (recv(d->fd, &old, sizeof(old), MSG_DONTWAIT) > 0)
+        ; /* nothing old is mistaken for the answer */
+    return send(d->fd, req, sizeof(*req), 0) == (ssize_t)sizeof(*req);
+}
+
+static bool is_listener(const struct nlmsghdr *h, uint64_t cookie)
+{
+    const struct inet_diag_msg *m = NLMSG_DATA(h);
+    return h->nlmsg_type == SOCK_DIAG_BY_FAMILY && m->idiag_state == TCP_LISTEN &&
+           m->id.idiag_cookie[0] == (uint32_t)cookie && m->id.idiag_cookie[1] == (uint32_t)(cookie >> 32);
+}
+
+/* Several listeners share the port (SO_REUSEPORT): look at each of them. */
+static bool diag_dump(struct diag *d, struct diag_request *req, uint64_t cookie)
+{
+    union diag_answer ans;
+    bool found = false;
+    req->h.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    if (!diag_send(d, req))
+        return true;
+    for (;;) {
+        ssize_t n = recv(d->fd, &ans, sizeof(ans), 0);
+        if (n <= 0)
+            return true;
+        unsigned left = (unsigned)n;
+        for (struct nlmsghdr *h = &ans.h; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+            if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
+                return found;
+            found = found || is_listener(h, cookie);
+        }
+    }
+}
+
+/* The kernel finds the one socket by address and cookie; ENOENT means there is none, ESTALE that another has the port. */
+bool diag_listens(struct diag *d, const struct addr *bound, uint64_t cookie)
+{
+    struct diag_request req = {
+        .h = {.nlmsg_len = sizeof(req), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
+        .r = {.sdiag_family = bound->family == 6 ? AF_INET6 : AF_INET,
+            .sdiag_protocol = IPPROTO_TCP,
+            .idiag_states = 1u << TCP_LISTEN,
+            .id = {.idiag_sport = htons(bound->port), .idiag_cookie = {(uint32_t)cookie, (uint32_t)(cookie >> 32)}}},
+    };
+    union diag_answer ans;
+    if (!d)
+        return true;
+    memcpy(req.r.id.idiag_src, bound->ip, sizeof(req.r.id.idiag_src));
+    if (!diag_send(d, &req))
+        return true;
+    ssize_t n = recv(d->fd, &ans, sizeof(ans), 0);
+    if (n < (ssize_t)sizeof(ans.h))
+        return true;
+    if (ans.h.nlmsg_type != NLMSG_ERROR)
+        return is_listener(&ans.h, cookie);
+    int err = ((const struct nlmsgerr *)NLMSG_DATA(&ans.h))->error;
+    if (err == -ESTALE)
+        return diag_dump(d, &req, cookie);
+    return err != -ENOENT;
+}
+
+struct addr mirror_address(const struct addr *virt)
+{
+    struct addr a = *virt;
+    a.ip[0] = 127;
+    if (a.port < 1024)
+        a.port = (uint16_t)(a.port + 64512);
+    return a;
+}
+
+/* Where a listener bound there answers on this machine: the loopback address when it is bound to all. */
+static struct addr reachable(const struct addr *bound)
+{
+    static const uint8_t any[16];
+    return memcmp(bound->ip, any, sizeof(any)) ? *bound : addr_v4(INADDR_LOOPBACK, bound->port);
+}
+
+/* From *from if that is free, else from its address with another port; a target in IPv6 has no mirror. */
+static int bind_mirror(int fd, struct addr *from)
+{
+    struct sockaddr_storage ss;
+    int one = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    socklen_t len = addr_to_sockaddr(from, &ss);
+    if (bind(fd, (struct sockaddr *)&ss, len) == 0)
+        return 0;
+    if (errno != EADDRINUSE)
+        return -errno;
+    from->port = 0;
+    len = addr_to_sockaddr(from, &ss);
+    return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
+}
+
+static int try_connect(struct addr *from, const struct addr *to)
+{
+    struct sockaddr_storage ss;
+    int one = 1, err = 0;
+    int fd = socket(to->family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (to->family == 4)
+        err = bind_mirror(fd, from);
+    socklen_t len = addr_to_sockaddr(to, &ss);
+    if (!err && connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
+        err = -errno;
+    len = sizeof(ss);
+    if (!err && getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+        *from = addr_from_sockaddr(&ss, len);
+    if (err) {
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+int loopback_connect(struct addr *from, const struct addr *bound)
+{
+    struct addr to = reachable(bound);
+    int fd = try_connect(from, &to);
+    if (fd == -EADDRNOTAVAIL || fd == -EADDRINUSE) {
+        /* the same pair is still in TIME_WAIT: any other port will do, VERIFY knows the true one */
+        from->port = 0;
+        fd = try_connect(from, &to);
+    }
+    return fd;
+}

@@ -1,0 +1,27 @@
+/* loopback.h - the daemon's side of local servers: is that listener still the one which was registered, and a
+ * connection to it from the address that mirrors the caller's virtual one (SHIM.md, recipe 5).
+ */
+#ifndef I3_LOOPBACK_H
+#define I3_LOOPBACK_H
+
+#include "include/addr.h"
+
+struct diag;
+
+/* A netlink socket for listener look-ups. NULL when the system has none; loopback_listens() then answers by
+ * trying. */
+struct diag *diag_open(void);
+void diag_close(struct diag *d);
+
+/* A TCP socket listens at `bound` and its SO_COOKIE is `cookie`. Where the kernel cannot be asked: true, the connection
+ * itself will tell. */
+bool diag_listens(struct diag *d, const struct addr *bound, uint64_t cookie);
+
+/* 127.a.b.c:port for the virtual 10.a.b.c:port; ports below 1024 appear 64,512 higher. */
+struct addr mirror_address(const struct addr *virt);
+
+/* Starts a non-blocking connection from `*from` (its port may be changed when it is taken) to where a listener bound to `bound` can be
+ * reached. Returns the fd, connected or connecting, or -errno. */
+int loopback_connect(struct addr *from, const struct addr *bound);
+
+#endif

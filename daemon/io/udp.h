@@ -1,0 +1,38 @@
+/* udp.h - a UDP socket in batches: recvmmsg with GRO in, sendmmsg with GSO out.
+ *
+ * One call of udp_recv() is one batch of at most UDP_BATCH coalesced datagrams (up to 64 KB each). The packets it hands
+ * out lie in the socket's own buffers and stay valid until the next udp_recv().
+ */
+#ifndef I3_UDP_H
+#define I3_UDP_H
+
+#include "daemon/base/outbox.h"
+
+enum { UDP_BATCH = 8 };
+
+struct udp;
+
+struct udp_stats {
+    uint64_t packets_in, bytes_in, packets_out, bytes_out, calls_in, calls_out, send_lost;
+};
+
+typedef void udp_packet_fn(void *ctx, const struct addr *from, uint8_t *p, size_t len);
+
+/* Binds to `bind` (port 0: any). Asks for buffers of `buffer` bytes; the kernel may give less. 0 or -errno. */
+int udp_open(struct udp **out, const struct addr *bind, uint32_t buffer);
+void udp_close(struct udp *u);
+
+int udp_fd(const struct udp *u);
+/* Where it is bound. */
+const struct addr *udp_local(const struct udp *u);
+/* Bytes that the receive buffer holds. */
+uint32_t udp_buffer(const struct udp *u);
+const struct udp_stats *udp_stats(const struct udp *u);
+
+/* One batch: calls fn for every datagram, trains taken apart. Returns how many there were, 0 for none at hand. */
+unsigned udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx);
+
+/* Sends everything in the outbox and clears it. What the socket does not take is lost and counted. */
+void udp_send(struct udp *u, struct outbox *o);
+
+#endif

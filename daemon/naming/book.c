@@ -1,0 +1,346 @@
+#include "daemon/naming/book.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define uthash_fatal(msg) abort()
+#include <uthash.h>
+
+#include "include/bytes.h"
+
+/* A line of the file as it was written; entry lines also have an item. */
+struct line {
+    char *text; /* without its newline */
+    struct item *item;
+};
+
+struct item {
+    struct book_entry e;
+    UT_hash_handle by_name, by_key;
+};
+
+/* At most BOOK_LINES_MAX lines of BOOK_LINE_MAX bytes; a longer file is refused whole. */
+struct book {
+    struct line *lines;
+    size_t n_lines, cap_lines;
+    struct item **items; /* in file order */
+    size_t n_items, cap_items;
+    struct item *names, *keys; /* keys: the first entry of each key only */
+};
+
+struct book *book_new(void)
+{
+    return calloc(1, sizeof(struct book));
+}
+
+static void book_clear(struct book *b)
+{
+    HASH_CLEAR(by_name, b->names);
+    HASH_CLEAR(by_key, b->keys);
+    for (size_t i = 0; i < b->n_lines; i++) {
+        free(b->lines[i].text);
+        free(b->lines[i].item);
+    }
+    free(b->lines);
+    free(b->items);
+    memset(b, 0, sizeof(*b));
+}
+
+void book_free(struct book *b)
+{
+    if (!b)
+        return;
+    book_clear(b);
+    free(b);
+}
+
+static bool is_label_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+bool book_name_valid(const char *name)
+{
+    size_t label = 0, len = 0;
+    for (; name[len]; len++) {
+        if (len >= BOOK_NAME_MAX)
+            return false;
+        if (name[len] == '.') {
+            if (!label)
+                return false;
+            label = 0;
+        } else if (!is_label_char(name[len]) || ++label > 63) {
+            return false;
+        }
+    }
+    return label > 0;
+}
+
+/* Lower case into out; false when it is no valid name. */
+static bool name_fold(char out[BOOK_NAME_MAX + 1], const char *name)
+{
+    if (!book_name_valid(name))
+        return false;
+    size_t i = 0;
+    for (; name[i]; i++)
+        out[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+    out[i] = '\0';
+    return true;
+}
+
+/* Makes room for one more element; 0 or -ENOMEM. */
+static int grow(void **v, size_t n, size_t *cap, size_t size)
+{
+    if (n < *cap)
+        return 0;
+    size_t want = *cap ? *cap * 2 : 16;
+    void *p = realloc(*v, want * size);
+    if (!p)
+        return -ENOMEM;
+    *v = p;
+    *cap = want;
+    return 0;
+}
+
+static struct item *find_name(const struct book *b, const char *name)
+{
+    char folded[BOOK_NAME_MAX + 1];
+    struct item *it = NULL;
+    if (name_fold(folded, name))
+        HASH_FIND(by_name, b->names, folded, strlen(folded), it);
+    return it;
+}
+
+static struct item *find_key(const struct book *b, const uint8_t key[KEY_LEN])
+{
+    struct item *it;
+    HASH_FIND(by_key, b->keys, key, KEY_LEN, it);
+    return it;
+}
+
+/* Takes over `text` and `it` (NULL for a comment). 0 or -ENOMEM, -ENOSPC; they stay the caller's then. */
+static int line_append(struct book *b, char *text, struct item *it)
+{
+    if (b->n_lines >= BOOK_LINES_MAX || (it && b->n_items >= BOOK_MAX))
+        return -ENOSPC;
+    if (grow((void **)&b->lines, b->n_lines, &b->cap_lines, sizeof(*b->lines)) ||
+        (it && grow((void **)&b->items, b->n_items, &b->cap_items, sizeof(*b->items))))
+        return -ENOMEM;
+    b->lines[b->n_lines++] = (struct line){text, it};
+    if (!it)
+        return 0;
+    b->items[b->n_items++] = it;
+    HASH_ADD(by_name, b->names, e.name, strlen(it->e.name), it);
+    if (!find_key(b, it->e.key))
+        HASH_ADD(by_key, b->keys, e.key, KEY_LEN, it);
+    return 0;
+}
+
+static char *text_copy(const char *s, size_t len)
+{
+    char *p = malloc(len + 1);
+    if (p) {
+        memcpy(p, s, len);
+        p[len] = '\0';
+    }
+    return p;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* The next word of at most cap - 1 bytes into out. False: there is none, or it is longer. */
+static bool word_next(const char **at, const char *end, char *out, size_t cap)
+{
+    while (*at < end && is_blank(**at))
+        ++*at;
+    size_t n = 0;
+    for (; *at < end && !is_blank(**at); ++*at) {
+        if (n + 1 >= cap)
+            return false;
+        out[n++] = **at;
+    }
+    out[n] = '\0';
+    return n > 0;
+}
+
+/* A sentence about what is wrong, or NULL; *it is the new entry, NULL for a comment or blank line. */
+static const char *line_parse(const char *s, size_t len, struct item **it)
+{
+    char name[BOOK_NAME_MAX + 1], key[KEY_STR_LEN + 1];
+    const char *at = s, *end = s + len;
+    *it = NULL;
+    if (len > BOOK_LINE_MAX)
+        return "the line is too long";
+    if (memchr(s, 0, len))
+        return "there is a NUL byte in the line";
+    while (at < end && is_blank(*at))
+        at++;
+    if (at == end || *at == '#')
+        return NULL;
+    if (!word_next(&at, end, name, sizeof(name)) || !book_name_valid(name))
+        return "this is no name: labels of letters, digits, '-' and '_', joined by dots";
+    uint8_t bytes[KEY_LEN];
+    if (!word_next(&at, end, key, sizeof(key)))
+        return "after the name a key of 52 characters is expected";
+    int err = key_parse(key, bytes);
+    if (err)
+        return err == -EKEYREJECTED ? "this key is a weak one and not accepted"
+                                    : "this is no key: 52 characters of a-z and 2-7 are expected";
+    while (at < end && is_blank(*at))
+        at++;
+    if (at < end && *at != '#')
+        return "after the key only a comment (#) may follow";
+    *it = calloc(1, sizeof(**it));
+    if (!*it)
+        return "out of memory";
+    name_fold((*it)->e.name, name);
+    memcpy((*it)->e.key, bytes, KEY_LEN);
+    return NULL;
+}
+
+static const char *line_take(struct book *b, const char *s, size_t len)
+{
+    struct item *it = NULL;
+    const char *wrong = line_parse(s, len, &it);
+    if (wrong)
+        return wrong;
+    if (it && find_name(b, it->e.name)) {
+        free(it);
+        return "the name stands in an earlier line already";
+    }
+    char *text = text_copy(s, len);
+    int err = text ? line_append(b, text, it) : -ENOMEM;
+    if (err) {
+        free(text);
+        free(it);
+        return err == -ENOSPC ? "too many entries" : "out of memory";
+    }
+    return NULL;
+}
+
+int book_parse(struct book *b, const char *text, size_t len, unsigned *line, char *err, size_t errlen)
+{
+    struct book fresh = {0};
+    const char *at = text, *end = text + len;
+    for (*line = 1; at < end; ++*line) {
+        const char *nl = memchr(at, '\n', (size_t)(end - at));
+        const char *stop = nl ? nl : end;
+        const char *wrong = line_take(&fresh, at, (size_t)(stop - at));
+        if (wrong) {
+            snprintf(err, errlen, "%s", wrong);
+            book_clear(&fresh);
+            return -EINVAL;
+        }
+        at = nl ? nl + 1 : end;
+    }
+    *line = 0;
+    book_clear(b);
+    *b = fresh;
+    return 0;
+}
+
+char *book_format(const struct book *b, size_t *len)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < b->n_lines; i++)
+        total += strlen(b->lines[i].text) + 1;
+    char *out = malloc(total + 1), *at = out;
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < b->n_lines; i++) {
+        size_t n = strlen(b->lines[i].text);
+        memcpy(at, b->lines[i].text, n);
+        at[n] = '\n';
+        at += n + 1;
+    }
+    *at = '\0';
+    *len = total;
+    return out;
+}
+
+int book_add(struct book *b, const char *name, const uint8_t key[KEY_LEN])
+{
+    char folded[BOOK_NAME_MAX + 1], text[BOOK_NAME_MAX + 1 + KEY_STR_LEN + 1], keystr[KEY_STR_LEN + 1];
+    if (!name_fold(folded, name))
+        return -EINVAL;
+    const struct item *there = find_name(b, folded);
+    if (there)
+        return memcmp(there->e.key, key, KEY_LEN) ? -EEXIST : 0;
+
+    key_format(key, keystr);
+    int n = snprintf(text, sizeof(text), "%s %s", folded, keystr);
+    struct item *it = calloc(1, sizeof(*it));
+    char *copy = text_copy(text, (size_t)n);
+    int err = it && copy ? 0 : -ENOMEM;
+    if (!err) {
+        memcpy(it->e.name, folded, sizeof(folded));
+        memcpy(it->e.key, key, KEY_LEN);
+        err = line_append(b, copy, it);
+    }
+    if (err) {
+        free(copy);
+        free(it);
+    }
+    return err;
+}
+
+/* Another entry of the same key takes its place in the key table. */
+static void key_pass_on(struct book *b, const struct item *gone)
+{
+    for (size_t i = 0; i < b->n_items; i++) {
+        struct item *it = b->items[i];
+        if (it != gone && !memcmp(it->e.key, gone->e.key, KEY_LEN)) {
+            HASH_ADD(by_key, b->keys, e.key, KEY_LEN, it);
+            return;
+        }
+    }
+}
+
+int book_remove(struct book *b, const char *name)
+{
+    struct item *it = find_name(b, name);
+    if (!it)
+        return -ENOENT;
+    size_t i = 0, l = 0;
+    while (b->items[i] != it)
+        i++;
+    while (b->lines[l].item != it)
+        l++;
+    HASH_DELETE(by_name, b->names, it);
+    if (find_key(b, it->e.key) == it) {
+        HASH_DELETE(by_key, b->keys, it);
+        key_pass_on(b, it);
+    }
+    memmove(b->items + i, b->items + i + 1, (--b->n_items - i) * sizeof(*b->items));
+    free(b->lines[l].text);
+    memmove(b->lines + l, b->lines + l + 1, (--b->n_lines - l) * sizeof(*b->lines));
+    free(it);
+    return 0;
+}
+
+const struct book_entry *book_find(const struct book *b, const char *name)
+{
+    const struct item *it = find_name(b, name);
+    return it ? &it->e : NULL;
+}
+
+const struct book_entry *book_find_key(const struct book *b, const uint8_t key[KEY_LEN])
+{
+    const struct item *it = find_key(b, key);
+    return it ? &it->e : NULL;
+}
+
+size_t book_count(const struct book *b)
+{
+    return b->n_items;
+}
+
+const struct book_entry *book_at(const struct book *b, size_t i)
+{
+    return i < b->n_items ? &b->items[i]->e : NULL;
+}

@@ -1,0 +1,178 @@
+#include "daemon/node/node.h"
+
+#include <stdlib.h>
+
+#include "daemon/base/crypto.h"
+#include "daemon/node/inside.h"
+
+void node_config_default(struct node_config *c)
+{
+    *c = (struct node_config){
+        .triggers_max = 1000000,
+        .triggers_per_source = 4096,
+        .fanout_max = 64,
+        .stack_max = 4,
+        .lifetime_s = 30,
+        .epoch_s = 120,
+        .errors_per_s = 10000,
+        .proofs_per_s = 5000,
+    };
+}
+
+/* ---- epochs ---- */
+
+static void epoch_draw(struct node *n)
+{
+    struct epoch *e = &n->epoch;
+    uint8_t next = (uint8_t)(e->number + 1);
+    crypto_wipe(&n->previous, sizeof(n->previous));
+    n->previous = *e;
+    *e = (struct epoch){.valid = true, .number = next};
+    drbg_draw(&n->rng, e->cookie_secret, sizeof(e->cookie_secret));
+    drbg_draw(&n->rng, e->priv, sizeof(e->priv));
+    x25519_public(e->pub, e->priv);
+}
+
+/* After a long silence both epochs are of the past. */
+static void epoch_turn(struct node *n, mono_t now)
+{
+    uint64_t life = n->config.epoch_s * USEC_PER_SEC;
+    if (!mono_due(n->epoch_end, now))
+        return;
+    if (mono_since(n->epoch_end, now) >= life)
+        epoch_draw(n);
+    epoch_draw(n);
+    n->epoch_end = mono_add(now, life);
+}
+
+const struct epoch *node_epoch(const struct node *n, uint8_t number)
+{
+    if (n->epoch.number == number)
+        return &n->epoch;
+    return n->previous.valid && n->previous.number == number ? &n->previous : NULL;
+}
+
+/* ---- life ---- */
+
+static void config_clamp(struct node_config *c)
+{
+    if (c->fanout_max > OUTBOX_HEADROOM / 2)
+        c->fanout_max = OUTBOX_HEADROOM / 2;
+    if (!c->fanout_max)
+        c->fanout_max = 1;
+    if (c->stack_max > STACK_MAX)
+        c->stack_max = STACK_MAX;
+    if (c->lifetime_s > UINT16_MAX)
+        c->lifetime_s = UINT16_MAX; /* as ACK's field */
+}
+
+struct node *node_new(const struct node_config *c, mono_t now)
+{
+    struct node *n = calloc(1, sizeof(*n));
+    if (!n)
+        return NULL;
+    n->config = *c;
+    config_clamp(&n->config);
+    drbg_init(&n->rng, c->seed);
+    crypto_wipe(n->config.seed, sizeof(n->config.seed));
+    struct store_config sc = {
+        .triggers_max = n->config.triggers_max,
+        .source_max = n->config.triggers_per_source,
+        .same_max = n->config.fanout_max,
+        .life_us = n->config.lifetime_s * USEC_PER_SEC,
+    };
+    drbg_draw(&n->rng, sc.secret, sizeof(sc.secret));
+    n->store = store_new(&sc);
+    if (!n->store) {
+        node_free(n);
+        return NULL;
+    }
+    epoch_draw(n);
+    n->epoch_end = mono_add(now, n->config.epoch_s * USEC_PER_SEC);
+    limit_init(&n->errors, now, n->config.errors_per_s);
+    limit_init(&n->proofs, now, n->config.proofs_per_s);
+    return n;
+}
+
+void node_free(struct node *n)
+{
+    if (!n)
+        return;
+    store_free(n->store);
+    crypto_wipe(n, sizeof(*n));
+    free(n);
+}
+
+mono_t node_deadline(const struct node *n)
+{
+    return store_deadline(n->store);
+}
+
+void node_expire(struct node *n, mono_t now)
+{
+    epoch_turn(n, now);
+    n->stats.expired += store_expire(n->store, now);
+}
+
+void node_stats(const struct node *n, struct node_stats *out)
+{
+    *out = n->stats;
+    out->triggers = store_count(n->store);
+}
+
+/* ---- datagrams ---- */
+
+void node_reply(struct visit *v, const uint8_t *p, size_t len)
+{
+    uint8_t *room = len <= v->len ? outbox_alloc(v->out, len) : NULL;
+    if (!room)
+        return;
+    memcpy(room, p, len);
+    outbox_push(v->out, v->from, room, len);
+}
+
+bool node_may_complain(struct visit *v)
+{
+    struct node *n = v->node;
+    if (limit_take(&n->errors, v->now, store_source_hash(n->store, v->from)))
+        return true;
+    n->stats.rate_limited++;
+    return false;
+}
+
+void node_refuse(struct visit *v, enum refused_reason reason, uint64_t seq)
+{
+    uint8_t p[REFUSED_LEN];
+    v->node->stats.refused++;
+    if (node_may_complain(v))
+        node_reply(v, p, refused_encode(p, sizeof(p), &(struct wire_refused){(uint8_t)reason, seq}));
+}
+
+static void on_ping(struct visit *v)
+{
+    uint8_t nonce[NONCE_LEN], p[PING_LEN];
+    if (ping_decode(v->p, v->len, WIRE_PING, nonce))
+        v->node->stats.bad++;
+    else
+        node_reply(v, p, ping_encode(p, sizeof(p), WIRE_PONG, nonce));
+}
+
+static void (*const on_kind[16])(struct visit *) = {
+    [WIRE_DATA] = forward_data,
+    [WIRE_INSERT] = insert_ask,
+    [WIRE_PROVE] = insert_prove,
+    [WIRE_REFRESH] = insert_refresh,
+    [WIRE_PING] = on_ping,
+};
+
+void node_input(struct node *n, mono_t now, const struct addr *from, uint8_t *p, size_t len, struct outbox *out)
+{
+    unsigned kind = wire_kind(p, len);
+    n->stats.in++;
+    if (!on_kind[kind] || !from->family || !from->port) {
+        n->stats.bad++;
+        return;
+    }
+    node_expire(n, now); /* what has expired must not match, however late the timer is */
+    on_kind[kind](&(struct visit){n, now, from, p, len, out});
+}

@@ -1,0 +1,107 @@
+#include "daemon/node_pump.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/io/clock.h"
+#include "daemon/io/udp.h"
+
+enum { NODE_BUFFER = 8 << 20, NODE_ROUNDS = 64, NODE_TICK_MS = 250 };
+
+struct node_pump {
+    struct udp *udp;
+    struct node *node;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    unsigned open_handles;
+    mono_t now;
+    struct outbox out;
+};
+
+static void on_packet(void *ctx, const struct addr *from, uint8_t *p, size_t len)
+{
+    struct node_pump *np = ctx;
+    if (outbox_is_tight(&np->out))
+        udp_send(np->udp, &np->out);
+    node_input(np->node, np->now, from, p, len, &np->out);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct node_pump *np = poll->data;
+    (void)status, (void)events;
+    for (int i = 0; i < NODE_ROUNDS; i++) {
+        np->now = mono_now();
+        unsigned n = udp_recv(np->udp, on_packet, np);
+        udp_send(np->udp, &np->out);
+        if (!n)
+            break;
+    }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct node_pump *np = timer->data;
+    np->now = mono_now();
+    if (mono_due(node_deadline(np->node), np->now))
+        node_expire(np->node, np->now);
+}
+
+int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *bind_to)
+{
+    struct node_config config;
+    struct node_pump *np = calloc(1, sizeof(*np));
+    if (!np)
+        return -ENOMEM;
+    int err = udp_open(&np->udp, bind_to, NODE_BUFFER);
+    if (err)
+        goto err_free;
+    node_config_default(&config);
+    entropy_fill(config.seed, sizeof(config.seed));
+    err = -ENOMEM;
+    np->node = node_new(&config, mono_now());
+    if (!np->node)
+        goto err_udp;
+    uv_poll_init(loop, &np->poll, udp_fd(np->udp));
+    uv_timer_init(loop, &np->timer);
+    np->poll.data = np->timer.data = np;
+    np->open_handles = 2;
+    uv_poll_start(&np->poll, UV_READABLE, on_readable);
+    uv_timer_start(&np->timer, on_tick, NODE_TICK_MS, NODE_TICK_MS);
+    *out = np;
+    return 0;
+
+err_udp:
+    udp_close(np->udp);
+err_free:
+    free(np);
+    return err;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    struct node_pump *np = h->data;
+    if (--np->open_handles == 0) {
+        udp_close(np->udp);
+        node_free(np->node);
+        free(np);
+    }
+}
+
+void node_pump_stop(struct node_pump *np)
+{
+    if (!np)
+        return;
+    uv_close((uv_handle_t *)&np->poll, on_closed);
+    uv_close((uv_handle_t *)&np->timer, on_closed);
+}
+
+const struct addr *node_pump_local(const struct node_pump *np)
+{
+    return udp_local(np->udp);
+}
+
+const struct node *node_pump_node(const struct node_pump *np)
+{
+    return np->node;
+}

@@ -1,0 +1,21 @@
+/* node_pump.h - the corridor between io/udp and node/: an overlay node on a socket of its own. Used by i3node, and by
+ * i3d when it has no node configured.
+ */
+#ifndef I3_NODE_PUMP_H
+#define I3_NODE_PUMP_H
+
+#include <uv.h>
+
+#include "daemon/node/node.h"
+
+struct node_pump;
+
+/* 0 or -errno (-EADDRINUSE: somebody is there already). */
+int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *bind);
+void node_pump_stop(struct node_pump *np);
+
+/* Where it is bound. */
+const struct addr *node_pump_local(const struct node_pump *np);
+const struct node *node_pump_node(const struct node_pump *np);
+
+#endif

@@ -1,0 +1,345 @@
+#include "daemon/pump_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+#include "daemon/io/files.h"
+#include "daemon/io/routes.h"
+
+enum { PUMP_UDP_BUFFER = 4 << 20, NODE_CHECK_US = 1000000 };
+
+/* ---- turns ---- */
+
+static mono_t next_deadline(const struct pump *p)
+{
+    mono_t at = mono_add(p->now, NODE_CHECK_US);
+    at = mono_min(at, tcpip_deadline(p->tcpip));
+    at = mono_min(at, peers_deadline(p->peers));
+    at = mono_min(at, triggers_deadline(p->triggers));
+    at = mono_min(at, pool_deadline(p->pool));
+    return mono_min(at, ping_deadline(p));
+}
+
+/* The timer is set anew only for an earlier deadline: one that comes too soon costs a turn, not a system call per turn. */
+static void arm_timer(struct pump *p)
+{
+    mono_t at = next_deadline(p);
+    if (p->timer_at.us <= at.us && p->timer_at.us > p->now.us)
+        return;
+    uint64_t us = at.us ? at.us : 1;
+    struct itimerspec ts = {.it_value = {(time_t)(us / USEC_PER_SEC), (long)(us % USEC_PER_SEC) * 1000}};
+    timerfd_settime(p->timer_fd, TFD_TIMER_ABSTIME, &ts, NULL);
+    p->timer_at = at;
+}
+
+static void expire(struct pump *p)
+{
+    if (mono_due(tcpip_deadline(p->tcpip), p->now))
+        tcpip_expire(p->tcpip, p->now);
+    if (mono_due(pool_deadline(p->pool), p->now))
+        pool_expire(p->pool, p->now);
+    if (mono_due(ping_deadline(p), p->now))
+        ping_expire(p);
+    net_choose_node(p);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    pump_turn(idle->data);
+}
+
+/* The clocks are read once a turn and once a request, not per packet. */
+void pump_clock(struct pump *p)
+{
+    p->now = mono_now();
+    p->wall = wall_now_us();
+}
+
+void pump_turn(struct pump *p)
+{
+    unsigned got;
+    int rounds = 0;
+    do {
+        pump_clock(p);
+        got = p->udp_ready ? udp_recv(p->udp, net_packet_in, p) : 0;
+        if (!got)
+            p->udp_ready = false;
+        flow_events(p);
+        tcpip_settle(p->tcpip, p->now);
+        expire(p);
+        net_peer_events(p);
+        flow_events(p);
+        net_output(p);
+        net_peer_events(p);
+    } while (got && ++rounds < PUMP_ROUNDS);
+    if (p->udp_ready)
+        uv_idle_start(&p->idle, on_idle);
+    else
+        uv_idle_stop(&p->idle);
+    arm_timer(p);
+}
+
+static void after_events(void *ctx)
+{
+    pump_turn(ctx);
+}
+
+static void on_udp(void *ctx, uint32_t events)
+{
+    struct pump *p = ctx;
+    if (events & EPOLLIN)
+        p->udp_ready = true;
+}
+
+static void on_timer(void *ctx, uint32_t events)
+{
+    struct pump *p = ctx;
+    uint64_t times;
+    (void)events;
+    if (read(p->timer_fd, &times, sizeof(times)) > 0)
+        p->timer_at = MONO_NEVER;
+}
+
+/* ---- start ---- */
+
+static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
+{
+    struct pump *p = ctx;
+    return book_find_key(p->book, key) != NULL;
+}
+
+static void exclude_route(void *ctx, uint32_t network, unsigned bits)
+{
+    struct pump *p = ctx;
+    bool inside = pool_contains(p->pool, network) && bits >= p->config.network_bits;
+    if (inside && pool_exclude(p->pool, network, bits) < 0)
+        log_warn("pool exclude network=%08x/%u failed", network, bits);
+}
+
+static void draw_seed(struct pump *p, uint8_t seed[32])
+{
+    drbg_draw(&p->random, seed, 32);
+}
+
+static int start_names(struct pump *p)
+{
+    uint8_t seed[32];
+    draw_seed(p, seed);
+    p->pool = pool_new(p->config.network, p->config.network_bits, seed);
+    p->book = book_new();
+    if (!p->pool || !p->book)
+        return -ENOMEM;
+    int err = routes_each(exclude_route, p);
+    if (err)
+        log_warn("routes cannot be read err=%d: virtual addresses may hide real ones", err);
+    p->own = pool_get(p->pool, p->now, p->identity.pub);
+    pool_pin(p->pool, p->identity.pub, true);
+    return p->own ? 0 : -EADDRNOTAVAIL;
+}
+
+static int load_book(struct pump *p, char *why, size_t whylen)
+{
+    char path[sizeof(p->paths.data) + 8], *text, wrong[200];
+    size_t len;
+    unsigned line;
+    snprintf(path, sizeof(path), "%s/book", p->paths.data);
+    int err = file_read(path, false, &text, &len);
+    if (err == -ENOENT)
+        return 0;
+    if (err) {
+        snprintf(why, whylen, "%s: %s", path, strerror(-err));
+        return err;
+    }
+    err = book_parse(p->book, text, len, &line, wrong, sizeof(wrong));
+    free(text);
+    if (err)
+        snprintf(why, whylen, "%s:%u: %s", path, line, wrong);
+    return err;
+}
+
+int pump_book_save(struct pump *p)
+{
+    char path[sizeof(p->paths.data) + 8];
+    size_t len;
+    char *text = book_format(p->book, &len);
+    if (!text)
+        return -ENOMEM;
+    snprintf(path, sizeof(path), "%s/book", p->paths.data);
+    int err = file_write(path, text, len);
+    free(text);
+    return err;
+}
+
+static unsigned good_ciphers(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("aes"))
+        return CIPHER_AES256GCM | CIPHER_CHACHA20POLY1305;
+#elif defined(__aarch64__)
+    return CIPHER_AES256GCM | CIPHER_CHACHA20POLY1305;
+#endif
+    return CIPHER_CHACHA20POLY1305;
+}
+
+static int start_sessions(struct pump *p)
+{
+    uint8_t seed[32];
+    struct peers_config c = {.ciphers = good_ciphers(),
+        .own_address = p->own,
+        .pool = p->config.network,
+        .pool_bits = p->config.network_bits,
+        .mtu = (uint16_t)p->config.mtu,
+        .recv_buffer = udp_buffer(p->udp),
+        .known = key_known,
+        .ctx = p};
+    struct i3_id session_id;
+    memcpy(c.priv, p->identity.priv, KEY_LEN);
+    memcpy(c.pub, p->identity.pub, KEY_LEN);
+    draw_seed(p, c.session_priv);
+    x25519_public(c.session_pub, c.session_priv);
+    draw_seed(p, c.seed);
+    draw_seed(p, seed);
+    p->peers = peers_new(&c);
+    p->triggers = triggers_new(seed);
+    if (!p->peers || !p->triggers)
+        return -ENOMEM;
+
+    id_of_key(&p->public_id, p->identity.pub, NULL);
+    id_of_key(&session_id, c.session_pub, NULL);
+    int err = trigger_add(p->triggers, p->now, &p->public_id, 256, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
+    if (!err)
+        err = trigger_add(p->triggers, p->now, &session_id, 128, c.session_priv, c.session_pub, NULL, 0, INSERT_SHORTCUT);
+    crypto_wipe(&c, sizeof(c));
+    return err;
+}
+
+static int start_engine(struct pump *p)
+{
+    struct tcpip_config c;
+    tcpip_config_default(&c);
+    c.mtu = (uint16_t)p->config.mtu;
+    c.send_max = p->config.send_buffer;
+    c.recv_max = p->config.recv_buffer;
+    c.conns_max = p->config.connections;
+    draw_seed(p, c.seed);
+    p->tcpip = tcpip_new(&c);
+    p->vsocks = vsocks_new(p->config.connections);
+    p->listeners = listeners_new();
+    p->seal = malloc(PUMP_SEAL_BUF);
+    p->held = calloc(PUMP_HELD_MAX, sizeof(*p->held));
+    p->diag = diag_open();
+    if (!p->diag)
+        log_warn("listeners cannot be checked: no sock_diag here");
+    return p->tcpip && p->vsocks && p->listeners && p->seal && p->held ? 0 : -ENOMEM;
+}
+
+static int start_io(struct pump *p, char *why, size_t whylen)
+{
+    char path[sizeof(p->paths.runtime) + 16], s[ADDR_STR];
+    int err = udp_open(&p->udp, &p->config.bind, PUMP_UDP_BUFFER);
+    if (err) {
+        snprintf(why, whylen, "cannot bind UDP %s: %s", addr_str(&p->config.bind, s), strerror(-err));
+        return err;
+    }
+    p->set = fdset_new(p->loop, after_events, p);
+    p->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    p->timer_at = MONO_NEVER;
+    if (!p->set || p->timer_fd < 0)
+        return -ENOMEM;
+    p->timer_watch = fdset_add(p->set, p->timer_fd, on_timer, p);
+    p->udp_watch = fdset_add(p->set, udp_fd(p->udp), on_udp, p);
+    if (!p->timer_watch || !p->udp_watch)
+        return -ENOMEM;
+    snprintf(path, sizeof(path), "%s/i3d.sock", p->paths.runtime);
+    err = ipc_server_open(&p->ipc, p->set, path, ipc_record, ipc_gone, p);
+    if (err)
+        snprintf(why, whylen, "cannot listen on %s: %s", path, strerror(-err));
+    return err;
+}
+
+static void pump_free(struct pump *p)
+{
+    ipc_server_close(p->ipc);
+    if (p->set) {
+        fdset_del(p->set, p->udp_watch);
+        fdset_del(p->set, p->timer_watch);
+    }
+    fdset_free(p->set);
+    if (p->timer_fd >= 0)
+        close(p->timer_fd);
+    udp_close(p->udp);
+    node_pump_stop(p->node);
+    diag_close(p->diag);
+    free(p->held);
+    free(p->seal);
+    listeners_free(p->listeners);
+    vsocks_free(p->vsocks);
+    tcpip_free(p->tcpip);
+    triggers_free(p->triggers);
+    peers_free(p->peers);
+    book_free(p->book);
+    pool_free(p->pool);
+    crypto_wipe(&p->identity, sizeof(p->identity));
+    free(p);
+}
+
+int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, const struct pump_paths *paths,
+    const struct pump_identity *identity, void (*stop)(void *ctx), void *ctx, char *why, size_t whylen)
+{
+    uint8_t seed[32];
+    struct pump *p = calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    p->config = *config;
+    p->paths = *paths;
+    p->identity = *identity;
+    p->loop = loop;
+    p->stop = stop;
+    p->ctx = ctx;
+    p->timer_fd = -1;
+    pump_clock(p);
+    p->started = p->now;
+    entropy_fill(seed, sizeof(seed));
+    drbg_init(&p->random, seed);
+    snprintf(why, whylen, "out of memory or file descriptors");
+
+    int err = start_names(p);
+    if (!err)
+        err = load_book(p, why, whylen);
+    if (!err)
+        err = start_io(p, why, whylen);
+    if (!err)
+        err = start_sessions(p);
+    if (!err)
+        err = start_engine(p);
+    if (err) {
+        pump_free(p);
+        return err;
+    }
+    uv_idle_init(loop, &p->idle);
+    p->idle.data = p;
+    names_pin_book(p);
+    net_choose_node(p);
+    pump_turn(p);
+    *out = p;
+    return 0;
+}
+
+static void on_idle_closed(uv_handle_t *h)
+{
+    pump_free(h->data);
+}
+
+void pump_stop(struct pump *p)
+{
+    pump_clock(p);
+    flow_stop(p);
+    net_output(p); /* the resets */
+    triggers_remove_all(p->triggers, p->now, &p->out);
+    net_flush(p);
+    uv_close((uv_handle_t *)&p->idle, on_idle_closed);
+}

@@ -1,0 +1,38 @@
+/* pump.h - the only corridor between io/ and the pure rooms: one user's daemon as a whole.
+ *
+ *            programs (ipc, pump_ipc.c)        i3ctl (pump_control.c)
+ *                 |  connect, listen, resolve       |
+ *   bytes         v                                 v
+ *   fds <--- pump_flow.c ---> tcpip  --- packets --- pump_net.c ---> i3/peer, i3/trigger ---> io/udp
+ *
+ * Everything happens in turns (pump_turn): one batch of datagrams in; events of the engine; bytes between programs and
+ * the engine; packets out, sealed side by side into one buffer; one timer for the earliest deadline of all rooms.
+ */
+#ifndef I3_PUMP_H
+#define I3_PUMP_H
+
+#include <uv.h>
+
+#include "daemon/base/id.h"
+#include "daemon/policy/config.h"
+
+struct pump;
+
+struct pump_paths {
+    char config[1024], data[1024], runtime[1024]; /* the file i3.conf, and two folders */
+};
+
+struct pump_identity {
+    uint8_t priv[KEY_LEN], pub[KEY_LEN];
+    bool created; /* by this start of the daemon */
+};
+
+/* Starts everything; the socket for programs is open when it returns. stop: called when i3ctl asks for the end.
+ * 0, or -errno with a sentence in err. */
+int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, const struct pump_paths *paths,
+    const struct pump_identity *identity, void (*stop)(void *ctx), void *ctx, char *err, size_t errlen);
+
+/* Ends in good order: triggers are taken back, programs' connections end. */
+void pump_stop(struct pump *p);
+
+#endif

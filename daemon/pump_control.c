@@ -1,0 +1,288 @@
+/* pump_control.c - i3ctl's verbs: a table from verb to handler; what they show is made in control/report.c. */
+#include "daemon/pump_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+#include "daemon/control/report.h"
+
+enum { ARGS_MAX = 8, PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
+
+struct control_call {
+    struct pump *p;
+    struct ipc_client *client;
+    uint32_t serial;
+    int argc;
+    char *argv[ARGS_MAX];
+};
+
+void control_reply(struct ipc_client *c, uint32_t serial, bool more, uint8_t status, char *json)
+{
+    uint8_t out[IPC_CONTROL_MAX];
+    struct writer w = writer_of(out, sizeof(out));
+    char *text = json && strlen(json) <= IPC_TEXT_MAX ? json : NULL;
+    static const char too_large[] = "{\"error\":\"the answer is too large or memory is short\"}";
+    ipc_put_header(&w, IPC_CONTROL | IPC_REPLY, serial);
+    put_u8(&w, more);
+    put_u8(&w, text ? status : 1);
+    put_zeros(&w, 2);
+    put_bytes(&w, text ? text : too_large, strlen(text ? text : too_large));
+    ipc_reply(c, &w, -1);
+    free(json);
+}
+
+static void done(struct control_call *k, char *json)
+{
+    control_reply(k->client, k->serial, false, 0, json);
+}
+
+static void fail(struct control_call *k, char *json)
+{
+    control_reply(k->client, k->serial, false, 1, json);
+}
+
+/* ---- id, status ---- */
+
+static struct report_view view_of(struct pump *p)
+{
+    return (struct report_view){.now = p->now,
+        .started = p->started,
+        .pid = (uint32_t)getpid(),
+        .version = I3_VERSION,
+        .config = p->paths.config,
+        .data = p->paths.data,
+        .suffix = p->config.suffix,
+        .key = p->identity.pub,
+        .id = &p->public_id,
+        .own = p->own,
+        .udp = *udp_local(p->udp),
+        .node = p->node_addr,
+        .node_embedded = p->node != NULL,
+        .triggers = p->triggers,
+        .peers = p->peers,
+        .book = p->book,
+        .vsocks = p->vsocks,
+        .listeners = p->listeners,
+        .tcpip = p->tcpip};
+}
+
+static void verb_id(struct control_call *k)
+{
+    struct report_view v = view_of(k->p);
+    done(k, report_id(&v, NULL));
+}
+
+static void verb_init(struct control_call *k)
+{
+    struct report_view v = view_of(k->p);
+    done(k, report_id(&v, &k->p->identity.created));
+    k->p->identity.created = false;
+}
+
+/* Listeners that are gone are not shown. */
+static void forget_dead_listeners(struct pump *p)
+{
+    const struct listener *l;
+    for (unsigned at = 0; (l = listener_next(p->listeners, &at, 0));) {
+        if (diag_listens(p->diag, &l->bound, l->cookie))
+            continue;
+        listener_remove(p->listeners, l->cookie);
+        at = 0;
+    }
+}
+
+static void verb_status(struct control_call *k)
+{
+    struct pump *p = k->p;
+    const struct udp_stats *u = udp_stats(p->udp);
+    const struct report_counter counters[] = {
+        {"udp_packets_in", u->packets_in},
+        {"udp_packets_out", u->packets_out},
+        {"udp_bytes_in", u->bytes_in},
+        {"udp_bytes_out", u->bytes_out},
+        {"udp_calls_in", u->calls_in},
+        {"udp_calls_out", u->calls_out},
+        {"udp_send_lost", u->send_lost},
+        {"packets_bad", p->count.packets_bad},
+        {"packets_spoofed", p->count.packets_spoofed},
+        {"packets_unsealed", p->count.packets_unsealed},
+        {"packets_held_lost", p->count.held_lost},
+        {"connects", p->count.connects},
+        {"incoming", p->count.incoming},
+        {"refused", p->count.refused},
+        {"programs", ipc_server_clients(p->ipc)},
+    };
+    char socket[sizeof(p->paths.runtime) + 16];
+    struct report_view v = view_of(p);
+    snprintf(socket, sizeof(socket), "%s/i3d.sock", p->paths.runtime);
+    forget_dead_listeners(p);
+    v.socket = socket;
+    v.counters = counters;
+    v.n_counters = ARRAY_LEN(counters);
+    done(k, report_status(&v));
+}
+
+/* ---- book ---- */
+
+static uint32_t book_address(void *ctx, const uint8_t *key)
+{
+    struct pump *p = ctx;
+    return pool_get(p->pool, p->now, key);
+}
+
+/* The name without the suffix, which people may type or not. */
+static const char *bare_name(const struct pump *p, char *name)
+{
+    size_t len = strlen(name), suffix = strlen(p->config.suffix);
+    if (len > suffix && !strcasecmp(name + len - suffix, p->config.suffix))
+        name[len - suffix] = '\0';
+    return name;
+}
+
+static void book_add_verb(struct control_call *k)
+{
+    struct pump *p = k->p;
+    const char *name = bare_name(p, k->argv[2]);
+    uint8_t key[KEY_LEN];
+    int err = key_parse(k->argv[3], key);
+    if (err) {
+        fail(k, report_error("that is not a key: %s",
+                    err == -EKEYREJECTED ? "it is a weak point" : "a key is 52 letters and digits, as 'i3ctl id' prints it"));
+        return;
+    }
+    bool known = book_find(p->book, name) != NULL;
+    err = book_add(p->book, name, key);
+    if (!err && !known && (err = pump_book_save(p)) < 0)
+        book_remove(p->book, name);
+    if (err == -EEXIST)
+        fail(k, report_error("%s is in the book with another key; 'i3ctl book rm %s' first if it has really changed", name, name));
+    else if (err == -EINVAL)
+        fail(k, report_error("'%s' cannot be a name: letters, digits, '-' and '_', with dots between", name));
+    else if (err)
+        fail(k, report_error("the book cannot be saved: %s", strerror(-err)));
+    if (err)
+        return;
+    names_pin_book(p);
+    done(k, report_book_entry(book_find(p->book, name), book_address(p, key), !known));
+}
+
+/* A key that no name leads to any more is forgotten at once, with its session and connections. */
+static void forget_key(struct pump *p, const uint8_t key[KEY_LEN])
+{
+    if (book_find_key(p->book, key))
+        return;
+    struct peer *peer = peer_by_key(p->peers, key);
+    if (peer) {
+        tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, EHOSTUNREACH, true);
+        peer_drop(p->peers, peer);
+    }
+    pool_pin(p->pool, key, false);
+}
+
+static void book_rm_verb(struct control_call *k)
+{
+    struct pump *p = k->p;
+    const char *name = bare_name(p, k->argv[2]);
+    const struct book_entry *e = book_find(p->book, name);
+    if (!e) {
+        fail(k, report_error("%s is not in the book", name));
+        return;
+    }
+    struct book_entry old = *e;
+    book_remove(p->book, name);
+    int err = pump_book_save(p);
+    if (err) {
+        book_add(p->book, old.name, old.key);
+        fail(k, report_error("the book cannot be saved: %s", strerror(-err)));
+        return;
+    }
+    forget_key(p, old.key);
+    done(k, report_string("removed", old.name));
+}
+
+static void verb_book(struct control_call *k)
+{
+    if (k->argc == 4 && !strcmp(k->argv[1], "add"))
+        book_add_verb(k);
+    else if (k->argc == 3 && !strcmp(k->argv[1], "rm"))
+        book_rm_verb(k);
+    else if (k->argc == 2 && !strcmp(k->argv[1], "ls"))
+        done(k, report_book(k->p->book, book_address, k->p));
+    else
+        fail(k, report_error("usage: book add NAME KEY | book rm NAME | book ls"));
+}
+
+/* ---- ping, stop, version ---- */
+
+static void verb_ping(struct control_call *k)
+{
+    struct pump *p = k->p;
+    char *end = NULL;
+    unsigned long count = k->argc > 2 ? strtoul(k->argv[2], &end, 10) : PING_COUNT_DEFAULT;
+    if (k->argc < 2 || k->argc > 3 || (end && *end) || count < 1 || count > PING_COUNT_MAX) {
+        fail(k, report_error("usage: ping NAME [COUNT]"));
+        return;
+    }
+    const struct book_entry *e = names_find(p, k->argv[1]);
+    if (!e)
+        e = book_find(p->book, k->argv[1]);
+    if (!e) {
+        fail(k, report_error("%s: name not known", k->argv[1]));
+        return;
+    }
+    uint32_t ip = names_address(p, e->key);
+    if (!ip || ip == p->own)
+        fail(k, report_error(ip ? "%s is this very host" : "%s: no virtual address is left", k->argv[1]));
+    else if (ping_start(p, k->client, k->serial, k->argv[1], ip, (unsigned)count) < 0)
+        fail(k, report_error("too many pings at once"));
+}
+
+static void verb_stop(struct control_call *k)
+{
+    done(k, report_flag("stopping", true));
+    k->p->stop(k->p->ctx);
+}
+
+static void verb_version(struct control_call *k)
+{
+    done(k, report_string("version", I3_VERSION));
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct control_call *);
+} verbs[] = {
+    {"id", verb_id},
+    {"init", verb_init},
+    {"status", verb_status},
+    {"book", verb_book},
+    {"ping", verb_ping},
+    {"stop", verb_stop},
+    {"version", verb_version},
+};
+
+void control_request(struct pump *p, struct ipc_client *c, uint32_t serial, const uint8_t *data, size_t len)
+{
+    char text[IPC_MAX_LEN];
+    struct control_call k = {.p = p, .client = c, .serial = serial};
+    size_t at = 0;
+    if (!len || len > sizeof(text) || data[len - 1]) {
+        fail(&k, report_error("malformed request"));
+        return;
+    }
+    memcpy(text, data, len);
+    while (at < len && k.argc < ARGS_MAX) {
+        k.argv[k.argc++] = text + at;
+        at += strlen(text + at) + 1;
+    }
+    for (size_t i = 0; at == len && i < ARRAY_LEN(verbs); i++) {
+        if (!strcmp(k.argv[0], verbs[i].name)) {
+            verbs[i].run(&k);
+            return;
+        }
+    }
+    fail(&k, report_error("unknown verb '%s'", k.argv[0]));
+}

@@ -1,0 +1,331 @@
+/* pump_flow.c - between programs and the engine: connections come and go, and bytes flow.
+ *
+ * Nothing is stored here: bytes go from the program's socket straight into the engine's send buffer, and from received
+ * packets (or the engine's receive buffer) straight into the program's socket.
+ */
+#include "daemon/pump_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+
+enum { FLOW_SPANS = 64 };
+
+struct flow {
+    struct pump *p;
+    struct vsock *v;
+    int fd;
+    struct fdset_entry *watch;
+    struct pair pair; /* clients, until OPEN */
+};
+
+/* ---- life ---- */
+
+static struct flow *flow_new(struct pump *p, enum vsock_role role)
+{
+    struct flow *f = calloc(1, sizeof(*f));
+    struct vsock *v = f ? vsock_new(p->vsocks, role, drbg_u64(&p->random)) : NULL;
+    if (!v) {
+        free(f);
+        return NULL;
+    }
+    *f = (struct flow){.p = p, .v = v, .fd = -1, .pair = {-1, -1, 0}};
+    v->io = f;
+    return f;
+}
+
+/* The engine's side has ended already. err: what the program shall see. */
+static void flow_free(struct flow *f, int err)
+{
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    fdset_del(f->p->set, f->watch);
+    if (f->v->state == VSOCK_CONNECTING)
+        pair_refuse(&f->pair);
+    if (f->fd >= 0 && err && f->v->role == VSOCK_SERVER)
+        setsockopt(f->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    if (f->fd >= 0)
+        close(f->fd);
+    vsock_free(f->p->vsocks, f->v, err);
+    free(f);
+}
+
+/* The program has closed its socket in good order. */
+static void flow_closed(struct flow *f)
+{
+    tcp_close(f->p->tcpip, f->p->now, f->v->tcp);
+    flow_free(f, 0);
+}
+
+/* The program's socket has failed. */
+static void flow_broken(struct flow *f)
+{
+    tcp_abort(f->p->tcpip, f->p->now, f->v->tcp);
+    flow_free(f, ECONNRESET);
+}
+
+/* ---- bytes ---- */
+
+/* Program to engine. Returns false when the flow is gone. */
+static bool flow_read(struct flow *f)
+{
+    struct vsock *v = f->v;
+    struct iovec iov[2];
+    while (v->can_read && !v->read_eof) {
+        int n = tcp_send_space(f->p->tcpip, v->tcp, iov);
+        if (n == 0)
+            return true; /* WRITABLE will come */
+        size_t room = iov[0].iov_len + (n > 1 ? iov[1].iov_len : 0);
+        ssize_t got = readv(f->fd, iov, n);
+        if (got > 0) {
+            bool drained = (size_t)got < room;
+            tcp_send_commit(f->p->tcpip, f->p->now, v->tcp, (size_t)got, drained);
+            if (drained && !v->hup)
+                v->can_read = false;
+        } else if (got == 0) {
+            v->read_eof = true;
+        } else if (errno == EAGAIN) {
+            v->can_read = false;
+        } else if (errno != EINTR) {
+            flow_broken(f);
+            return false;
+        }
+    }
+    if (!v->read_eof)
+        return true;
+    if (v->gone) {
+        flow_closed(f);
+        return false;
+    }
+    tcp_send_eof(f->p->tcpip, f->p->now, v->tcp);
+    return true;
+}
+
+/* Engine to program. Returns false when the flow is gone. */
+static bool flow_write(struct flow *f)
+{
+    struct vsock *v = f->v;
+    struct iovec iov[FLOW_SPANS];
+    while (v->can_write && !v->write_eof) {
+        bool eof = false;
+        int n = tcp_recv_spans(f->p->tcpip, v->tcp, iov, FLOW_SPANS, &eof);
+        if (n == 0) {
+            if (eof) {
+                v->write_eof = true;
+                shutdown(f->fd, SHUT_WR);
+                tcp_recv_consume(f->p->tcpip, f->p->now, v->tcp, 0);
+            }
+            return true;
+        }
+        struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)n};
+        ssize_t sent = sendmsg(f->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0) {
+            tcp_recv_consume(f->p->tcpip, f->p->now, v->tcp, (size_t)sent);
+        } else if (errno == EAGAIN) {
+            v->can_write = false;
+        } else if (errno != EINTR) {
+            flow_broken(f);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void flow_open(struct flow *f)
+{
+    vsock_set_state(f->v, VSOCK_OPEN);
+    f->v->can_read = f->v->can_write = true;
+    if (flow_read(f))
+        flow_write(f);
+}
+
+/* The loopback connection to a local server stands or has failed. */
+static void server_connected(struct flow *f)
+{
+    int err = 0;
+    socklen_t len = sizeof(err);
+    getsockopt(f->fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    if (err) {
+        f->p->count.refused++;
+        tcp_refuse(f->p->tcpip, f->p->now, f->v->tcp);
+        flow_free(f, err);
+        return;
+    }
+    tcp_accept(f->p->tcpip, f->p->now, f->v->tcp);
+    flow_open(f);
+}
+
+static void on_program(void *ctx, uint32_t events)
+{
+    struct flow *f = ctx;
+    struct vsock *v = f->v;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        v->can_read = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        v->hup = true;
+    if (events & (EPOLLHUP | EPOLLERR))
+        v->gone = true;
+    if (events & EPOLLOUT)
+        v->can_write = true;
+    if (v->state == VSOCK_CONNECTING) {
+        if (v->role == VSOCK_SERVER && events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+            server_connected(f);
+        return;
+    }
+    if (v->gone && v->read_eof) {
+        flow_closed(f);
+        return;
+    }
+    if (flow_read(f) && v->can_write)
+        flow_write(f);
+}
+
+/* ---- clients ---- */
+
+int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port, struct vsock **out, int *fd)
+{
+    struct flow *f = flow_new(p, VSOCK_CLIENT);
+    if (!f)
+        return -ENOBUFS;
+    struct vsock *v = f->v;
+    uint32_t unused_ip;
+    uint16_t unused_port;
+    int err = tcp_connect(p->tcpip, p->now, p->own, local_port, addr_ip4(remote), remote->port, &v->tcp);
+    if (err)
+        goto err_free;
+    tcp_set_user(p->tcpip, v->tcp, (uint64_t)(uintptr_t)f);
+    v->local = addr_v4(p->own, 0);
+    v->remote = *remote;
+    tcp_names(p->tcpip, v->tcp, &unused_ip, &v->local.port, &unused_ip, &unused_port);
+    struct sock_name name = {.handle = v->handle, .local = v->local, .remote = v->remote};
+    err = pair_open(&f->pair, &name);
+    if (err)
+        goto err_abort;
+    *out = v;
+    *fd = f->pair.program;
+    p->count.connects++;
+    return 0;
+
+err_abort:
+    tcp_abort(p->tcpip, p->now, v->tcp);
+err_free:
+    flow_free(f, -err);
+    return err;
+}
+
+static void client_connected(struct flow *f)
+{
+    int err = pair_release(&f->pair);
+    f->fd = f->pair.daemon;
+    f->pair.daemon = -1;
+    f->v->state = VSOCK_OPEN;
+    f->watch = err ? NULL : fdset_add(f->p->set, f->fd, on_program, f);
+    if (err || !f->watch)
+        flow_broken(f);
+    else
+        flow_open(f);
+}
+
+/* ---- servers ---- */
+
+static const struct listener *live_listener(struct pump *p, uint16_t port)
+{
+    const struct listener *l;
+    for (unsigned at = 0; (l = listener_next(p->listeners, &at, port));) {
+        if (diag_listens(p->diag, &l->bound, l->cookie))
+            return l;
+        listener_remove(p->listeners, l->cookie);
+        at = 0;
+    }
+    return NULL;
+}
+
+static bool is_connected(int fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    return getpeername(fd, (struct sockaddr *)&ss, &len) == 0;
+}
+
+/* A peer's SYN: a loopback connection to the listener decides what it gets. */
+static void flow_incoming(struct pump *p, const struct tcpip_event *e)
+{
+    const struct listener *l = live_listener(p, e->local_port);
+    struct flow *f = l ? flow_new(p, VSOCK_SERVER) : NULL;
+    p->count.incoming++;
+    if (!f) {
+        p->count.refused++;
+        tcp_refuse(p->tcpip, p->now, e->ref);
+        return;
+    }
+    struct vsock *v = f->v;
+    v->tcp = e->ref;
+    v->local = addr_v4(e->local, e->local_port);
+    v->remote = addr_v4(e->remote, e->remote_port);
+    struct addr from = mirror_address(&v->remote);
+    f->fd = loopback_connect(&from, &l->bound);
+    if (f->fd >= 0 && vsock_set_mirror(p->vsocks, v, &from) == 0)
+        f->watch = fdset_add(p->set, f->fd, on_program, f);
+    if (!f->watch) {
+        p->count.refused++;
+        tcp_refuse(p->tcpip, p->now, e->ref);
+        flow_free(f, ECONNREFUSED);
+        return;
+    }
+    tcp_set_user(p->tcpip, e->ref, (uint64_t)(uintptr_t)f);
+    if (is_connected(f->fd))
+        server_connected(f);
+}
+
+/* ---- events ---- */
+
+static void flow_event(struct pump *p, const struct tcpip_event *e)
+{
+    struct flow *f = (struct flow *)(uintptr_t)e->user;
+    switch (e->kind) {
+    case TCPIP_INCOMING:
+        flow_incoming(p, e);
+        return;
+    case TCPIP_ECHO_REPLY:
+        ping_reply(p, e);
+        return;
+    case TCPIP_CONNECTED:
+        if (f->v->role == VSOCK_CLIENT)
+            client_connected(f);
+        return;
+    case TCPIP_READABLE:
+        if (f->v->state == VSOCK_OPEN)
+            flow_write(f);
+        return;
+    case TCPIP_WRITABLE:
+        if (f->v->state == VSOCK_OPEN)
+            flow_read(f);
+        return;
+    case TCPIP_FAILED:
+        flow_free(f, e->err);
+        return;
+    case TCPIP_CLOSED:
+        flow_free(f, 0);
+        return;
+    }
+}
+
+void flow_events(struct pump *p)
+{
+    struct tcpip_event e;
+    while (tcpip_event(p->tcpip, &e))
+        if (e.user || e.kind == TCPIP_INCOMING || e.kind == TCPIP_ECHO_REPLY)
+            flow_event(p, &e);
+}
+
+/* The daemon ends: every connection is reset. */
+void flow_stop(struct pump *p)
+{
+    struct vsock *v;
+    while ((v = vsock_next(p->vsocks, NULL))) {
+        tcp_abort(p->tcpip, p->now, v->tcp);
+        flow_free(v->io, ECONNRESET);
+    }
+}

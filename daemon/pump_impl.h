@@ -1,0 +1,141 @@
+/* pump_impl.h - what the pump's files share; see pump.h for the picture. */
+#ifndef I3_PUMP_IMPL_H
+#define I3_PUMP_IMPL_H
+
+#include "daemon/i3/peer.h"
+#include "daemon/i3/trigger.h"
+#include "daemon/io/clock.h"
+#include "daemon/io/fdset.h"
+#include "daemon/io/ipc_server.h"
+#include "daemon/io/loopback.h"
+#include "daemon/io/pair.h"
+#include "daemon/io/udp.h"
+#include "daemon/naming/book.h"
+#include "daemon/naming/pool.h"
+#include "daemon/node_pump.h"
+#include "daemon/program/listener.h"
+#include "daemon/program/vsock.h"
+#include "daemon/pump.h"
+#include "daemon/tcpip/tcpip.h"
+
+enum {
+    PUMP_SEAL_BUF = 1 << 20, /* packets of one flush, side by side */
+    PUMP_PACKET_MAX = 9216,  /* inner packet with its wrapping */
+    PUMP_ROUNDS = 16,        /* batches of datagrams in one turn, then programs have theirs */
+    PUMP_HELD_MAX = 256,     /* packets that wait for a session; the oldest gives way */
+    PUMP_PINGS_MAX = 64,
+};
+
+/* A packet for a peer without a key yet. */
+struct held {
+    uint32_t remote;
+    uint16_t len;
+    uint8_t data[1600];
+};
+
+struct ping {
+    struct ipc_client *client; /* NULL: free */
+    uint32_t serial, remote;
+    uint16_t ident, sequence;
+    unsigned wanted, sent, received;
+    bool waiting; /* for the answer to `sequence` */
+    mono_t sent_at, next;
+    uint64_t min_us, max_us, sum_us;
+    char name[BOOK_NAME_MAX + 1];
+};
+
+struct pump_counters {
+    uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused;
+};
+
+struct pump {
+    struct config config;
+    struct pump_paths paths;
+    struct pump_identity identity;
+    struct i3_id public_id;
+    uint32_t own; /* virtual address, host order */
+    mono_t now, started;
+    uint64_t wall; /* microseconds since 1970, of this turn as `now` is */
+    struct drbg random;
+
+    uv_loop_t *loop;
+    uv_idle_t idle; /* runs while a turn ended with datagrams still at hand */
+    struct fdset *set;
+    int timer_fd;
+    struct fdset_entry *timer_watch;
+    mono_t timer_at; /* what timer_fd is set to */
+
+    struct udp *udp;
+    struct fdset_entry *udp_watch;
+    bool udp_ready;
+    struct node_pump *node; /* embedded, NULL if none */
+    unsigned node_index;    /* of config.nodes */
+    struct addr node_addr;
+    mono_t node_since;
+
+    struct triggers *triggers;
+    struct peers *peers;
+    struct tcpip *tcpip;
+    struct pool *pool;
+    struct book *book;
+    struct vsocks *vsocks;
+    struct listeners *listeners;
+    struct diag *diag;
+    struct ipc_server *ipc;
+
+    struct outbox out;
+    uint8_t *seal;
+    size_t sealed;
+    struct held *held; /* ring */
+    unsigned held_first, held_n;
+    struct ping pings[PUMP_PINGS_MAX];
+    struct pump_counters count;
+    void (*stop)(void *ctx);
+    void *ctx;
+};
+
+/* pump.c */
+void pump_clock(struct pump *p);
+void pump_turn(struct pump *p);
+int pump_book_save(struct pump *p);
+
+/* pump_net.c */
+void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len);
+void net_output(struct pump *p);
+void net_peer_events(struct pump *p);
+void net_flush(struct pump *p);
+void net_choose_node(struct pump *p);
+
+/* pump_flow.c */
+int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port, struct vsock **out, int *fd);
+void flow_events(struct pump *p);
+void flow_stop(struct pump *p);
+
+/* pump_ipc.c */
+void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len);
+void ipc_gone(void *ctx, struct ipc_client *c);
+void ipc_reply(struct ipc_client *c, struct writer *w, int fd);
+
+/* pump_names.c */
+/* The key of a name with the overlay's suffix, NULL if the book has none. */
+const struct book_entry *names_find(const struct pump *p, const char *name);
+/* The virtual address of a key; a session is wanted as well unless it is our own key. 0: the pool is full. */
+uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN]);
+/* "name.i3" of a virtual address, NULL if it is none of the book's. */
+const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1]);
+/* The address was handed out by us; one of the virtual network that never was is not ours, whatever it is. */
+bool names_is_virtual(struct pump *p, uint32_t ip);
+void names_pin_book(struct pump *p);
+
+/* pump_control.c */
+void control_request(struct pump *p, struct ipc_client *c, uint32_t serial, const uint8_t *data, size_t len);
+
+/* pump_ping.c */
+int ping_start(struct pump *p, struct ipc_client *c, uint32_t serial, const char *name, uint32_t remote, unsigned count);
+void ping_reply(struct pump *p, const struct tcpip_event *e);
+void ping_expire(struct pump *p);
+mono_t ping_deadline(const struct pump *p);
+void ping_client_gone(struct pump *p, struct ipc_client *c);
+void control_reply(struct ipc_client *c, uint32_t serial, bool more, uint8_t status, char *json);
+
+#endif

@@ -1,0 +1,168 @@
+/* pump_ipc.c - what programs ask: a table from request to handler. */
+#include "daemon/pump_impl.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+
+struct request {
+    struct pump *p;
+    struct ipc_client *client;
+    uint32_t serial;
+    struct reader r;
+    struct writer w; /* the reply, its header written */
+};
+
+void ipc_reply(struct ipc_client *c, struct writer *w, int fd)
+{
+    if (writer_ok(w))
+        ipc_send(c, w->start, writer_len(w), fd);
+}
+
+static void reply(struct request *q, int fd)
+{
+    ipc_reply(q->client, &q->w, fd);
+}
+
+static void reply_status(struct request *q, uint32_t status)
+{
+    put_u32(&q->w, status);
+    reply(q, -1);
+}
+
+static void on_info(struct request *q)
+{
+    struct pump *p = q->p;
+    ipc_put_info(&q->w, &(struct ipc_info){.own = addr_v4(p->own, 0),
+                            .pool = p->config.network,
+                            .pool_bits = (uint8_t)p->config.network_bits,
+                            .pid = (uint32_t)getpid()});
+    reply(q, -1);
+}
+
+static void on_resolve(struct request *q)
+{
+    struct ipc_name name;
+    ipc_get_name(&q->r, &name);
+    const struct book_entry *e = q->r.failed ? NULL : names_find(q->p, name.name);
+    uint32_t ip = e ? names_address(q->p, e->key) : 0;
+    struct ipc_resolved v = {.status = !e ? ENOENT : !ip ? EAGAIN : 0};
+    if (ip)
+        v.addr = addr_v4(ip, 0);
+    ipc_put_resolved(&q->w, &v);
+    reply(q, -1);
+}
+
+static void on_reverse(struct request *q)
+{
+    struct addr a;
+    char name[IPC_NAME_MAX + 1];
+    get_addr(&q->r, &a);
+    const char *found = q->r.failed ? NULL : names_reverse(q->p, addr_ip4(&a), name);
+    put_u32(&q->w, found ? 0 : names_is_virtual(q->p, addr_ip4(&a)) ? ENOENT : IPC_NOT_VIRTUAL);
+    if (found)
+        put_bytes(&q->w, found, strlen(found));
+    reply(q, -1);
+}
+
+/* What a connect() to that address is to us: 0, an errno, or an enum ipc_status. */
+static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
+{
+    uint32_t ip = addr_ip4(&c->remote);
+    if (!names_is_virtual(p, ip))
+        return IPC_NOT_VIRTUAL;
+    if (ip == p->own)
+        return IPC_SELF;
+    const uint8_t *key = pool_key(p->pool, p->now, ip);
+    if (c->proto != IPPROTO_TCP)
+        return EPROTONOSUPPORT;
+    if (!names_address(p, key))
+        return ENETUNREACH;
+    return 0;
+}
+
+static void on_connect(struct request *q)
+{
+    struct ipc_connect c;
+    struct ipc_socket s = {.status = EINVAL};
+    struct vsock *v;
+    int fd = -1;
+    ipc_get_connect(&q->r, &c);
+    if (!q->r.failed)
+        s.status = connect_verdict(q->p, &c);
+    if (!s.status)
+        s.status = (uint32_t)-flow_connect(q->p, &c.remote, c.local.port, &v, &fd);
+    if (!s.status) {
+        s.handle = v->handle;
+        s.local = v->local;
+        s.remote = v->remote;
+    }
+    ipc_put_socket(&q->w, &s);
+    reply(q, fd);
+}
+
+static void on_sock_error(struct request *q)
+{
+    uint64_t handle = get_u64(&q->r);
+    reply_status(q, q->r.failed ? EINVAL : (uint32_t)vsock_error(q->p->vsocks, handle));
+}
+
+static void on_listen(struct request *q)
+{
+    struct ipc_listen l;
+    ipc_get_listen(&q->r, &l);
+    if (q->r.failed || l.proto != IPPROTO_TCP || !l.bound.port) {
+        reply_status(q, EINVAL);
+        return;
+    }
+    struct listener add = {l.proto, l.bound, l.cookie};
+    reply_status(q, (uint32_t)-listener_add(q->p->listeners, &add));
+}
+
+static void on_verify(struct request *q)
+{
+    struct ipc_pair seen;
+    ipc_get_pair(&q->r, &seen);
+    struct vsock *v = q->r.failed ? NULL : vsock_by_mirror(q->p->vsocks, &seen.remote);
+    put_u32(&q->w, v ? 0 : ENOENT);
+    ipc_put_pair(&q->w, &(struct ipc_pair){.local = v ? v->local : (struct addr){0},
+                            .remote = v ? v->remote : (struct addr){0}});
+    reply(q, -1);
+}
+
+static void on_control(struct request *q)
+{
+    control_request(q->p, q->client, q->serial, q->r.at, reader_left(&q->r));
+}
+
+void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len)
+{
+    static void (*const handler[IPC_TYPES])(struct request *) = {
+        [IPC_INFO] = on_info,
+        [IPC_RESOLVE] = on_resolve,
+        [IPC_REVERSE] = on_reverse,
+        [IPC_CONNECT] = on_connect,
+        [IPC_SOCK_ERROR] = on_sock_error,
+        [IPC_LISTEN] = on_listen,
+        [IPC_VERIFY] = on_verify,
+        [IPC_CONTROL] = on_control,
+    };
+    struct ipc_header h;
+    uint8_t out[512];
+    struct request q = {.p = ctx, .client = c, .r = reader_of(data, len), .w = writer_of(out, sizeof(out))};
+    ipc_get_header(&q.r, &h);
+    if (q.r.failed || h.type >= IPC_TYPES || !handler[h.type]) {
+        log_debug("ipc record type=%u len=%zu not understood", h.type, len);
+        return;
+    }
+    q.serial = h.serial;
+    pump_clock(q.p);
+    ipc_put_header(&q.w, h.type | IPC_REPLY, h.serial);
+    handler[h.type](&q);
+}
+
+void ipc_gone(void *ctx, struct ipc_client *c)
+{
+    ping_client_gone(ctx, c);
+}

@@ -1,0 +1,54 @@
+/* pump_names.c - names to keys to virtual addresses, and back. */
+#include "daemon/pump_impl.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+const struct book_entry *names_find(const struct pump *p, const char *name)
+{
+    char bare[IPC_NAME_MAX + 1];
+    size_t len = strlen(name), suffix = strlen(p->config.suffix);
+    if (len && name[len - 1] == '.')
+        len--;
+    if (len <= suffix || len >= sizeof(bare) || strncasecmp(name + len - suffix, p->config.suffix, suffix))
+        return NULL;
+    memcpy(bare, name, len - suffix);
+    bare[len - suffix] = '\0';
+    return book_find(p->book, bare);
+}
+
+uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN])
+{
+    uint32_t ip = pool_get(p->pool, p->now, key);
+    struct peer *peer = ip && ip != p->own ? peer_get(p->peers, key, ip) : NULL;
+    if (peer)
+        peer_open(p->peers, peer, p->now, p->wall);
+    return ip;
+}
+
+const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1])
+{
+    const uint8_t *key = pool_contains(p->pool, ip) ? pool_key(p->pool, p->now, ip) : NULL;
+    const struct book_entry *e = key ? book_find_key(p->book, key) : NULL;
+    if (!e)
+        return NULL;
+    int n = snprintf(out, IPC_NAME_MAX + 1, "%s%s", e->name, p->config.suffix);
+    return n > 0 && n <= IPC_NAME_MAX ? out : NULL;
+}
+
+bool names_is_virtual(struct pump *p, uint32_t ip)
+{
+    return pool_contains(p->pool, ip) && !pool_is_excluded(p->pool, ip) && pool_key(p->pool, p->now, ip);
+}
+
+/* The keys of the book have their addresses for good, whether they are used or not, and may open a session. */
+void names_pin_book(struct pump *p)
+{
+    for (size_t i = 0; i < book_count(p->book); i++) {
+        const struct book_entry *e = book_at(p->book, i);
+        uint32_t ip = pool_get(p->pool, p->now, e->key);
+        pool_pin(p->pool, e->key, true);
+        if (ip && ip != p->own)
+            peer_get(p->peers, e->key, ip);
+    }
+}

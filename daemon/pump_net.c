@@ -1,0 +1,238 @@
+/* pump_net.c - between the UDP socket and the rooms: packets in, packets out, the choice of the node. */
+#include "daemon/pump_impl.h"
+
+#include <errno.h>
+
+#include "daemon/base/log.h"
+#include "daemon/tcpip/ip.h"
+
+/* ---- in ---- */
+
+/* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. */
+static void peer_packet(struct pump *p, const struct peer *peer, uint8_t *packet, size_t len)
+{
+    struct peer_addresses a = peer_addresses(peer);
+    uint32_t src, dst;
+    if (!ip_addresses(packet, len, &src, &dst) || src != a.address || dst != a.we_are) {
+        p->count.packets_spoofed++;
+        return;
+    }
+    if (src != a.local || dst != p->own)
+        ip_rewrite(packet, len, a.local, p->own);
+    tcpip_input(p->tcpip, p->now, packet, len);
+}
+
+static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
+{
+    struct wire_data d;
+    struct peer *peer;
+    uint8_t *plain;
+    size_t plain_len;
+    if (data_decode(data, len, &d) < 0) {
+        p->count.packets_bad++;
+        return;
+    }
+    if (peers_input(p->peers, p->now, p->wall, from, &d, &p->out, &peer, &plain, &plain_len) == PEER_PACKET)
+        peer_packet(p, peer, plain, plain_len);
+}
+
+static void not_present_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
+{
+    struct wire_not_present np;
+    if (!addr_eq(from, &p->node_addr) || not_present_decode(data, len, &np) < 0)
+        p->count.packets_bad++;
+    else
+        peers_not_present(p->peers, p->now, p->wall, &np);
+}
+
+static void trigger_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
+{
+    if (triggers_input(p->triggers, p->now, from, data, len) < 0)
+        p->count.packets_bad++;
+}
+
+void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len)
+{
+    static void (*const handler[16])(struct pump *, const struct addr *, uint8_t *, size_t) = {
+        [WIRE_DATA] = data_in,
+        [WIRE_NOT_PRESENT] = not_present_in,
+        [WIRE_CHALLENGE] = trigger_in,
+        [WIRE_ACK] = trigger_in,
+        [WIRE_REFUSED] = trigger_in,
+    };
+    struct pump *p = ctx;
+    unsigned kind = wire_kind(data, len);
+    if (handler[kind])
+        handler[kind](p, from, data, len);
+    else
+        p->count.packets_bad++; /* and not a word to strangers */
+    if (outbox_is_tight(&p->out))
+        net_flush(p);
+}
+
+/* ---- out ---- */
+
+void net_flush(struct pump *p)
+{
+    if (p->out.n)
+        udp_send(p->udp, &p->out);
+    p->sealed = 0;
+}
+
+/* The sessions see the packet under the addresses which both ends agreed on; a rewritten one is built whole first. */
+static ssize_t seal(struct pump *p, struct peer *peer, const struct iovec *v, int n, size_t len)
+{
+    struct peer_addresses a = peer_addresses(peer);
+    uint8_t *out = p->seal + p->sealed;
+    size_t cap = PUMP_SEAL_BUF - p->sealed;
+    if (a.local == a.address && p->own == a.we_are)
+        return peer_seal(p->peers, peer, p->now, p->wall, v, n, out, cap);
+
+    uint8_t whole[PUMP_PACKET_MAX];
+    size_t at = 0;
+    if (len > sizeof(whole))
+        return -EMSGSIZE;
+    for (int i = 0; i < n; i++) {
+        memcpy(whole + at, v[i].iov_base, v[i].iov_len);
+        at += v[i].iov_len;
+    }
+    ip_rewrite(whole, at, a.we_are, a.address);
+    return peer_seal(p->peers, peer, p->now, p->wall, &(struct iovec){whole, at}, 1, out, cap);
+}
+
+/* A packet for which there is no key yet waits for the session; the oldest gives way. */
+static void hold(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len)
+{
+    if (len > sizeof(p->held[0].data))
+        return;
+    if (p->held_n == PUMP_HELD_MAX) {
+        p->held_first = (p->held_first + 1) % PUMP_HELD_MAX;
+        p->held_n--;
+        p->count.held_lost++;
+    }
+    struct held *h = &p->held[(p->held_first + p->held_n++) % PUMP_HELD_MAX];
+    h->remote = remote;
+    h->len = 0;
+    for (int i = 0; i < n; i++) {
+        memcpy(h->data + h->len, v[i].iov_base, v[i].iov_len);
+        h->len = (uint16_t)(h->len + v[i].iov_len);
+    }
+}
+
+static void packet_out(struct pump *p, struct peer *peer, uint32_t remote, const struct iovec *v, int n, size_t len)
+{
+    if (outbox_is_tight(&p->out) || PUMP_SEAL_BUF - p->sealed < PUMP_PACKET_MAX)
+        net_flush(p);
+    ssize_t sealed = seal(p, peer, v, n, len);
+    if (sealed > 0) {
+        outbox_push(&p->out, peer_destination(p->peers, peer), p->seal + p->sealed, (size_t)sealed);
+        p->sealed += (size_t)sealed;
+    } else if (sealed == -ENOTCONN) {
+        hold(p, remote, v, n, len);
+    } else {
+        p->count.packets_unsealed++;
+    }
+}
+
+static void engine_output(struct pump *p)
+{
+    struct tcpip_packet v[64];
+    uint32_t src, dst;
+    size_t n;
+    while ((n = tcpip_output(p->tcpip, p->now, v, ARRAY_LEN(v), &src, &dst)) > 0) {
+        struct peer *peer = peer_by_address(p->peers, dst);
+        for (size_t i = 0; peer && i < n; i++) {
+            struct iovec iov[3] = {{v[i].head, v[i].head_len}, v[i].body[0], v[i].body[1]};
+            packet_out(p, peer, dst, iov, v[i].body[1].iov_len ? 3 : v[i].body[0].iov_len ? 2 : 1, v[i].len);
+        }
+    }
+}
+
+void net_output(struct pump *p)
+{
+    engine_output(p);
+    if (outbox_is_tight(&p->out))
+        net_flush(p);
+    if (mono_due(peers_deadline(p->peers), p->now))
+        peers_output(p->peers, p->now, p->wall, &p->out);
+    if (outbox_is_tight(&p->out))
+        net_flush(p);
+    if (mono_due(triggers_deadline(p->triggers), p->now))
+        triggers_output(p->triggers, p->now, &p->out);
+    net_flush(p);
+}
+
+/* ---- sessions ---- */
+
+static void send_held(struct pump *p, struct peer *peer, uint32_t remote)
+{
+    for (unsigned n = p->held_n; n > 0; n--) {
+        struct held h = p->held[p->held_first];
+        p->held_first = (p->held_first + 1) % PUMP_HELD_MAX;
+        p->held_n--;
+        if (h.remote == remote)
+            packet_out(p, peer, remote, &(struct iovec){h.data, h.len}, 1, h.len);
+        else
+            hold(p, h.remote, &(struct iovec){h.data, h.len}, 1, h.len);
+    }
+}
+
+void net_peer_events(struct pump *p)
+{
+    struct peer_event e;
+    while (peers_event(p->peers, &e)) {
+        struct peer_info info;
+        peer_info(p->peers, e.peer, &info);
+        if (e.kind == PEER_UP) {
+            /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
+            tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, info.mtu);
+            send_held(p, e.peer, info.local);
+        } else {
+            tcpip_fail_remote(p->tcpip, p->now, info.local, e.err, false);
+        }
+    }
+}
+
+/* ---- the node ---- */
+
+enum { NODE_SILENCE_US = 6000000 };
+
+static void use_node(struct pump *p, const struct addr *node)
+{
+    char s[ADDR_STR];
+    p->node_addr = *node;
+    p->node_since = p->now;
+    log_info("node address=%s%s", addr_str(node, s), p->node ? " embedded" : "");
+    peers_set_node(p->peers, node);
+    triggers_set_node(p->triggers, p->now, node);
+}
+
+/* No node configured: the first daemon of a machine runs one on the well-known port, the others use it, and whoever notices
+ * that it is gone takes its place. */
+static void use_local_node(struct pump *p)
+{
+    struct addr local = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT);
+    int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local);
+    if (err && err != -EADDRINUSE && err != -EALREADY)
+        log_error("node embedded start failed err=%d", err);
+    use_node(p, &local);
+}
+
+/* Chooses a node at the start, and another one when the present one has been silent. */
+void net_choose_node(struct pump *p)
+{
+    mono_t heard = triggers_last_answer(p->triggers);
+    if (p->node_addr.family && p->node)
+        return;
+    if (p->node_addr.family) {
+        bool silent = !triggers_all_standing(p->triggers) && mono_since(p->node_since, p->now) > NODE_SILENCE_US &&
+                      (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
+        if (!silent)
+            return;
+        p->node_index++;
+    }
+    if (p->config.n_nodes == 0)
+        use_local_node(p);
+    else
+        use_node(p, &p->config.nodes[p->node_index % p->config.n_nodes]);
+}

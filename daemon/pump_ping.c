@@ -1,0 +1,106 @@
+/* pump_ping.c - i3ctl ping: ICMP echo through the session, one a second, every answer told as it comes. */
+#include "daemon/pump_impl.h"
+
+#include <stdio.h>
+
+#include "daemon/control/report.h"
+
+enum { PING_INTERVAL_US = 1000000, PING_TIMEOUT_US = 5000000 };
+
+int ping_start(struct pump *p, struct ipc_client *c, uint32_t serial, const char *name, uint32_t remote, unsigned count)
+{
+    for (unsigned i = 0; i < PUMP_PINGS_MAX; i++) {
+        struct ping *g = &p->pings[i];
+        if (g->client)
+            continue;
+        *g = (struct ping){.client = c, .serial = serial, .remote = remote, .wanted = count, .next = p->now, .min_us = UINT64_MAX};
+        g->ident = (uint16_t)(i + 1);
+        snprintf(g->name, sizeof(g->name), "%s", name);
+        return 0;
+    }
+    return -ENOSPC;
+}
+
+static void ping_end(struct pump *p, struct ping *g)
+{
+    char path[ADDR_STR + 16], node[ADDR_STR];
+    snprintf(path, sizeof(path), "relayed by %s", addr_str(&p->node_addr, node));
+    uint64_t avg = g->received ? g->sum_us / g->received : 0;
+    char *json = report_ping_end(g->name, g->remote, g->sent, g->received, g->received ? g->min_us : 0, avg, g->max_us, path);
+    control_reply(g->client, g->serial, false, g->received ? 0 : 1, json);
+    g->client = NULL;
+}
+
+static void ping_told(struct pump *p, struct ping *g, char *json)
+{
+    g->waiting = false;
+    control_reply(g->client, g->serial, true, 0, json);
+    if (g->sent == g->wanted)
+        ping_end(p, g);
+    else
+        g->next = mono_add(g->sent_at, PING_INTERVAL_US);
+}
+
+void ping_reply(struct pump *p, const struct tcpip_event *e)
+{
+    struct ping *g = e->ident >= 1 && e->ident <= PUMP_PINGS_MAX ? &p->pings[e->ident - 1] : NULL;
+    if (!g || !g->client || !g->waiting || g->sequence != e->sequence || g->remote != e->remote)
+        return;
+    uint64_t rtt = mono_since(g->sent_at, p->now);
+    g->received++;
+    g->sum_us += rtt;
+    g->min_us = rtt < g->min_us ? rtt : g->min_us;
+    g->max_us = rtt > g->max_us ? rtt : g->max_us;
+    ping_told(p, g, report_ping(g->sent, rtt, NULL));
+}
+
+static void ping_send(struct pump *p, struct ping *g)
+{
+    g->sequence++;
+    g->sent++;
+    g->sent_at = p->now;
+    g->waiting = true;
+    g->next = mono_add(p->now, PING_TIMEOUT_US);
+    tcpip_ping(p->tcpip, p->now, p->own, g->remote, g->ident, g->sequence);
+}
+
+static const char *silence(struct pump *p, const struct ping *g)
+{
+    const struct peer *peer = peer_by_address(p->peers, g->remote);
+    struct peer_info info;
+    if (!triggers_all_standing(p->triggers))
+        return "no answer: the overlay node cannot be reached";
+    if (!peer)
+        return "no answer";
+    peer_info(p->peers, peer, &info);
+    return info.standing ? "no answer" : "no session: the peer is not there, or does not have our key in its book";
+}
+
+void ping_expire(struct pump *p)
+{
+    for (unsigned i = 0; i < PUMP_PINGS_MAX; i++) {
+        struct ping *g = &p->pings[i];
+        if (!g->client || !mono_due(g->next, p->now))
+            continue;
+        if (g->waiting)
+            ping_told(p, g, report_ping(g->sent, 0, silence(p, g)));
+        if (g->client && !g->waiting && mono_due(g->next, p->now))
+            ping_send(p, g);
+    }
+}
+
+mono_t ping_deadline(const struct pump *p)
+{
+    mono_t at = MONO_NEVER;
+    for (unsigned i = 0; i < PUMP_PINGS_MAX; i++)
+        if (p->pings[i].client)
+            at = mono_min(at, p->pings[i].next);
+    return at;
+}
+
+void ping_client_gone(struct pump *p, struct ipc_client *c)
+{
+    for (unsigned i = 0; i < PUMP_PINGS_MAX; i++)
+        if (p->pings[i].client == c)
+            p->pings[i].client = NULL;
+}

@@ -1,0 +1,149 @@
+/* What an acknowledgement says. */
+#include "daemon/tcpip/engine.h"
+
+#include <errno.h>
+
+static void take_window(struct conn *c, const struct segment *s, uint64_t seq, uint64_t ack)
+{
+    uint64_t window = (uint64_t)s->window << c->snd_scale;
+    if (seq < c->wl1 || (seq == c->wl1 && ack < c->wl2))
+        return;
+    if (ack == c->wl2 && seq == c->wl1 && window < c->snd_wnd && ack == c->snd_una && c->snd_una < c->snd_nxt && s->len)
+        return; /* the same ACK, riding on reordered data */
+    c->snd_wnd = window;
+    c->wl1 = seq;
+    c->wl2 = ack;
+    if (window > c->snd_wnd_max)
+        c->snd_wnd_max = window;
+    if (window)
+        c->persist_backoff = 0;
+}
+
+/* RFC 2883: the first block lies below the ACK, or inside the second. */
+static bool is_dsack(const struct segment *s, uint64_t una)
+{
+    uint64_t start = seq_near(una, s->sack[0].start), end = seq_near(una, s->sack[0].end);
+    if (end <= seq_near(una, s->ack))
+        return true;
+    return s->sacks > 1 && start >= seq_near(una, s->sack[1].start) && end <= seq_near(una, s->sack[1].end);
+}
+
+static bool take_sacks(struct tcpip *t, struct conn *c, const struct segment *s, struct delivery *d)
+{
+    if (!s->sacks || !c->sack_ok)
+        return false;
+    bool dsack = is_dsack(s, c->snd_una);
+    for (int i = dsack ? 1 : 0; i < s->sacks; i++) {
+        uint64_t start = seq_near(c->snd_una, s->sack[i].start), end = seq_near(c->snd_una, s->sack[i].end);
+        if (start < c->snd_una)
+            start = c->snd_una;
+        if (start < end && end <= c->snd_nxt)
+            scoreboard_sack(&c->board, start, end, t->now, c->rto.min_rtt, &c->rack, d);
+    }
+    if (dsack && c->rack.steps < 16)
+        c->rack.steps++;
+    return dsack;
+}
+
+/* Karn: only what was sent once tells the round trip; with SACK that can be told for each run, without it only when
+ * the ACK covers no copy. */
+static uint32_t take_rtt(struct tcpip *t, struct conn *c, const struct delivery *d)
+{
+    if (!d->first_sent || (d->any_retx && !c->sack_ok))
+        return 0;
+    uint64_t rtt = t->now - d->first_sent;
+    if (rtt > UINT32_MAX / 2)
+        return 0;
+    bool fold = c->snd_una >= c->round_end;
+    if (fold)
+        c->round_end = c->snd_nxt;
+    rto_sample(&c->rto, t->now, rtt ? (uint32_t)rtt : 1, fold);
+    return rtt ? (uint32_t)rtt : 1;
+}
+
+/* A peer without SACK: each duplicate stands for a segment that arrived (RFC 6582). */
+static void count_duplicate(struct conn *c, const struct segment *s, bool window_moved, bool advanced)
+{
+    if (c->sack_ok)
+        return;
+    if (advanced) {
+        c->dupacks = 0;
+        c->dup_bytes = 0;
+    } else if (!s->len && !window_moved && c->snd_una < c->snd_nxt && !(s->flags & TH_FIN)) {
+        c->dupacks++;
+        c->dup_bytes = min64(c->dup_bytes + c->mss, c->snd_nxt - c->snd_una);
+    }
+}
+
+static void note_room(struct tcpip *t, struct conn *c)
+{
+    uint64_t limit = conn_send_limit(t, c), used = c->snd_end - c->snd_una;
+    if (c->want_write && used < limit && limit - used >= limit / 4) {
+        c->want_write = false;
+        event_raise(t, c, TCPIP_WRITABLE);
+    }
+}
+
+/* Our FIN has arrived, or everything of a connection that is to be reset. False: c may be gone. */
+static bool take_fin_acked(struct tcpip *t, struct conn *c)
+{
+    if (c->reset_later && c->snd_una == c->snd_end) {
+        conn_reset(t, c, ECONNRESET);
+        return false;
+    }
+    if (!c->fin_sent || c->snd_una <= c->snd_end)
+        return true;
+    if (c->state == ST_FIN_WAIT_1) {
+        conn_set_state(c, ST_FIN_WAIT_2);
+        timer_life(t, c);
+    } else if (c->state == ST_CLOSING) {
+        conn_set_state(c, ST_TIME_WAIT);
+        c->done = true;
+    } else if (c->state == ST_LAST_ACK) {
+        c->done = true;
+    }
+    if (!c->done)
+        return true;
+    conn_finish(t, c);
+    return false;
+}
+
+static void take_advance(struct tcpip *t, struct conn *c, uint64_t ack, struct delivery *d)
+{
+    scoreboard_ack(&c->board, ack, t->now, c->rto.min_rtt, &c->rack, d);
+    c->bytes_out += ack - c->snd_una;
+    c->snd_una = ack;
+    c->retries = 0;
+    if (!d->any_retx)
+        c->rto.backoff = 0; /* RFC 6298 5.7: a fresh sample ends the back-off */
+    note_room(t, c);
+}
+
+bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64_t seq)
+{
+    uint64_t ack = seq_near(c->snd_una, s->ack);
+    if (ack > c->snd_nxt || ack + c->snd_wnd_max < c->snd_una) { /* RFC 5961 5.2 */
+        input_challenge(t, c);
+        return false;
+    }
+    c->keepalive_sent = 0;
+    if (ack < c->snd_una)
+        return true;
+    uint64_t window = c->snd_wnd;
+    struct delivery d = {0};
+    bool advanced = ack > c->snd_una;
+    if (advanced)
+        take_advance(t, c, ack, &d);
+    take_window(c, s, seq, ack);
+    bool dsack = take_sacks(t, c, s, &d);
+    count_duplicate(c, s, c->snd_wnd != window, advanced);
+    if (advanced || d.sacked || c->dupacks || s->sacks) {
+        uint32_t rtt = take_rtt(t, c, &d);
+        recovery_ack(t, c, s, &d, rtt, dsack);
+    }
+    if (advanced && !take_fin_acked(t, c))
+        return false;
+    if (advanced || d.sacked)
+        recovery_arm(t, c);
+    return true;
+}

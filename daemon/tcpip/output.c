@@ -1,0 +1,355 @@
+/* What may be sent now, and building it. */
+#include "daemon/tcpip/engine.h"
+
+#include <stdlib.h>
+
+/* ---- packets that belong to no connection ---- */
+
+/* Takes body over. */
+void output_raw(struct tcpip *t, uint32_t src, uint32_t dst, const uint8_t *head, size_t head_len, uint8_t *body,
+    size_t body_len)
+{
+    if (t->raw_n == RAW_MAX) {
+        free(body);
+        return;
+    }
+    struct raw *r = &t->raw[(t->raw_first + t->raw_n++) % RAW_MAX];
+    *r = (struct raw){.src = src, .dst = dst, .head_len = (uint16_t)head_len, .body = body, .body_len = (uint32_t)body_len};
+    memcpy(r->head, head, head_len);
+}
+
+void output_reset_for(struct tcpip *t, const struct segment *s)
+{
+    if (s->flags & TH_RST)
+        return;
+    uint8_t head[TCPIP_HEAD_MAX];
+    struct segment r = {.src = s->dst, .dst = s->src, .src_port = s->dst_port, .dst_port = s->src_port, .flags = TH_RST};
+    if (s->flags & TH_ACK) {
+        r.seq = s->ack;
+    } else {
+        r.flags |= TH_ACK;
+        r.ack = s->seq + segment_space(s);
+    }
+    t->stats.resets_out++;
+    output_raw(t, r.src, r.dst, head, segment_build(head, &r, (uint16_t)engine_random(t), 0), NULL, 0);
+}
+
+void output_reset(struct tcpip *t, struct conn *c)
+{
+    uint8_t head[TCPIP_HEAD_MAX];
+    struct segment r = {.src = c->who.local, .dst = c->who.remote, .src_port = c->who.local_port,
+        .dst_port = c->who.remote_port, .seq = (uint32_t)c->snd_nxt, .flags = TH_RST | TH_ACK,
+        .ack = (uint32_t)conn_rcv_nxt(c), .has_stamps = c->stamps && conn_synced(c), .ts_val = conn_stamp(c, t->now),
+        .ts_ecr = c->ts_recent};
+    if (c->state == ST_SYN_SENT)
+        return; /* the peer knows of nothing yet that could be reset */
+    if (c->state == ST_LISTEN)
+        r.seq = 0;
+    t->stats.resets_out++;
+    output_raw(t, r.src, r.dst, head, segment_build(head, &r, c->ip_id++, 0), NULL, 0);
+}
+
+/* ---- building ---- */
+
+void output_head(struct conn *c)
+{
+    struct segment s = {.src = c->who.local, .dst = c->who.remote, .src_port = c->who.local_port,
+        .dst_port = c->who.remote_port, .has_stamps = c->stamps};
+    uint8_t head[TCPIP_HEAD_MAX];
+    c->head_len = (uint8_t)segment_build(head, &s, 0, 0);
+    ip_store16(head + 10, 0);
+    ip_store16(head + IP_HEAD + 16, 0);
+    memcpy(c->head, head, c->head_len);
+    c->pseudo = ip_pseudo_sum(c->who.local, c->who.remote, IP_TCP, 0);
+}
+
+/* What all segments of one call share. */
+struct outgoing {
+    struct tcpip *t;
+    struct conn *c;
+    struct tcpip_packet *v;
+    size_t n, max;
+    uint32_t stamp;
+    uint16_t window;
+};
+
+static uint64_t body_sum(const struct tcpip_packet *p)
+{
+    uint64_t sum = ip_sum(p->body[0].iov_base, p->body[0].iov_len);
+    if (p->body[1].iov_len) {
+        uint64_t rest = ip_sum(p->body[1].iov_base, p->body[1].iov_len);
+        sum += p->body[0].iov_len & 1 ? ip_sum_odd(rest) : rest;
+    }
+    return sum;
+}
+
+/* The common segment: from the template. */
+static void put_segment(struct outgoing *o, uint64_t seq, uint32_t len, uint8_t flags)
+{
+    struct conn *c = o->c;
+    struct tcpip_packet *p = &o->v[o->n++];
+    uint8_t *tcp = p->head + IP_HEAD;
+    uint16_t tcp_len = (uint16_t)(c->head_len - IP_HEAD + len);
+    memcpy(p->head, c->head, sizeof(c->head));
+    p->head_len = c->head_len;
+    p->len = (uint16_t)(c->head_len + len);
+    p->body[0] = p->body[1] = (struct iovec){NULL, 0};
+    ring_spans(&c->tx, seq, len, p->body);
+    ip_store16(p->head + 2, p->len);
+    ip_store16(p->head + 4, c->ip_id++);
+    ip_store_sum(p->head + 10, ip_sum(p->head, IP_HEAD));
+    ip_store32(tcp + 4, (uint32_t)seq);
+    ip_store32(tcp + 8, (uint32_t)conn_rcv_nxt(c));
+    tcp[13] = flags;
+    ip_store16(tcp + 14, o->window);
+    if (c->stamps) {
+        ip_store32(tcp + 24, o->stamp);
+        ip_store32(tcp + 28, c->ts_recent);
+    }
+    uint64_t sum = c->pseudo + __builtin_bswap16(tcp_len) + ip_sum(tcp, (size_t)(c->head_len - IP_HEAD));
+    ip_store_sum(tcp + 16, sum + (len ? body_sum(p) : 0));
+}
+
+/* Any other, without payload. */
+static void put_special(struct outgoing *o, struct segment *s)
+{
+    struct conn *c = o->c;
+    struct tcpip_packet *p = &o->v[o->n++];
+    s->src = c->who.local;
+    s->dst = c->who.remote;
+    s->src_port = c->who.local_port;
+    s->dst_port = c->who.remote_port;
+    if (s->has_stamps)
+        s->ts_val = o->stamp;
+    p->head_len = p->len = (uint16_t)segment_build(p->head, s, c->ip_id++, 0);
+    p->body[0] = p->body[1] = (struct iovec){NULL, 0};
+}
+
+static void put_syn(struct outgoing *o)
+{
+    struct conn *c = o->c;
+    bool answer = c->state == ST_SYN_RCVD;
+    uint32_t mtu = c->path->mtu && c->path->mtu < o->t->cfg.mtu ? c->path->mtu : o->t->cfg.mtu;
+    struct segment s = {.seq = (uint32_t)c->iss, .flags = TH_SYN, .mss = (uint16_t)(mtu - IP_HEAD - TCP_HEAD),
+        .window = (uint16_t)min64(c->recv_limit, 65535), .has_stamps = true, .sack_ok = true, .has_wscale = true,
+        .wscale = c->rcv_scale};
+    if (answer) {
+        s.flags |= TH_ACK;
+        s.ack = (uint32_t)conn_rcv_nxt(c);
+        s.has_stamps = c->stamps;
+        s.sack_ok = c->sack_ok;
+        s.has_wscale = c->scaled;
+        s.ts_ecr = c->ts_recent;
+    }
+    c->syn_due = false;
+    put_special(o, &s);
+    c->rexmit = REXMIT_RTO;
+    timer_set(o->t, c, TIMER_REXMIT, o->t->now + rto_value(&c->rto));
+}
+
+/* An ACK with SACK blocks: D-SACK first (RFC 2883), then the latest. */
+static void put_sack(struct outgoing *o)
+{
+    struct conn *c = o->c;
+    struct segment s = {.seq = (uint32_t)c->snd_nxt, .ack = (uint32_t)conn_rcv_nxt(c), .flags = TH_ACK,
+        .window = o->window, .has_stamps = c->stamps, .ts_ecr = c->ts_recent};
+    int max = c->stamps ? 3 : 4;
+    if (c->dsack.end)
+        s.sack[s.sacks++] = (struct sack_block){(uint32_t)c->dsack.start, (uint32_t)c->dsack.end};
+    struct range r[TCP_SACK_MAX];
+    int n = ranges_report(&c->ooo, r, max - s.sacks);
+    for (int i = 0; i < n; i++)
+        s.sack[s.sacks++] = (struct sack_block){(uint32_t)r[i].start, (uint32_t)r[i].end};
+    c->dsack.end = 0;
+    put_special(o, &s);
+}
+
+static void acked(struct conn *c)
+{
+    c->ack_due = false;
+    c->acks_owed = 0;
+    c->last_ack = conn_rcv_nxt(c);
+    timer_clear(c, TIMER_DELACK);
+}
+
+static void put_ack(struct outgoing *o)
+{
+    struct conn *c = o->c;
+    uint32_t copies = c->sack_ok || c->ooo.n == 0 ? 1 : c->acks_owed;
+    if (c->sack_ok && (c->ooo.n || c->dsack.end)) {
+        put_sack(o);
+    } else {
+        for (put_segment(o, c->snd_nxt, 0, TH_ACK); copies > 1 && o->n < o->max; copies--)
+            put_segment(o, c->snd_nxt, 0, TH_ACK);
+    }
+    acked(c);
+}
+
+/* ---- deciding ---- */
+
+/* One more segment of len bytes may be in flight. */
+static bool may_fly(struct conn *c, uint32_t len)
+{
+    uint64_t pipe = scoreboard_pipe(&c->board);
+    uint64_t counted = pipe - min64(pipe, c->dup_bytes);
+    if (counted + len > c->cc.cwnd && counted > 0 && !c->force_one) {
+        c->limited = true;
+        return false;
+    }
+    const struct path *p = c->path;
+    uint64_t others = p->flight - c->shown;
+    if (p->flight_max && others + pipe + len > p->flight_max && others + pipe > 0) {
+        list_add(&c->path->blocked, &c->on_blocked);
+        return false;
+    }
+    return true;
+}
+
+static uint8_t segment_flags(const struct conn *c, uint64_t end)
+{
+    bool last = end >= c->snd_end || (c->snd_push > c->snd_una && end == c->snd_push);
+    return last ? TH_ACK | TH_PUSH : TH_ACK;
+}
+
+static void send_lost(struct outgoing *o)
+{
+    struct conn *c = o->c;
+    uint64_t start, end;
+    while (o->n < o->max && scoreboard_next_lost(&c->board, &start, &end)) {
+        end = min64(end, start + c->mss);
+        if (!may_fly(c, (uint32_t)(end - start)) || !scoreboard_resent(&c->board, start, end, o->t->now))
+            return;
+        uint64_t data_end = min64(end, c->snd_end);
+        uint8_t flags = segment_flags(c, data_end) | (end > c->snd_end ? TH_FIN : 0);
+        put_segment(o, start, (uint32_t)(data_end - start), flags);
+        c->force_one = false;
+        c->prr_out += end - start;
+        c->retransmits++;
+        o->t->stats.retransmits++;
+        if (!c->undo_armed && c->phase != PHASE_OPEN) {
+            c->undo_armed = true;
+            c->undo_stamp = o->stamp;
+        }
+    }
+}
+
+/* How many bytes the next new segment carries; 0: none now. RFC 9293 3.8.6.2.1 (silly windows), 3.7.4 (Nagle). */
+static uint32_t next_length(struct outgoing *o)
+{
+    struct conn *c = o->c;
+    uint64_t left = c->snd_end - c->snd_nxt, right = c->snd_una + c->snd_wnd;
+    uint64_t room = right > c->snd_nxt ? right - c->snd_nxt : 0;
+    uint64_t len = min64(min64(left, c->mss), room);
+    bool all = len == left, idle = c->snd_una == c->snd_nxt;
+    if (len == c->mss)
+        return (uint32_t)len;
+    if (len && all && (idle || c->snd_push >= c->snd_end || c->fin_queued))
+        return (uint32_t)len;
+    if (len && !all && (c->force_small || len >= c->snd_wnd_max / 2)) {
+        c->force_small = false;
+        return (uint32_t)len;
+    }
+    if (idle && !all && !(c->rexmit == REXMIT_PERSIST && c->timer[TIMER_REXMIT] != UINT64_MAX))
+        recovery_arm_persist(o->t, c);
+    return 0;
+}
+
+/* The FIN goes with the last byte or alone; it needs a byte of window, too. */
+static bool fin_fits(const struct conn *c, uint64_t end)
+{
+    return c->fin_queued && !c->fin_sent && end == c->snd_end && end < c->snd_una + c->snd_wnd;
+}
+
+static void wake_from_idle(struct outgoing *o)
+{
+    struct conn *c = o->c;
+    if (c->snd_una == c->snd_nxt && o->t->now > c->last_out)
+        cc_idle(&c->cc, o->t->now - c->last_out, rto_value(&c->rto));
+}
+
+/* Whether the window or the program held us back; only a window in use may grow (RFC 9438 5.8). */
+static void note_limited(struct conn *c)
+{
+    uint64_t pipe = scoreboard_pipe(&c->board);
+    c->limited = cc_slow_start(&c->cc) ? 2 * pipe > c->cc.cwnd : pipe + pipe / 8 + 2ull * c->mss > c->cc.cwnd;
+}
+
+static void send_new(struct outgoing *o)
+{
+    struct conn *c = o->c;
+    uint64_t melt = min64(100, c->rto.srtt / 16);
+    wake_from_idle(o);
+    while (o->n < o->max) {
+        uint32_t len = c->snd_nxt < c->snd_end ? next_length(o) : 0;
+        bool fin = fin_fits(c, c->snd_nxt + len);
+        if (!len && !fin) {
+            if (c->snd_nxt == c->snd_end && c->fin_queued && !c->fin_sent && c->snd_una == c->snd_nxt &&
+                c->timer[TIMER_REXMIT] == UINT64_MAX)
+                recovery_arm_persist(o->t, c);
+            note_limited(c);
+            return;
+        }
+        if (!scoreboard_room(&c->board) || !may_fly(c, len + fin))
+            return;
+        uint64_t end = c->snd_nxt + len + fin;
+        scoreboard_sent(&c->board, c->snd_nxt, end, o->t->now, melt);
+        put_segment(o, c->snd_nxt, len, segment_flags(c, c->snd_nxt + len) | (fin ? TH_FIN : 0));
+        c->fin_sent |= fin;
+        c->snd_nxt = end;
+        c->force_one = false;
+        if (c->phase == PHASE_RECOVERY)
+            c->prr_out += len + fin;
+    }
+}
+
+/* Something out of the peer's window, which it must answer: below what it has acknowledged. */
+static void put_probe(struct outgoing *o)
+{
+    o->c->probe_due = false;
+    put_segment(o, o->c->snd_una - 1, 0, TH_ACK);
+    acked(o->c);
+}
+
+static bool conn_has_more(const struct conn *c)
+{
+    return c->ack_due || c->board.bytes[RUN_LOST] || c->snd_nxt < conn_snd_lim(c);
+}
+
+static void send_open(struct outgoing *o)
+{
+    struct conn *c = o->c;
+    uint64_t before = c->snd_nxt + c->retransmits;
+    o->window = receive_window(c);
+    if (c->ack_due && c->sack_ok && (c->ooo.n || c->dsack.end))
+        put_ack(o);
+    if (c->board.bytes[RUN_LOST])
+        send_lost(o);
+    if (c->snd_nxt < conn_snd_lim(c) && !c->board.bytes[RUN_LOST])
+        send_new(o);
+    if (c->snd_nxt + c->retransmits != before) {
+        acked(c);
+        if (c->timer[TIMER_REXMIT] == UINT64_MAX || c->rexmit != REXMIT_RTO)
+            recovery_arm(o->t, c);
+    }
+    if (c->probe_due && o->n < o->max)
+        put_probe(o);
+    if (c->ack_due && o->n < o->max)
+        put_ack(o);
+}
+
+size_t output_conn(struct tcpip *t, struct conn *c, struct tcpip_packet *v, size_t max, bool *more)
+{
+    struct outgoing o = {.t = t, .c = c, .v = v, .max = max, .stamp = conn_stamp(c, t->now)};
+    list_remove(&c->on_blocked);
+    if (conn_synced(c))
+        send_open(&o);
+    else if (c->syn_due && (c->state == ST_SYN_SENT || c->state == ST_SYN_RCVD))
+        put_syn(&o);
+    *more = o.n == max && conn_has_more(c);
+    if (o.n)
+        c->last_out = t->now;
+    conn_show_flight(t, c);
+    if (!list_has(&c->on_blocked))
+        path_wake(t, c->path);
+    return o.n;
+}

@@ -1,0 +1,232 @@
+/* Loss: RACK's detection (RFC 8985), recovery with PRR (RFC 6937), time-outs (RFC 6298), tail loss probes, and taking
+ * it back when it was none (Eifel, RFC 3522/4015). */
+#include "daemon/tcpip/engine.h"
+
+#include <errno.h>
+
+enum { DUP_THRESHOLD = 3 };
+
+static void phase_begin(struct conn *c, enum phase phase)
+{
+    c->phase = (uint8_t)phase;
+    c->recovery_point = c->snd_nxt;
+    c->undo_armed = false;
+    c->prr_delivered = c->prr_out = 0;
+    c->prr_flight = c->snd_nxt - c->snd_una;
+    c->probe_end = 0;
+}
+
+void recovery_enter(struct tcpip *t, struct conn *c)
+{
+    t->stats.fast_retransmits++;
+    c->cc.law->loss(&c->cc, t->now);
+    phase_begin(c, PHASE_RECOVERY);
+}
+
+static void recovery_leave(struct conn *c)
+{
+    if (c->phase == PHASE_RECOVERY)
+        c->cc.cwnd = c->cc.ssthresh;
+    c->phase = PHASE_OPEN;
+    c->undo_armed = false;
+}
+
+/* How much later than the latest arrival a segment may still come without being held lost. */
+static uint64_t reorder_window(const struct conn *c)
+{
+    bool losing = c->phase != PHASE_OPEN || c->board.bytes[RUN_SACKED] >= (uint64_t)DUP_THRESHOLD * c->mss;
+    if (!c->rack.reordering && losing)
+        return 0;
+    if (c->rto.min_rtt == UINT32_MAX)
+        return 0;
+    return min64((uint64_t)c->rto.min_rtt / 4 * c->rack.steps, c->rto.srtt);
+}
+
+void recovery_detect(struct tcpip *t, struct conn *c)
+{
+    uint64_t next = UINT64_MAX, lost = 0;
+    if (c->sack_ok)
+        lost = scoreboard_detect(&c->board, &c->rack, t->now, reorder_window(c), &next);
+    else if (c->dupacks >= DUP_THRESHOLD && c->phase == PHASE_OPEN)
+        lost = scoreboard_lose(&c->board, c->snd_una, c->snd_una + c->mss);
+    if (lost && c->phase == PHASE_OPEN)
+        recovery_enter(t, c);
+    if (next == UINT64_MAX)
+        timer_clear(c, TIMER_REORDER);
+    else
+        timer_set(t, c, TIMER_REORDER, next);
+}
+
+/* The ACK of what was sent again echoes a timestamp from before: the first copy had arrived. */
+static bool recovery_spurious(const struct conn *c, const struct segment *s, const struct delivery *d)
+{
+    return c->phase != PHASE_OPEN && c->undo_armed && d->any_retx && s->has_stamps && c->stamps &&
+           (int32_t)(s->ts_ecr - c->undo_stamp) < 0;
+}
+
+static void recovery_undo(struct conn *c)
+{
+    c->cc.law->undo(&c->cc);
+    scoreboard_unlose(&c->board);
+    c->phase = PHASE_OPEN;
+    c->undo_armed = false;
+    c->rto.backoff = 0;
+    c->rack.reordering = true;
+    if (c->rack.steps < 16)
+        c->rack.steps++;
+}
+
+/* RFC 6937: for each byte that arrives, ssthresh / flight bytes go out; what was lost beyond that is made up slowly. */
+static void prr_ack(struct conn *c, uint64_t delivered)
+{
+    uint64_t pipe = scoreboard_pipe(&c->board), ssthresh = c->cc.ssthresh, out;
+    pipe -= min64(pipe, c->dup_bytes);
+    c->prr_delivered += delivered;
+    if (pipe > ssthresh) {
+        uint64_t share = (c->prr_delivered * ssthresh + c->prr_flight - 1) / (c->prr_flight ? c->prr_flight : 1);
+        out = share > c->prr_out ? share - c->prr_out : 0;
+    } else {
+        uint64_t owed = c->prr_delivered > c->prr_out ? c->prr_delivered - c->prr_out : 0;
+        out = min64(ssthresh - pipe, max64(owed, delivered) + c->mss);
+    }
+    if (!c->prr_out && out < c->mss)
+        out = c->mss; /* the fast retransmit itself */
+    c->cc.cwnd = pipe + out;
+}
+
+/* A probe went out and everything up to it has arrived: when it was a copy that nobody reports as superfluous,
+ * it has repaired a loss, which counts as one (RFC 8985 7.4.2). */
+static void probe_ack(struct tcpip *t, struct conn *c, bool dsack)
+{
+    if (!c->probe_end)
+        return;
+    if (dsack) {
+        c->probe_end = 0;
+    } else if (c->snd_una >= c->probe_end) {
+        if (c->probe_was_copy && c->phase == PHASE_OPEN) {
+            c->cc.law->loss(&c->cc, t->now);
+            c->cc.cwnd = min64(c->cc.cwnd, c->cc.ssthresh);
+        }
+        c->probe_end = 0;
+    }
+}
+
+void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d, uint32_t rtt,
+    bool dsack)
+{
+    uint64_t delivered = d->acked + d->sacked;
+    if (!c->sack_ok && c->dupacks)
+        delivered += c->mss;
+    if (recovery_spurious(c, s, d))
+        recovery_undo(c);
+    probe_ack(t, c, dsack);
+    if (c->phase != PHASE_OPEN && c->snd_una >= c->recovery_point)
+        recovery_leave(c);
+    else if (c->phase == PHASE_RECOVERY && !c->sack_ok && d->acked) /* RFC 6582: a partial ACK shows the next hole */
+        scoreboard_lose(&c->board, c->snd_una, c->snd_una + c->mss);
+    recovery_detect(t, c);
+    if (c->phase == PHASE_RECOVERY) {
+        prr_ack(c, delivered);
+        return;
+    }
+    struct cc_ack a = {.now = t->now, .delivered = delivered, .snd_una = c->snd_una, .snd_nxt = c->snd_nxt, .rtt = rtt,
+        .srtt = c->rto.srtt, .min_rtt = c->rto.min_rtt, .limited = c->limited || c->phase == PHASE_LOSS};
+    if (delivered)
+        c->cc.law->ack(&c->cc, &a);
+}
+
+/* ---- timers ---- */
+
+static bool too_many(const struct conn *c)
+{
+    if (c->state == ST_SYN_SENT)
+        return c->retries > SYN_RETRIES;
+    if (c->state == ST_SYN_RCVD)
+        return c->retries > SYN_ACK_RETRIES;
+    return c->retries > (c->orphan ? ORPHAN_RETRIES : DATA_RETRIES);
+}
+
+void recovery_timeout(struct tcpip *t, struct conn *c)
+{
+    t->stats.timeouts++;
+    c->retries++;
+    if (too_many(c)) {
+        if (conn_synced(c))
+            conn_reset(t, c, ETIMEDOUT);
+        else
+            conn_fail(t, c, ETIMEDOUT);
+        return;
+    }
+    c->rto.backoff += c->rto.backoff < 16;
+    if (!conn_synced(c)) {
+        c->syn_due = true;
+        t->stats.retransmits++;
+    } else {
+        bool again = c->phase != PHASE_OPEN && c->snd_una < c->recovery_point;
+        if (!again) {
+            c->cc.law->loss(&c->cc, t->now);
+        }
+        if (c->retries == 1 || !again) {
+            phase_begin(c, PHASE_LOSS);
+        }
+        c->phase = PHASE_LOSS;
+        c->cc.cwnd = c->mss;
+        if (c->board.n && c->board.v[c->board.head].state == RUN_SACKED)
+            scoreboard_forget_sacks(&c->board); /* RFC 2018 8: the receiver has reneged */
+        scoreboard_lose(&c->board, c->snd_una, c->snd_nxt);
+        c->dupacks = 0;
+        c->dup_bytes = 0;
+        timer_clear(c, TIMER_REORDER);
+        conn_show_flight(t, c);
+    }
+    conn_activate(t, c);
+    c->rexmit = REXMIT_RTO;
+    timer_set(t, c, TIMER_REXMIT, t->now + rto_value(&c->rto));
+}
+
+/* RFC 8985 7.3: new data if there is any, or the last segment again. */
+void recovery_probe(struct tcpip *t, struct conn *c)
+{
+    c->rexmit = REXMIT_RTO;
+    timer_set(t, c, TIMER_REXMIT, t->now + rto_value(&c->rto));
+    if (c->snd_una == c->snd_nxt || c->phase != PHASE_OPEN)
+        return;
+    bool fresh = c->snd_nxt < c->snd_end && c->snd_una + c->snd_wnd >= min64(c->snd_nxt + c->mss, c->snd_end);
+    c->probe_was_copy = !fresh;
+    c->probe_end = fresh ? min64(c->snd_nxt + c->mss, c->snd_end) : c->snd_nxt;
+    if (!fresh) {
+        uint64_t from = c->snd_nxt - min64(c->mss, c->snd_nxt - c->snd_una);
+        scoreboard_lose(&c->board, from, c->snd_nxt);
+    }
+    c->force_one = true;
+    conn_activate(t, c);
+}
+
+/* For whatever is in flight now: a probe if one is allowed, else the time-out. */
+void recovery_arm(struct tcpip *t, struct conn *c)
+{
+    if (c->snd_una == c->snd_nxt) {
+        timer_clear(c, TIMER_REXMIT);
+        return;
+    }
+    uint64_t wait = rto_value(&c->rto);
+    c->rexmit = REXMIT_RTO;
+    if (conn_synced(c) && c->sack_ok && c->phase == PHASE_OPEN && !c->probe_end && c->rto.srtt &&
+        !c->board.bytes[RUN_LOST]) {
+        bool alone = c->snd_nxt - c->snd_una <= c->mss;
+        uint64_t probe = 2ull * c->rto.srtt + (alone ? 60000 : 2000); /* alone, its ACK may be a delayed one */
+        if (probe < wait) {
+            wait = probe;
+            c->rexmit = REXMIT_PROBE;
+        }
+    }
+    timer_set(t, c, TIMER_REXMIT, t->now + wait);
+}
+
+/* RFC 9293 3.8.6.1: the window is shut and nothing is in flight: ask, ever more rarely. */
+void recovery_arm_persist(struct tcpip *t, struct conn *c)
+{
+    uint64_t wait = (uint64_t)c->rto.base << (c->persist_backoff > 16 ? 16 : c->persist_backoff);
+    c->rexmit = REXMIT_PERSIST;
+    timer_set(t, c, TIMER_REXMIT, t->now + min64(wait, RTO_MAX));
+}

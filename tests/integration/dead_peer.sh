@@ -1,0 +1,35 @@
+#!/bin/sh
+# The other side's daemon is killed: a connect fails with a true error in bounded time, what stood ends, and when the daemon is
+# back the next connect works.
+. "$(dirname "$0")/../lib/world.sh"
+world_up
+mkdir "$T/www" && echo hello >"$T/www/page"
+cd "$T/www"
+serve bob web python3 "$LIB/web.py"
+first=$SERVER
+as alice i3run curl -sS --max-time 20 "http://bob.i3:$PORT/page" | cmp - page
+
+step "killed: a connect fails"
+kill -9 "$(cat "$W/bob/run/i3/i3d.pid")"
+for how in '' --non-blocking; do
+    # shellcheck disable=SC2086
+    as alice i3run python3 "$LIB/dial.py" bob.i3 "$PORT" --timeout 140 $how >"$T/dial"
+    read -r result ms <"$T/dial"
+    echo "$result after $ms ms"
+    case $result in
+    ETIMEDOUT | EHOSTUNREACH | ENETUNREACH | ECONNREFUSED) ;;
+    *) die "connect $how to a dead peer: $result" ;;
+    esac
+    [ "$ms" -lt 130000 ] || die "it took $ms ms"
+done
+
+step "started again: a server started anew is reached"
+kill "$first" 2>/dev/null || :
+daemon_start bob
+serve bob web2 python3 "$LIB/web.py"
+as alice i3run curl -sS --max-time 30 "http://bob.i3:$PORT/page" | cmp - page
+
+step "one's own daemon killed: connects fail at once, and work when it is back"
+kill -9 "$(cat "$W/alice/run/i3/i3d.pid")"
+# i3run starts a new one by itself
+as alice i3run curl -sS --max-time 30 "http://bob.i3:$PORT/page" | cmp - page

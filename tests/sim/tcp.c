@@ -1,0 +1,203 @@
+/* Two engines over bad networks, in virtual time: every byte right, stalls bounded, memory given back.
+ *
+ *   tcp            all of it          tcp random SEED    one random world, with what became of it
+ */
+#include "tests/sim/tcp_net.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEEDS = 3000 };
+
+static void random_link(struct net *n, struct net_link *l)
+{
+    l->delay = 10 + net_below(n, net_below(n, 2) ? 200000 : 3000);
+    l->jitter = net_below(n, 3) ? 0 : net_below(n, 20000);
+    l->rate = net_below(n, 2) ? 0 : 20000 + net_below(n, 20000000);
+    l->queue = 3000 + net_below(n, 1000000);
+    l->loss = net_below(n, 2) ? 0 : net_below(n, 200000);
+    l->reorder = net_below(n, 2) ? 0 : net_below(n, 300000);
+    l->reorder_by = 1 + net_below(n, 50000);
+    l->duplicate = net_below(n, 2) ? 0 : net_below(n, 150000);
+    l->corrupt = net_below(n, 3) ? 0 : net_below(n, 50000);
+    if (!net_below(n, 4)) {
+        l->burst = net_below(n, 10000);
+        l->burst_len = 1 + net_below(n, 200000);
+    }
+}
+
+static void random_world(struct net *n, uint64_t seed)
+{
+    struct tcpip_config c;
+    struct net r = {.rng = seed ^ 0x5eed};
+    tcpip_config_default(&c);
+    if (!net_below(&r, 3))
+        c.recv_max = 4096 + net_below(&r, 200000);
+    if (!net_below(&r, 3))
+        c.send_max = 4096 + net_below(&r, 200000);
+    if (!net_below(&r, 4))
+        c.mtu = (uint16_t)(576 + net_below(&r, 9000));
+    uint32_t flows = net_below(&r, 4) ? 1 : 1 + net_below(&r, 4);
+    net_init(n, seed, &c, flows);
+    random_link(n, &n->link[0]);
+    random_link(n, &n->link[1]);
+    if (!net_below(&r, 4)) {
+        tcpip_set_path(n->t[0], NET_ADDR_1, 3000 + net_below(&r, 100000), 0);
+        tcpip_set_path(n->t[1], NET_ADDR_0, 3000 + net_below(&r, 100000), 0);
+    }
+    for (uint32_t i = 0; i < flows; i++) {
+        for (int h = 0; h < 2; h++) {
+            struct net_side *s = &n->flow[i].side[h];
+            s->chunk = 1 + net_below(&r, net_below(&r, 2) ? 100 : 60000);
+            s->pace = net_below(&r, 5) ? 0 : net_below(&r, 30000);
+        }
+        uint32_t big = net_below(&r, 8) ? 60000 : 600000;
+        net_connect(n, i, net_below(&r, big), net_below(&r, big));
+    }
+}
+
+static bool run_random(uint64_t seed, bool verbose)
+{
+    struct net n;
+    struct tcpip_stats s[2], base[2];
+    random_world(&n, seed);
+    struct net empty;
+    struct tcpip_config c;
+    tcpip_config_default(&c);
+    net_init(&empty, 1, &c, 0);
+    for (int h = 0; h < 2; h++)
+        tcpip_stats(empty.t[h], &base[h]);
+    net_free(&empty);
+    bool over = net_run(&n, n.now + 3600ull * 1000000);
+    bool good = net_all_well(&n) && over;
+    if (good) { /* let TIME_WAIT and stragglers pass */
+        for (uint64_t end = n.now + 200ull * 1000000; net_step(&n, end);)
+            ;
+        for (int h = 0; h < 2; h++)
+            tcpip_stats(n.t[h], &s[h]);
+        if (s[0].conns || s[1].conns || s[0].time_wait || s[1].time_wait)
+            n.error = "connections were left over";
+        else if (n.flows && (s[0].memory > base[0].memory + 2048 || s[1].memory > base[1].memory + 2048))
+            n.error = "memory was not given back";
+        good = !n.error;
+    }
+    if (verbose || !good) {
+        for (int h = 0; h < 2; h++) {
+            struct net_link *l = &n.link[h];
+            tcpip_stats(n.t[h], &s[h]);
+            printf("link %d: delay=%" PRIu64 " jitter=%" PRIu64 " rate=%" PRIu64 " queue=%" PRIu64
+                   " loss=%u reorder=%u dup=%u corrupt=%u burst=%u packets=%" PRIu64 " lost=%" PRIu64
+                   " overflowed=%" PRIu64 "\n",
+                h, l->delay, l->jitter, l->rate, l->queue, l->loss, l->reorder, l->duplicate, l->corrupt, l->burst,
+                l->packets, l->lost, l->overflowed);
+            printf("host %d: retransmits=%" PRIu64 " fast=%" PRIu64 " timeouts=%" PRIu64 " bad=%" PRIu64
+                   " resets=%" PRIu64 "/%" PRIu64 " conns=%u memory=%" PRIu64 "\n",
+                h, s[h].retransmits, s[h].fast_retransmits, s[h].timeouts, s[h].in_bad, s[h].resets_out,
+                s[h].resets_in, s[h].conns, s[h].memory);
+        }
+        for (uint32_t i = 0; i < n.flows; i++) {
+            for (int h = 0; h < 2; h++) {
+                struct net_side *x = &n.flow[i].side[h];
+                printf("flow %u side %d: written %" PRIu64 "/%" PRIu64 " got %" PRIu64 " eof=%d closed=%d failed=%d"
+                       " err=%d\n",
+                    i, h, x->written, x->total, x->got, x->eof_got, x->closed, x->failed, x->err);
+            }
+        }
+        printf("time %.3f s, worst stall %.3f s\n", (double)n.now / 1e6, (double)n.worst_stall / 1e6);
+    }
+    if (!good)
+        printf("FAIL  sim tcp: %s\n      replay: build/tests/sim/tcp random %" PRIu64 "\n",
+            n.error ? n.error : "not over in an hour", seed);
+    net_free(&n);
+    return good;
+}
+
+/* ---- goodput ---- */
+
+struct path_case {
+    const char *name;
+    uint64_t rtt, mbit; /* ms; 0: unlimited */
+    uint64_t queue_bdp; /* in hundredths */
+    uint32_t loss, reorder, duplicate;
+    uint32_t seconds;
+    double least; /* Mbit/s */
+};
+
+static double goodput(const struct path_case *p, uint64_t seed, bool verbose)
+{
+    struct net n;
+    struct tcpip_config c;
+    tcpip_config_default(&c);
+    net_init(&n, seed, &c, 1);
+    for (int i = 0; i < 2; i++) {
+        struct net_link *l = &n.link[i];
+        l->delay = p->rtt * 500;
+        l->rate = p->mbit * 125000;
+        l->queue = l->rate / 1000 * p->rtt * p->queue_bdp / 100;
+        l->loss = p->loss;
+        l->reorder = p->reorder;
+        l->reorder_by = p->rtt * 250;
+        l->duplicate = p->duplicate;
+    }
+    net_connect(&n, 0, 1ull << 40, 0);
+    uint64_t begin = n.now;
+    net_run(&n, begin + p->seconds * 1000000ull);
+    uint64_t got = n.flow[0].side[1].got;
+    double mbit = (double)got * 8 / p->seconds / 1e6;
+    struct tcpip_stats s;
+    tcpip_stats(n.t[0], &s);
+    if (verbose)
+        printf("%-44s %8.2f Mbit/s  retransmits=%" PRIu64 " recoveries=%" PRIu64 " timeouts=%" PRIu64
+               " lost=%" PRIu64 " overflowed=%" PRIu64 " stall=%.3f%s\n",
+            p->name, mbit, s.retransmits, s.fast_retransmits, s.timeouts, n.link[0].lost, n.link[0].overflowed,
+            (double)n.worst_stall / 1e6, n.error ? n.error : "");
+    if (n.error)
+        mbit = 0;
+    net_free(&n);
+    return mbit;
+}
+
+static const struct path_case paths[] = {
+    {"20 ms, unlimited", 20, 0, 100, 0, 0, 0, 3, 1000},
+    {"50 ms, 100 Mbit/s, queue 1 BDP", 50, 100, 100, 0, 0, 0, 10, 85},
+    {"50 ms, 100 Mbit/s, queue 0.25 BDP", 50, 100, 25, 0, 0, 0, 10, 75},
+    {"50 ms, 100 Mbit/s, 0.1 % loss", 50, 100, 100, 1000, 0, 0, 20, 14},
+    {"50 ms, 100 Mbit/s, 1 % loss", 50, 100, 100, 10000, 0, 0, 20, 2.4},
+    {"100 ms, 20 Mbit/s, 0.5 % loss", 100, 20, 100, 5000, 0, 0, 20, 1.8},
+    {"20 ms, 50 Mbit/s, 25 % reordered", 20, 50, 100, 0, 250000, 0, 10, 20},
+    {"20 ms, 50 Mbit/s, loss 10, reorder 25, dup 10 %", 20, 50, 100, 100000, 250000, 100000, 20, 0.3},
+};
+
+static bool run_paths(bool verbose)
+{
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        double sum = 0;
+        for (uint64_t seed = 1; seed <= 3; seed++)
+            sum += goodput(&paths[i], seed, verbose);
+        if (sum / 3 < paths[i].least) {
+            printf("FAIL  sim tcp: %s: %.2f Mbit/s, want %.2f\n      replay: build/tests/sim/tcp paths\n", paths[i].name,
+                sum / 3, paths[i].least);
+            if (!verbose)
+                return false;
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "random") == 0)
+        return !run_random(strtoull(argv[2], NULL, 0), true);
+    if (argc == 2 && strcmp(argv[1], "paths") == 0)
+        return !run_paths(true);
+    if (!run_paths(false))
+        return 1;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        if (!run_random(seed, false))
+            return 1;
+    }
+    printf("ok    sim tcp: %d random worlds\n", SEEDS);
+    return 0;
+}

@@ -1,0 +1,87 @@
+/* world.h - daemons' peers on a network that loses, repeats and reorders, in virtual time. No i3 node: the world itself
+ * knows who has which id, which is all that sessions ask of one. */
+#ifndef I3_TEST_WORLD_H
+#define I3_TEST_WORLD_H
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "daemon/i3/peer.h"
+
+enum { WORLD_HOSTS = 64, WORLD_FLIGHT = 65536, WORLD_PACKET = 2048 };
+
+#define MS USEC_PER_MSEC
+#define SEC USEC_PER_SEC
+
+struct world;
+
+struct host {
+    struct world *w;
+    unsigned n;
+    bool absent; /* has no trigger: NOT_PRESENT */
+    struct peers *ps;
+    struct peers_config c;
+    uint64_t wall_skew;
+    uint64_t got, got_bytes, ups, unreachables, controls, dropped;
+    int last_err;
+    uint8_t last[WORLD_PACKET];
+    size_t last_len;
+    uint64_t seen[1 << 16]; /* how often the packet with this number was delivered */
+};
+
+struct flight {
+    mono_t at;
+    uint64_t order; /* among equals, first come first served */
+    unsigned from;
+    bool not_present;
+    size_t len;
+    uint8_t *data;
+};
+
+struct world {
+    mono_t now;
+    struct drbg drbg;
+    struct host host[WORLD_HOSTS];
+    unsigned hosts;
+    struct flight *heap;
+    unsigned n;
+    uint64_t order;
+    struct outbox *out;
+
+    uint64_t delay, jitter; /* microseconds, each way */
+    unsigned loss, dup;     /* per 1000 */
+    /* May drop (false) or change a packet on its way. */
+    bool (*filter)(struct world *w, unsigned from, uint8_t *p, size_t len);
+    void *filter_ctx;
+    bool (*known)(unsigned host, const uint8_t key[KEY_LEN]);
+    uint64_t sent[4], not_presents; /* by proto */
+    /* every packet that was sent, in order, for replays */
+    struct recorded {
+        unsigned from;
+        size_t len;
+        uint8_t *data;
+    } * record;
+    size_t n_record;
+    bool recording;
+};
+
+struct world *world_new(unsigned hosts, uint64_t seed);
+void world_free(struct world *w);
+/* Loses all state of a host but its keys. */
+void world_restart(struct world *w, unsigned host);
+/* Lets time pass. */
+void world_run(struct world *w, uint64_t us);
+/* Takes what the host wants to send now. */
+void world_flush(struct world *w, unsigned host);
+/* Puts a packet on its way as if `from` had sent it. */
+void world_send(struct world *w, unsigned from, const uint8_t *p, size_t len);
+/* Delivers to whom it is addressed, at once. */
+void world_deliver(struct world *w, unsigned from, const uint8_t *p, size_t len);
+
+struct peer *world_peer(struct world *w, unsigned from, unsigned to);
+void world_open(struct world *w, unsigned from, unsigned to);
+/* A packet of len bytes (at least 8) which carries `number`; the result of peer_seal. */
+ssize_t world_packet(struct world *w, unsigned from, unsigned to, uint64_t number, size_t len);
+struct peer_info world_info(struct world *w, unsigned from, unsigned to);
+
+#endif

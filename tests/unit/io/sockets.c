@@ -1,0 +1,195 @@
+/* sockets.c - what io/ promises of the kernel: a pair that polls like a connecting TCP socket, UDP trains that arrive whole,
+ * listeners known by cookie, files that are written whole or not at all. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/io/files.h"
+#include "daemon/io/loopback.h"
+#include "daemon/io/pair.h"
+#include "daemon/io/udp.h"
+
+static const struct sock_name name = {.handle = 0x1234567890abcdef,
+    .local = {.family = 4, .port = 4000, .ip = {10, 1, 2, 3}},
+    .remote = {.family = 4, .port = 80, .ip = {10, 4, 5, 6}}};
+
+static short polled(int fd)
+{
+    struct pollfd p = {fd, POLLIN | POLLOUT, 0};
+    poll(&p, 1, 0);
+    return p.revents;
+}
+
+START_TEST(pair_is_writable_only_after_release)
+{
+    struct pair p;
+    ck_assert_int_eq(pair_open(&p, &name), 0);
+    int program = dup(p.program);
+    ck_assert_int_eq(polled(program), 0);
+    ck_assert_int_eq(send(program, "x", 1, MSG_DONTWAIT), -1);
+    ck_assert_int_eq(errno, EAGAIN);
+    ck_assert_int_eq(pair_release(&p), 0);
+    ck_assert_int_eq(polled(program), POLLOUT);
+    ck_assert_int_eq(send(program, "hello", 5, 0), 5);
+    char got[16];
+    ck_assert_int_eq(recv(p.daemon, got, sizeof(got), 0), 5); /* and nothing of the filling */
+    close(program);
+    close(p.daemon);
+}
+END_TEST
+
+START_TEST(refused_pair_polls_as_an_error)
+{
+    struct pair p;
+    int err = 0;
+    socklen_t len = sizeof(err);
+    ck_assert_int_eq(pair_open(&p, &name), 0);
+    int program = dup(p.program);
+    pair_refuse(&p);
+    ck_assert_int_eq(polled(program) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
+    ck_assert_int_eq(getsockopt(program, SOL_SOCKET, SO_ERROR, &err, &len), 0);
+    ck_assert_int_eq(err, ECONNRESET);
+    close(program);
+}
+END_TEST
+
+START_TEST(pair_carries_the_four_tuple_in_its_names)
+{
+    struct pair p;
+    struct sockaddr_un un;
+    struct sock_name got;
+    socklen_t len = sizeof(un);
+    ck_assert_int_eq(pair_open(&p, &name), 0);
+    ck_assert_int_eq(getpeername(p.program, (struct sockaddr *)&un, &len), 0);
+    ck_assert_int_eq(sock_name_decode(&un, len, &got), 0);
+    ck_assert_int_eq(got.side, 'd');
+    ck_assert(got.handle == name.handle && addr_eq(&got.local, &name.local) && addr_eq(&got.remote, &name.remote));
+    pair_refuse(&p);
+}
+END_TEST
+
+struct gathered {
+    unsigned n;
+    size_t len[600];
+    uint8_t first[600];
+};
+
+static void gather(void *ctx, const struct addr *from, uint8_t *p, size_t len)
+{
+    struct gathered *g = ctx;
+    ck_assert_int_eq(from->family, 4);
+    g->len[g->n] = len;
+    g->first[g->n++] = p[0];
+}
+
+START_TEST(trains_of_mixed_sizes_arrive_as_sent)
+{
+    static struct outbox o;
+    static uint8_t data[300][1461];
+    struct gathered g = {0};
+    struct addr any = addr_v4(INADDR_LOOPBACK, 0);
+    struct udp *a, *b;
+    ck_assert_int_eq(udp_open(&a, &any, 4 << 20), 0);
+    ck_assert_int_eq(udp_open(&b, &any, 4 << 20), 0);
+    for (unsigned i = 0; i < 300; i++) {
+        data[i][0] = (uint8_t)i;
+        size_t len = i % 70 == 69 ? 100 + i : i > 250 ? 61 : 1461;
+        ck_assert(outbox_push(&o, udp_local(b), data[i], len));
+    }
+    udp_send(a, &o);
+    ck_assert_uint_eq(o.n, 0);
+    for (int i = 0; i < 1000 && g.n < 300; i++) {
+        struct pollfd p = {udp_fd(b), POLLIN, 0};
+        poll(&p, 1, 100);
+        udp_recv(b, gather, &g);
+    }
+    ck_assert_uint_eq(g.n, 300);
+    for (unsigned i = 0; i < 300; i++) {
+        ck_assert_uint_eq(g.len[i], i % 70 == 69 ? 100 + i : i > 250 ? 61 : 1461);
+        ck_assert_uint_eq(g.first[i], (uint8_t)i);
+    }
+    udp_close(a);
+    udp_close(b);
+}
+END_TEST
+
+START_TEST(another_socket_on_the_port_is_not_the_listener)
+{
+    struct diag *d = diag_open();
+    struct addr bound = addr_v4(INADDR_LOOPBACK, 0);
+    struct sockaddr_storage ss;
+    uint64_t cookie = 0;
+    socklen_t len = addr_to_sockaddr(&bound, &ss);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (!d) {
+        close(fd);
+        return;
+    }
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&ss, len), 0);
+    len = sizeof(ss);
+    getsockname(fd, (struct sockaddr *)&ss, &len);
+    bound = addr_from_sockaddr(&ss, len);
+    ck_assert_int_eq(listen(fd, 5), 0);
+    len = sizeof(cookie);
+    getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
+    ck_assert(diag_listens(d, &bound, cookie));
+    ck_assert(!diag_listens(d, &bound, cookie + 1));
+    struct addr from = addr_v4(0x7f090807, 0);
+    int c = loopback_connect(&from, &bound);
+    ck_assert_int_ge(c, 0);
+    ck_assert_uint_eq(addr_ip4(&from), 0x7f090807);
+    ck_assert_uint_ne(from.port, 0);
+    close(fd);
+    ck_assert(!diag_listens(d, &bound, cookie));
+    close(c);
+    diag_close(d);
+}
+END_TEST
+
+START_TEST(files_are_private_and_whole)
+{
+    char dir[] = "/tmp/i3filesXXXXXX", path[64], *text;
+    size_t len;
+    struct stat st;
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/f", dir);
+    ck_assert_int_eq(file_read(path, true, &text, &len), -ENOENT);
+    ck_assert_int_eq(file_write(path, "one", 3), 0);
+    ck_assert_int_eq(file_write(path, "three", 5), 0);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_eq(st.st_mode & 0777, 0600);
+    ck_assert_int_eq(file_read(path, true, &text, &len), 0);
+    ck_assert_str_eq(text, "three");
+    free(text);
+    chmod(path, 0640);
+    ck_assert_int_eq(file_read(path, true, &text, &len), -EPERM);
+    int lock = file_lock(path, false);
+    ck_assert_int_ge(lock, 0);
+    ck_assert_int_eq(file_lock(path, false), -EWOULDBLOCK);
+    close(lock);
+    unlink(path);
+    rmdir(dir);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("io");
+    TCase *t = tcase_create("kernel");
+    tcase_add_test(t, pair_is_writable_only_after_release);
+    tcase_add_test(t, refused_pair_polls_as_an_error);
+    tcase_add_test(t, pair_carries_the_four_tuple_in_its_names);
+    tcase_add_test(t, trains_of_mixed_sizes_arrive_as_sent);
+    tcase_add_test(t, another_socket_on_the_port_is_not_the_listener);
+    tcase_add_test(t, files_are_private_and_whole);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

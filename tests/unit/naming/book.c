@@ -1,0 +1,236 @@
+/* What the address book keeps, finds and refuses. */
+#include "daemon/naming/book.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "include/bytes.h"
+
+static struct book *book;
+
+static void setup(void)
+{
+    book = book_new();
+    ck_assert_ptr_nonnull(book);
+}
+
+static void teardown(void)
+{
+    book_free(book);
+}
+
+static void key_of(uint8_t key[KEY_LEN], unsigned n)
+{
+    blake2s(key, &(struct bytes){&n, sizeof(n)}, 1);
+}
+
+static const char *key_text(unsigned n)
+{
+    static char text[KEY_STR_LEN + 1];
+    uint8_t key[KEY_LEN];
+    key_of(key, n);
+    key_format(key, text);
+    return text;
+}
+
+static int parse(const char *text, unsigned *line, char err[200])
+{
+    return book_parse(book, text, strlen(text), line, err, 200);
+}
+
+static void expect_format(const char *text)
+{
+    size_t len;
+    char *out = book_format(book, &len);
+    ck_assert_str_eq(out, text);
+    ck_assert_uint_eq(len, strlen(text));
+    free(out);
+}
+
+START_TEST(finds_what_was_added_whatever_the_case)
+{
+    uint8_t key[KEY_LEN];
+    key_of(key, 1);
+    ck_assert_int_eq(book_add(book, "Home.Bob", key), 0);
+    ck_assert_str_eq(book_find(book, "hOME.bOB")->name, "home.bob");
+    ck_assert_mem_eq(book_find(book, "home.bob")->key, key, KEY_LEN);
+    ck_assert_str_eq(book_find_key(book, key)->name, "home.bob");
+    ck_assert_ptr_null(book_find(book, "home"));
+    ck_assert_ptr_null(book_find(book, "home.bob.i3"));
+    ck_assert_ptr_null(book_find(book, ""));
+    key_of(key, 2);
+    ck_assert_ptr_null(book_find_key(book, key));
+}
+END_TEST
+
+START_TEST(refuses_another_key_under_a_name_and_bears_the_same)
+{
+    uint8_t key[KEY_LEN], other[KEY_LEN];
+    key_of(key, 1);
+    key_of(other, 2);
+    ck_assert_int_eq(book_add(book, "bob", key), 0);
+    ck_assert_int_eq(book_add(book, "BOB", key), 0);
+    ck_assert_int_eq(book_add(book, "bob", other), -EEXIST);
+    ck_assert_uint_eq(book_count(book), 1);
+    ck_assert_mem_eq(book_find(book, "bob")->key, key, KEY_LEN);
+}
+END_TEST
+
+START_TEST(judges_names)
+{
+    char label63[64], label64[65], name253[254], name254[255];
+    memset(label63, 'a', 63), label63[63] = '\0';
+    memset(label64, 'a', 64), label64[64] = '\0';
+    for (int i = 0; i < 254; i++)
+        name254[i] = i % 50 == 49 ? '.' : 'x';
+    name254[254] = '\0';
+    memcpy(name253, name254, 253);
+    name253[253] = '\0';
+    const struct {
+        const char *name;
+        bool valid;
+    } v[] = {
+        {"a", true}, {"A-1_b", true}, {"a.b.c", true}, {"-", true}, {label63, true}, {name253, true},
+        {"", false}, {".", false}, {"a.", false}, {".a", false}, {"a..b", false}, {"a b", false}, {"a#", false},
+        {"b\xc3\xb6", false}, {label64, false}, {name254, false}, {"a/b", false}, {"a\n", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        ck_assert_msg(book_name_valid(v[i].name) == v[i].valid, "%s", v[i].name);
+    uint8_t key[KEY_LEN] = {0};
+    ck_assert_int_eq(book_add(book, "a..b", key), -EINVAL);
+}
+END_TEST
+
+START_TEST(format_gives_back_what_was_parsed)
+{
+    char text[1000], err[200];
+    unsigned line;
+    snprintf(text, sizeof(text), "# friends\n\n  bob\t%s   # met in Oslo\n#tail\n\t\nEve %s\n   # \xff end\n", key_text(1), "");
+    snprintf(text + strlen(text) - strlen("\n   # \xff end\n"), 200, "%s\r\n   # \xff end\n", key_text(2));
+    ck_assert_msg(parse(text, &line, err) == 0, "%u: %s", line, err);
+    ck_assert_uint_eq(book_count(book), 2);
+    ck_assert_str_eq(book_at(book, 0)->name, "bob");
+    ck_assert_str_eq(book_at(book, 1)->name, "eve");
+    ck_assert_ptr_null(book_at(book, 2));
+    expect_format(text);
+
+    /* an entry added later comes after all, one removed takes its comment with it, the rest stays */
+    uint8_t key[KEY_LEN];
+    key_of(key, 3);
+    ck_assert_int_eq(book_add(book, "Zoe", key), 0);
+    ck_assert_int_eq(book_remove(book, "BOB"), 0);
+    ck_assert_int_eq(book_remove(book, "bob"), -ENOENT);
+    char want[1000];
+    int n = snprintf(want, sizeof(want), "# friends\n\n#tail\n\t\nEve %s\r\n   # \xff end\n", key_text(2));
+    snprintf(want + n, sizeof(want) - (size_t)n, "zoe %s\n", key_text(3));
+    expect_format(want);
+}
+END_TEST
+
+START_TEST(last_line_needs_no_newline_and_gets_one)
+{
+    char err[200];
+    unsigned line;
+    ck_assert_int_eq(parse("# a", &line, err), 0);
+    expect_format("# a\n");
+    ck_assert_int_eq(parse("", &line, err), 0);
+    expect_format("");
+}
+END_TEST
+
+START_TEST(names_the_line_of_what_is_wrong_and_keeps_the_old_book)
+{
+    char good[200], text[1500], err[200], longline[1200];
+    unsigned line;
+    snprintf(good, sizeof(good), "bob %s\n", key_text(1));
+    memset(longline, '#', sizeof(longline));
+    longline[sizeof(longline) - 1] = '\0';
+    const struct {
+        const char *before, *name, *key, *after, *err;
+        unsigned line;
+    } v[] = {
+        {"", "b b", "", "\n", "no key", 1},
+        {"# c\n\n", "x", "", "", "key of 52", 3},
+        {"", "a..b", NULL, "\n", "no name", 1},
+        {"a %\n", "b", NULL, " comment\n", "only a comment", 2},
+        {"a %\nb %\n", "A", NULL, "\n", "earlier line", 3},
+        {"a %\n", "b", "not-a-key", "\n", "no key", 2},
+        {"", longline, "", "\n", "too long", 1},
+        {"", "b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", "\n", "no key", 1}, /* the last 4 bits */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        ck_assert_int_eq(parse(good, &line, err), 0);
+        size_t n = 0;
+        for (const char *c = v[i].before; *c; c++)
+            n += (size_t)snprintf(text + n, sizeof(text) - n, *c == '%' ? "%s" : "%.1s", *c == '%' ? key_text(7) : c);
+        snprintf(text + n, sizeof(text) - n, "%s %s%s", v[i].name, v[i].key ? v[i].key : key_text(9), v[i].after);
+        ck_assert_msg(parse(text, &line, err) == -EINVAL, "%s", text);
+        ck_assert_msg(line == v[i].line && strstr(err, v[i].err), "%s: %u: %s", text, line, err);
+        expect_format(good);
+    }
+    ck_assert_int_eq(book_parse(book, "#\0\n", 3, &line, err, sizeof(err)), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err, "NUL"));
+}
+END_TEST
+
+START_TEST(first_entry_of_a_key_wins_and_the_next_takes_over)
+{
+    uint8_t key[KEY_LEN];
+    key_of(key, 1);
+    ck_assert_int_eq(book_add(book, "one", key), 0);
+    ck_assert_int_eq(book_add(book, "two", key), 0);
+    ck_assert_str_eq(book_find_key(book, key)->name, "one");
+    ck_assert_int_eq(book_remove(book, "one"), 0);
+    ck_assert_str_eq(book_find_key(book, key)->name, "two");
+    ck_assert_int_eq(book_remove(book, "two"), 0);
+    ck_assert_ptr_null(book_find_key(book, key));
+}
+END_TEST
+
+START_TEST(is_bounded)
+{
+    char name[20];
+    uint8_t key[KEY_LEN] = {0};
+    for (unsigned i = 0; i < BOOK_MAX; i++) {
+        memcpy(key, &i, sizeof(i));
+        snprintf(name, sizeof(name), "n%u", i);
+        ck_assert_int_eq(book_add(book, name, key), 0);
+    }
+    ck_assert_int_eq(book_add(book, "more", key), -ENOSPC);
+    ck_assert_int_eq(book_remove(book, "n77"), 0);
+    ck_assert_int_eq(book_add(book, "more", key), 0);
+    ck_assert_str_eq(book_at(book, BOOK_MAX - 1)->name, "more");
+    ck_assert_str_eq(book_at(book, 77)->name, "n78");
+    unsigned line;
+    char err[200], *comments = malloc(2 * (BOOK_LINES_MAX + 1));
+    for (size_t i = 0; i < BOOK_LINES_MAX + 1; i++)
+        memcpy(comments + 2 * i, "#\n", 2);
+    ck_assert_int_eq(book_parse(book, comments, 2 * (BOOK_LINES_MAX + 1), &line, err, sizeof(err)), -EINVAL);
+    ck_assert_int_eq(book_parse(book, comments, 2 * BOOK_LINES_MAX, &line, err, sizeof(err)), 0);
+    free(comments);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("naming/book");
+    TCase *tc = tcase_create("book");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, finds_what_was_added_whatever_the_case);
+    tcase_add_test(tc, refuses_another_key_under_a_name_and_bears_the_same);
+    tcase_add_test(tc, judges_names);
+    tcase_add_test(tc, format_gives_back_what_was_parsed);
+    tcase_add_test(tc, last_line_needs_no_newline_and_gets_one);
+    tcase_add_test(tc, names_the_line_of_what_is_wrong_and_keeps_the_old_book);
+    tcase_add_test(tc, first_entry_of_a_key_wins_and_the_next_takes_over);
+    tcase_add_test(tc, is_bounded);
+    suite_add_tcase(s, tc);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

@@ -1,0 +1,424 @@
+/* i3ctl.c - i3ctl VERB: everything is said once, in the table of verbs; the rest reads that table. */
+#include "tools/i3ctl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "include/bytes.h"
+
+enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
+enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8 };
+
+struct ctl_verb {
+    const char *name; /* one word, or two: group and member */
+    const char *args, *summary, *details;
+    int min_args, max_args;
+    enum needs needs;
+    unsigned flags; /* STREAM: several replies; QUIET: takes -q; LAST: the daemon goes away afterwards; JSON: --json */
+    const char *more_word; /* sent to the daemon when an optional argument is not given */
+    void (*show)(const struct ctl *c, const json_t *doc); /* verbs of the daemon */
+    int (*run)(struct ctl *c);                            /* verbs of our own */
+};
+
+static int run_version(struct ctl *c);
+static int run_help(struct ctl *c);
+
+static const struct ctl_verb verbs[] = {
+    {"init", "", "make your identity, if you have none yet, and print it",
+        "The identity is a key pair; the private half stays in $XDG_DATA_HOME/i3/identity, readable by you alone. Give the\n"
+        "printed key to the people you want to reach and be reached by; they enter it with `i3ctl book add NAME KEY`.\n"
+        "Running it again changes nothing.",
+        0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_init, NULL},
+    {"id", "", "print your key, id and virtual address",
+        "The first line is the key alone; with -q nothing else is printed.",
+        0, 0, NEEDS_STARTED, VERB_JSON | VERB_QUIET, NULL, show_id, NULL},
+    {"book add", "NAME KEY", "let NAME (as NAME.i3) be the holder of KEY",
+        "KEY is the 52 characters that `i3ctl id` prints over there. Those in your book can reach the servers which you start\n"
+        "under i3run; nobody else gets an answer. A NAME that stands for another key already is refused: remove it first.",
+        2, 2, NEEDS_STARTED, VERB_JSON, NULL, show_book_add, NULL},
+    {"book rm", "NAME", "forget NAME", "Sessions with NAME end at once.", 1, 1, NEEDS_STARTED, VERB_JSON, NULL,
+        show_book_rm, NULL},
+    {"book ls", "", "list your address book", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_book_ls, NULL},
+    {"status", "", "what your daemon does: node, triggers, peers, connections",
+        "Starts nothing: exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_status, NULL},
+    {"ping", "NAME [COUNT]", "send COUNT (4) echo requests to NAME, one a second",
+        "With --json one object a line. Exits 1 when no answer came.", 1, 2, NEEDS_STARTED, VERB_JSON | VERB_STREAM, "4",
+        show_ping, NULL},
+    {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
+        VERB_JSON | VERB_LAST, NULL, show_stop, NULL},
+    {"demo up", "[DIR]", "build a local world in DIR: a ring, and two users alice and bob",
+        "DIR must be new or empty; without it a fresh folder is made and printed. `. DIR/alice.env` makes a shell alice,\n"
+        "`. DIR/bob.env` makes it bob; they know each other as alice.i3 and bob.i3. Worlds can live side by side.",
+        0, 1, NEEDS_NOTHING, VERB_JSON, NULL, NULL, demo_up},
+    {"demo status", "DIR", "is that world well?", "Exits 3 when a part of it does not run.", 1, 1, NEEDS_NOTHING, VERB_JSON,
+        NULL, NULL, demo_status},
+    {"demo down", "DIR", "end the world in DIR: its processes and its files", NULL, 1, 1, NEEDS_NOTHING, VERB_JSON, NULL,
+        NULL, demo_down},
+    {"version", "", "print the version", NULL, 0, 0, NEEDS_NOTHING, VERB_JSON, NULL, NULL, run_version},
+    {"help", "[VERB]", "print this, or all about VERB", NULL, 0, 2, NEEDS_NOTHING, 0, NULL, NULL, run_help},
+};
+
+/* ---- help ---- */
+
+static void print_line(FILE *to, const struct ctl_verb *v)
+{
+    int used = fprintf(to, "  %s%s%s", v->name, *v->args ? " " : "", v->args);
+    fprintf(to, "%*s%s\n", used < 24 ? 24 - used : 1, "", v->summary);
+}
+
+static void print_overview(FILE *to)
+{
+    fputs("i3ctl VERB [ARGUMENTS] [--json]\n\n", to);
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        print_line(to, &verbs[i]);
+    fputs("\nExit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon. `i3ctl VERB --help` tells more; see also i3ctl(1).\n",
+        to);
+}
+
+static void print_verb(const struct ctl_verb *v)
+{
+    printf("i3ctl %s%s%s%s%s\n    %s\n", v->name, *v->args ? " " : "", v->args, v->flags & VERB_QUIET ? " [-q]" : "",
+        v->flags & VERB_JSON ? " [--json]" : "", v->summary);
+    if (v->details)
+        printf("\n%s\n", v->details);
+}
+
+/* Words of the verb's name that words[0..n) begins with: 0 when they do not. */
+static int verb_matches(const struct ctl_verb *v, int n, char **words)
+{
+    const char *space = strchr(v->name, ' ');
+    size_t first = space ? (size_t)(space - v->name) : strlen(v->name);
+    if (n < 1 || strlen(words[0]) != first || memcmp(words[0], v->name, first))
+        return 0;
+    if (!space)
+        return 1;
+    return n >= 2 && !strcmp(words[1], space + 1) ? 2 : 0;
+}
+
+static const struct ctl_verb *verb_find(int n, char **words, int *used)
+{
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if ((*used = verb_matches(&verbs[i], n, words)))
+            return &verbs[i];
+    return NULL;
+}
+
+static bool verb_is_in(const struct ctl_verb *v, const char *group)
+{
+    size_t len = strlen(group);
+    return !strncmp(v->name, group, len) && v->name[len] == ' ';
+}
+
+static bool verb_is_group(const char *word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if (verb_is_in(&verbs[i], word))
+            return true;
+    return false;
+}
+
+static void print_group(FILE *to, const char *group)
+{
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if (verb_is_in(&verbs[i], group))
+            print_line(to, &verbs[i]);
+}
+
+/* ---- the nearest verb to a misspelt one ---- */
+
+enum { WORD_MAX = 24, NEAR_ENOUGH = 2 };
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+    unsigned m = a < b ? a : b;
+    return m < c ? m : c;
+}
+
+/* Edits (insert, delete, replace, swap neighbours) between a and b; WORD_MAX when one is too long to be a verb. */
+static unsigned distance(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    unsigned d[WORD_MAX + 1][WORD_MAX + 1];
+    if (n > WORD_MAX || m > WORD_MAX)
+        return WORD_MAX;
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t j = 0; j <= m; j++) {
+            if (!i || !j) {
+                d[i][j] = (unsigned)(i + j);
+                continue;
+            }
+            d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < d[i][j])
+                d[i][j] = d[i - 2][j - 2] + 1;
+        }
+    }
+    return d[n][m];
+}
+
+static const char *nearest(int n, char **words)
+{
+    const char *best = NULL;
+    unsigned best_distance = NEAR_ENOUGH + 1;
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        char typed[2 * WORD_MAX];
+        bool two = strchr(verbs[i].name, ' ') && n > 1;
+        if (snprintf(typed, sizeof(typed), two ? "%s %s" : "%s", words[0], n > 1 ? words[1] : "") >= (int)sizeof(typed))
+            continue;
+        unsigned d = distance(typed, verbs[i].name);
+        if (d < best_distance) {
+            best_distance = d;
+            best = verbs[i].name;
+        }
+    }
+    return best;
+}
+
+static int unknown_verb(int n, char **words)
+{
+    const char *near = nearest(n, words);
+    if (verb_is_group(words[0])) {
+        fprintf(stderr, n > 1 ? "i3ctl: no verb `%s %s`; there are\n" : "i3ctl: `%s` is one of\n", words[0], words[n > 1]);
+        print_group(stderr, words[0]);
+        return CTL_USAGE;
+    }
+    fprintf(stderr, "i3ctl: no verb `%s`", words[0]);
+    if (near)
+        fprintf(stderr, "; did you mean `%s`?\n", near);
+    else
+        fputs("; `i3ctl help` lists them\n", stderr);
+    return CTL_USAGE;
+}
+
+static int run_version(struct ctl *c)
+{
+    puts(c->json ? "{\"version\":\"" I3_VERSION "\"}" : "i3ctl " I3_VERSION);
+    return CTL_OK;
+}
+
+static int run_help(struct ctl *c)
+{
+    int used;
+    const struct ctl_verb *v = c->argc ? verb_find(c->argc, c->argv, &used) : NULL;
+    if (v)
+        print_verb(v);
+    else if (!c->argc)
+        print_overview(stdout);
+    else if (c->argc == 1 && verb_is_group(c->argv[0]))
+        print_group(stdout, c->argv[0]);
+    else
+        return unknown_verb(c->argc, c->argv);
+    return CTL_OK;
+}
+
+/* ---- verbs of the daemon ---- */
+
+/* A connection to the daemon, started if the verb wants that. fd, or -1 with the error shown. */
+static int open_daemon(const struct ctl *c, int *exit)
+{
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)], err[CTL_ERR_LEN];
+    *exit = CTL_NO_DAEMON;
+    int rc = link_path(path);
+    if (rc) {
+        *exit = show_error(c, CTL_NO_DAEMON, "the path of the daemon's socket is longer than %zu bytes: shorten "
+            "XDG_RUNTIME_DIR", sizeof(path) - 1);
+        return -1;
+    }
+    int fd = link_open(path);
+    if (fd == -ENOENT || fd == -ECONNREFUSED || fd == -ENOTDIR) {
+        if (c->verb->needs == NEEDS_RUNNING) {
+            show_error(c, CTL_NO_DAEMON, "no daemon runs (nobody answers at %s); `i3run COMMAND` and `i3ctl id` start one", path);
+            return -1;
+        }
+        if (link_ensure(NULL, err)) {
+            show_error(c, CTL_NO_DAEMON, "%s", err);
+            return -1;
+        }
+        fd = link_open(path);
+    }
+    if (fd < 0)
+        show_error(c, CTL_NO_DAEMON, "cannot reach the daemon at %s: %s", path,
+            fd == -EPERM ? "that socket belongs to another user" : strerror(-fd));
+    return fd < 0 ? -1 : fd;
+}
+
+/* After `stop`: done means that the daemon is gone, not that it was asked. */
+static void wait_for_end(int fd)
+{
+    struct link_reply r;
+    while (link_recv(fd, 1, CTL_TIMEOUT_MS, &r) == 0)
+        json_decref(r.doc);
+}
+
+static int show_reply(const struct ctl *c, const struct link_reply *r)
+{
+    const char *sentence = json_text(r->doc, "error");
+    if (c->json)
+        show_json(r->doc, c->verb->flags & VERB_STREAM);
+    else if (r->exit && *sentence && !r->more)
+        fprintf(stderr, "i3ctl: %s\n", sentence);
+    else
+        c->verb->show(c, r->doc);
+    fflush(stdout);
+    return r->exit;
+}
+
+/* An answer too long for one record comes in several: lists are joined, everything else is said once. */
+static void join(json_t *whole, const json_t *part)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)part, key, value) {
+        json_t *have = json_object_get(whole, key);
+        if (json_is_array(have) && json_is_array(value))
+            json_array_extend(have, value);
+        else
+            json_object_set(whole, key, value);
+    }
+}
+
+static int ask_daemon(const struct ctl *c, int fd, const char *const *words, size_t n)
+{
+    struct link_reply r = {.more = true};
+    json_t *whole = json_object();
+    int exit = CTL_FAILED, err = link_send(fd, 1, words, n);
+    while (!err && r.more) {
+        err = link_recv(fd, 1, CTL_TIMEOUT_MS, &r);
+        if (err)
+            break;
+        join(whole, r.doc);
+        json_decref(r.doc);
+        if (r.more && !(c->verb->flags & VERB_STREAM))
+            continue;
+        r.doc = whole;
+        exit = show_reply(c, &r);
+        json_object_clear(whole);
+    }
+    json_decref(whole);
+    if (err == -E2BIG)
+        return show_error(c, CTL_USAGE, "the arguments are too long");
+    if (err == -ETIMEDOUT)
+        return show_error(c, CTL_FAILED, "the daemon has not answered for %d s", CTL_TIMEOUT_MS / 1000);
+    if (err == -EBADMSG)
+        return show_error(c, CTL_FAILED, "the daemon's answer is not understood; is it of another version?");
+    if (err)
+        return show_error(c, CTL_NO_DAEMON, "the daemon went away: %s", strerror(-err));
+    if (c->verb->flags & VERB_LAST)
+        wait_for_end(fd);
+    return exit;
+}
+
+static int run_daemon_verb(struct ctl *c)
+{
+    const char *words[8];
+    size_t n = 0;
+    char name[WORD_MAX];
+    snprintf(name, sizeof(name), "%s", c->verb->name);
+    char *second = strchr(name, ' ');
+    if (second)
+        *second++ = '\0';
+    words[n++] = name;
+    if (second)
+        words[n++] = second;
+    for (int i = 0; i < c->argc; i++)
+        words[n++] = c->argv[i];
+    if (c->verb->more_word && c->argc < c->verb->max_args)
+        words[n++] = c->verb->more_word;
+
+    int exit, fd = open_daemon(c, &exit);
+    if (fd < 0)
+        return exit;
+    exit = ask_daemon(c, fd, words, n);
+    close(fd);
+    return exit;
+}
+
+/* ---- the command line ---- */
+
+static int usage(const struct ctl_verb *v, const char *what, const char *arg)
+{
+    fprintf(stderr, "i3ctl %s: %s%s%s%s\n", v->name, what, *arg ? " `" : "", arg, *arg ? "`" : "");
+    fprintf(stderr, "usage: i3ctl %s%s%s%s%s\n", v->name, *v->args ? " " : "", v->args,
+        v->flags & VERB_QUIET ? " [-q]" : "", v->flags & VERB_JSON ? " [--json]" : "");
+    return CTL_USAGE;
+}
+
+struct option {
+    const char *name;
+    unsigned flag; /* the verb must have it */
+    size_t offset; /* of the bool in struct ctl */
+};
+
+static const struct option options[] = {
+    {"--json", VERB_JSON, offsetof(struct ctl, json)},
+    {"-q", VERB_QUIET, offsetof(struct ctl, quiet)},
+    {"--quiet", VERB_QUIET, offsetof(struct ctl, quiet)},
+};
+
+static bool is_help(const char *s)
+{
+    return !strcmp(s, "--help") || !strcmp(s, "-h");
+}
+
+static bool take_option(struct ctl *c, const char *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        if (!strcmp(s, options[i].name) && c->verb->flags & options[i].flag) {
+            *(bool *)((char *)c + options[i].offset) = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes the options out of argv, checks what is left, runs the verb. */
+static int run_verb(struct ctl *c, int argc, char **argv)
+{
+    bool words_only = false;
+    c->argv = argv;
+    for (int i = 0; i < argc; i++) {
+        if (!words_only && !strcmp(argv[i], "--"))
+            words_only = true;
+        else if (words_only || argv[i][0] != '-' || !argv[i][1])
+            argv[c->argc++] = argv[i];
+        else if (is_help(argv[i]))
+            return print_verb(c->verb), CTL_OK;
+        else if (!take_option(c, argv[i]))
+            return usage(c->verb, "no option", argv[i]);
+    }
+    if (c->argc < c->verb->min_args)
+        return usage(c->verb, "too few arguments", "");
+    if (c->argc > c->verb->max_args)
+        return usage(c->verb, "too many arguments:", argv[c->verb->max_args]);
+    return c->verb->run ? c->verb->run(c) : run_daemon_verb(c);
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl c = {0};
+    int used;
+    argc--, argv++;
+    while (argc && !strcmp(argv[0], "--json")) /* before the verb as well as after it */
+        c.json = true, argc--, argv++;
+    if (!argc)
+        return print_overview(stderr), CTL_USAGE;
+    if (is_help(argv[0]))
+        return print_overview(stdout), CTL_OK;
+    if (!strcmp(argv[0], "--version"))
+        return run_version(&c);
+    c.verb = verb_find(argc, argv, &used);
+    if (!c.verb) {
+        if (argc == 2 && is_help(argv[1]) && verb_is_group(argv[0]))
+            return print_group(stdout, argv[0]), CTL_OK;
+        return unknown_verb(argc, argv);
+    }
+    int exit = run_verb(&c, argc - used, argv + used);
+    if (fflush(stdout) || ferror(stdout)) {
+        fputs("i3ctl: cannot write the output\n", stderr);
+        return exit ? exit : CTL_FAILED;
+    }
+    return exit;
+}

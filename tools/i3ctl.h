@@ -1,0 +1,130 @@
+/* i3ctl.h - what the pieces of i3ctl share: the link to the user's daemon, output, and demo worlds.
+ *
+ *   i3ctl.c        the table of verbs, options, help
+ *   i3ctl_link.c   where the daemon is, starting it, asking it (CONTROL of include/ipc.h)
+ *   i3ctl_show.c   replies as text for people
+ *   i3ctl_demo.c   demo worlds: up, down, status
+ *   i3ctl_world.c  a world's processes and files: starting, finding, ending, removing
+ */
+#ifndef I3CTL_H
+#define I3CTL_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/un.h>
+
+enum ctl_exit {
+    CTL_OK = 0,
+    CTL_FAILED = 1,    /* understood, but it could not be done */
+    CTL_USAGE = 2,     /* not understood */
+    CTL_NO_DAEMON = 3, /* no daemon runs, or none could be started */
+};
+
+enum { CTL_ERR_LEN = 512, CTL_TIMEOUT_MS = 10000 };
+
+/* How one run of i3ctl was called. */
+struct ctl {
+    const struct ctl_verb *verb;
+    bool json, quiet;
+    int argc; /* what follows the verb's own words, options taken out */
+    char **argv;
+};
+
+/* ---- the daemon ---- */
+
+/* The socket's path: $I3_SOCK, else $XDG_RUNTIME_DIR/i3/i3d.sock, else /tmp/i3-UID/i3d.sock. 0 or -ENAMETOOLONG. */
+int link_path(char path[sizeof(((struct sockaddr_un *)0)->sun_path)]);
+
+/* A connection to the daemon at `path`, whose owner must be this user. fd, or -errno. */
+int link_open(const char *path);
+
+/* One request: `words` are n strings. 0 or -errno. */
+int link_send(int fd, uint32_t serial, const char *const *words, size_t n);
+
+struct link_reply {
+    json_t *doc; /* an object, owned by the caller */
+    bool more;
+    int exit;
+};
+
+/* The next reply with that serial. 0, -ETIMEDOUT, -ECONNRESET (daemon gone), -EBADMSG. */
+int link_recv(int fd, uint32_t serial, int timeout_ms, struct link_reply *out);
+
+/* link_send and link_recv for verbs with a single reply. */
+int link_call(int fd, const char *const *words, size_t n, struct link_reply *out);
+
+/* The folder of i3ctl itself, where its sister programs are. 0 or -errno. */
+int link_bin_dir(char dir[PATH_MAX]);
+
+/* Runs `path` with argv and env (NULL: our own) to its end; what it writes to stderr goes to err (its last line), not to
+ * the terminal. Its exit status, or -errno. */
+int link_run(const char *path, char *const *argv, char *const *env, char err[CTL_ERR_LEN]);
+
+/* `i3d --ensure` under env (NULL: our own). 0, or -errno with a sentence in err. */
+int link_ensure(char *const *env, char err[CTL_ERR_LEN]);
+
+/* ---- output ---- */
+
+/* The error as {"error": ...} on stdout with --json, else on stderr; returns `exit`. */
+int show_error(const struct ctl *c, int exit, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+void show_json(const json_t *doc, bool one_line);
+
+void show_init(const struct ctl *c, const json_t *doc);
+void show_id(const struct ctl *c, const json_t *doc);
+void show_book_add(const struct ctl *c, const json_t *doc);
+void show_book_rm(const struct ctl *c, const json_t *doc);
+void show_book_ls(const struct ctl *c, const json_t *doc);
+void show_status(const struct ctl *c, const json_t *doc);
+void show_ping(const struct ctl *c, const json_t *doc);
+void show_stop(const struct ctl *c, const json_t *doc);
+
+/* The string or number at `key`; "" and 0 when it is not there. */
+const char *json_text(const json_t *o, const char *key);
+int64_t json_int(const json_t *o, const char *key);
+
+/* Every trigger of a status document stands; false when there is none. */
+bool status_triggers_stand(const json_t *status);
+
+/* ---- demo worlds ---- */
+
+int demo_up(struct ctl *c);
+int demo_down(struct ctl *c);
+int demo_status(struct ctl *c);
+
+/* ---- a world's processes and files ---- */
+
+enum { WORLD_USERS = 2, WORLD_MARKER_MAX = 64 };
+
+extern const char *const world_user[WORLD_USERS];
+
+/* DIR as an absolute path without links, checked to be a world of ours. 0, or -errno with a sentence in err. */
+int world_open(const char *dir, char world[PATH_MAX], char err[CTL_ERR_LEN]);
+
+/* A new world's folder with its marker. `dir` NULL: a fresh one under $TMPDIR or /tmp. *made: the folder did not exist. */
+int world_create(const char *dir, char world[PATH_MAX], bool *made, char err[CTL_ERR_LEN]);
+
+/* Ends every daemon and node of the world: SIGTERM, after 3 s SIGKILL. The number still there, 0 when all is well. */
+int world_end(const char *world);
+
+/* Removes the world's files; the folder itself too when with_dir. 0 or -errno. */
+int world_remove(const char *world, bool with_dir);
+
+/* DIR/USER/run/i3/i3d.sock, and its kin. */
+void world_path(char *out, size_t cap, const char *world, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* The whole file at `path`, 0600 unless the text is empty. 0 or -errno. */
+int world_write(const char *path, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Our environment with this user's three folders in it; to be freed with world_env_free(). NULL: out of memory. */
+char **world_env(const char *world, const char *user);
+void world_env_free(char **env);
+
+/* Set by SIGINT, SIGTERM and SIGHUP once world_catch_signals() was called. */
+void world_catch_signals(void);
+bool world_interrupted(void);
+
+#endif

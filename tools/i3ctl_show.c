@@ -1,0 +1,369 @@
+#include "tools/i3ctl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "include/bytes.h"
+
+/* ---- pieces ---- */
+
+int show_error(const struct ctl *c, int exit, const char *fmt, ...)
+{
+    char text[CTL_ERR_LEN * 2];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (!c->json) {
+        fprintf(stderr, "i3ctl: %s\n", text);
+        return exit;
+    }
+    json_t *doc = json_pack("{s:s}", "error", text);
+    show_json(doc, false);
+    json_decref(doc);
+    return exit;
+}
+
+void show_json(const json_t *doc, bool one_line)
+{
+    json_dumpf(doc, stdout, one_line ? JSON_COMPACT : JSON_INDENT(2));
+    putchar('\n');
+}
+
+const char *json_text(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+int64_t json_int(const json_t *o, const char *key)
+{
+    const json_t *v = json_object_get(o, key);
+    return json_is_real(v) ? (int64_t)json_real_value(v) : json_integer_value(v);
+}
+
+enum { PIECE = 32 };
+
+static const char *bytes_str(int64_t n, char buf[PIECE])
+{
+    static const char *const unit[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+    double v = (double)n;
+    size_t u = 0;
+    while (v >= 999.5 && u + 1 < ARRAY_LEN(unit)) {
+        v /= 1000;
+        u++;
+    }
+    snprintf(buf, PIECE, u && v < 9.95 ? "%.1f %s" : "%.0f %s", v, unit[u]);
+    return buf;
+}
+
+static const char *micros_str(int64_t us, char buf[PIECE])
+{
+    if (us <= 0)
+        snprintf(buf, PIECE, "-");
+    else if (us < 10000)
+        snprintf(buf, PIECE, "%.2f ms", (double)us / 1e3);
+    else if (us < 1000000)
+        snprintf(buf, PIECE, "%.0f ms", (double)us / 1e3);
+    else
+        snprintf(buf, PIECE, "%.1f s", (double)us / 1e6);
+    return buf;
+}
+
+/* Two units are enough for anybody. */
+static const char *seconds_str(int64_t s, char buf[PIECE])
+{
+    if (s < 60)
+        snprintf(buf, PIECE, "%d s", (int)s);
+    else if (s < 3600)
+        snprintf(buf, PIECE, "%d min %d s", (int)(s / 60), (int)(s % 60));
+    else if (s < 86400)
+        snprintf(buf, PIECE, "%d h %d min", (int)(s / 3600), (int)(s / 60 % 60));
+    else
+        snprintf(buf, PIECE, "%d d %d h", (int)(s / 86400), (int)(s / 3600 % 24));
+    return buf;
+}
+
+/* A number that may be null. */
+static const char *seconds_or_dash(const json_t *o, const char *key, char buf[PIECE])
+{
+    if (!json_is_number(json_object_get(o, key)))
+        return strcpy(buf, "-");
+    return seconds_str(json_int(o, key), buf);
+}
+
+/* ---- tables: columns as wide as their widest cell ---- */
+
+enum { COLUMNS_MAX = 10, CELL_MAX = 300 };
+
+struct table {
+    const char *const *head; /* `columns` of them; a leading '>' sets the column flush right */
+    size_t columns, rows;
+    char (*cell)[CELL_MAX]; /* rows * columns, grown row by row */
+};
+
+static char (*table_row(struct table *t))[CELL_MAX]
+{
+    void *grown = realloc(t->cell, (t->rows + 1) * t->columns * sizeof(*t->cell));
+    if (!grown)
+        abort();
+    t->cell = grown;
+    char(*row)[CELL_MAX] = t->cell + t->rows++ * t->columns;
+    memset(row, 0, t->columns * sizeof(*row));
+    return row;
+}
+
+static void cell_set(char cell[CELL_MAX], const char *s)
+{
+    snprintf(cell, CELL_MAX, "%s", *s ? s : "-");
+}
+
+static void table_line(const struct table *t, const size_t *width, const char *const *text)
+{
+    for (size_t i = 0; i < t->columns; i++) {
+        const char *s = text[i] + (text[i] == t->head[i] && *text[i] == '>');
+        int pad = (int)(width[i] - strlen(s));
+        bool right = *t->head[i] == '>', last = i + 1 == t->columns;
+        printf("  %*s%s%*s", right ? pad : 0, "", s, right || last ? 0 : pad, "");
+    }
+    putchar('\n');
+}
+
+static void table_print(struct table *t)
+{
+    size_t width[COLUMNS_MAX] = {0};
+    const char *line[COLUMNS_MAX];
+    for (size_t c = 0; c < t->columns; c++)
+        width[c] = strlen(t->head[c]) - (*t->head[c] == '>');
+    for (size_t i = 0; i < t->rows * t->columns; i++)
+        if (strlen(t->cell[i]) > width[i % t->columns])
+            width[i % t->columns] = strlen(t->cell[i]);
+    if (t->rows)
+        table_line(t, width, t->head);
+    for (size_t r = 0; r < t->rows; r++) {
+        for (size_t c = 0; c < t->columns; c++)
+            line[c] = t->cell[r * t->columns + c];
+        table_line(t, width, line);
+    }
+    free(t->cell);
+}
+
+/* ---- identity and book ---- */
+
+static void show_rest_of_id(const json_t *doc)
+{
+    printf("id       %s\naddress  %s\n", json_text(doc, "id"), json_text(doc, "address"));
+}
+
+void show_id(const struct ctl *c, const json_t *doc)
+{
+    puts(json_text(doc, "key"));
+    if (!c->quiet)
+        show_rest_of_id(doc);
+}
+
+void show_init(const struct ctl *c, const json_t *doc)
+{
+    (void)c;
+    puts(json_is_true(json_object_get(doc, "created")) ? "Your identity was made." : "Your identity stands already.");
+    printf("key      %s\n", json_text(doc, "key"));
+    show_rest_of_id(doc);
+    puts("\nGive the key to those you want to reach, enter theirs, and go:\n"
+         "    i3ctl book add NAME KEY\n"
+         "    i3run COMMAND     (NAME.i3 is a host name for it)");
+}
+
+static void show_entry(const char *what, const json_t *doc)
+{
+    printf("%s %s, %s\n", what, json_text(doc, "name"), json_text(doc, "address"));
+}
+
+void show_book_add(const struct ctl *c, const json_t *doc)
+{
+    (void)c;
+    show_entry(json_is_true(json_object_get(doc, "added")) ? "added" : "already there:", doc);
+}
+
+void show_book_rm(const struct ctl *c, const json_t *doc)
+{
+    const char *name = json_text(doc, "name");
+    printf("removed %s\n", *name ? name : c->argv[0]);
+}
+
+void show_book_ls(const struct ctl *c, const json_t *doc)
+{
+    static const char *const head[] = {"NAME", "ADDRESS", "KEY"};
+    struct table t = {head, ARRAY_LEN(head), 0, NULL};
+    (void)c;
+    size_t i;
+    json_t *e;
+    json_array_foreach(json_object_get(doc, "entries"), i, e) {
+        char(*row)[CELL_MAX] = table_row(&t);
+        cell_set(row[0], json_text(e, "name"));
+        cell_set(row[1], json_text(e, "address"));
+        cell_set(row[2], json_text(e, "key"));
+    }
+    if (!t.rows)
+        puts("the book is empty: i3ctl book add NAME KEY");
+    table_print(&t);
+}
+
+/* ---- ping and stop ---- */
+
+void show_ping(const struct ctl *c, const json_t *doc)
+{
+    char a[PIECE], b[PIECE], d[PIECE];
+    const char *name = c->argv[0];
+    if (json_object_get(doc, "sent")) {
+        printf("%s (%s): %d sent, %d answered", name, json_text(doc, "address"), (int)json_int(doc, "sent"),
+            (int)json_int(doc, "received"));
+        if (json_int(doc, "received"))
+            printf("; min %s, mean %s, max %s", micros_str(json_int(doc, "min_us"), a),
+                micros_str(json_int(doc, "avg_us"), b), micros_str(json_int(doc, "max_us"), d));
+        if (*json_text(doc, "path"))
+            printf("; path: %s", json_text(doc, "path"));
+        putchar('\n');
+    } else if (*json_text(doc, "error")) {
+        printf("%s: %d: %s\n", name, (int)json_int(doc, "seq"), json_text(doc, "error"));
+    } else {
+        printf("%s: %d: %s\n", name, (int)json_int(doc, "seq"), micros_str(json_int(doc, "rtt_us"), a));
+    }
+}
+
+void show_stop(const struct ctl *c, const json_t *doc)
+{
+    (void)c;
+    (void)doc;
+    puts("stopping");
+}
+
+/* ---- status ---- */
+
+bool status_triggers_stand(const json_t *status)
+{
+    const json_t *list = json_object_get(status, "triggers");
+    size_t i;
+    json_t *e;
+    json_array_foreach(list, i, e) {
+        const char *state = json_text(e, "state");
+        if (strcasecmp(state, "standing") && strcasecmp(state, "refreshing"))
+            return false;
+    }
+    return json_array_size(list) > 0;
+}
+
+static void status_head(const json_t *doc)
+{
+    char up[PIECE], ago[PIECE];
+    const json_t *node = json_object_get(doc, "node");
+    printf("daemon     i3d %s, pid %d, up %s\n", json_text(doc, "version"), (int)json_int(doc, "pid"),
+        seconds_str(json_int(doc, "uptime_s"), up));
+    printf("key        %s\n", json_text(doc, "key"));
+    printf("address    %s\n", json_text(doc, "address"));
+    printf("node       %s%s", json_text(node, "address"), json_is_true(json_object_get(node, "embedded")) ? " (inside)" : "");
+    if (!json_is_true(json_object_get(node, "reachable")))
+        printf(", DOES NOT ANSWER");
+    if (json_is_number(json_object_get(node, "answered_ms_ago")))
+        printf(", answered %s ago", micros_str(json_int(node, "answered_ms_ago") * 1000 + 1, ago));
+    if (*json_text(node, "seen_address"))
+        printf(", sees us as %s", json_text(node, "seen_address"));
+    printf("\nconfig     %s\ndata       %s\nsocket     %s, udp %s\n", json_text(doc, "config"), json_text(doc, "data"),
+        json_text(doc, "socket"), json_text(doc, "udp"));
+}
+
+static void status_triggers(const json_t *doc)
+{
+    static const char *const head[] = {"ID", ">BITS", "STATE", ">EXPIRES", ">REFRESHES", ">RTT"};
+    struct table t = {head, ARRAY_LEN(head), 0, NULL};
+    size_t i;
+    json_t *e;
+    char buf[PIECE];
+    json_array_foreach(json_object_get(doc, "triggers"), i, e) {
+        char(*row)[CELL_MAX] = table_row(&t);
+        snprintf(row[0], CELL_MAX, "%.16s", json_text(e, "id"));
+        snprintf(row[1], CELL_MAX, "%d", (int)json_int(e, "plen"));
+        cell_set(row[2], json_text(e, "state"));
+        cell_set(row[3], seconds_or_dash(e, "expires_s", buf));
+        snprintf(row[4], CELL_MAX, "%d", (int)json_int(e, "refreshes"));
+        cell_set(row[5], micros_str(json_int(e, "rtt_us"), buf));
+    }
+    printf("\ntriggers   %zu%s\n", t.rows, status_triggers_stand(doc) ? ", all standing" : ", NOT STANDING");
+    table_print(&t);
+}
+
+static void status_peers(const json_t *doc)
+{
+    static const char *const head[] = {"NAME", "ADDRESS", "STATE", "PATH", "CIPHER", ">RTT", ">IN", ">OUT", ">IDLE"};
+    struct table t = {head, ARRAY_LEN(head), 0, NULL};
+    size_t i;
+    json_t *e;
+    char buf[PIECE];
+    json_array_foreach(json_object_get(doc, "peers"), i, e) {
+        char(*row)[CELL_MAX] = table_row(&t);
+        if (*json_text(e, "name"))
+            cell_set(row[0], json_text(e, "name"));
+        else
+            snprintf(row[0], CELL_MAX, "%.8s...", json_text(e, "key"));
+        cell_set(row[1], json_text(e, "address"));
+        cell_set(row[2], json_text(e, "state"));
+        cell_set(row[3], json_text(e, "path"));
+        cell_set(row[4], json_text(e, "cipher"));
+        cell_set(row[5], micros_str(json_int(e, "rtt_us"), buf));
+        cell_set(row[6], bytes_str(json_int(e, "bytes_in"), buf));
+        cell_set(row[7], bytes_str(json_int(e, "bytes_out"), buf));
+        cell_set(row[8], seconds_or_dash(e, "idle_s", buf));
+    }
+    printf("\npeers      %zu\n", t.rows);
+    table_print(&t);
+}
+
+static void status_connections(const json_t *doc)
+{
+    static const char *const head[] = {"LOCAL", "REMOTE", "NAME", "STATE", "ROLE", ">IN", ">OUT", ">RTT", ">REPEATED"};
+    struct table t = {head, ARRAY_LEN(head), 0, NULL};
+    size_t i;
+    json_t *e;
+    char buf[PIECE];
+    json_array_foreach(json_object_get(doc, "connections"), i, e) {
+        char(*row)[CELL_MAX] = table_row(&t);
+        cell_set(row[0], json_text(e, "local"));
+        cell_set(row[1], json_text(e, "remote"));
+        cell_set(row[2], json_text(e, "name"));
+        cell_set(row[3], json_text(e, "state"));
+        cell_set(row[4], json_text(e, "role"));
+        cell_set(row[5], bytes_str(json_int(e, "bytes_in"), buf));
+        cell_set(row[6], bytes_str(json_int(e, "bytes_out"), buf));
+        cell_set(row[7], micros_str(json_int(e, "srtt_us"), buf));
+        snprintf(row[8], CELL_MAX, "%d", (int)json_int(e, "retransmits"));
+    }
+    int64_t total = json_int(doc, "connections_total");
+    printf("\nconnections %lld", (long long)(total > (int64_t)t.rows ? total : (int64_t)t.rows));
+    if (total > (int64_t)t.rows)
+        printf(", the first %zu:", t.rows);
+    putchar('\n');
+    table_print(&t);
+}
+
+static void status_listeners(const json_t *doc)
+{
+    size_t i;
+    json_t *e;
+    if (json_array_size(json_object_get(doc, "listeners")) == 0)
+        return;
+    printf("\nlisteners ");
+    json_array_foreach(json_object_get(doc, "listeners"), i, e)
+        printf(" %s:%d", json_text(e, "proto"), (int)json_int(e, "port"));
+    putchar('\n');
+}
+
+void show_status(const struct ctl *c, const json_t *doc)
+{
+    (void)c;
+    status_head(doc);
+    status_triggers(doc);
+    status_peers(doc);
+    status_listeners(doc);
+    status_connections(doc);
+}
