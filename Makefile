@@ -204,18 +204,17 @@ SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
-	integration/probes/semantics \
-	integration/probes/storm
 	bench/load \
 	lib/relay \
-	integration/probes/semantics
+	integration/probes/semantics \
+	integration/probes/storm
+
 integration/probes/semantics_LIBS := -lpthread
 integration/probes/storm_LIBS := -lpthread
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
-	integration/shim.py
-INTEROP_TESTS :=
+	integration/shim.py \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
