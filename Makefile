@@ -211,11 +211,15 @@ TEST_PROGRAMS := \
 	fuzz/flood \
 	bench/load \
 	lib/relay \
-	integration/probes/semantics
+	integration/probes/semantics \
+	integration/probes/storm
+
 integration/probes/semantics_LIBS := -lpthread
+integration/probes/storm_LIBS := -lpthread
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
+	integration/shim.py \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
