@@ -45,15 +45,30 @@ static bool take_sacks(struct tcpip *t, struct conn *c, const struct segment *s,
     return dsack;
 }
 
+/* Where only copies were acknowledged, the timestamp tells the round trip (RFC 7323 4), in whole ms; so a path that
+ * has lost much is believed again, and the back-off ends, with the first copy that gets through. */
+static void take_stamp_rtt(struct tcpip *t, struct conn *c, const struct segment *s)
+{
+    uint32_t ms = conn_stamp(c, t->now) - s->ts_ecr;
+    if (!c->stamps || ms > RTO_MAX / 1000)
+        return;
+    rto_sample(&c->rto, t->now, (ms + 1) * 1000, true);
+    c->rto.backoff = 0;
+}
+
 /* Karn: only what was sent once tells the round trip; with SACK that can be told for each run, without it only when
  * the ACK covers no copy. */
-static uint32_t take_rtt(struct tcpip *t, struct conn *c, const struct delivery *d)
+static uint32_t take_rtt(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d)
 {
-    if (!d->first_sent || (d->any_retx && !c->sack_ok))
+    if (!d->first_sent || (d->any_retx && !c->sack_ok)) {
+        if (d->acked)
+            take_stamp_rtt(t, c, s);
         return 0;
+    }
     uint64_t rtt = t->now - d->first_sent;
     if (rtt > UINT32_MAX / 2)
         return 0;
+    c->rto.backoff = 0; /* RFC 6298 5.7 */
     bool fold = c->snd_una >= c->round_end;
     if (fold)
         c->round_end = c->snd_nxt;
@@ -114,8 +129,6 @@ static void take_advance(struct tcpip *t, struct conn *c, uint64_t ack, struct d
     c->bytes_out += ack - c->snd_una;
     c->snd_una = ack;
     c->retries = 0;
-    if (!d->any_retx)
-        c->rto.backoff = 0; /* RFC 6298 5.7: a fresh sample ends the back-off */
     note_room(t, c);
 }
 
@@ -138,7 +151,7 @@ bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64
     bool dsack = take_sacks(t, c, s, &d);
     count_duplicate(c, s, c->snd_wnd != window, advanced);
     if (advanced || d.sacked || c->dupacks || s->sacks) {
-        uint32_t rtt = take_rtt(t, c, &d);
+        uint32_t rtt = take_rtt(t, c, s, &d);
         recovery_ack(t, c, s, &d, rtt, dsack);
     }
     if (advanced && !take_fin_acked(t, c))
