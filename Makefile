@@ -177,10 +177,12 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/io/sockets \
 	unit/base/id \
+	unit/i3/handshake \
 	unit/i3/noise \
 	unit/tcpip/ip \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
+	unit/i3/peer \
 	unit/i3/seal \
 	unit/i3/trigger \
 
@@ -203,17 +205,23 @@ unit/include/ipc_ROOMS :=
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/overlay \
 	sim/tcp \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	fuzz/flood \
 	bench/load \
 	lib/relay \
-	integration/probes/semantics
+	integration/probes/semantics \
+	integration/probes/storm
+
 integration/probes/semantics_LIBS := -lpthread
+integration/probes/storm_LIBS := -lpthread
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
+	integration/shim.py \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
@@ -233,10 +241,23 @@ INTEROP_TESTS := \
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
 	fuzz/tcpip \
+	fuzz/peer \
+	fuzz/trigger \
+	fuzz/wire \
+	fuzz/ipc \
+	fuzz/book \
+	fuzz/config \
+	fuzz/node \
 
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+unit/i3/handshake_ROOMS := base i3
+unit/i3/peer_ROOMS := base i3
+unit/i3/peer_OBJ := tests/sim/world.o
+sim/overlay_ROOMS := base i3 node
+fuzz/peer_ROOMS := base i3
+fuzz/trigger_ROOMS := base i3
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
 sim/tcp_ROOMS := base tcpip
@@ -259,6 +280,10 @@ unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
+fuzz/flood_ROOMS := i3 base
+fuzz/book_ROOMS := naming base
+fuzz/config_ROOMS := policy
+fuzz/node_ROOMS := node i3 base
 unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3
