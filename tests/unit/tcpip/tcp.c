@@ -400,6 +400,32 @@ SCRIPT(times_out_and_backs_off,
     "> PA 1001:1000\n"
     "< A 1 ack 2001\n")
 
+SCRIPT(ends_the_back_off_when_a_copy_gets_through,
+    "open\n"
+    "write 2000 push\n"
+    "> A 1:1000\n> PA 1001:1000\n"
+    "+42ms\n> PA 1001:1000\n"
+    "+200ms\n> A 1:1000\n"
+    "+400ms\n> A 1:1000\n"
+    "+800ms\n> A 1:1000\n"
+    "+20ms\n"
+    "< A 1 ack 1001\n"
+    "> PA 1001:1000\n"
+    "+199ms\n"
+    "none\n"
+    "+1ms\n"
+    "> PA 1001:1000\n"
+    "< A 1 ack 2001\n")
+
+SCRIPT(follows_a_peer_that_begins_anew,
+    "incoming\n"
+    "hole 90000\n"
+    "< S 0\n"
+    "accept\n"
+    "> SA 0 ack 1\n"
+    "< A 1 ack 1\n"
+    "event CONNECTED\n")
+
 SCRIPT(takes_back_a_time_out_that_was_none,
     "open\n"
     "write 4000 push\n"
@@ -894,6 +920,25 @@ START_TEST(keeps_to_what_the_path_holds)
 }
 END_TEST
 
+START_TEST(does_not_grow_its_window_on_a_full_path)
+{
+    struct script s;
+    script_begin(&s, NULL);
+    tcpip_set_path(s.t, 0x0a000002, 2500, 0);
+    script_run(&s, "open\nwrite 30000 push\n> A 1:1000\n> A 1001:1000\n");
+    for (int i = 0; i < 20; i++) {
+        char text[120];
+        snprintf(text, sizeof(text), "+20ms\n< A 1 ack %d\n> A %d:1000\n", 1001 + 1000 * i, 2001 + 1000 * i);
+        script_run(&s, text);
+    }
+    struct tcp_info_row row;
+    uint32_t cursor = 0;
+    ck_assert(tcpip_next(s.t, &cursor, &row));
+    ck_assert_uint_le(row.cwnd, 10000);
+    script_end(&s);
+}
+END_TEST
+
 START_TEST(keeps_to_the_mtu_of_the_path)
 {
     struct script s;
@@ -1073,7 +1118,8 @@ int main(void)
         repairs_a_hole_at_three_sacked_segments, repairs_many_holes_in_one_round, repairs_a_lost_repair_without_a_time_out,
         sends_new_data_while_it_waits_for_proof, counts_duplicates_of_a_peer_without_sack,
         gives_a_peer_without_sack_every_duplicate, probes_the_tail_before_it_times_out, times_out_and_backs_off,
-        takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
+        ends_the_back_off_when_a_copy_gets_through, follows_a_peer_that_begins_anew,
+        does_not_grow_its_window_on_a_full_path, takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
         keeps_to_the_peers_window, shuts_its_window_and_opens_it_again, answers_a_window_probe, closes_first, closes_second,
         closes_from_both_sides_at_once, takes_a_fin_that_came_too_early, repeats_its_fin,
         delivers_what_was_written_before_close, resets_when_data_comes_after_close, resets_when_closed_with_unread_data,
