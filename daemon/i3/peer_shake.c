@@ -249,8 +249,7 @@ enum peer_verdict shake_input_init(struct peers *ps, mono_t now, const struct wi
         return PEER_DROP;
     const uint8_t *mac1 = init_mac1(d->payload);
     handshake_start(&n, ps->c.priv, ps->c.pub, NULL);
-    if (noise_read_init_key(&n, d->payload, INIT_NOISE_LEN) || memcmp(n.rs, ps->c.pub, KEY_LEN) == 0 ||
-        !ps->c.known(ps->c.ctx, n.rs))
+    if (noise_read_init_key(&n, d->payload, INIT_NOISE_LEN) || !ps->c.known(ps->c.ctx, n.rs))
         goto out;
     struct peer *p = peer_by_key(ps, n.rs);
     if (p && p->their_answered && memcmp(p->their_mac1, mac1, MAC_LEN) == 0) {

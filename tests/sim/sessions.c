@@ -237,6 +237,81 @@ START_TEST(simultaneous_open_converges_at_every_offset)
 }
 END_TEST
 
+static unsigned smaller_key(const struct world *w)
+{
+    return memcmp(w->host[0].c.pub, w->host[1].c.pub, KEY_LEN) < 0 ? 0 : 1;
+}
+
+static unsigned from_only;
+
+static bool no_init_from(struct world *w, unsigned from, uint8_t *p, size_t len)
+{
+    (void)w;
+    (void)len;
+    return from != from_only || p[4] != PROTO_HANDSHAKE_INIT;
+}
+
+START_TEST(the_smaller_key_wins_a_simultaneous_open)
+{
+    struct world *w = world_new(2, 10 + (unsigned)_i);
+    w->recording = true;
+    open_both(w, (unsigned)_i % 2, MS);
+    world_run(w, SEC);
+    for (size_t i = 0; i < w->n_record; i++)
+        if (w->record[i].data[4] == PROTO_HANDSHAKE_RESPONSE)
+            ck_assert_uint_ne(w->record[i].from, smaller_key(w));
+    world_free(w);
+}
+END_TEST
+
+START_TEST(the_winner_gives_way_when_only_the_loser_gets_through)
+{
+    struct world *w = world_new(2, 11);
+    from_only = smaller_key(w);
+    w->filter = no_init_from;
+    open_both(w, 0, 0);
+    world_run(w, 3 * SEC);
+    ck_assert(both_stand(w));
+    assert_talk(w, 0);
+    world_run(w, 10 * SEC);
+    ck_assert_uint_eq(w->host[0].unreachables + w->host[1].unreachables, 0);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(the_loser_tries_again_when_the_winner_dies)
+{
+    struct world *w = world_new(2, 12);
+    unsigned winner = smaller_key(w), loser = 1 - winner;
+    open_both(w, 0, 0);
+    world_run(w, 6 * MS); /* both INITs are there, the RESPONSE is on its way */
+    world_restart(w, winner);
+    w->host[winner].absent = true;
+    world_run(w, 1500 * MS);
+    ck_assert_uint_eq(w->host[loser].unreachables, 0);
+    world_run(w, 2 * SEC);
+    ck_assert_uint_eq(w->host[loser].unreachables, 1);
+    world_free(w);
+}
+END_TEST
+
+/* A host that has just come up sends before its own triggers stand. */
+START_TEST(who_is_heard_is_not_called_unreachable)
+{
+    struct world *w = world_new(2, 13);
+    unsigned winner = smaller_key(w), loser = 1 - winner;
+    w->host[loser].absent = true;
+    open_both(w, winner, 0);
+    world_run(w, 400 * MS);
+    ck_assert_uint_ge(w->not_presents, 2);
+    w->host[loser].absent = false;
+    world_run(w, 3 * SEC);
+    ck_assert(both_stand(w));
+    ck_assert_uint_eq(w->host[winner].unreachables, 0);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(simultaneous_open_survives_any_single_loss)
 {
     for (uint64_t offset = 0; offset <= 16 * MS; offset += 2 * MS) {
@@ -473,6 +548,40 @@ START_TEST(replays_are_not_taken_and_not_answered)
 }
 END_TEST
 
+START_TEST(a_repeated_response_is_confirmed_a_few_times_only)
+{
+    struct world *w = world_new(2, 45);
+    w->recording = true;
+    world_open(w, 0, 1);
+    world_run(w, 9 * MS);
+    ck_assert_uint_eq(w->n_record, 2);
+    ck_assert_uint_eq(w->record[1].data[4], PROTO_HANDSHAKE_RESPONSE);
+    for (unsigned i = 0; i < 50; i++)
+        world_deliver(w, 1, w->record[1].data, w->record[1].len);
+    ck_assert_uint_ge(w->sent[PROTO_SEALED], 2);
+    ck_assert_uint_le(w->sent[PROTO_SEALED], 10);
+    world_free(w);
+}
+END_TEST
+
+/* The time in an INIT must grow even when our clock does not. */
+START_TEST(a_clock_set_back_does_not_lock_us_out)
+{
+    struct world *w = world_new(2, 46);
+    world_open(w, 0, 1);
+    world_run(w, SEC);
+    for (unsigned i = 0; i < 3; i++) {
+        world_run(w, 200 * SEC); /* the keys are gone */
+        w->host[0].wall_skew -= 100000 * SEC;
+        uint64_t ups = w->host[0].ups;
+        world_open(w, 0, 1);
+        world_run(w, SEC);
+        ck_assert_uint_eq(w->host[0].ups, ups + 1);
+    }
+    world_free(w);
+}
+END_TEST
+
 /* Old INITs to a daemon that has forgotten them may cost it a moment, not its session. */
 START_TEST(replays_to_a_restarted_daemon_do_not_keep_it_from_talking)
 {
@@ -690,6 +799,10 @@ int main(void)
     tcase_add_test(t, lost_confirmation_is_repeated);
     tcase_add_test(t, unanswered_init_is_repeated_in_the_same_bytes);
     tcase_add_loop_test(t, simultaneous_open_converges_at_every_offset, 0, 4);
+    tcase_add_loop_test(t, the_smaller_key_wins_a_simultaneous_open, 0, 8);
+    tcase_add_test(t, the_winner_gives_way_when_only_the_loser_gets_through);
+    tcase_add_test(t, the_loser_tries_again_when_the_winner_dies);
+    tcase_add_test(t, who_is_heard_is_not_called_unreachable);
     tcase_add_loop_test(t, simultaneous_open_survives_any_single_loss, 0, 3);
     tcase_add_test(t, simultaneous_open_converges_on_a_slow_and_lossy_path);
     tcase_add_loop_test(t, a_restart_is_mended_by_traffic, 0, 8);
@@ -700,6 +813,8 @@ int main(void)
     tcase_add_test(t, not_present_of_a_sealed_packet_starts_a_handshake);
     tcase_add_test(t, a_not_present_without_our_bytes_is_ignored);
     tcase_add_test(t, replays_are_not_taken_and_not_answered);
+    tcase_add_test(t, a_repeated_response_is_confirmed_a_few_times_only);
+    tcase_add_test(t, a_clock_set_back_does_not_lock_us_out);
     tcase_add_test(t, replays_to_a_restarted_daemon_do_not_keep_it_from_talking);
     tcase_add_test(t, a_stranger_hears_nothing_and_leaves_no_trace);
     tcase_add_loop_test(t, any_changed_byte_of_a_handshake_makes_no_session, 0, 2);
