@@ -179,6 +179,7 @@ UNIT_TESTS := \
 	unit/base/id \
 	unit/i3/handshake \
 	unit/i3/noise \
+	unit/tcpip/tcp \
 	unit/i3/peer \
 	unit/i3/seal \
 	unit/i3/trigger \
@@ -207,13 +208,18 @@ SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	fuzz/flood \
 	bench/load \
 	lib/relay \
-	integration/probes/semantics
+	integration/probes/semantics \
+	integration/probes/storm
+
 integration/probes/semantics_LIBS := -lpthread
+integration/probes/storm_LIBS := -lpthread
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
+	integration/shim.py \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
@@ -232,8 +238,14 @@ INTEROP_TESTS := \
 
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
+	fuzz/tcpip \
 	fuzz/peer \
 	fuzz/trigger \
+	fuzz/wire \
+	fuzz/ipc \
+	fuzz/book \
+	fuzz/config \
+	fuzz/node \
 
 FUZZ_SECONDS ?= 5
 
@@ -253,6 +265,9 @@ unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
+unit/tcpip/tcp_ROOMS := base tcpip
+fuzz/tcpip_ROOMS := base tcpip
+unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
@@ -261,6 +276,10 @@ unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
+fuzz/flood_ROOMS := i3 base
+fuzz/book_ROOMS := naming base
+fuzz/config_ROOMS := policy
+fuzz/node_ROOMS := node i3 base
 unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3

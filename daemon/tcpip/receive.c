@@ -224,9 +224,11 @@ bool receive_data(struct tcpip *t, struct conn *c, const struct segment *s, uint
         ack_now(t, c);
     }
     take_fin(t, c);
-    if (c->done)
-        conn_finish(t, c);
-    return true;
+    if (!c->done)
+        return true;
+    bool orphan = c->orphan; /* then nothing holds it any more */
+    conn_finish(t, c);
+    return !orphan;
 }
 
 /* ---- the end of a batch ---- */
