@@ -693,7 +693,8 @@ START_TEST(any_changed_byte_of_a_packet_loses_it_alone)
         world_run(w, 20 * MS);
         ck_assert_uint_eq(w->host[1].got, got + 1);
     }
-    tamper.at = DATA_HEADER_LEN; /* a counter far ahead must not move the window before the packet is known to be genuine */
+    tamper.at =
+        DATA_HEADER_LEN; /* a counter far ahead must not move the window before the packet is known to be genuine */
     tamper.change = 0x7f;
     world_packet(w, 0, 1, 1, 60);
     world_run(w, 20 * MS);

@@ -91,7 +91,8 @@ static bool before(const struct flight *a, const struct flight *b)
     return a->at.us != b->at.us ? a->at.us < b->at.us : a->order < b->order;
 }
 
-static void fly(struct world *w, unsigned from, const uint8_t *p, size_t len, bool not_present, uint64_t delay)
+static void fly(
+    struct world *w, unsigned from, const uint8_t *p, size_t len, bool not_present, uint64_t delay)
 {
     ck_assert_uint_lt(w->n, WORLD_FLIGHT);
     struct flight f = {mono_add(w->now, delay), w->order++, from, not_present, len, malloc(len)};
@@ -170,9 +171,9 @@ static int owner_of(struct world *w, const uint8_t *id)
 {
     for (unsigned i = 0; i < w->hosts; i++) {
         const struct host *h = &w->host[i];
-        if (!h->absent &&
-            (memcmp(id, h->public_id.b, ID_PREFIX_LEN) == 0 || memcmp(id, h->private_id.b, ID_PREFIX_LEN) == 0 ||
-                memcmp(id, h->old_private_id.b, ID_PREFIX_LEN) == 0))
+        if (!h->absent && (memcmp(id, h->public_id.b, ID_PREFIX_LEN) == 0 ||
+                              memcmp(id, h->private_id.b, ID_PREFIX_LEN) == 0 ||
+                              memcmp(id, h->old_private_id.b, ID_PREFIX_LEN) == 0))
             return (int)i;
     }
     return -1;
@@ -291,7 +292,8 @@ ssize_t world_packet(struct world *w, unsigned from, unsigned to, uint64_t numbe
     for (size_t i = 0; i < len; i++)
         text[i] = (uint8_t)(number + i);
     memcpy(text, &number, sizeof(number));
-    struct iovec v[3] = {{text, 8}, {text + 8, (len - 8) / 2}, {text + 8 + (len - 8) / 2, len - 8 - (len - 8) / 2}};
+    struct iovec v[3] = {
+        {text, 8}, {text + 8, (len - 8) / 2}, {text + 8 + (len - 8) / 2, len - 8 - (len - 8) / 2}};
     ssize_t n = peer_seal(h->ps, world_peer(w, from, to), w->now, wall(h), v, 3, out, sizeof(out));
     if (n > 0) {
         ck_assert_int_eq(n, (ssize_t)(len + PEER_SEAL_OVERHEAD));

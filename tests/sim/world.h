@@ -10,7 +10,7 @@
 
 enum { WORLD_HOSTS = 64, WORLD_FLIGHT = 65536, WORLD_PACKET = 2048 };
 
-#define MS USEC_PER_MSEC
+#define MS  USEC_PER_MSEC
 #define SEC USEC_PER_SEC
 
 struct world;
@@ -18,7 +18,7 @@ struct world;
 struct host {
     struct world *w;
     unsigned n;
-    bool absent; /* has no trigger: NOT_PRESENT */
+    bool absent;                                        /* has no trigger: NOT_PRESENT */
     struct i3_id public_id, private_id, old_private_id; /* of which only the prefixes count */
     struct peers *ps;
     struct peers_config c;
