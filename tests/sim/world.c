@@ -309,3 +309,40 @@ struct peer_info world_info(struct world *w, unsigned from, unsigned to)
     peer_info(w->host[from].ps, world_peer(w, from, to), &i);
     return i;
 }
+
+bool world_both_stand(struct world *w)
+{
+    return world_info(w, 0, 1).standing && world_info(w, 1, 0).standing;
+}
+
+void world_assert_talk(struct world *w, uint64_t first)
+{
+    uint64_t a = w->host[0].got, b = w->host[1].got;
+    ck_assert_int_gt(world_packet(w, 0, 1, first, 100), 0);
+    world_run(w, 2 * w->delay + w->jitter);
+    ck_assert_uint_eq(w->host[1].got, b + 1);
+    ck_assert_int_gt(world_packet(w, 1, 0, first + 1, 1400), 0);
+    world_run(w, 2 * w->delay + w->jitter);
+    ck_assert_uint_eq(w->host[0].got, a + 1);
+    ck_assert_uint_eq(w->host[0].last_len, 1400);
+    for (size_t i = 8; i < 1400; i++)
+        ck_assert_uint_eq(w->host[0].last[i], (uint8_t)(first + 1 + i));
+}
+
+uint64_t world_time_to_talk(struct world *w, unsigned from)
+{
+    mono_t start = w->now;
+    unsigned to = 1 - from;
+    uint64_t there = w->host[to].got, back = w->host[from].got, n = 1000;
+    while (w->host[from].got == back) {
+        uint64_t before = w->host[to].got;
+        world_packet(w, from, to, n++, 60);
+        world_run(w, 50 * MS);
+        if (w->host[to].got > before)
+            world_packet(w, to, from, n++, 60);
+        world_run(w, 50 * MS);
+        ck_assert_uint_lt(mono_since(start, w->now), 30 * SEC);
+    }
+    ck_assert_uint_gt(w->host[to].got, there);
+    return mono_since(start, w->now);
+}

@@ -87,4 +87,12 @@ void world_open(struct world *w, unsigned from, unsigned to);
 ssize_t world_packet(struct world *w, unsigned from, unsigned to, uint64_t number, size_t len);
 struct peer_info world_info(struct world *w, unsigned from, unsigned to);
 
+/* ---- of the first two hosts ---- */
+
+bool world_both_stand(struct world *w);
+/* Packets arrive both ways; numbered from `first`. */
+void world_assert_talk(struct world *w, uint64_t first);
+/* A packet from `from` every 100 ms, and an answer as soon as one arrives, as TCP would: how long until that is back. */
+uint64_t world_time_to_talk(struct world *w, unsigned from);
+
 #endif
