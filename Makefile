@@ -179,6 +179,8 @@ UNIT_TESTS := \
 	unit/base/id \
 	unit/i3/handshake \
 	unit/i3/noise \
+	unit/tcpip/ip \
+	unit/tcpip/parts \
 	unit/tcpip/tcp \
 	unit/i3/peer \
 	unit/i3/seal \
@@ -268,6 +270,8 @@ unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
+unit/tcpip/ip_ROOMS := base tcpip
+unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
 unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o

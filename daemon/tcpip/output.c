@@ -224,6 +224,7 @@ static bool may_fly(struct conn *c, uint32_t len)
     uint64_t others = p->flight - c->shown;
     if (p->flight_max && others + pipe + len > p->flight_max && others + pipe > 0) {
         list_add(&c->path->blocked, &c->on_blocked);
+        c->limited = false; /* a larger window would be of no use */
         return false;
     }
     return true;

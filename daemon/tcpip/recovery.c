@@ -10,7 +10,7 @@ static void phase_begin(struct conn *c, enum phase phase)
 {
     c->phase = (uint8_t)phase;
     c->recovery_point = c->snd_nxt;
-    c->undo_armed = false;
+    c->undo_armed = c->undo_barred = false;
     c->prr_delivered = c->prr_out = 0;
     c->prr_flight = c->snd_nxt - c->snd_una;
     c->probe_end = 0;
@@ -60,7 +60,7 @@ void recovery_detect(struct tcpip *t, struct conn *c)
 /* The ACK of what was sent again echoes a timestamp from before: the first copy had arrived. */
 static bool recovery_spurious(const struct conn *c, const struct segment *s, const struct delivery *d)
 {
-    return c->phase != PHASE_OPEN && c->undo_armed && d->any_retx && s->has_stamps && c->stamps &&
+    return c->phase != PHASE_OPEN && c->undo_armed && !c->undo_barred && d->any_retx && s->has_stamps && c->stamps &&
            (int32_t)(s->ts_ecr - c->undo_stamp) < 0;
 }
 
@@ -148,6 +148,26 @@ static bool too_many(const struct conn *c)
     return c->retries > (c->orphan ? ORPHAN_RETRIES : DATA_RETRIES);
 }
 
+/* Everything in flight counts as lost, and goes again from one segment on. The window is cut once per event: not when
+ * the same data times out again, nor when a recovery ends in a time-out; that one is not taken back either. */
+static void enter_loss(struct tcpip *t, struct conn *c)
+{
+    bool fresh = c->phase == PHASE_OPEN || c->snd_una >= c->recovery_point;
+    if (fresh)
+        c->cc.law->loss(&c->cc, t->now);
+    if (fresh || c->phase == PHASE_RECOVERY)
+        phase_begin(c, PHASE_LOSS);
+    c->undo_barred |= !fresh && !c->undo_armed;
+    c->cc.cwnd = c->mss;
+    if (c->board.n && c->board.v[c->board.head].state == RUN_SACKED)
+        scoreboard_forget_sacks(&c->board); /* RFC 2018 8: the receiver has reneged */
+    scoreboard_lose(&c->board, c->snd_una, c->snd_nxt);
+    c->dupacks = 0;
+    c->dup_bytes = 0;
+    timer_clear(c, TIMER_REORDER);
+    conn_show_flight(t, c);
+}
+
 void recovery_timeout(struct tcpip *t, struct conn *c)
 {
     t->stats.timeouts++;
@@ -159,30 +179,20 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
             conn_fail(t, c, ETIMEDOUT);
         return;
     }
+<<<<<<< HEAD
     /* So few in flight that their loss says little of congestion: the first time-outs do not back off, or a path that loses
      * one packet in five would be silent for most of the time. */
     bool thin = conn_synced(c) && c->retries <= THIN_RETRIES && c->snd_nxt - c->snd_una <= THIN_SEGMENTS * (uint64_t)c->mss;
     c->rto.backoff += !thin && c->rto.backoff < 16;
     if (!conn_synced(c)) {
+=======
+    c->rto.backoff += c->rto.backoff < 16;
+    if (conn_synced(c)) {
+        enter_loss(t, c);
+    } else {
+>>>>>>> tcpip
         c->syn_due = true;
         t->stats.retransmits++;
-    } else {
-        bool again = c->phase != PHASE_OPEN && c->snd_una < c->recovery_point;
-        if (!again) {
-            c->cc.law->loss(&c->cc, t->now);
-        }
-        if (c->retries == 1 || !again) {
-            phase_begin(c, PHASE_LOSS);
-        }
-        c->phase = PHASE_LOSS;
-        c->cc.cwnd = c->mss;
-        if (c->board.n && c->board.v[c->board.head].state == RUN_SACKED)
-            scoreboard_forget_sacks(&c->board); /* RFC 2018 8: the receiver has reneged */
-        scoreboard_lose(&c->board, c->snd_una, c->snd_nxt);
-        c->dupacks = 0;
-        c->dup_bytes = 0;
-        timer_clear(c, TIMER_REORDER);
-        conn_show_flight(t, c);
     }
     conn_activate(t, c);
     c->rexmit = REXMIT_RTO;
