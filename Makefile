@@ -205,6 +205,7 @@ unit/include/ipc_ROOMS :=
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/intruders \
 	sim/overlay \
 	sim/tcp \
 
@@ -252,6 +253,8 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+sim/intruders_ROOMS := base i3
+sim/intruders_OBJ := tests/sim/world.o
 unit/i3/handshake_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
