@@ -37,6 +37,13 @@ static int fill(struct hostent *h, char *buf, size_t len, const char *name, int 
     return 0;
 }
 
+/* libc sets the thread's h_errno, too, and there are programs that look there only. */
+static int no_host(int *herr, int why)
+{
+    *herr = h_errno = why;
+    return why == TRY_AGAIN ? EAGAIN : 0;
+}
+
 /* What libc answers: 0 with *result for success, 0 without it for "not found", else an errno; *herr says why. */
 static int by_name(const char *plain, int family, struct hostent *h, char *buf, size_t len, struct hostent **result,
     int *herr)
@@ -45,17 +52,14 @@ static int by_name(const char *plain, int family, struct hostent *h, char *buf, 
     *result = NULL;
     switch (resolve_name(plain, &a)) {
     case RESOLVE_LATER:
-        *herr = TRY_AGAIN;
-        return EAGAIN;
+        return no_host(herr, TRY_AGAIN);
     case RESOLVE_UNKNOWN:
-        *herr = HOST_NOT_FOUND;
-        return 0;
+        return no_host(herr, HOST_NOT_FOUND);
     case RESOLVE_OK:
         break;
     }
-    *herr = NO_DATA;
     if (family != AF_INET)
-        return 0;
+        return no_host(herr, NO_DATA);
     *herr = NETDB_INTERNAL;
     int err = fill(h, buf, len, plain, family, a.ip);
     if (err)
@@ -124,10 +128,8 @@ static int by_address(const char *name, int status, const void *ip, int family, 
     struct hostent **result, int *herr)
 {
     *result = NULL;
-    if (status != 0) {
-        *herr = status < 0 || status == EAGAIN ? TRY_AGAIN : HOST_NOT_FOUND;
-        return *herr == TRY_AGAIN ? EAGAIN : 0;
-    }
+    if (status != 0)
+        return no_host(herr, status < 0 || status == EAGAIN ? TRY_AGAIN : HOST_NOT_FOUND);
     *herr = NETDB_INTERNAL;
     int err = fill(h, buf, len, name, family, ip);
     if (err)

@@ -1,0 +1,612 @@
+#!/usr/bin/python3
+"""The preloaded library and i3run against tests/lib/fake_daemon.py: unmodified programs on one side, no overlay on the other."""
+import ctypes.util, os, signal, socket, struct, subprocess, sys, tempfile, textwrap, threading, time, unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+B = os.environ.get('B', os.path.join(HERE, '../../build'))
+I3RUN, PROBES = B + '/bin/i3run', B + '/tests/integration/probes/'
+FAKE = HERE + '/../lib/fake_daemon.py'
+PYTHON = '/usr/bin/python3'
+LIMIT = 30
+
+
+class Daemon:
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix='shim')
+        self.sock = self.dir + '/i3d.sock'
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen([FAKE, self.sock], stdout=subprocess.PIPE)
+        self.process.stdout.readline()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def ask(self, words):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(LIMIT)
+            s.connect(self.sock + '.ctl')
+            s.sendall(words.encode())
+            return s.makefile().read()
+
+
+daemon = None
+
+
+def environment(**more):
+    keep = {k: os.environ[k] for k in ('PATH', 'HOME', 'TMPDIR', 'LANG') if k in os.environ}
+    return {**keep, 'I3_SOCK': daemon.sock, **more}
+
+
+def run(argv, i3run=True, env=None, **kw):
+    return subprocess.run(([I3RUN] if i3run else []) + argv, env=environment() if env is None else env, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT, **kw)
+
+
+class Case(unittest.TestCase):
+    def program(self, code, **kw):
+        """Runs Python code under i3run, which is to say nothing on stderr; returns what it prints."""
+        head = 'import os, socket, sys, time\n'
+        p = run([PYTHON, '-c', head + textwrap.dedent(code)], **kw)
+        self.assertEqual((p.returncode, p.stderr), (0, ''), p.stdout)
+        return p.stdout
+
+    def expect(self, code, *lines, **kw):
+        self.assertEqual(self.program(code, **kw).splitlines(), list(lines))
+
+
+def start_server(test, code):
+    """A Python server under i3run, which prints its port first."""
+    p = subprocess.Popen([I3RUN, PYTHON, '-uc', 'import os, socket, sys\n' + textwrap.dedent(code)], env=environment(),
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    test.addCleanup(p.kill)
+    return p, int(p.stdout.readline())
+
+
+class Semantics(Case):
+    """Rule 1 of SHIM.md."""
+
+    def native(self):
+        server = socket.create_server(('127.0.0.1', 0))
+        closed, full = socket.socket(), socket.create_server(('127.0.0.1', 0), backlog=0)
+        closed.bind(('127.0.0.1', 0))
+        fill = []
+        for _ in range(3): # a full queue: further SYNs are dropped, as by a host that is not there
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(full.getsockname())
+            fill.append(s)
+
+        def echo(c):
+            with c:
+                while data := c.recv(65536):
+                    c.sendall(data)
+
+        def accept():
+            while True:
+                try:
+                    c = server.accept()[0]
+                except OSError:
+                    return
+                threading.Thread(target=echo, args=(c,), daemon=True).start()
+
+        threading.excepthook = lambda args: None
+        threading.Thread(target=accept, daemon=True).start()
+        self.addCleanup(lambda: [s.close() for s in fill + [server, closed, full]])
+        return [str(x) for s in (server, closed, full) for x in s.getsockname()]
+
+    def test_client_sees_what_the_kernel_would_show(self):
+        native = run([PROBES + 'semantics'] + self.native(), i3run=False)
+        overlay = run([PROBES + 'semantics', '10.1.2.3', '7', '10.1.2.4', '7', '10.1.2.6', '7'])
+        self.assertEqual((native.returncode, overlay.returncode, overlay.stderr), (0, 0, ''))
+        self.maxDiff = None
+        self.assertEqual(native.stdout.splitlines(), overlay.stdout.splitlines())
+        self.assertGreater(len(native.stdout.splitlines()), 140)
+
+    def test_local_port_and_address_reach_the_daemon(self):
+        self.expect('''
+            s = socket.create_connection(('echo.i3', 7), source_address=('', 45678))
+            print(s.getsockname())''', "('10.9.9.9', 45678)")
+        self.assertEqual(daemon.ask('local'), '0.0.0.0:45678')
+        self.expect('''
+            s = socket.create_connection(('echo.i3', 7), source_address=('10.9.9.9', 45679))
+            print(s.getsockname())''', "('10.9.9.9', 45679)")
+        self.assertEqual(daemon.ask('local'), '10.9.9.9:45679')
+
+    def test_own_address_is_loopback(self):
+        self.expect('''
+            l = socket.create_server(('127.0.0.1', 0))
+            s = socket.create_connection(('me.i3', l.getsockname()[1]))
+            c, peer = l.accept()
+            print(peer[0], c.recv(2) if s.sendall(b'hi') is None else '')''', "127.0.0.1 b'hi'")
+
+    def test_addresses_that_are_not_virtual_go_to_libc(self):
+        self.expect('''
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(('10.200.0.1', 9))
+            print(s.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN) == socket.AF_INET, s.getsockopt(6, 11, 1) is not None)
+            u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try: print(u.sendto(b'x', ('10.200.0.1', 9)))
+            except OSError as e: print(1 if e.errno == 101 else e)''', 'True True', '1')
+
+    def test_datagrams_to_virtual_addresses_fail_closed(self):
+        self.expect('''
+            def attempt(f, *a):
+                try: print(f(*a))
+                except OSError as e: print(e.errno)
+            u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            attempt(u.sendto, b'x', ('10.1.2.3', 9))
+            attempt(u.sendmsg, [b'x'], [], 0, ('10.1.2.3', 9))
+            attempt(u.connect, ('10.1.2.3', 9))
+            attempt(u.connect, ('127.0.0.1', 9))
+            v = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            attempt(v.sendto, b'x', ('::ffff:10.1.2.3', 9))''', '101', '101', '101', 'None', '101')
+
+    def test_stream_data_at_full_length(self):
+        self.expect('''
+            s = socket.create_connection(('sink.i3', 7))
+            block, left = bytes(1 << 20), 256
+            with open('/dev/zero', 'rb', buffering=0) as zero:
+                for _ in range(128): s.sendall(block)
+                n = 0
+                r, w = os.pipe()
+                while n < 32 << 20: # splice, past libc's own send
+                    got = os.splice(zero.fileno(), w, 65536) if 0 else os.write(w, block[:65536])
+                    n += os.splice(r, s.fileno(), got)
+            f = s.makefile('wb'); f.write(block); f.flush()
+            s.shutdown(socket.SHUT_WR)
+            print(int(s.makefile().read()) - n >> 20)''', '129')
+
+
+class Descriptors(Case):
+    """Rules 4 and 8."""
+
+    def test_names_survive_exec_and_passing(self):
+        self.expect('''
+            import subprocess
+            s = socket.create_connection(('echo.i3', 7))
+            code = 'import socket; s = socket.socket(fileno=%d); print(s.family.name, s.getpeername(), s.getsockname() == %r)'
+            for close in (True, False): # vfork+exec and fork+exec
+                subprocess.run([sys.executable, '-c', code % (s.fileno(), s.getsockname())], pass_fds=[s.fileno()],
+                               preexec_fn=None if close else (lambda: None))
+            a, b = socket.socketpair()
+            socket.send_fds(a, [b'x'], [s.fileno()])
+            if os.fork() == 0:
+                fd = socket.recv_fds(b, 1, 1)[1][0]
+                print(socket.socket(fileno=fd).getpeername(), flush=True)
+                os._exit(0)
+            os.wait()''', "AF_INET ('10.1.2.3', 7) True", "AF_INET ('10.1.2.3', 7) True", "('10.1.2.3', 7)")
+
+    def test_inet6_family_survives_exec(self):
+        self.expect('''
+            import subprocess
+            s = socket.socket(socket.AF_INET6)
+            s.connect(('::ffff:10.1.2.3', 7))
+            code = 'import socket; s = socket.socket(fileno=%d); print(s.family.name, s.getpeername()[:2])' % s.fileno()
+            subprocess.run([sys.executable, '-c', code], pass_fds=[s.fileno()])''',
+                    "AF_INET6 ('::ffff:10.1.2.3', 7)")
+
+    def test_program_may_close_and_reuse_our_descriptor(self):
+        self.expect('''
+            def dial(): return socket.create_connection(('echo.i3', 7)).getpeername()[0]
+            def ours():
+                return [int(fd) for fd in os.listdir('/proc/self/fd') if int(fd) > 900]
+            dial()
+            print(len(ours()), os.get_inheritable(ours()[0]))
+            os.closerange(3, 20000)
+            print(dial(), len(ours()))
+            mine = os.pipe()
+            os.dup2(mine[1], ours()[0])
+            print(dial(), os.write(mine[1], b'x'), os.read(mine[0], 9))
+            l = socket.create_server(('127.0.0.1', 0))
+            os.dup2(l.fileno(), 1000)
+            print(dial(), socket.socket(fileno=os.dup(1000)).getsockname()[1] == l.getsockname()[1])
+            for fd in range(3, 11): os.dup2(0, fd)
+            print(dial())''', '1 False', '10.1.2.3 1', "10.1.2.3 1 b'x'", '10.1.2.3 True', '10.1.2.3')
+
+    def test_nothing_leaks(self):
+        self.expect('''
+            count = lambda: len(os.listdir('/proc/self/fd'))
+            def dial(name, blocking):
+                s = socket.socket()
+                s.setblocking(blocking)
+                s.connect_ex((name, 7))
+                s.close()
+            dial('10.1.2.3', True)
+            before = count()
+            for i in range(100):
+                for name in '10.1.2.3', '10.1.2.4', '10.1.2.6', '10.1.2.8': dial(name, name == '10.1.2.3' and i % 2)
+            for i in range(5): dial('10.1.2.4', True)
+            print(count() - before)''', '0')
+        deadline = time.time() + 5
+        while daemon.ask('conns') != '0' and time.time() < deadline:
+            time.sleep(0.02)
+        self.assertEqual(daemon.ask('conns'), '0')
+
+    def test_forked_child_leaves_no_connection_of_the_parent_open(self):
+        self.expect('''
+            socket.getaddrinfo('echo.i3', 7)
+            r, w = os.pipe()
+            if os.fork() == 0:
+                fds = lambda: [fd for fd in os.listdir('/proc/self/fd') if int(fd) > 900]
+                before = len(fds())
+                socket.getaddrinfo('echo.i3', 7)
+                print(before, len(fds()), flush=True)
+                os._exit(0)
+            os.wait()
+            print(socket.getaddrinfo('echo.i3', 7)[0][4])''', '1 1', "('10.1.2.3', 7)")
+
+    def test_without_a_spare_descriptor(self):
+        """The limit reached: connect fails with a true error, and works again afterwards."""
+        self.expect('''
+            import errno, resource
+            s = socket.socket()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+            held = []
+            try:
+                while True: held.append(os.dup(0))
+            except OSError: pass
+            e = s.connect_ex(('10.1.2.3', 7))
+            print(e in (errno.ENETUNREACH, errno.ENOBUFS))
+            for fd in held: os.close(fd)
+            print(s.connect_ex(('10.1.2.3', 7)), s.getpeername())''', 'True', "0 ('10.1.2.3', 7)")
+
+    def test_forks_vforks_threads_and_signals_at_once(self):
+        """Rule 6, in small: tests/integration/probes/storm.c takes the number of forks."""
+        p = run([PROBES + 'storm', '1000', '8'])
+        self.assertEqual((p.returncode, p.stderr), (0, ''), p.stdout)
+
+
+class Names(Case):
+    def test_getaddrinfo(self):
+        self.expect('''
+            def ask(*a, **kw):
+                try:
+                    for r in socket.getaddrinfo(*a, **kw): print(r[0].name, int(r[1]), r[2], r[3], r[4])
+                except socket.gaierror as e: print(e.errno)
+            ask('echo.i3', 'http', type=socket.SOCK_STREAM)
+            ask('ECHO.I3.', 7, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)
+            ask('echo.i3', None, type=socket.SOCK_DGRAM)
+            ask('echo.i3', None, family=socket.AF_INET6)
+            ask('echo.i3', 7, family=socket.AF_INET6, type=socket.SOCK_STREAM, flags=socket.AI_V4MAPPED)
+            ask('echo.i3', 'no-such-service')
+            ask('echo.i3', 7, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+            ask('echo.i3', 7, flags=socket.AI_NUMERICHOST)
+            ask('unknown.i3', 7)
+            ask('retry.i3', 7)
+            ask(('x' * 60 + '.') * 5 + 'i3', 7)
+            ask('127.0.0.1', 7, type=socket.SOCK_STREAM)''',
+                    "AF_INET 1 6  ('10.1.2.3', 80)", "AF_INET 1 6 echo.i3 ('10.1.2.3', 7)", "AF_INET 2 17  ('10.1.2.3', 0)", '-5',
+                    "AF_INET6 1 6  ('::ffff:10.1.2.3', 7, 0, 0)", '-8', "AF_INET 1 6  ('10.1.2.3', 7)", '-2', '-2', '-3', '-2',
+                    "AF_INET 1 6  ('127.0.0.1', 7)")
+
+    def test_older_interfaces_and_reverse(self):
+        self.expect('''
+            def ask(f, *a):
+                try: print(f(*a))
+                except OSError as e: print(type(e).__name__, e.args[0])
+            ask(socket.gethostbyname, 'echo.i3')
+            ask(socket.gethostbyname_ex, 'Echo.I3')
+            ask(socket.gethostbyname_ex, 'unknown.i3')
+            ask(socket.gethostbyaddr, '10.1.2.3')
+            ask(socket.gethostbyaddr, '10.1.99.99')
+            ask(socket.getnameinfo, ('10.1.2.3', 80), 0)
+            ask(socket.getnameinfo, ('10.1.2.3', 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+            ask(socket.getnameinfo, ('10.1.99.99', 80), 0)
+            ask(socket.getnameinfo, ('10.1.99.99', 80), socket.NI_NAMEREQD)
+            ask(socket.getnameinfo, ('::ffff:10.1.2.3', 80), 0)''',
+                    '10.1.2.3', "('echo.i3', [], ['10.1.2.3'])", 'gaierror -2', "('echo.i3', [], ['10.1.2.3'])", 'herror 1',
+                    "('echo.i3', 'http')", "('10.1.2.3', '80')", "('10.1.99.99', 'http')", 'gaierror -2', "('echo.i3', 'http')")
+
+    def test_getent(self):
+        for database in 'hosts', 'ahosts', 'ahostsv4':
+            p = run(['getent', database, 'echo.i3'])
+            self.assertEqual(p.returncode, 0)
+            self.assertEqual(p.stdout.split()[0], '10.1.2.3')
+        self.assertEqual(run(['getent', 'hosts', '10.1.2.3']).stdout.split(), ['10.1.2.3', 'echo.i3'])
+        self.assertEqual(run(['getent', 'hosts', 'unknown.i3']).returncode, 2)
+
+    def test_direct_calls(self):
+        """The functions themselves, where no program here calls them."""
+        self.expect('''
+            import ctypes
+            c = ctypes.CDLL(None, use_errno=True)
+            herr = lambda: ctypes.c_int.in_dll.__self__ and c.__h_errno_location
+            c.__h_errno_location.restype = ctypes.POINTER(ctypes.c_int)
+            buf = ctypes.create_string_buffer(512)
+            for f in 'res_query', '__res_query', 'res_search', '__res_search':
+                for name in b'echo.i3', b'unknown.i3': print(getattr(c, f)(name, 1, 65, buf, 512), c.__h_errno_location()[0])
+            print(c.res_querydomain(b'unknown', b'i3', 1, 1, buf, 512), c.__h_errno_location()[0])
+            query = bytes.fromhex('0001010000010000000000000465636f6f02693300') + bytes([0, 1, 0, 1])
+            print(c.res_send(query, len(query), buf, 512), ctypes.get_errno() == 111)
+
+            entry, result, err = ctypes.create_string_buffer(32), ctypes.c_void_p(), ctypes.c_int()
+            small = lambda n: (c.gethostbyname_r(b'echo.i3', entry, buf, ctypes.c_size_t(n), ctypes.byref(result),
+                                                 ctypes.byref(err)), bool(result.value), err.value)
+            print(small(8), small(512))
+
+            class Gaicb(ctypes.Structure):
+                _fields_ = [('name', ctypes.c_char_p), ('service', ctypes.c_char_p), ('request', ctypes.c_void_p),
+                            ('result', ctypes.c_void_p), ('ret', ctypes.c_int), ('pad', ctypes.c_int * 5)]
+            g = [Gaicb(n, b'80') for n in (b'echo.i3', b'unknown.i3', b'127.0.0.1')]
+            v = (ctypes.POINTER(Gaicb) * 3)(*[ctypes.pointer(x) for x in g])
+            print(c.getaddrinfo_a(0, v, 3, None), [x.ret for x in g], [bool(x.result) for x in g])''',
+                    *['-1 4', '-1 1'] * 4, '-1 1', '-1 True', '(34, False, -1) (0, True, 0)', '0 [0, -2, 0] [True, False, True]')
+
+    def test_no_packet_for_overlay_names(self):
+        """Rule 3: without any network, DNS says "try again"; overlay names are answered all the same."""
+        probe = subprocess.run(['unshare', '-Urn', 'true'], capture_output=True)
+        if probe.returncode:
+            self.skipTest('no user namespaces here')
+        code = '''
+            for n in 'echo.i3', 'unknown.i3', 'example.org':
+                try: print(socket.getaddrinfo(n, 7, type=socket.SOCK_STREAM)[0][4])
+                except socket.gaierror as e: print(e.errno)
+            print(socket.create_connection(('echo.i3', 7)).getpeername())'''
+        p = run(['unshare', '-Urn', I3RUN, PYTHON, '-c', 'import socket\n' + textwrap.dedent(code)], i3run=False)
+        self.assertEqual(p.stdout.splitlines(), ["('10.1.2.3', 7)", '-2', '-3', "('10.1.2.3', 7)"], p.stderr)
+
+
+class Servers(Case):
+    def test_peer_is_the_virtual_caller(self):
+        server, port = start_server(self, '''
+            l = socket.create_server(('127.0.0.1', 0))
+            print(l.getsockname()[1])
+            c, peer = l.accept()
+            d = socket.socket(fileno=os.dup(c.fileno()))
+            same = d.getpeername() == c.getpeername() == peer
+            if os.fork() == 0:
+                print(c.getpeername()[0], c.getsockname()[0], same, flush=True)
+                os._exit(0)
+            os.wait()
+            print(peer[0], c.getsockname() == ('10.9.9.9', l.getsockname()[1]), peer[1])
+            c.close(); d.close()
+            c, peer = l.accept()
+            print(peer[0], c.getsockname()[0])''')
+        called = daemon.ask('call %d' % port)
+        with socket.create_connection(('127.0.0.1', port), source_address=('127.66.6.6', 0)):
+            out = server.communicate(timeout=LIMIT)[0].splitlines()
+        self.assertEqual(out, ['10.77.1.2 10.9.9.9 True', '10.77.1.2 True ' + called.split()[0], '127.66.6.6 127.0.0.1'])
+        self.assertIn('127.0.0.1:%d' % port, daemon.ask('listeners').split())
+
+    def test_accept_without_an_address_and_on_inet6(self):
+        server, port = start_server(self, '''
+            l = socket.create_server(('::', 0), family=socket.AF_INET6, dualstack_ipv6=True)
+            print(l.getsockname()[1])
+            c, peer = l.accept()
+            print(peer[0], c.getpeername()[0], c.getsockname()[0])''')
+        daemon.ask('call %d' % port)
+        self.assertEqual(server.communicate(timeout=LIMIT)[0].strip(), '::ffff:10.77.1.2 ::ffff:10.77.1.2 ::ffff:10.9.9.9')
+        self.assertIn('::%d' % port if False else ':::%d' % port, daemon.ask('listeners').split())
+
+    def test_bind_to_the_own_virtual_address(self):
+        """What an FTP client does in active mode."""
+        server, port = start_server(self, '''
+            l = socket.socket()
+            l.bind(('10.9.9.9', 0))
+            l.listen()
+            print(l.getsockname()[1])
+            print(l.getsockname()[0])
+            c, peer = l.accept()
+            print(peer[0], c.getsockname()[0])''')
+        daemon.ask('call %d' % port)
+        self.assertEqual(server.communicate(timeout=LIMIT)[0].split('\n')[:2], ['10.9.9.9', '10.77.1.2 10.9.9.9'])
+
+    def test_http_server(self):
+        server = subprocess.Popen([I3RUN, PYTHON, '-um', 'http.server', '0', '--bind', '127.0.0.1', '-d', daemon.dir],
+                                  env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        port = int(server.stdout.readline().split('port ')[1].split()[0])
+        self.assertIn('200 OK', daemon.ask('call %d' % port))
+        server.terminate()
+        self.assertIn('10.77.1.2 - - ', server.communicate(timeout=LIMIT)[1])
+
+
+class Failure(Case):
+    """Rule 7: the daemon dies, hangs, returns."""
+
+    def test_daemon_dies_and_returns(self):
+        p = subprocess.Popen([I3RUN, PYTHON, '-uc', textwrap.dedent('''
+            import socket, sys, time
+            def attempt():
+                for what in (lambda: socket.create_connection(('10.1.2.3', 7), 5).getpeername()[0],
+                             lambda: socket.getaddrinfo('echo.i3', 7)[0][4][0]):
+                    start = time.time()
+                    try: print(what(), time.time() - start < 1.2)
+                    except OSError as e: print(e.errno, time.time() - start < 1.2)
+                l = socket.create_server(('127.0.0.1', 0))
+                socket.create_connection(l.getsockname()).close()
+                print('local')
+            pending = socket.socket(); pending.setblocking(False); pending.connect_ex(('10.1.2.6', 7))
+            attempt()
+            for _ in sys.stdin: attempt()
+            print(pending.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))''')], env=environment(), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(p.wait)
+
+        def round_(*lines):
+            self.assertEqual([p.stdout.readline().strip() for _ in range(3)], [*lines, 'local'])
+
+        def again():
+            p.stdin.write('\n')
+            p.stdin.flush()
+
+        round_('10.1.2.3 True', '10.1.2.3 True')
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+        again()
+        round_('101 True', '-3 True')
+        os.kill(daemon.process.pid, signal.SIGCONT)
+        again()
+        round_('10.1.2.3 True', '10.1.2.3 True')
+        daemon.kill()
+        again()
+        round_('101 True', '-3 True')
+        os.unlink(daemon.sock)
+        again()
+        round_('101 True', '-3 True')
+        daemon.start()
+        again()
+        round_('10.1.2.3 True', '10.1.2.3 True')
+        p.stdin.close()
+        self.assertIn(p.stdout.readline().strip(), ('101', '111'))
+        p.stdout.close()
+
+    def test_a_reply_cut_short_is_no_reply(self):
+        path = daemon.dir + '/liar.sock'
+        liar = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        liar.bind(path)
+        liar.listen(50)
+        replies = [b'\1', b'\1\x82\0\0', b'\1\x82\0\0SSSS', b'\1\x82\0\0SSSS' + bytes(23), b'\1\x82\0\0SSSS' + bytes(25),
+                   b'\1\x82\0\0SSSS\0\0\0\0\7' + bytes(19), b'\2\x82\0\0SSSS' + bytes(24), bytes(16000)]
+
+        def serve():
+            for reply in replies:
+                c = liar.accept()[0]
+                ask = c.recv(512)
+                c.send(reply.replace(b'SSSS', ask[4:8]))
+                time.sleep(0.05)
+                c.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        p = run([PYTHON, '-c', 'import socket\nfor _ in range(%d):\n'
+                 ' try: print(socket.getaddrinfo("echo.i3", 7))\n except socket.gaierror as e: print(e.errno)' % len(replies)],
+                i3run=False, env=environment(LD_PRELOAD=B + '/lib/i3run/libi3shim.so', I3_SOCK=path))
+        liar.close()
+        self.assertEqual((p.stdout.split(), p.stderr), (['-3'] * len(replies), ''))
+
+
+class Programs(Case):
+    def test_curl(self):
+        p = run(['curl', '-sS', 'http://page.i3/'])
+        self.assertEqual((p.returncode, p.stdout, p.stderr), (0, 'the page served over the overlay\n', ''))
+        self.assertEqual([run(['curl', '-s', 'http://%s.i3/' % n]).returncode for n in ('refused', 'unknown', 'down')], [7, 6, 7])
+
+    def test_asyncio(self):
+        self.expect('''
+            import asyncio
+            async def one(name):
+                try:
+                    r, w = await asyncio.open_connection(name, 7)
+                    w.write(b'hello'); data = await r.readexactly(5)
+                    peer = w.get_extra_info('peername')
+                    w.close(); await w.wait_closed()
+                    return data, peer[0]
+                except OSError as e: return e.errno
+            async def main():
+                names = ['echo.i3', 'slow.i3', 'late.i3', 'refused.i3', 'down.i3'] + ['echo.i3'] * 50
+                start = time.time()
+                answers = await asyncio.gather(*map(one, names))
+                print(*answers[:5], set(answers[5:]), time.time() - start < 3)
+            asyncio.run(main())''',
+                    "(b'hello', '10.1.2.3') (b'hello', '10.1.2.5') 111 111 113 {(b'hello', '10.1.2.3')} True")
+
+    def test_node(self):
+        if not os.path.exists('/usr/bin/node'):
+            self.skipTest('no node here')
+        code = '''const h = require('http'); const show = e => console.log(e.code);
+            h.get('http://page.i3/', r => { let s = r.socket.remoteAddress; r.on('data', d => console.log(s, String(d).length)) });
+            h.get('http://refused.i3/', r => 0).on('error', show); setTimeout(() => h.get('http://nobody.i3/').on('error', show), 300)'''
+        p = run(['/usr/bin/node', '-e', code])
+        self.assertEqual((p.stdout.split('\n')[:3], p.stderr), (['10.1.2.10 33', 'ECONNREFUSED', 'ENOTFOUND'], ''))
+
+    def test_bash_and_select(self):
+        p = run(['bash', '-c', 'exec 5<>/dev/tcp/echo.i3/7; echo over bash >&5; read -t 5 line <&5; echo "$line"'])
+        self.assertEqual(p.stdout, 'over bash\n')
+
+
+class I3run(Case):
+    def test_status_is_the_programs(self):
+        self.assertEqual(run(['sh', '-c', 'exit 7']).returncode, 7)
+        self.assertEqual(run(['sh', '-c', 'kill -9 $$']).returncode, -9)
+        p = run(['sh', '-c', 'echo out; echo err >&2; readlink /proc/$$/fd/0'])
+        self.assertEqual((p.stdout, p.stderr), ('out\n/dev/null\n', 'err\n'))
+
+    def test_options(self):
+        self.assertTrue(run(['--help']).stdout.startswith('usage: i3run'))
+        self.assertTrue(run(['--version']).stdout.startswith('i3run '))
+        self.assertEqual([run(a).returncode for a in ([], ['--nonsense'], ['--', 'true'])], [125, 125, 0])
+        self.assertEqual(run(['printf', '%s', '--help']).stdout, '--help')
+        self.assertIn('daemon pid=%d' % daemon.process.pid, run(['-v', 'true']).stderr)
+
+    def refusal(self, path, status, *words):
+        p = run([path])
+        self.assertEqual((p.returncode, p.stdout, p.stderr.count('\n')), (status, '', 1), p.stderr)
+        for w in words:
+            self.assertIn(w, p.stderr)
+
+    def file(self, name, content, mode=0o755):
+        path = daemon.dir + '/' + name
+        with open(path, 'wb') as f:
+            f.write(content)
+        os.chmod(path, mode)
+        return path
+
+    def test_targets_which_cannot_be_preloaded_are_named(self):
+        with open('/bin/true', 'rb') as f:
+            true = f.read()
+        elf32 = self.file('elf32', true[:4] + b'\1' + true[5:])
+        other = self.file('other', true[:18] + b'\xf3\0' + true[20:])
+        offset, size, count = (struct.unpack_from('<Q', true, 32)[0], *struct.unpack_from('<HH', true, 54))
+        static = bytearray(true)
+        for i in range(count):
+            if struct.unpack_from('<I', true, offset + i * size)[0] == 3:
+                struct.pack_into('<I', static, offset + i * size, 0)
+        static = self.file('static', bytes(static))
+        musl = self.file('musl', true.replace(b'/lib64/ld-linux-x86-64.so.2\0', b'/lib/ld-musl-x86_64.so.1\0\0\0\0'))
+        self.refusal('no-such-program', 127, 'No such file')
+        self.refusal('/no/such/program', 127, 'No such file')
+        self.refusal(self.file('plain', b'x', 0o644), 126, 'Permission denied')
+        self.refusal(elf32, 126, elf32, '32-bit')
+        self.refusal(other, 126, 'another processor')
+        self.refusal(static, 126, 'statically linked')
+        self.refusal(musl, 126, 'musl')
+        self.refusal(self.file('script', b'#! %s -x\nfoo\n' % static.encode()), 126, static, 'statically linked')
+        self.assertEqual(run([self.file('plain-script', b'echo hello\n')]).stdout, 'hello\n')
+        if os.path.exists('/usr/bin/su') and os.getuid() and os.stat('/usr/bin/su').st_mode & 0o4000:
+            self.refusal('/usr/bin/su', 126, 'setuid')
+        self.assertEqual(run(['--anyway', static]).returncode & 0x7f != 126, True)
+
+    def test_preload_is_appended_to(self):
+        shim = os.path.realpath(B + '/lib/i3run/libi3shim.so')
+        preload = lambda env, argv: run(argv + ['sh', '-c', 'echo $LD_PRELOAD'], env=env).stdout.strip()
+        self.assertEqual(preload(environment(), []), shim)
+        self.assertEqual(preload(environment(LD_PRELOAD='libm.so.6'), []), shim + ':libm.so.6')
+        self.assertEqual(preload(environment(), [I3RUN]), shim)
+
+    def test_daemon_is_started(self):
+        env = environment(I3_SOCK=daemon.dir + '/second.sock')
+        ensure = self.file('ensure', b'#!/bin/sh\n[ "$1" = --ensure ] || exit 1\necho noise\n'
+                           b'%s %s > %s/second.out 2>&1 &\necho $! > %s/second.pid\nwhile ! [ -s %s/second.out ]; do sleep 0.02; done\n'
+                           % tuple(x.encode() for x in (FAKE, env['I3_SOCK'], daemon.dir, daemon.dir, daemon.dir)))
+        p = run(['curl', '-s', 'http://page.i3/'], env={**env, 'I3_DAEMON': ensure})
+        self.assertEqual((p.returncode, p.stdout, p.stderr), (0, 'the page served over the overlay\n', ''))
+        with open(daemon.dir + '/second.pid') as f:
+            os.kill(int(f.read()), signal.SIGKILL)
+        failing = self.file('failing', b'#!/bin/sh\necho i3d: no key >&2\nexit 78\n')
+        p = run(['true'], env={**env, 'I3_DAEMON': failing})
+        self.assertEqual((p.returncode, p.stderr.split('\n')[0]), (125, 'i3d: no key'))
+
+    def test_socket_below_tmp_must_be_in_the_users_own_folder(self):
+        env = environment()
+        del env['I3_SOCK']
+        p = run([PYTHON, '-c', 'import socket; print(socket.socket().connect_ex(("10.1.2.3", 7)))'], i3run=False,
+                env={**env, 'LD_PRELOAD': B + '/lib/i3run/libi3shim.so', 'XDG_RUNTIME_DIR': daemon.dir})
+        self.assertEqual(p.stdout, '101\n') # DIR/i3/i3d.sock does not exist
+        os.symlink('.', daemon.dir + '/i3')
+        p = run([PYTHON, '-c', 'import socket; print(socket.socket().connect_ex(("10.1.2.3", 7)))'], i3run=False,
+                env={**env, 'LD_PRELOAD': B + '/lib/i3run/libi3shim.so', 'XDG_RUNTIME_DIR': daemon.dir})
+        self.assertEqual(p.stdout, '0\n')
+
+
+if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    daemon = Daemon()
+    try:
+        program = unittest.main(exit=False, warnings='ignore', verbosity=int(os.environ.get('V', '1')))
+    finally:
+        daemon.kill()
+        subprocess.run(['rm', '-rf', daemon.dir])
+    sys.exit(not program.result.wasSuccessful())
