@@ -211,6 +211,7 @@ SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	bench/node \
 	fuzz/flood \
 	bench/load \
 	lib/relay \
@@ -284,6 +285,7 @@ unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
 fuzz/flood_ROOMS := i3 base
+bench/node_ROOMS := node i3 base
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
 fuzz/node_ROOMS := node i3 base
