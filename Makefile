@@ -215,6 +215,7 @@ integration/probes/storm_LIBS := -lpthread
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
 	integration/shim.py \
+	integration/shim_world.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \

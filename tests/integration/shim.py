@@ -3,6 +3,10 @@
 import ctypes.util, os, signal, socket, struct, subprocess, sys, tempfile, textwrap, threading, time, unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE + '/../lib')
+sys.dont_write_bytecode = True
+from loopback_peers import Peers
+
 B = os.environ.get('B', os.path.join(HERE, '../../build'))
 I3RUN, PROBES = B + '/bin/i3run', B + '/tests/integration/probes/'
 FAKE = HERE + '/../lib/fake_daemon.py'
@@ -69,37 +73,9 @@ def start_server(test, code):
 class Semantics(Case):
     """Rule 1 of SHIM.md."""
 
-    def native(self):
-        server = socket.create_server(('127.0.0.1', 0))
-        closed, full = socket.socket(), socket.create_server(('127.0.0.1', 0), backlog=0)
-        closed.bind(('127.0.0.1', 0))
-        fill = []
-        for _ in range(3): # a full queue: further SYNs are dropped, as by a host that is not there
-            s = socket.socket()
-            s.setblocking(False)
-            s.connect_ex(full.getsockname())
-            fill.append(s)
-
-        def echo(c):
-            with c:
-                while data := c.recv(65536):
-                    c.sendall(data)
-
-        def accept():
-            while True:
-                try:
-                    c = server.accept()[0]
-                except OSError:
-                    return
-                threading.Thread(target=echo, args=(c,), daemon=True).start()
-
-        threading.excepthook = lambda args: None
-        threading.Thread(target=accept, daemon=True).start()
-        self.addCleanup(lambda: [s.close() for s in fill + [server, closed, full]])
-        return [str(x) for s in (server, closed, full) for x in s.getsockname()]
-
     def test_client_sees_what_the_kernel_would_show(self):
-        native = run([PROBES + 'semantics'] + self.native(), i3run=False)
+        with Peers() as arguments:
+            native = run([PROBES + 'semantics'] + arguments, i3run=False)
         overlay = run([PROBES + 'semantics', '10.1.2.3', '7', '10.1.2.4', '7', '10.1.2.6', '7'])
         self.assertEqual((native.returncode, overlay.returncode, overlay.stderr), (0, 0, ''))
         self.maxDiff = None

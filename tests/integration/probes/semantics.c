@@ -270,6 +270,8 @@ static void epoll_before(void)
     line("  connect", result(dial(fd, &good)));
     line("  fires", bits(epoll_once(ep, 3000, &data)));
     line("  data kept", data == ev.data.u64 ? "yes" : "no");
+    for (int i = 0; i < 3 && epoll_once(ep, 20, &data); i++)
+        continue; /* an edge may be told more than once, but not for ever */
     line("  edge only", bits(epoll_once(ep, 0, &data)));
     line("  not in the one it was taken from", bits(epoll_once(other, 0, &data)));
     ev.events = EPOLLIN;
