@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shim/conn.h"
 #include "shim/sys.h"
 
 enum { BUCKETS = 16384 };
@@ -50,6 +51,8 @@ static struct watch *claim(int epfd, int fd)
 
 void epolls_set(int epfd, int fd, const struct epoll_event *event)
 {
+    if (!conn_owner())
+        return;
     struct watch *w = find(epfd, fd);
     if (!w)
         w = claim(epfd, fd);
@@ -59,7 +62,7 @@ void epolls_set(int epfd, int fd, const struct epoll_event *event)
 
 void epolls_forget(int epfd, int fd)
 {
-    struct watch *w = find(epfd, fd);
+    struct watch *w = conn_owner() ? find(epfd, fd) : NULL;
     if (w)
         __atomic_store_n(&w->key, 0, __ATOMIC_RELEASE);
 }
@@ -74,7 +77,8 @@ void epolls_detach(int fd, struct epolls_saved *saved)
         if (!key || key_fd(key) != fd)
             continue;
         if (sys_epoll_ctl(epfd, EPOLL_CTL_DEL, fd, NULL) < 0) {
-            __atomic_compare_exchange_n(&w[i].key, &key, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+            if (conn_owner())
+                __atomic_compare_exchange_n(&w[i].key, &key, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
             continue;
         }
         saved->watch[saved->n].epfd = epfd;

@@ -427,6 +427,21 @@ static void odds(void)
     line("  poll", bits(wait_for(fd, POLLOUT, 3000)));
     line("  peer", peer(fd, &good));
     close(fd);
+    struct iovec iov = {"hello", 5};
+    struct mmsghdr two[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        two[i].msg_hdr = (struct msghdr){&good, sizeof(good), &iov, 1, NULL, 0, 0};
+    }
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    dial(fd, &good);
+    line("sendto on a connection", number((int)sendto(fd, "x", 1, 0, (struct sockaddr *)&good, sizeof(good))));
+    line("sendmsg", number((int)sendmsg(fd, &two[0].msg_hdr, 0)));
+    line("fast open", result((int)sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&good, sizeof(good))));
+    close(fd);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    line("fast open, sendmmsg", sendmmsg(fd, two, 2, MSG_FASTOPEN) > 0 && two[0].msg_len == 5 ? "yes" : "no");
+    line("  peer", peer(fd, &good));
+    close(fd);
     fd = socket(AF_INET, SOCK_STREAM, 0);
     line("fast open, blocking", number((int)sendto(fd, "hello", 5, MSG_FASTOPEN, (struct sockaddr *)&good, sizeof(good))));
     char buf[5];
