@@ -3,7 +3,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shim/conn.h"
 #include "shim/sys.h"
 
 enum { BUCKETS = 16384 };
@@ -51,20 +50,11 @@ static struct watch *claim(int epfd, int fd)
 
 void epolls_set(int epfd, int fd, const struct epoll_event *event)
 {
-    if (!conn_owner())
-        return;
     struct watch *w = find(epfd, fd);
     if (!w)
         w = claim(epfd, fd);
     __atomic_store_n(&w->data, event->data.u64, __ATOMIC_RELAXED);
     __atomic_store_n(&w->events, event->events, __ATOMIC_RELEASE);
-}
-
-void epolls_forget(int epfd, int fd)
-{
-    struct watch *w = conn_owner() ? find(epfd, fd) : NULL;
-    if (w)
-        __atomic_store_n(&w->key, 0, __ATOMIC_RELEASE);
 }
 
 void epolls_detach(int fd, struct epolls_saved *saved)
@@ -77,8 +67,7 @@ void epolls_detach(int fd, struct epolls_saved *saved)
         if (!key || key_fd(key) != fd)
             continue;
         if (sys_epoll_ctl(epfd, EPOLL_CTL_DEL, fd, NULL) < 0) {
-            if (conn_owner())
-                __atomic_compare_exchange_n(&w[i].key, &key, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+            __atomic_compare_exchange_n(&w[i].key, &key, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
             continue;
         }
         saved->watch[saved->n].epfd = epfd;

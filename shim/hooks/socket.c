@@ -106,7 +106,7 @@ static bool virtual_local(int fd, struct addr *local)
     struct sockaddr_storage ss;
     socklen_t full = sizeof(ss);
     struct fd_entry e;
-    if (fdtable_get(fd, sys_cookie(fd), &e) && e.kind == FD_BOUND) {
+    if (fdtable_used(fd) && fdtable_get(fd, sys_cookie(fd), &e) && e.kind == FD_BOUND) {
         memcpy(local->ip, e.local.ip, sizeof(local->ip));
         return true;
     }
