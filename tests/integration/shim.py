@@ -41,7 +41,9 @@ daemon = None
 
 
 def environment(**more):
-    keep = {k: os.environ[k] for k in ('PATH', 'HOME', 'TMPDIR', 'LANG') if k in os.environ}
+    keep = {k: os.environ[k] for k in ('PATH', 'HOME', 'TMPDIR', 'LANG', 'UBSAN_OPTIONS') if k in os.environ}
+    # a sanitized i3run may itself be started with something preloaded
+    keep['ASAN_OPTIONS'] = os.environ.get('ASAN_OPTIONS', 'detect_leaks=0') + ':verify_asan_link_order=0'
     return {**keep, 'I3_SOCK': daemon.sock, **more}
 
 
