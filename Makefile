@@ -177,7 +177,10 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/io/sockets \
 	unit/base/id \
+	unit/i3/handshake \
 	unit/i3/noise \
+	unit/tcpip/tcp \
+	unit/i3/peer \
 	unit/i3/seal \
 	unit/i3/trigger \
 
@@ -200,10 +203,12 @@ unit/include/ipc_ROOMS :=
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/overlay \
 	sim/tcp \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	fuzz/flood \
 	bench/load \
 	lib/relay \
 
@@ -234,10 +239,24 @@ INTEROP_TESTS := \
 
 # one libFuzzer target per decoder; ROOMS as above
 FUZZ_TARGETS := \
+	fuzz/tcpip \
+	fuzz/peer \
+	fuzz/trigger \
+	fuzz/wire \
+	fuzz/ipc \
+	fuzz/book \
+	fuzz/config \
+	fuzz/node \
 
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+unit/i3/handshake_ROOMS := base i3
+unit/i3/peer_ROOMS := base i3
+unit/i3/peer_OBJ := tests/sim/world.o
+sim/overlay_ROOMS := base i3 node
+fuzz/peer_ROOMS := base i3
+fuzz/trigger_ROOMS := base i3
 unit/include/wire_ROOMS :=
 unit/include/ipc_ROOMS :=
 sim/tcp_ROOMS := base tcpip
@@ -247,6 +266,9 @@ unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
+unit/tcpip/tcp_ROOMS := base tcpip
+fuzz/tcpip_ROOMS := base tcpip
+unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 sim/tcp_OBJ := tests/sim/tcp_net.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
@@ -255,6 +277,10 @@ unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
+fuzz/flood_ROOMS := i3 base
+fuzz/book_ROOMS := naming base
+fuzz/config_ROOMS := policy
+fuzz/node_ROOMS := node i3 base
 unit/base/id_ROOMS := base
 unit/i3/noise_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3

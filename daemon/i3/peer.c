@@ -17,6 +17,7 @@ struct peers *peers_new(const struct peers_config *c)
     if (!ps)
         return NULL;
     ps->c = *c;
+    ps->c.ciphers &= CIPHER_AES256GCM | CIPHER_CHACHA20POLY1305;
     drbg_init(&ps->drbg, c->seed);
     id_of_key(&ps->public_id, c->pub, NULL);
     mac1_key(ps->mac1_key, c->pub);
@@ -276,16 +277,22 @@ void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t
     note_sent(ps, p, s, now);
 }
 
-/* A packet which asks for an answer, sooner or later: how long has it been quiet? */
+/* A packet which asks for an answer, sooner or later. With the 15 s of SILENCE_MAX alone a peer that has restarted would
+ * be out of reach for as long; but traffic that goes on and on into silence is a sign that comes earlier, unless the
+ * peer is known to be slow to answer: each such question which turns out to have been needless doubles our patience. */
 static void watch_silence(struct peers *ps, struct peer *p, mono_t now)
 {
     if (p->unanswered.us == MONO_NEVER.us) {
-        p->unanswered = now;
+        p->unanswered = p->pressing = now;
         peer_arm(ps, p, mono_add(now, SILENCE_MAX));
-    } else if (mono_since(p->unanswered, now) >= p->patience && !p->shake && !p->wanted) {
+    } else if (mono_since(p->last_data, now) > p->patience) {
+        p->pressing = now; /* the last word of an earlier talk needed no answer */
+    } else if (mono_since(p->pressing, now) >= p->patience && !p->shake && !p->wanted) {
         p->patience = p->patience * 2 < SILENCE_MAX ? p->patience * 2 : SILENCE_MAX;
+        p->pressing = now;
         shake_want(ps, p, now);
     }
+    p->last_data = now;
 }
 
 /* The peer has not used the key we answered for: it may have missed the RESPONSE. */

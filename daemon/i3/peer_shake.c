@@ -179,6 +179,10 @@ static bool ours_wins(struct peers *ps, struct peer *p, mono_t now)
     if (mono_since(h->first, now) >= TIE_BREAK)
         return false; /* ours has not got through for long: answer, and keep it going all the same */
     h->saw_theirs = true;
+    if (h->tries == 1) { /* it is there, so if ours is not answered soon, it was lost */
+        h->due = mono_min(h->due, mono_add(h->last, TIE_REPEAT));
+        peer_arm(ps, p, h->due);
+    }
     return true;
 }
 

@@ -18,6 +18,7 @@
 #define HANDSHAKE_LIFE       (10 * USEC_PER_SEC)
 #define HANDSHAKE_PAUSE      (1 * USEC_PER_SEC) /* from one to the next which nobody asked for by name */
 #define TIE_BREAK            (1 * USEC_PER_SEC) /* two INITs this close are a simultaneous open */
+#define TIE_REPEAT           (100 * USEC_PER_MSEC) /* after losing it, the peer answers within a round trip */
 #define SILENCE_MAX          (15 * USEC_PER_SEC)
 #define PATIENCE_MIN         (2 * USEC_PER_SEC)
 #define QUICK_ANSWER         (1 * USEC_PER_SEC)
@@ -61,7 +62,8 @@ struct peer {
     struct deadline due;
     mono_t last_received, last_sent;
     mono_t unanswered; /* since when we have sent and heard nothing; MONO_NEVER: it is not so */
-    uint64_t patience; /* how long that may last under traffic before we ask whether the peer has lost its keys */
+    mono_t pressing, last_data; /* first and last of the packets sent in it without a pause longer than `patience` */
+    uint64_t patience;          /* how long they may go unanswered before we ask whether the peer has lost its keys */
     mono_t keepalive;  /* when an empty packet is due; MONO_NEVER: none */
 
     bool has_event;

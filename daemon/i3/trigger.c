@@ -58,7 +58,7 @@ struct triggers {
     struct deadlines due;
     struct drbg drbg;
     struct addr node, seen;
-    mono_t last_answer, last_suspicion;
+    mono_t last_answer, last_suspicion, last_doubt;
 };
 
 static const char *const state_name[] = {
@@ -249,6 +249,20 @@ static void suspect_others(struct triggers *ts, mono_t now, const struct addr *s
     }
 }
 
+void triggers_doubt(struct triggers *ts, mono_t now)
+{
+    if (ts->last_doubt.us != MONO_NEVER.us && mono_since(ts->last_doubt, now) < SUSPECT_PAUSE)
+        return;
+    ts->last_doubt = now;
+    for (unsigned i = 0; i < ts->used; i++) {
+        struct trigger *t = ts->slot[i];
+        if (t && t->state == TRIGGER_STANDING) {
+            set_state(ts, t, TRIGGER_STANDING, now);
+            return;
+        }
+    }
+}
+
 static int input_challenge(struct triggers *ts, mono_t now, const uint8_t *p, size_t len)
 {
     struct wire_challenge c;
@@ -373,7 +387,7 @@ struct triggers *triggers_new(const uint8_t seed[BLAKE2S_LEN])
     if (!ts)
         return NULL;
     drbg_init(&ts->drbg, seed);
-    ts->last_answer = ts->last_suspicion = MONO_NEVER;
+    ts->last_answer = ts->last_suspicion = ts->last_doubt = MONO_NEVER;
     return ts;
 }
 

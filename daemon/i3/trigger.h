@@ -41,6 +41,10 @@ void triggers_remove_all(struct triggers *t, mono_t now, struct outbox *out);
 /* The world has changed (new address, long sleep): everything is inserted anew, at once. */
 void triggers_restart(struct triggers *t, mono_t now);
 
+/* Something hints that the node may have lost what it knew (a NOT_PRESENT for somebody who was there a moment ago): one
+ * trigger is refreshed now, and when that is refused the others follow. At most once in 5 s. */
+void triggers_doubt(struct triggers *t, mono_t now);
+
 /* A CHALLENGE, ACK or REFUSED from `from`. Others, and those that answer nothing we asked, are ignored: -EPROTO. */
 int triggers_input(struct triggers *t, mono_t now, const struct addr *from, const uint8_t *p, size_t len);
 /* Pushes what is due. */

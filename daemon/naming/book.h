@@ -25,7 +25,8 @@ struct book_entry {
 struct book *book_new(void);
 void book_free(struct book *b);
 
-/* Takes a whole file in place of what is there. 0, or -EINVAL with *line and a sentence in err (what is wrong, in words). `b` is unchanged then.
+/* Takes a whole file in place of what is there. 0, or -EINVAL with *line and a sentence in err (what is wrong, in
+ * words); `b` is unchanged then.
  * Pointers to entries are valid until the book changes. */
 int book_parse(struct book *b, const char *text, size_t len, unsigned *line, char *err, size_t errlen);
 /* The whole file as text (malloc'd, *len without the NUL), comments kept. NULL: out of memory. */

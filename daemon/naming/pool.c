@@ -54,7 +54,8 @@ void pool_free(struct pool *p)
         return;
     struct entry *e, *next;
     HASH_CLEAR(by_ip, p->ips);
-    HASH_ITER(by_key, p->keys, e, next) {
+    HASH_ITER(by_key, p->keys, e, next)
+    {
         HASH_DELETE(by_key, p->keys, e);
         free(e);
     }
@@ -126,8 +127,8 @@ static bool is_free(const struct pool *p, uint32_t ip)
     return is_usable(ip) && !pool_is_excluded(p, ip) && !find_ip(p, ip);
 }
 
-/* The first free address at or after `start`, around the end of the network; 0 for none. Excluded ranges are jumped
- * over, so the walk is bounded by the entries and the few unusable addresses. */
+/* The first free address at or after `start`, around the end of the network; 0 for none. Excluded ranges are
+ * jumped over, so the walk is bounded by the entries and the few unusable addresses. */
 static uint32_t scan_free(const struct pool *p, uint32_t start)
 {
     uint64_t size = 1ull << (32 - p->bits), at = start - p->network;
@@ -143,8 +144,8 @@ static uint32_t scan_free(const struct pool *p, uint32_t start)
     return 0;
 }
 
-/* A free address for this key: what its id hashes to if possible, so that both ends agree; else one drawn from the
- * seed, so that nobody else can aim at it. */
+/* A free address for this key: what its id hashes to if possible, so that both ends agree; else one drawn
+ * from the seed, so that nobody else can aim at it. */
 static uint32_t choose(const struct pool *p, const uint8_t key[KEY_LEN])
 {
     struct i3_id id;

@@ -26,7 +26,7 @@ unsigned pool_bits(const struct pool *p);
 bool pool_contains(const struct pool *p, uint32_t ip);
 
 /* Addresses of network/bits are routed locally for real: never handed out. Call before anything is (else -EBUSY).
- * -EINVAL (bits beyond the length), -ENOSPC. A route which covers the whole pool, as a default route does, leaves nothing. */
+ * -EINVAL (bits beyond the length), -ENOSPC. A route over the whole pool, as a default route is, leaves nothing. */
 int pool_exclude(struct pool *p, uint32_t network, unsigned bits);
 bool pool_is_excluded(const struct pool *p, uint32_t ip);
 

@@ -1,10 +1,11 @@
 /* forward.c - the way of a DATA packet through the node (paper sections 2 and 2.1).
  *
- * The usual packet matches one trigger with an address: its hop count is lowered in place and it is pushed by reference.
- * A stack of one id is written over ids[0] in place; a longer one, and every stack among multicast copies, makes a copy in
- * the outbox's arena. Copies that still have to be looked up wait in a list.
+ * The usual packet matches one trigger with an address: its hop count is lowered in place and it is pushed by
+ * reference. A stack of one id is written over ids[0] in place; a longer one, and every stack among multicast
+ * copies, makes a copy in the outbox's arena. Copies that still have to be looked up wait in a list.
  *
- * Bounds for one datagram: fanout_max copies in all, waiting ones included, LOOKUPS_MAX look-ups, one NOT_PRESENT.
+ * Bounds for one datagram: fanout_max copies in all, waiting ones included, LOOKUPS_MAX look-ups, one
+ * NOT_PRESENT.
  */
 #include "daemon/node/inside.h"
 
@@ -52,7 +53,8 @@ static void not_present(struct journey *j, const struct copy *c)
     node_reply(j->v, p, not_present_encode(p, sizeof(p), &np));
 }
 
-/* c with ids[0] replaced by the trigger's stack, built in the arena. False: too deep, too long, or no room. */
+/* c with ids[0] replaced by the trigger's stack, built in the arena. False: too deep, too long, or no room.
+ */
 static bool restack(struct journey *j, const struct trigger *t, const struct copy *c, struct copy *out)
 {
     unsigned n = c->p[AT_N] - 1u + t->n;
@@ -94,7 +96,8 @@ static bool follow_one(struct journey *j, const struct trigger *t, struct copy *
 static void follow_all(struct journey *j, struct trie_match m, const struct copy *c)
 {
     j->copies++; /* c itself, which ends here */
-    for (const struct trigger *t = m.first; t && j->copies; t = store_match_next(j->v->node->store, t, m.bits)) {
+    for (const struct trigger *t = m.first; t && j->copies;
+         t = store_match_next(j->v->node->store, t, m.bits)) {
         if (t->n == 0) {
             send_to(j, &t->owner, c);
             j->copies--;

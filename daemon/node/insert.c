@@ -1,7 +1,8 @@
 /* insert.c - how triggers get into the store, stay there and leave it: INSERT, PROVE, REFRESH (wire.h).
  *
- * INSERT is answered without a trace: the cookie is a MAC over the body of the INSERT and its source, so that the PROVE
- * which repeats both shows that its sender receives at that address and asked for this very target. */
+ * INSERT is answered without a trace: the cookie is a MAC over the body of the INSERT and its source, so that
+ * the PROVE which repeats both shows that its sender receives at that address and asked for this very target.
+ */
 #include "daemon/node/inside.h"
 
 #define SEQ_RUN (1ull << 40) /* numbers which one run may use up in two epochs */
@@ -80,8 +81,9 @@ static int prove_check(struct visit *v, const struct wire_prove *pr, struct proo
     return 0;
 }
 
-/* A PROVE that comes again, or is replayed, must not set the number back, or old REFRESHes would hold again. Within one
- * run of the host the number only grows from a random start; one that is far from the stored one is of a new run. */
+/* A PROVE that comes again, or is replayed, must not set the number back, or old REFRESHes would hold again.
+ * Within one run of the host the number only grows from a random start; one that is far from the stored one
+ * is of a new run. */
 static uint64_t seq_after(const struct trigger *there, const struct proof_key *key, uint64_t seq)
 {
     bool same_run = there && crypto_equal(&there->key, key, sizeof(*key)) && there->seq - seq < SEQ_RUN;

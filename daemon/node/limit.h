@@ -1,7 +1,8 @@
 /* limit.h - so many per second, and of these not all to one source: a token bucket with a fair share.
  *
- * The bucket holds a tenth of a second's worth (at least 1). A source, known by a hash, gets at most a quarter of a second's
- * worth in each whole second; LIMIT_SOURCES counters are shared by hash. What is refused is simply not done.
+ * The bucket holds a tenth of a second's worth (at least 1). A source, known by a hash, gets at most a
+ * quarter of a second's worth in each whole second; LIMIT_SOURCES counters are shared by hash. What is
+ * refused is simply not done.
  */
 #ifndef I3_LIMIT_H
 #define I3_LIMIT_H

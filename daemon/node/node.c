@@ -165,7 +165,8 @@ static void (*const on_kind[16])(struct visit *) = {
     [WIRE_PING] = on_ping,
 };
 
-void node_input(struct node *n, mono_t now, const struct addr *from, uint8_t *p, size_t len, struct outbox *out)
+void node_input(
+    struct node *n, mono_t now, const struct addr *from, uint8_t *p, size_t len, struct outbox *out)
 {
     unsigned kind = wire_kind(p, len);
     n->stats.in++;

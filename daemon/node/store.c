@@ -18,7 +18,7 @@ struct hop {
 };
 
 struct store {
-    struct trie trie; /* has the slabs of triggers and branches */
+    struct trie trie;    /* has the slabs of triggers and branches */
     void *triggers_base; /* as allocated: the slab starts at the next cache line */
     struct hop *hops;
     struct slot *slots;
@@ -218,7 +218,8 @@ static void queue_append(struct store *s, mono_t now, struct trigger *t)
 
 /* ---- doors ---- */
 
-struct trigger *store_find(const struct store *s, const struct i3_id *id, unsigned plen, const struct addr *owner)
+struct trigger *store_find(
+    const struct store *s, const struct i3_id *id, unsigned plen, const struct addr *owner)
 {
     const struct slot *slot = slot_find(s, id, hash128(s, id->b));
     for (uint32_t i = slot->root ? trie_find(&s->trie, slot->root, id) : 0; i; i = s->trie.triggers[i].same) {

@@ -1,12 +1,13 @@
-/* store.h - the triggers a node keeps: found by prefix, matched by id, forgotten in the order of their expiry.
+/* store.h - the triggers a node keeps: found by prefix, matched by id, forgotten when their life ends.
  *
  *   hash of the prefix --> slot --> root of a trie (one trigger, as a rule) --> trigger
- *   oldest <--> ... <--> newest         all lives are equal, so a refresh moves to the end and only the front expires
+ *   oldest <--> ... <--> newest     all lives are equal: a refresh moves to the end, the front expires
  *
- * Bounds: triggers_max triggers, as many ids in stacks, same_max triggers with one id, source_max triggers per source, where a
- * source is an IPv4 address or an IPv6 /64, whatever the port. Sources are counted in SOURCE_BUCKETS counters by a secret
- * hash, so two may share one. What is beyond a bound is refused; nothing is evicted. Memory is taken from the system
- * only as it is used: about 150 bytes per trigger when the store is full.
+ * Bounds: triggers_max triggers, as many ids in stacks, same_max triggers with one id, source_max triggers
+ * per source, where a source is an IPv4 address or an IPv6 /64, whatever the port. Sources are counted in
+ * SOURCE_BUCKETS counters by a secret hash, so two may share one. What is beyond a bound is refused; nothing
+ * is evicted. Memory is taken from the system only as it is used: about 150 bytes per trigger when the store
+ * is full.
  */
 #ifndef I3_STORE_H
 #define I3_STORE_H
@@ -38,11 +39,12 @@ struct store;
 struct store *store_new(const struct store_config *c);
 void store_free(struct store *s);
 
-/* Stores, or replaces what this owner has under (id, plen). 0, -ENOSPC (full), -EDQUOT (too many of this source),
- * -EMLINK (too many with this id). */
+/* Stores, or replaces what this owner has under (id, plen). 0, -ENOSPC (full), -EDQUOT (too many of this
+ * source), -EMLINK (too many with this id). */
 int store_put(struct store *s, mono_t now, const struct store_item *item);
 /* The owner's trigger (id, plen), NULL for none. */
-struct trigger *store_find(const struct store *s, const struct i3_id *id, unsigned plen, const struct addr *owner);
+struct trigger *store_find(
+    const struct store *s, const struct i3_id *id, unsigned plen, const struct addr *owner);
 /* Lives anew. */
 void store_renew(struct store *s, mono_t now, struct trigger *t);
 void store_remove(struct store *s, struct trigger *t);

@@ -59,7 +59,8 @@ static uint32_t branch_take(struct trie *t)
     if (i)
         t->branches_free = t->branches[i].side[0];
     else
-        i = ++t->branches_used; /* ids - 1 branches at most, so the slab as large as the triggers' never ends */
+        i = ++t->branches_used; /* ids - 1 branches at most, so the slab as large as the triggers' never ends
+                                 */
     return i;
 }
 

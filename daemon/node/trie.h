@@ -1,17 +1,21 @@
-/* trie.h - the triggers of one 128-bit prefix, by the 128 bits after it: a crit-bit tree, and the longest match in it.
+/* trie.h - the triggers of one 128-bit prefix in a crit-bit tree of the 128 bits after it; the longest match.
  *
- * An id X and a trigger (T, plen) match when they share at least plen bits. Among those that match, the one which shares
- * most bits with X wins (anycast), whatever its plen; the triggers with that very id, as far as they match, each get a copy
- * (multicast). When two ids share equally many bits with X the smaller id wins, so that the choice is a function of the
- * stored set alone.
+ * An id X and a trigger (T, plen) match when they share at least plen bits. Among those that match, the one
+ * which shares most bits with X wins (anycast), whatever its plen; the triggers with that very id, as far as
+ * they match, each get a copy (multicast). When two ids share equally many bits with X the smaller id wins,
+ * so that the choice is a function of the stored set alone.
  *
- *               branch bit 3, least 0                 A branch says at which bit its two sides part, and the least plen below it.
- *              /                     \                On the way down to where X belongs every side left behind shares exactly
- *      leaf 0010.., plen 128    branch bit 9, least 7 `bit` bits with X, so the deepest side with least <= bit has the winner:
- *                              /             \        one walk down and one up, at most 128 steps, however many triggers.
+ *                    branch bit 3, least 0
+ *                   /                     \
+ *      leaf 0010.., plen 128        branch bit 9, least 7
+ *                                  /                     \
  *
- * A leaf is the first of the triggers with one id, chained by `same`; at most `same_max` of them, which is the fan-out cap.
- * Bits and plens in here count from the end of the prefix: 0..128.
+ * A branch says at which bit its two sides part, and the least plen below it. On the way down to where X
+ * belongs every side left behind shares exactly `bit` bits with X, so the deepest side with least <= bit has
+ * the winner: one walk down and one up, at most 128 steps, however many triggers there are.
+ *
+ * A leaf is the first of the triggers with one id, chained by `same`; at most `same_max` of them, which is
+ * the fan-out cap. Bits and plens in here count from the end of the prefix: 0..128.
  */
 #ifndef I3_TRIE_H
 #define I3_TRIE_H
@@ -59,7 +63,8 @@ struct trie_match {
     unsigned bits;               /* shared with it; of the chain at `first` those with plen <= bits match */
 };
 
-/* Puts the trigger with this index (id and plen set) under *root. 0, or -EMLINK when same_max triggers have its id. */
+/* Puts the trigger with this index (id and plen set) under *root. 0, or -EMLINK when same_max triggers have
+ * its id. */
 int trie_add(struct trie *t, trie_ref *root, uint32_t index, unsigned same_max);
 /* Takes it out again. */
 void trie_remove(struct trie *t, trie_ref *root, uint32_t index);
@@ -69,7 +74,8 @@ uint32_t trie_find(const struct trie *t, trie_ref root, const struct i3_id *id);
 struct trie_match trie_match(const struct trie *t, trie_ref root, const struct i3_id *x);
 
 /* The next in the chain that matches too, NULL at the end. */
-static inline const struct trigger *trie_match_next(const struct trie *t, const struct trigger *at, unsigned bits)
+static inline const struct trigger *trie_match_next(
+    const struct trie *t, const struct trigger *at, unsigned bits)
 {
     do
         at = at->same ? &t->triggers[at->same] : NULL;

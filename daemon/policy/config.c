@@ -11,8 +11,9 @@
 #include "daemon/policy/strip.h"
 #include "include/bytes.h"
 
-/* libconfuse tells errors to a function which gets nothing but the cfg_t. The title of the root section, a string that
- * nobody else uses, is lent to it to put down the first of them: "LINE: option: what is wrong". */
+/* libconfuse tells errors to a function which gets nothing but the cfg_t. The title of the root section, a
+ * string that nobody else uses, is lent to it to put down the first of them: "LINE: option: what is wrong".
+ */
 enum { TITLE_LEN = 400 };
 
 enum {
@@ -197,7 +198,8 @@ static int check_node(cfg_t *cfg, cfg_opt_t *opt)
     if (n > CONFIG_NODES_MAX)
         return refuse(cfg, opt, "at most 16 nodes");
     if (config_parse_addr(&a, cfg_opt_getnstr(opt, n - 1), CONFIG_DEFAULT_PORT) || !a.port)
-        return refuse(cfg, opt, "an address is expected, like \"203.0.113.7:5610\" or \"[2001:db8::7]:5610\"");
+        return refuse(
+            cfg, opt, "an address is expected, like \"203.0.113.7:5610\" or \"[2001:db8::7]:5610\"");
     return 0;
 }
 
@@ -296,9 +298,15 @@ static int parse_stripped(struct config *c, const char *text, char *title)
         const char *name;
         cfg_validate_callback_t check;
     } checks[] = {
-        {"nodes", check_node}, {"network", check_network}, {"suffix", check_suffix}, {"mtu", check_mtu},
-        {"bind", check_bind}, {"send-buffer", check_buffer}, {"recv-buffer", check_buffer},
-        {"connections", check_connections}, {"log", check_log},
+        {"nodes", check_node},
+        {"network", check_network},
+        {"suffix", check_suffix},
+        {"mtu", check_mtu},
+        {"bind", check_bind},
+        {"send-buffer", check_buffer},
+        {"recv-buffer", check_buffer},
+        {"connections", check_connections},
+        {"log", check_log},
     };
     cfg_t *cfg = cfg_init(opts, CFGF_NONE);
     if (!cfg)

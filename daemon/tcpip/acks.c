@@ -45,13 +45,22 @@ static bool take_sacks(struct tcpip *t, struct conn *c, const struct segment *s,
     return dsack;
 }
 
+/* RFC 7323 4.1: the echoed timestamp is that of the segment which caused the ACK, copies included; in microseconds, rounded
+ * up. UINT64_MAX for none. */
+static uint64_t stamp_rtt(const struct tcpip *t, const struct conn *c, const struct segment *s)
+{
+    uint32_t ms = conn_stamp(c, t->now) - s->ts_ecr;
+    return c->stamps && s->has_stamps && s->ts_ecr && ms < 60000 ? (ms + 1) * 1000ull : UINT64_MAX;
+}
+
 /* Karn: only what was sent once tells the round trip; with SACK that can be told for each run, without it only when
- * the ACK covers no copy. */
-static uint32_t take_rtt(struct tcpip *t, struct conn *c, const struct delivery *d)
+ * the ACK covers no copy. Where ACKs are lost too, that run's own ACK may have been one of them, and the time until a later one
+ * is no round trip: the timestamp bounds it. */
+static uint32_t take_rtt(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d)
 {
     if (!d->first_sent || (d->any_retx && !c->sack_ok))
         return 0;
-    uint64_t rtt = t->now - d->first_sent;
+    uint64_t rtt = min64(t->now - d->first_sent, stamp_rtt(t, c, s));
     if (rtt > UINT32_MAX / 2)
         return 0;
     bool fold = c->snd_una >= c->round_end;
@@ -114,8 +123,8 @@ static void take_advance(struct tcpip *t, struct conn *c, uint64_t ack, struct d
     c->bytes_out += ack - c->snd_una;
     c->snd_una = ack;
     c->retries = 0;
-    if (!d->any_retx)
-        c->rto.backoff = 0; /* RFC 6298 5.7: a fresh sample ends the back-off */
+    if (!d->any_retx || c->stamps)
+        c->rto.backoff = 0; /* RFC 6298 5.7: a fresh sample ends the back-off; with timestamps every ACK is one */
     note_room(t, c);
 }
 
@@ -130,7 +139,7 @@ bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64
     if (ack < c->snd_una)
         return true;
     uint64_t window = c->snd_wnd;
-    struct delivery d = {0};
+    struct delivery d = {.top = c->board.top};
     bool advanced = ack > c->snd_una;
     if (advanced)
         take_advance(t, c, ack, &d);
@@ -138,7 +147,7 @@ bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64
     bool dsack = take_sacks(t, c, s, &d);
     count_duplicate(c, s, c->snd_wnd != window, advanced);
     if (advanced || d.sacked || c->dupacks || s->sacks) {
-        uint32_t rtt = take_rtt(t, c, &d);
+        uint32_t rtt = take_rtt(t, c, s, &d);
         recovery_ack(t, c, s, &d, rtt, dsack);
     }
     if (advanced && !take_fin_acked(t, c))

@@ -241,6 +241,7 @@ void tcp_close(struct tcpip *t, mono_t now, struct tcp_ref ref)
         return;
     }
     receive_release(t, c);
+    ranges_release(&c->ooo, &t->memory);
     if (unread)
         c->reset_later = true;
     else if (can_send(c))

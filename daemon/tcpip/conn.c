@@ -195,9 +195,9 @@ void conn_finish(struct tcpip *t, struct conn *c)
     if (!c->orphan && (c->rd < c->in_end || !c->eof_seen))
         return;
     if (c->state == ST_TIME_WAIT) {
-        if (c->ack_due) /* nobody will be there to send it */
-            c->last_ack = conn_rcv_nxt(c);
-        tw_add(t, c);
+        struct time_wait *w = tw_add(t, c);
+        if (w && c->last_ack < conn_rcv_nxt(c)) /* the FIN is not acknowledged yet, and c will not be there to do it */
+            output_time_wait(t, w);
     }
     conn_end(t, c, TCPIP_CLOSED, 0);
 }

@@ -142,7 +142,7 @@ struct conn {
     uint32_t mss;      /* payload of a full segment, options taken off */
     uint16_t peer_mss; /* as offered */
     uint16_t ip_id;
-    uint64_t pseudo; /* sum of the pseudo-header without the length */
+    uint64_t ip_sum, tcp_sum; /* of the template; the pseudo-header counts with TCP's */
     uint8_t head[IP_HEAD + TCP_HEAD + TCP_STAMPS];
     uint8_t head_len;
 
@@ -293,7 +293,7 @@ void table_forget_ref(struct tcpip *t, struct conn *c); /* the owner's reference
 void table_free(struct tcpip *t, struct conn *c);
 void table_release(struct tcpip *t);
 struct time_wait *tw_find(struct tcpip *t, const struct tuple *who);
-void tw_add(struct tcpip *t, const struct conn *c);
+struct time_wait *tw_add(struct tcpip *t, const struct conn *c); /* NULL: out of memory */
 void tw_restart(struct tcpip *t, struct time_wait *w);
 void tw_free(struct tcpip *t, struct time_wait *w);
 void tw_expire(struct tcpip *t);
@@ -364,6 +364,7 @@ void output_raw(struct tcpip *t, uint32_t src, uint32_t dst, const uint8_t *head
     size_t body_len);
 void output_reset_for(struct tcpip *t, const struct segment *s); /* RST to a segment nobody waits for */
 void output_reset(struct tcpip *t, struct conn *c);
+void output_time_wait(struct tcpip *t, const struct time_wait *w); /* the connection's last ACK, again */
 void output_head(struct conn *c); /* makes the template */
 
 /* icmp.c */

@@ -33,17 +33,6 @@ static void input_syn(struct tcpip *t, const struct segment *s, const struct tup
     event_raise(t, c, TCPIP_INCOMING);
 }
 
-/* The last ACK again, as the connection would have given it. */
-static void time_wait_ack(struct tcpip *t, const struct time_wait *w)
-{
-    uint8_t head[TCPIP_HEAD_MAX];
-    struct segment a = {.src = w->who.local, .dst = w->who.remote, .src_port = w->who.local_port,
-        .dst_port = w->who.remote_port, .seq = w->snd_nxt, .ack = w->rcv_nxt, .flags = TH_ACK,
-        .window = (uint16_t)w->window, .has_stamps = w->stamps, .ts_ecr = w->ts_recent,
-        .ts_val = (uint32_t)(t->now / 1000) + w->ts_offset};
-    output_raw(t, a.src, a.dst, head, segment_build(head, &a, (uint16_t)engine_random(t), 0), NULL, 0);
-}
-
 static void input_time_wait(struct tcpip *t, const struct segment *s, struct time_wait *w)
 {
     if (s->flags & TH_RST)
@@ -59,7 +48,7 @@ static void input_time_wait(struct tcpip *t, const struct segment *s, struct tim
     if (s->flags & TH_FIN)
         tw_restart(t, w);
     if (segment_space(s))
-        time_wait_ack(t, w);
+        output_time_wait(t, w);
 }
 
 static void input_stray(struct tcpip *t, const struct segment *s, const struct tuple *who)

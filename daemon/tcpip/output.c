@@ -49,18 +49,32 @@ void output_reset(struct tcpip *t, struct conn *c)
     output_raw(t, r.src, r.dst, head, segment_build(head, &r, c->ip_id++, 0), NULL, 0);
 }
 
+void output_time_wait(struct tcpip *t, const struct time_wait *w)
+{
+    uint8_t head[TCPIP_HEAD_MAX];
+    struct segment a = {.src = w->who.local, .dst = w->who.remote, .src_port = w->who.local_port,
+        .dst_port = w->who.remote_port, .seq = w->snd_nxt, .ack = w->rcv_nxt, .flags = TH_ACK,
+        .window = (uint16_t)w->window, .has_stamps = w->stamps, .ts_ecr = w->ts_recent,
+        .ts_val = (uint32_t)(t->now / 1000) + w->ts_offset};
+    output_raw(t, a.src, a.dst, head, segment_build(head, &a, (uint16_t)engine_random(t), 0), NULL, 0);
+}
+
 /* ---- building ---- */
 
+/* The template of the common segment: what varies is 0 in it, and its sums lack only that. */
 void output_head(struct conn *c)
 {
     struct segment s = {.src = c->who.local, .dst = c->who.remote, .src_port = c->who.local_port,
         .dst_port = c->who.remote_port, .has_stamps = c->stamps};
     uint8_t head[TCPIP_HEAD_MAX];
     c->head_len = (uint8_t)segment_build(head, &s, 0, 0);
+    ip_store16(head + 2, 0);
     ip_store16(head + 10, 0);
     ip_store16(head + IP_HEAD + 16, 0);
     memcpy(c->head, head, c->head_len);
-    c->pseudo = ip_pseudo_sum(c->who.local, c->who.remote, IP_TCP, 0);
+    c->ip_sum = ip_sum(head, IP_HEAD);
+    c->tcp_sum = ip_sum(head + IP_HEAD, (size_t)(c->head_len - IP_HEAD)) +
+                 ip_pseudo_sum(c->who.local, c->who.remote, IP_TCP, 0);
 }
 
 /* What all segments of one call share. */
@@ -83,30 +97,40 @@ static uint64_t body_sum(const struct tcpip_packet *p)
     return sum;
 }
 
-/* The common segment: from the template. */
+/* Stores a big-endian field and returns what it adds to the sum of its header. */
+static uint64_t put16(uint8_t *at, uint16_t v)
+{
+    v = __builtin_bswap16(v);
+    memcpy(at, &v, 2);
+    return v;
+}
+
+static uint64_t put32(uint8_t *at, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    memcpy(at, &v, 4);
+    return v;
+}
+
+/* The common segment: from the template, its sums mended as the fields are filled in. */
 static void put_segment(struct outgoing *o, uint64_t seq, uint32_t len, uint8_t flags)
 {
     struct conn *c = o->c;
     struct tcpip_packet *p = &o->v[o->n++];
     uint8_t *tcp = p->head + IP_HEAD;
-    uint16_t tcp_len = (uint16_t)(c->head_len - IP_HEAD + len);
     memcpy(p->head, c->head, sizeof(c->head));
     p->head_len = c->head_len;
     p->len = (uint16_t)(c->head_len + len);
     p->body[0] = p->body[1] = (struct iovec){NULL, 0};
     ring_spans(&c->tx, seq, len, p->body);
-    ip_store16(p->head + 2, p->len);
-    ip_store16(p->head + 4, c->ip_id++);
-    ip_store_sum(p->head + 10, ip_sum(p->head, IP_HEAD));
-    ip_store32(tcp + 4, (uint32_t)seq);
-    ip_store32(tcp + 8, (uint32_t)conn_rcv_nxt(c));
+    uint64_t sum = c->ip_sum + put16(p->head + 2, p->len) + put16(p->head + 4, c->ip_id++);
+    ip_store_sum(p->head + 10, sum);
+    sum = c->tcp_sum + __builtin_bswap16((uint16_t)(p->len - IP_HEAD));
+    sum += put32(tcp + 4, (uint32_t)seq) + put32(tcp + 8, (uint32_t)conn_rcv_nxt(c)) + put16(tcp + 14, o->window);
     tcp[13] = flags;
-    ip_store16(tcp + 14, o->window);
-    if (c->stamps) {
-        ip_store32(tcp + 24, o->stamp);
-        ip_store32(tcp + 28, c->ts_recent);
-    }
-    uint64_t sum = c->pseudo + __builtin_bswap16(tcp_len) + ip_sum(tcp, (size_t)(c->head_len - IP_HEAD));
+    sum += __builtin_bswap16(flags);
+    if (c->stamps)
+        sum += put32(tcp + 24, o->stamp) + put32(tcp + 28, c->ts_recent);
     ip_store_sum(tcp + 16, sum + (len ? body_sum(p) : 0));
 }
 
@@ -328,6 +352,7 @@ static void send_open(struct outgoing *o)
         send_new(o);
     if (c->snd_nxt + c->retransmits != before) {
         acked(c);
+        c->probe_due = false;
         if (c->timer[TIMER_REXMIT] == UINT64_MAX || c->rexmit != REXMIT_RTO)
             recovery_arm(o->t, c);
     }

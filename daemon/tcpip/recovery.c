@@ -137,6 +137,8 @@ void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, cons
 
 /* ---- timers ---- */
 
+enum { THIN_SEGMENTS = 4, THIN_RETRIES = 6 };
+
 static bool too_many(const struct conn *c)
 {
     if (c->state == ST_SYN_SENT)
@@ -157,7 +159,10 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
             conn_fail(t, c, ETIMEDOUT);
         return;
     }
-    c->rto.backoff += c->rto.backoff < 16;
+    /* So few in flight that their loss says little of congestion: the first time-outs do not back off, or a path that loses
+     * one packet in five would be silent for most of the time. */
+    bool thin = conn_synced(c) && c->retries <= THIN_RETRIES && c->snd_nxt - c->snd_una <= THIN_SEGMENTS * (uint64_t)c->mss;
+    c->rto.backoff += !thin && c->rto.backoff < 16;
     if (!conn_synced(c)) {
         c->syn_due = true;
         t->stats.retransmits++;

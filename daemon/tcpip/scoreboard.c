@@ -125,8 +125,8 @@ void scoreboard_sent(struct scoreboard *b, uint64_t start, uint64_t end, uint64_
 }
 
 /* A piece of a run has arrived for the first time. */
-static void run_delivered(const struct run *r, uint64_t end, uint64_t now, uint32_t min_rtt, const struct scoreboard *b,
-    struct rack *k, struct delivery *d)
+static void run_delivered(const struct run *r, uint64_t end, uint64_t now, uint32_t min_rtt, struct rack *k,
+    struct delivery *d)
 {
     uint64_t rtt = now - r->sent;
     if (r->retx) {
@@ -136,7 +136,7 @@ static void run_delivered(const struct run *r, uint64_t end, uint64_t now, uint3
     } else {
         if (r->sent > d->first_sent)
             d->first_sent = r->sent;
-        if (end < b->top)
+        if (end < d->top)
             k->reordering = true;
     }
     if (r->sent > k->sent || (r->sent == k->sent && end > k->end)) {
@@ -154,7 +154,7 @@ void scoreboard_ack(struct scoreboard *b, uint64_t una, uint64_t now, uint32_t m
         uint64_t end = r->end < una ? r->end : una;
         if (r->state != RUN_SACKED) {
             d->acked += end - r->start;
-            run_delivered(r, end, now, min_rtt, b, k, d);
+            run_delivered(r, end, now, min_rtt, k, d);
         }
         b->bytes[r->state] -= end - r->start;
         r->start = end;
@@ -188,7 +188,7 @@ void scoreboard_sack(struct scoreboard *b, uint64_t start, uint64_t end, uint64_
         if (r->state == RUN_SACKED)
             continue;
         d->sacked += run_len(r);
-        run_delivered(r, r->end, now, min_rtt, b, k, d);
+        run_delivered(r, r->end, now, min_rtt, k, d);
         run_set(b, r, RUN_SACKED);
     }
     uint32_t stop = at;

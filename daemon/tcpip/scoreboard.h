@@ -50,6 +50,7 @@ struct delivery {
     uint64_t acked, sacked; /* bytes newly acknowledged and never SACKed before; newly SACKed */
     uint64_t first_sent;    /* latest transmission among those sent only once; 0: none */
     bool any_retx;          /* something delivered had been sent more than once */
+    uint64_t top;           /* in: the scoreboard's before the ACK. What arrives below it now was overtaken */
 };
 
 void scoreboard_init(struct scoreboard *b, uint64_t start, uint64_t *memory);

@@ -59,7 +59,8 @@ bool segment_parse(const uint8_t *packet, const struct ip_header *ip, struct seg
     uint32_t head = (uint32_t)(tcp[12] >> 4) * 4;
     if (head < TCP_HEAD || head > len)
         return false;
-    if (ip_fold(ip_sum(tcp, len) + ip_pseudo_sum(ip->src, ip->dst, IP_TCP, (uint16_t)len)) != 0xffff)
+    uint64_t pseudo = ip_sum(packet + 12, 8) + __builtin_bswap16(IP_TCP) + __builtin_bswap16((uint16_t)len);
+    if (ip_fold(ip_sum_long(tcp, len) + pseudo) != 0xffff)
         return false;
     s->src = ip->src;
     s->dst = ip->dst;

@@ -250,7 +250,7 @@ void tw_restart(struct tcpip *t, struct time_wait *w)
 }
 
 /* As many as there may be connections; beyond it the oldest goes. */
-void tw_add(struct tcpip *t, const struct conn *c)
+struct time_wait *tw_add(struct tcpip *t, const struct conn *c)
 {
     if (t->n_tw >= t->cfg.conns_max)
         tw_free(t, LIST_OWNER(list_first(&t->tw_order), struct time_wait, order));
@@ -258,7 +258,7 @@ void tw_add(struct tcpip *t, const struct conn *c)
         tw_resize(t, t->tw_buckets ? 2 * (t->tw_mask + 1) : TABLE_FIRST);
     struct time_wait *w = t->tw_buckets ? calloc(1, sizeof(*w)) : NULL;
     if (!w)
-        return;
+        return NULL;
     t->memory += sizeof(*w);
     t->n_tw++;
     w->who = c->who;
@@ -274,6 +274,7 @@ void tw_add(struct tcpip *t, const struct conn *c)
     w->chain = *at;
     *at = w;
     tw_restart(t, w);
+    return w;
 }
 
 void tw_expire(struct tcpip *t)

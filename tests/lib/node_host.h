@@ -1,4 +1,5 @@
-/* node_host.h - a host in a few lines, to talk to a node under test: it builds packets, remembers what it was told. */
+/* node_host.h - a host in a few lines, to talk to a node under test: it builds packets, remembers what it was
+ * told. */
 #ifndef I3_TEST_NODE_HOST_H
 #define I3_TEST_NODE_HOST_H
 
@@ -72,12 +73,13 @@ static inline void held_id(struct held *t, const struct host *h, uint64_t suffix
 
 static inline struct wire_insert held_insert(const struct held *t, const struct i3_id *ids, unsigned n)
 {
-    return (struct wire_insert){.plen = (uint16_t)t->plen, .n = (uint8_t)n, .id = t->id, .nonce = {7}, .ids = ids ? ids->b : NULL};
+    return (struct wire_insert){
+        .plen = (uint16_t)t->plen, .n = (uint8_t)n, .id = t->id, .nonce = {7}, .ids = ids ? ids->b : NULL};
 }
 
 /* Asks; 0 and the challenge, or -1. */
-static inline int host_ask(struct host *h, mono_t now, const struct held *t, const struct i3_id *ids, unsigned n,
-    struct wire_challenge *c)
+static inline int host_ask(struct host *h, mono_t now, const struct held *t, const struct i3_id *ids,
+    unsigned n, struct wire_challenge *c)
 {
     struct wire_insert in = held_insert(t, ids, n);
     memset(c, 0, sizeof(*c));
@@ -87,8 +89,8 @@ static inline int host_ask(struct host *h, mono_t now, const struct held *t, con
 }
 
 /* Builds t->prove as an answer to c. */
-static inline void host_prove(const struct host *h, struct held *t, const struct i3_id *ids, unsigned n,
-    const struct wire_challenge *c)
+static inline void host_prove(
+    const struct host *h, struct held *t, const struct i3_id *ids, unsigned n, const struct wire_challenge *c)
 {
     struct wire_prove pr = {.insert = held_insert(t, ids, n), .epoch = c->epoch, .seq = t->seq};
     memcpy(pr.cookie, c->cookie, COOKIE_LEN);
@@ -104,8 +106,8 @@ static inline int host_acked(const struct host *h, const struct held *t)
 {
     struct wire_ack a;
     const struct dgram *d = host_got(h, WIRE_ACK);
-    bool ok = d && !ack_decode(d->data, d->len, &a) && proof_check(&t->key, d->data, d->len) && a.seq == t->seq &&
-              addr_eq(&a.seen, &h->addr);
+    bool ok = d && !ack_decode(d->data, d->len, &a) && proof_check(&t->key, d->data, d->len) &&
+              a.seq == t->seq && addr_eq(&a.seen, &h->addr);
     return ok ? a.seconds : -1;
 }
 
@@ -139,8 +141,8 @@ static inline int host_refresh(struct host *h, mono_t now, struct held *t, unsig
 }
 
 /* A DATA packet into p: n ids, and a payload. Its length. */
-static inline size_t data_packet(uint8_t *p, size_t cap, unsigned hops, const struct i3_id *ids, unsigned n, const void *payload,
-    size_t len)
+static inline size_t data_packet(uint8_t *p, size_t cap, unsigned hops, const struct i3_id *ids, unsigned n,
+    const void *payload, size_t len)
 {
     struct wire_data d = {.hops = (uint8_t)hops, .n = (uint8_t)n, .proto = PROTO_SEALED, .ids = ids->b};
     size_t head = data_header_encode(p, cap, &d);
@@ -148,7 +150,8 @@ static inline size_t data_packet(uint8_t *p, size_t cap, unsigned hops, const st
     return head + len;
 }
 
-static inline unsigned host_data(struct host *h, mono_t now, unsigned hops, const struct i3_id *ids, unsigned n, const char *payload)
+static inline unsigned host_data(
+    struct host *h, mono_t now, unsigned hops, const struct i3_id *ids, unsigned n, const char *payload)
 {
     size_t len = data_packet(h->buf, sizeof(h->buf), hops, ids, n, payload, strlen(payload));
     return host_send(h, now, h->buf, len);

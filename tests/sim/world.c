@@ -23,6 +23,7 @@ static void host_start(struct world *w, struct host *h)
     struct addr node = addr_v4(0x7f000001, 5610);
     drbg_draw(&w->drbg, h->c.session_priv, KEY_LEN);
     x25519_public(h->c.session_pub, h->c.session_priv);
+    id_of_key(&h->private_id, h->c.session_pub, NULL);
     drbg_draw(&w->drbg, h->c.seed, sizeof(h->c.seed));
     h->ps = peers_new(&h->c);
     ck_assert_ptr_nonnull(h->ps);
@@ -42,15 +43,14 @@ struct world *world_new(unsigned hosts, uint64_t seed)
     w->delay = 5 * MS;
     for (unsigned i = 0; i < hosts; i++) {
         struct host *h = &w->host[i];
-        struct i3_id id;
         h->w = w;
         h->n = i;
         drbg_draw(&w->drbg, h->c.priv, KEY_LEN);
         x25519_public(h->c.pub, h->c.priv);
-        id_of_key(&id, h->c.pub, NULL);
+        id_of_key(&h->public_id, h->c.pub, NULL);
         h->c.pool = 0x0a000000;
         h->c.pool_bits = 8;
-        h->c.own_address = id_address(&id, h->c.pool, h->c.pool_bits);
+        h->c.own_address = id_address(&h->public_id, h->c.pool, h->c.pool_bits);
         h->c.ciphers = CIPHER_AES256GCM | CIPHER_CHACHA20POLY1305;
         h->c.mtu = 1400;
         h->c.recv_buffer = 1 << 20;
@@ -126,13 +126,15 @@ void world_send(struct world *w, unsigned from, const uint8_t *p, size_t len)
     ck_assert_uint_ge(len, DATA_HEADER_LEN);
     memcpy(copy, p, len);
     w->sent[copy[4] & 3]++;
+    w->by_host[from]++;
+    w->n_sent++;
     if (w->recording) {
         w->record = realloc(w->record, (w->n_record + 1) * sizeof(*w->record));
         struct recorded *r = &w->record[w->n_record++];
         *r = (struct recorded){from, len, malloc(len)};
         memcpy(r->data, p, len);
     }
-    if (w->filter && !w->filter(w, from, copy, len))
+    if (w->n_sent == w->drop_at || (w->filter && !w->filter(w, from, copy, len)))
         return;
     unsigned copies = 1 + (draw(w, 1000) < w->dup);
     while (copies--)
@@ -167,11 +169,10 @@ static void take_events(struct host *h)
 static int owner_of(struct world *w, const uint8_t *id)
 {
     for (unsigned i = 0; i < w->hosts; i++) {
-        struct i3_id public_id, private_id;
-        id_of_key(&public_id, w->host[i].c.pub, NULL);
-        id_of_key(&private_id, w->host[i].c.session_pub, NULL);
-        if (!w->host[i].absent &&
-            (memcmp(id, public_id.b, ID_PREFIX_LEN) == 0 || memcmp(id, private_id.b, ID_PREFIX_LEN) == 0))
+        const struct host *h = &w->host[i];
+        if (!h->absent &&
+            (memcmp(id, h->public_id.b, ID_PREFIX_LEN) == 0 || memcmp(id, h->private_id.b, ID_PREFIX_LEN) == 0 ||
+                memcmp(id, h->old_private_id.b, ID_PREFIX_LEN) == 0))
             return (int)i;
     }
     return -1;

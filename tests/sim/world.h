@@ -19,6 +19,7 @@ struct host {
     struct world *w;
     unsigned n;
     bool absent; /* has no trigger: NOT_PRESENT */
+    struct i3_id public_id, private_id, old_private_id; /* of which only the prefixes count */
     struct peers *ps;
     struct peers_config c;
     uint64_t wall_skew;
@@ -52,9 +53,11 @@ struct world {
     unsigned loss, dup;     /* per 1000 */
     /* May drop (false) or change a packet on its way. */
     bool (*filter)(struct world *w, unsigned from, uint8_t *p, size_t len);
-    void *filter_ctx;
     bool (*known)(unsigned host, const uint8_t key[KEY_LEN]);
     uint64_t sent[4], not_presents; /* by proto */
+    uint64_t by_host[WORLD_HOSTS];  /* packets sent */
+    unsigned drop_at;               /* loses the packet with this number (from 1) */
+    uint64_t n_sent;
     /* every packet that was sent, in order, for replays */
     struct recorded {
         unsigned from;

@@ -55,7 +55,7 @@ START_TEST(every_length_comes_back_and_no_changed_bit_does)
         text[i] = (uint8_t)(i * 5 + 1);
     for (size_t len = 0; len <= sizeof(text); len += len < 70 ? 1 : 211) {
         size_t n = seal_encrypt(t.tx, len << 33 | 5, NULL, 0, &(struct iovec){text, len}, 1, p);
-        for (size_t at = 0; at < n; at++) {
+        for (size_t at = 0; at < n; at += n < 100 ? 1 : 37) {
             memcpy(copy, p, n);
             copy[at] ^= (uint8_t)(1 << at % 8);
             ck_assert_int_eq(seal_decrypt(t.rx, len << 33 | 5, NULL, 0, copy, n), -EBADMSG);
@@ -138,7 +138,7 @@ START_TEST(window_equals_the_model)
     uint64_t top = 0; /* highest seen + 1 */
     drbg_init(&d, seed);
     memset(seen, 0, sizeof(seen));
-    for (unsigned i = 0; i < 200000; i++) {
+    for (unsigned i = 0; i < 30000; i++) {
         uint64_t v = drbg_u64(&d), reach = spread[_i];
         uint64_t low = top > reach ? top - reach : 0;
         uint64_t c = low + v % (reach + 3);

@@ -1,17 +1,16 @@
-/* Every message between the library and the daemon, byte for byte as ipc.h draws it, and the names of sockets. */
+/* Every message between the library and the daemon, byte for byte as ipc.h draws it, and the names of
+ * sockets. */
 #include "include/ipc.h"
 
 #include <check.h>
 #include <stdlib.h>
 
-#define Z4 0, 0, 0, 0
-#define Z8 Z4, Z4
-#define NONE Z8, Z8, Z4
-#define ADDR4 4, 0, 0x1f, 0x90, 10, 1, 2, 3, Z8, Z4 /* 10.1.2.3:8080 */
-#define ADDR6 6, 0, 0x00, 0x16, 0xfd, 0x69, 0x33, 0, Z8, 0, 0, 0, 1
+#define Z4         0, 0, 0, 0
+#define Z8         Z4, Z4
+#define NONE       Z8, Z8, Z4
+#define ADDR4      4, 0, 0x1f, 0x90, 10, 1, 2, 3, Z8, Z4 /* 10.1.2.3:8080 */
+#define ADDR6      6, 0, 0x00, 0x16, 0xfd, 0x69, 0x33, 0, Z8, 0, 0, 0, 1
 #define HEAD(type) 1, type, 0, 0, 0xde, 0xad, 0xbe, 0xef
-
-
 
 static const uint8_t info_req[] = {HEAD(1)};
 static const uint8_t info_rep[] = {HEAD(0x81), 0, 0, 0, 0, ADDR4, 10, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0x12, 0x34};
@@ -26,25 +25,27 @@ static const uint8_t connect_rep[] = {HEAD(0x84), 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 
 static const uint8_t connect_self[] = {HEAD(0x84), 0, 0, 0x10, 0x01, Z8, NONE, NONE};
 static const uint8_t error_req[] = {HEAD(5), 1, 2, 3, 4, 5, 6, 7, 8};
 static const uint8_t error_rep[] = {HEAD(0x85), 0, 0, 0, 111};
-static const uint8_t listen_req[] = {HEAD(6), 6, 0, 0, 0, ADDR4, 0xff, 0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x99, 0x88};
+static const uint8_t listen_req[] = {
+    HEAD(6), 6, 0, 0, 0, ADDR4, 0xff, 0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x99, 0x88};
 static const uint8_t listen_rep[] = {HEAD(0x86), 0, 0, 0, 0};
 static const uint8_t verify_req[] = {HEAD(7), ADDR4, ADDR6};
 static const uint8_t verify_rep[] = {HEAD(0x87), 0, 0, 0, 0, ADDR4, ADDR6};
 static const uint8_t verify_no[] = {HEAD(0x87), 0, 0, 0x10, 0, NONE, NONE};
 static const uint8_t control_req[] = {HEAD(8), 'b', 'o', 'o', 'k', 0, 'l', 's', 0};
 
-/* Body codecs: get and put again. A status in front is the getter's own where the message has one by itself. */
+/* Body codecs: get and put again. A status in front is the getter's own where the message has one by itself.
+ */
 static void re_none(struct reader *r, struct writer *w)
 {
     (void)r, (void)w;
 }
 
-#define RE(name, type)                                                                                            \
-    static void re_##name(struct reader *r, struct writer *w)                                                     \
-    {                                                                                                             \
-        struct type v = {0};                                                                                      \
-        ipc_get_##name(r, &v);                                                                                    \
-        ipc_put_##name(w, &v);                                                                                    \
+#define RE(name, type)                                                                                       \
+    static void re_##name(struct reader *r, struct writer *w)                                                \
+    {                                                                                                        \
+        struct type v = {0};                                                                                 \
+        ipc_get_##name(r, &v);                                                                               \
+        ipc_put_##name(w, &v);                                                                               \
     }
 RE(info, ipc_info)
 RE(resolved, ipc_resolved)
@@ -111,13 +112,15 @@ static const struct golden {
     {"info reply", info_rep, sizeof(info_rep), 44, false, IPC_INFO | IPC_REPLY, re_info},
     {"resolve request", resolve_req, sizeof(resolve_req), 9, true, IPC_RESOLVE, re_name},
     {"resolve reply", resolve_rep, sizeof(resolve_rep), 32, false, IPC_RESOLVE | IPC_REPLY, re_resolved},
-    {"resolve reply, none", resolve_none, sizeof(resolve_none), 32, false, IPC_RESOLVE | IPC_REPLY, re_resolved},
+    {"resolve reply, none", resolve_none, sizeof(resolve_none), 32, false, IPC_RESOLVE | IPC_REPLY,
+        re_resolved},
     {"reverse request", reverse_req, sizeof(reverse_req), 28, false, IPC_REVERSE, re_address},
     {"reverse reply", reverse_rep, sizeof(reverse_rep), 13, true, IPC_REVERSE | IPC_REPLY, re_status_name},
     {"connect request", connect_req, sizeof(connect_req), 52, false, IPC_CONNECT, re_connect},
     {"connect request, bound", connect_bound, sizeof(connect_bound), 52, false, IPC_CONNECT, re_connect},
     {"connect reply", connect_rep, sizeof(connect_rep), 60, false, IPC_CONNECT | IPC_REPLY, re_socket},
-    {"connect reply, self", connect_self, sizeof(connect_self), 60, false, IPC_CONNECT | IPC_REPLY, re_socket},
+    {"connect reply, self", connect_self, sizeof(connect_self), 60, false, IPC_CONNECT | IPC_REPLY,
+        re_socket},
     {"sock error request", error_req, sizeof(error_req), 16, false, IPC_SOCK_ERROR, re_handle},
     {"sock error reply", error_rep, sizeof(error_rep), 12, false, IPC_SOCK_ERROR | IPC_REPLY, re_status},
     {"listen request", listen_req, sizeof(listen_req), 40, false, IPC_LISTEN, re_listen},
@@ -160,7 +163,8 @@ START_TEST(truncations_and_trailing_bytes_are_refused)
     const struct golden *g = &golden[_i];
     uint8_t p[512], out[512];
     for (size_t len = 0; len < g->len; len++)
-        ck_assert_msg((re_exact(g, g->p, len, out, sizeof(out)) > 0) == (len >= g->shortest), "%s %zu", g->name, len);
+        ck_assert_msg(
+            (re_exact(g, g->p, len, out, sizeof(out)) > 0) == (len >= g->shortest), "%s %zu", g->name, len);
     memcpy(p, g->p, g->len);
     p[g->len] = 'x';
     ck_assert_msg((re_exact(g, p, g->len + 1, out, sizeof(out)) > 0) == g->open_ended, "%s", g->name);
@@ -172,15 +176,15 @@ static const struct violation {
     size_t len, at;
     uint8_t value;
 } violation[] = {
-    {info_req, sizeof(info_req), 0, 0},        /* version */
+    {info_req, sizeof(info_req), 0, 0}, /* version */
     {info_req, sizeof(info_req), 0, 2},
-    {info_req, sizeof(info_req), 2, 1},        /* zeros */
+    {info_req, sizeof(info_req), 2, 1}, /* zeros */
     {info_req, sizeof(info_req), 3, 1},
-    {info_rep, sizeof(info_rep), 36, 33},      /* bits */
+    {info_rep, sizeof(info_rep), 36, 33}, /* bits */
     {info_rep, sizeof(info_rep), 37, 1},
     {info_rep, sizeof(info_rep), 39, 1},
-    {info_rep, sizeof(info_rep), 12, 5},       /* family */
-    {info_rep, sizeof(info_rep), 12, 0},       /* none, but with an address */
+    {info_rep, sizeof(info_rep), 12, 5}, /* family */
+    {info_rep, sizeof(info_rep), 12, 0}, /* none, but with an address */
     {info_rep, sizeof(info_rep), 13, 1},
     {info_rep, sizeof(info_rep), 31, 1},       /* IPv4 with more bytes */
     {resolve_req, sizeof(resolve_req), 10, 0}, /* NUL in a name */
@@ -202,20 +206,23 @@ START_TEST(what_the_drawing_forbids_is_refused)
     memcpy(p, v->p, v->len);
     p[v->at] = v->value;
     for (size_t i = 0; i < ARRAY_LEN(golden); i++)
-        ck_assert_msg(re_exact(&golden[i], p, v->len, out, sizeof(out)) == 0, "%s byte %zu", golden[i].name, v->at);
+        ck_assert_msg(
+            re_exact(&golden[i], p, v->len, out, sizeof(out)) == 0, "%s byte %zu", golden[i].name, v->at);
 }
 END_TEST
 
 START_TEST(fields_are_where_the_drawing_has_them)
 {
-    struct addr v4 = addr_v4(0x0a010203, 8080), v6 = {.family = 6, .port = 22, .ip = {0xfd, 0x69, 0x33, [15] = 1}};
+    struct addr v4 = addr_v4(0x0a010203, 8080),
+                v6 = {.family = 6, .port = 22, .ip = {0xfd, 0x69, 0x33, [15] = 1}};
     struct ipc_header h;
     struct reader r = reader_of(info_rep, sizeof(info_rep));
     struct ipc_info info;
     ipc_get_header(&r, &h);
     ck_assert(h.type == (IPC_INFO | IPC_REPLY) && h.serial == 0xdeadbeef);
     ipc_get_info(&r, &info);
-    ck_assert(info.status == 0 && addr_eq(&info.own, &v4) && info.pool == 0x0a000000 && info.pool_bits == 8 && info.pid == 0x1234);
+    ck_assert(info.status == 0 && addr_eq(&info.own, &v4) && info.pool == 0x0a000000 && info.pool_bits == 8 &&
+              info.pid == 0x1234);
 
     struct ipc_connect c;
     r = reader_of(connect_bound + 8, sizeof(connect_bound) - 8);
@@ -225,7 +232,8 @@ START_TEST(fields_are_where_the_drawing_has_them)
     struct ipc_socket s;
     r = reader_of(connect_rep + 8, sizeof(connect_rep) - 8);
     ipc_get_socket(&r, &s);
-    ck_assert(reader_done(&r) && s.status == 0 && s.handle == 0x0102030405060708 && addr_eq(&s.local, &v4) && addr_eq(&s.remote, &v6));
+    ck_assert(reader_done(&r) && s.status == 0 && s.handle == 0x0102030405060708 && addr_eq(&s.local, &v4) &&
+              addr_eq(&s.remote, &v6));
     r = reader_of(connect_self + 8, sizeof(connect_self) - 8);
     ipc_get_socket(&r, &s);
     ck_assert(s.status == IPC_SELF && s.local.family == 0);
@@ -287,7 +295,8 @@ START_TEST(socket_names_are_as_drawn)
     const struct socket_case *c = &sockets[_i];
     struct sockaddr_un un;
     struct sock_name back;
-    socklen_t len = sock_name_encode(&c->n, &un), path = len - (socklen_t)offsetof(struct sockaddr_un, sun_path);
+    socklen_t len = sock_name_encode(&c->n, &un),
+              path = len - (socklen_t)offsetof(struct sockaddr_un, sun_path);
     ck_assert_uint_eq(path, 1 + strlen(c->text));
     ck_assert_uint_eq(un.sun_path[0], 0);
     ck_assert_mem_eq(un.sun_path + 1, c->text, path - 1);
@@ -321,8 +330,8 @@ START_TEST(hex_is_lower_case_and_two_digits)
     static const struct {
         const char *s;
         int v;
-    } c[] = {{"00", 0}, {"0f", 15}, {"a9", 0xa9}, {"ff", 255}, {"0F", -1}, {"g0", -1}, {"0", -1}, {"/0", -1}, {":0", -1},
-        {"`0", -1}, {"", -1}};
+    } c[] = {{"00", 0}, {"0f", 15}, {"a9", 0xa9}, {"ff", 255}, {"0F", -1}, {"g0", -1}, {"0", -1}, {"/0", -1},
+        {":0", -1}, {"`0", -1}, {"", -1}};
     for (size_t i = 0; i < ARRAY_LEN(c); i++) {
         struct reader r = reader_of(c[i].s, strlen(c[i].s));
         uint8_t b;

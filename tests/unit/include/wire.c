@@ -5,16 +5,16 @@
 #include <stdlib.h>
 
 /* Bytes of a field: the first is as given, the others count on from it. */
-#define B4(a) a, (a) + 1, (a) + 2, (a) + 3
-#define B8(a) B4(a), B4((a) + 4)
+#define B4(a)  a, (a) + 1, (a) + 2, (a) + 3
+#define B8(a)  B4(a), B4((a) + 4)
 #define B16(a) B8(a), B8((a) + 8)
 #define B32(a) B16(a), B16((a) + 16)
-#define Z4 0, 0, 0, 0
-#define Z8 Z4, Z4
-#define Z16 Z8, Z8
-#define Z32 Z16, Z16
-#define ADDR4 4, 0, 0x15, 0xea, 203, 0, 113, 7, Z4, Z8 /* 203.0.113.7:5610 */
-#define ADDR6 6, 0, 0xff, 0xfe, B16(0xe0)
+#define Z4     0, 0, 0, 0
+#define Z8     Z4, Z4
+#define Z16    Z8, Z8
+#define Z32    Z16, Z16
+#define ADDR4  4, 0, 0x15, 0xea, 203, 0, 113, 7, Z4, Z8 /* 203.0.113.7:5610 */
+#define ADDR6  6, 0, 0xff, 0xfe, B16(0xe0)
 
 static const uint8_t data_1[] = {0x11, 0x01, 0x10, 1, 3, B32(0x20), 'p', 'a', 'y'};
 static const uint8_t data_3[] = {0x11, 0x00, 0xff, 3, 1, B32(0x20), B32(0x40), B32(0x60)};
@@ -23,10 +23,10 @@ static const uint8_t insert_1[] = {0x12, 0x00, 0, 1, B32(0x20), B8(0x80), B32(0x
 static const uint8_t insert_2[] = {0x12, 0x00, 7, 2, B32(0x20), B8(0x80), B32(0x40), B32(0x60)};
 static const uint8_t challenge[] = {0x13, 9, 0, 0, B8(0x80), B16(0x90), B32(0xa0), ADDR4};
 static const uint8_t challenge_6[] = {0x13, 9, 0, 0, B8(0x80), B16(0x90), B32(0xa0), ADDR6};
-static const uint8_t prove_0[] = {0x14, 0x01, 128, 0, B32(0x20), B8(0x80),
-    9, 0, 0, 0, B16(0x90), B32(0xc0), B8(0x70), B16(0x01)};
-static const uint8_t prove_2[] = {0x14, 0x00, 0, 2, B32(0x20), B8(0x80), B32(0x40), B32(0x60),
-    9, 0, 0, 0, B16(0x90), B32(0xc0), B8(0x70), B16(0x01)};
+static const uint8_t prove_0[] = {
+    0x14, 0x01, 128, 0, B32(0x20), B8(0x80), 9, 0, 0, 0, B16(0x90), B32(0xc0), B8(0x70), B16(0x01)};
+static const uint8_t prove_2[] = {0x14, 0x00, 0, 2, B32(0x20), B8(0x80), B32(0x40), B32(0x60), 9, 0, 0, 0,
+    B16(0x90), B32(0xc0), B8(0x70), B16(0x01)};
 static const uint8_t ack[] = {0x15, 0, 0x01, 0x2c, B8(0x70), ADDR4, B16(0x01)};
 static const uint8_t refresh[] = {0x16, 0x00, 128, 0, B32(0x20), B8(0x70), B16(0x01)};
 static const uint8_t refresh_remove[] = {0x16, 0x01, 1, 0, B32(0x20), B8(0x70), B16(0x01)};
@@ -49,11 +49,11 @@ static size_t re_data(const uint8_t *p, size_t len, uint8_t *out, size_t cap)
     return n + d.payload_len;
 }
 
-#define RE(name)                                                                                                  \
-    static size_t re_##name(const uint8_t *p, size_t len, uint8_t *out, size_t cap)                               \
-    {                                                                                                             \
-        struct wire_##name v;                                                                                     \
-        return name##_decode(p, len, &v) ? 0 : name##_encode(out, cap, &v);                                       \
+#define RE(name)                                                                                             \
+    static size_t re_##name(const uint8_t *p, size_t len, uint8_t *out, size_t cap)                          \
+    {                                                                                                        \
+        struct wire_##name v;                                                                                \
+        return name##_decode(p, len, &v) ? 0 : name##_encode(out, cap, &v);                                  \
     }
 RE(insert)
 RE(challenge)
@@ -125,7 +125,8 @@ START_TEST(every_truncation_is_refused)
     const struct golden *g = &golden[_i];
     uint8_t out[512];
     for (size_t len = 0; len < g->len; len++)
-        ck_assert_msg((re_exact(g, g->p, len, out, sizeof(out)) > 0) == (len >= g->shortest), "%s %zu", g->name, len);
+        ck_assert_msg(
+            (re_exact(g, g->p, len, out, sizeof(out)) > 0) == (len >= g->shortest), "%s %zu", g->name, len);
 }
 END_TEST
 
@@ -149,7 +150,8 @@ START_TEST(only_its_own_kind_is_decoded)
     memcpy(p, g->p, g->len);
     for (unsigned first = 0; first < 256; first++) {
         p[0] = (uint8_t)first;
-        ck_assert_msg((re_exact(g, p, g->len, out, sizeof(out)) > 0) == (first == g->p[0]), "%s %#x", g->name, first);
+        ck_assert_msg(
+            (re_exact(g, p, g->len, out, sizeof(out)) > 0) == (first == g->p[0]), "%s %#x", g->name, first);
     }
     ck_assert_uint_eq(wire_kind(g->p, g->len), g->p[0] & 15);
 }
@@ -175,25 +177,25 @@ static const struct violation {
     size_t len, at;
     uint8_t value;
 } violation[] = {
-    {data_1, sizeof(data_1), 1, 2},            /* unknown flag */
+    {data_1, sizeof(data_1), 1, 2}, /* unknown flag */
     {data_1, sizeof(data_1), 1, 0x80},
-    {data_1, sizeof(data_1), 3, 0},            /* no id */
-    {data_1, sizeof(data_1), 3, 2},            /* more ids than bytes */
+    {data_1, sizeof(data_1), 3, 0}, /* no id */
+    {data_1, sizeof(data_1), 3, 2}, /* more ids than bytes */
     {data_1, sizeof(data_1), 3, 16},
-    {insert_0, sizeof(insert_0), 1, 2},        /* unknown flag */
-    {insert_0, sizeof(insert_0), 2, 129},      /* over 256 bits */
+    {insert_0, sizeof(insert_0), 1, 2},   /* unknown flag */
+    {insert_0, sizeof(insert_0), 2, 129}, /* over 256 bits */
     {insert_0, sizeof(insert_0), 2, 255},
-    {insert_0, sizeof(insert_0), 3, 2},        /* more ids than bytes */
+    {insert_0, sizeof(insert_0), 3, 2}, /* more ids than bytes */
     {insert_0, sizeof(insert_0), 3, 16},
-    {insert_0, sizeof(insert_0), 44, 1},       /* padding is zeros */
+    {insert_0, sizeof(insert_0), 44, 1}, /* padding is zeros */
     {insert_0, sizeof(insert_0), 79, 1},
     {insert_1, sizeof(insert_1), 79, 1},
-    {challenge, sizeof(challenge), 2, 1},      /* zeros */
+    {challenge, sizeof(challenge), 2, 1}, /* zeros */
     {challenge, sizeof(challenge), 3, 1},
-    {challenge, sizeof(challenge), 60, 0},     /* family */
+    {challenge, sizeof(challenge), 60, 0}, /* family */
     {challenge, sizeof(challenge), 60, 5},
-    {challenge, sizeof(challenge), 61, 1},     /* zero in the address */
-    {challenge, sizeof(challenge), 68, 1},     /* an IPv4 address has 4 bytes */
+    {challenge, sizeof(challenge), 61, 1}, /* zero in the address */
+    {challenge, sizeof(challenge), 68, 1}, /* an IPv4 address has 4 bytes */
     {challenge, sizeof(challenge), 79, 1},
     {prove_0, sizeof(prove_0), 1, 4},
     {prove_0, sizeof(prove_0), 2, 129},
@@ -224,7 +226,8 @@ START_TEST(what_the_drawing_forbids_is_refused)
     memcpy(p, v->p, v->len);
     p[v->at] = v->value;
     for (size_t i = 0; i < ARRAY_LEN(golden); i++)
-        ck_assert_msg(re_exact(&golden[i], p, v->len, out, sizeof(out)) == 0, "%s byte %zu", golden[i].name, v->at);
+        ck_assert_msg(
+            re_exact(&golden[i], p, v->len, out, sizeof(out)) == 0, "%s byte %zu", golden[i].name, v->at);
 }
 END_TEST
 
@@ -323,7 +326,8 @@ START_TEST(answers_are_no_longer_than_questions)
         size_t asked = insert_encode(p, sizeof(p), &in);
         ck_assert_uint_ge(asked, CHALLENGE_LEN);
         ck_assert_uint_ge(asked, INSERT_FIXED_LEN + (size_t)n * ID_LEN);
-        ck_assert_uint_eq(prove_encode(p, sizeof(p), &pr), INSERT_FIXED_LEN + (size_t)n * ID_LEN + PROVE_TAIL_LEN);
+        ck_assert_uint_eq(
+            prove_encode(p, sizeof(p), &pr), INSERT_FIXED_LEN + (size_t)n * ID_LEN + PROVE_TAIL_LEN);
         ck_assert_uint_ge(INSERT_FIXED_LEN + PROVE_TAIL_LEN, ACK_LEN);
     }
     ck_assert_uint_eq(sizeof(challenge), CHALLENGE_LEN);

@@ -92,9 +92,24 @@ START_TEST(judges_names)
         const char *name;
         bool valid;
     } v[] = {
-        {"a", true}, {"A-1_b", true}, {"a.b.c", true}, {"-", true}, {label63, true}, {name253, true},
-        {"", false}, {".", false}, {"a.", false}, {".a", false}, {"a..b", false}, {"a b", false}, {"a#", false},
-        {"b\xc3\xb6", false}, {label64, false}, {name254, false}, {"a/b", false}, {"a\n", false},
+        {"a", true},
+        {"A-1_b", true},
+        {"a.b.c", true},
+        {"-", true},
+        {label63, true},
+        {name253, true},
+        {"", false},
+        {".", false},
+        {"a.", false},
+        {".a", false},
+        {"a..b", false},
+        {"a b", false},
+        {"a#", false},
+        {"b\xc3\xb6", false},
+        {label64, false},
+        {name254, false},
+        {"a/b", false},
+        {"a\n", false},
     };
     for (size_t i = 0; i < ARRAY_LEN(v); i++)
         ck_assert_msg(book_name_valid(v[i].name) == v[i].valid, "%s", v[i].name);
@@ -107,7 +122,8 @@ START_TEST(format_gives_back_what_was_parsed)
 {
     char text[1000], err[200];
     unsigned line;
-    snprintf(text, sizeof(text), "# friends\n\n  bob\t%s   # met in Oslo\n#tail\n\t\nEve %s\n   # \xff end\n", key_text(1), "");
+    snprintf(text, sizeof(text), "# friends\n\n  bob\t%s   # met in Oslo\n#tail\n\t\nEve %s\n   # \xff end\n",
+        key_text(1), "");
     snprintf(text + strlen(text) - strlen("\n   # \xff end\n"), 200, "%s\r\n   # \xff end\n", key_text(2));
     ck_assert_msg(parse(text, &line, err) == 0, "%u: %s", line, err);
     ck_assert_uint_eq(book_count(book), 2);
@@ -151,21 +167,21 @@ START_TEST(names_the_line_of_what_is_wrong_and_keeps_the_old_book)
         const char *before, *name, *key, *after, *err;
         unsigned line;
     } v[] = {
-        {"", "b b", "", "\n", "no key", 1},
-        {"# c\n\n", "x", "", "", "key of 52", 3},
-        {"", "a..b", NULL, "\n", "no name", 1},
-        {"a %\n", "b", NULL, " comment\n", "only a comment", 2},
-        {"a %\nb %\n", "A", NULL, "\n", "earlier line", 3},
-        {"a %\n", "b", "not-a-key", "\n", "no key", 2},
+        {"", "b b", "", "\n", "no key", 1}, {"# c\n\n", "x", "", "", "key of 52", 3},
+        {"", "a..b", NULL, "\n", "no name", 1}, {"a %\n", "b", NULL, " comment\n", "only a comment", 2},
+        {"a %\nb %\n", "A", NULL, "\n", "earlier line", 3}, {"a %\n", "b", "not-a-key", "\n", "no key", 2},
         {"", longline, "", "\n", "too long", 1},
-        {"", "b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", "\n", "no key", 1}, /* the last 4 bits */
+        {"", "b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", "\n", "no key",
+            1}, /* the last 4 bits */
     };
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
         ck_assert_int_eq(parse(good, &line, err), 0);
         size_t n = 0;
         for (const char *c = v[i].before; *c; c++)
-            n += (size_t)snprintf(text + n, sizeof(text) - n, *c == '%' ? "%s" : "%.1s", *c == '%' ? key_text(7) : c);
-        snprintf(text + n, sizeof(text) - n, "%s %s%s", v[i].name, v[i].key ? v[i].key : key_text(9), v[i].after);
+            n += (size_t)snprintf(
+                text + n, sizeof(text) - n, *c == '%' ? "%s" : "%.1s", *c == '%' ? key_text(7) : c);
+        snprintf(
+            text + n, sizeof(text) - n, "%s %s%s", v[i].name, v[i].key ? v[i].key : key_text(9), v[i].after);
         ck_assert_msg(parse(text, &line, err) == -EINVAL, "%s", text);
         ck_assert_msg(line == v[i].line && strstr(err, v[i].err), "%s: %u: %s", text, line, err);
         expect_format(good);

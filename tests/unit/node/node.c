@@ -1,4 +1,5 @@
-/* What a node does with datagrams: insertion and its proofs, expiry, forwarding, limits. Virtual time throughout. */
+/* What a node does with datagrams: insertion and its proofs, expiry, forwarding, limits. Virtual time
+ * throughout. */
 #include "daemon/node/node.h"
 
 #include <check.h>
@@ -61,7 +62,8 @@ static struct node_stats stats(void)
     return s;
 }
 
-static struct held insert(struct host *h, mono_t now, uint64_t suffix, unsigned plen, const struct i3_id *ids, unsigned n)
+static struct held insert(
+    struct host *h, mono_t now, uint64_t suffix, unsigned plen, const struct i3_id *ids, unsigned n)
 {
     struct held t = {0};
     held_id(&t, h, suffix, plen);
@@ -81,9 +83,9 @@ static bool reaches(struct host *from, mono_t now, const struct i3_id *id, const
     return out->n == 1 && to_host(0, to) && wire_kind(out->v[0].data, out->v[0].len) == WIRE_DATA;
 }
 
-#define alice (&hosts[0])
-#define bob (&hosts[1])
-#define carol (&hosts[2])
+#define alice   (&hosts[0])
+#define bob     (&hosts[1])
+#define carol   (&hosts[2])
 #define mallory (&hosts[3])
 
 /* ---- insertion ---- */
@@ -159,7 +161,21 @@ START_TEST(a_proof_replayed_from_elsewhere_is_refused)
 END_TEST
 
 /* A valid PROVE, of which one thing is changed, by someone who can compute everything but the id's key. */
-enum forgery { NOTHING, TARGET, ANOTHER_ID, ANOTHER_KEY, PLEN, SEQ, FLAGS, MAC, COOKIE, EPOCH, ANOTHER_NODE, OLD_EPOCH, FORGERIES };
+enum forgery {
+    NOTHING,
+    TARGET,
+    ANOTHER_ID,
+    ANOTHER_KEY,
+    PLEN,
+    SEQ,
+    FLAGS,
+    MAC,
+    COOKIE,
+    EPOCH,
+    ANOTHER_NODE,
+    OLD_EPOCH,
+    FORGERIES
+};
 
 static unsigned forge(enum forgery f)
 {
@@ -195,9 +211,18 @@ static unsigned forge(enum forgery f)
 START_TEST(a_proof_holds_for_nothing_else)
 {
     static const unsigned want[FORGERIES] = {
-        [NOTHING] = 0, [TARGET] = REFUSED_COOKIE, [ANOTHER_ID] = REFUSED_COOKIE, [ANOTHER_KEY] = REFUSED_PROOF,
-        [PLEN] = REFUSED_COOKIE, [SEQ] = REFUSED_PROOF, [FLAGS] = REFUSED_COOKIE, [MAC] = REFUSED_PROOF,
-        [COOKIE] = REFUSED_COOKIE, [EPOCH] = REFUSED_COOKIE, [ANOTHER_NODE] = REFUSED_COOKIE, [OLD_EPOCH] = REFUSED_COOKIE,
+        [NOTHING] = 0,
+        [TARGET] = REFUSED_COOKIE,
+        [ANOTHER_ID] = REFUSED_COOKIE,
+        [ANOTHER_KEY] = REFUSED_PROOF,
+        [PLEN] = REFUSED_COOKIE,
+        [SEQ] = REFUSED_PROOF,
+        [FLAGS] = REFUSED_COOKIE,
+        [MAC] = REFUSED_PROOF,
+        [COOKIE] = REFUSED_COOKIE,
+        [EPOCH] = REFUSED_COOKIE,
+        [ANOTHER_NODE] = REFUSED_COOKIE,
+        [OLD_EPOCH] = REFUSED_COOKIE,
     };
     ck_assert_uint_eq(forge((enum forgery)_i), want[_i]);
 }
@@ -246,8 +271,8 @@ START_TEST(epochs_overlap_by_one)
     static const struct {
         double asked, proved;
         bool good;
-    } v[] = {{0, 119, true}, {0, 121, true}, {0, 239, true}, {0, 241, false}, {119, 239, true}, {121, 359, true},
-        {121, 361, false}, {0, 1000000, false}};
+    } v[] = {{0, 119, true}, {0, 121, true}, {0, 239, true}, {0, 241, false}, {119, 239, true},
+        {121, 359, true}, {121, 361, false}, {0, 1000000, false}};
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
         restart();
         struct held t = {.seq = 9};
@@ -398,7 +423,8 @@ START_TEST(nobody_else_removes)
         host_send(bob, after(1), p, sizeof(p));
         ck_assert_uint_eq(host_refused(bob), REFUSED_PROOF);
         /* another length of the same id */
-        host_send(bob, after(1), p, held_refresh(&(struct held){.id = t.id, .plen = 255, .key = t.key}, flags, t.seq + 1, p));
+        host_send(bob, after(1), p,
+            held_refresh(&(struct held){.id = t.id, .plen = 255, .key = t.key}, flags, t.seq + 1, p));
         ck_assert_uint_eq(host_refused(bob), REFUSED_UNKNOWN);
     }
     ck_assert_uint_eq(node_deadline(node).us, after(30).us);
@@ -553,7 +579,11 @@ START_TEST(multicast_copies_do_not_disturb_each_other)
         struct wire_data d;
         ck_assert_int_eq(data_decode(out->v[i].data, out->v[i].len, &d), 0);
         const struct i3_id *want = to_host(i, carol) ? &c.id : to_host(i, mallory) ? &m.id : &t.id;
-        found |= to_host(i, carol) ? 1 : to_host(i, mallory) ? 2 : to_host(i, &hosts[10]) ? 4 : to_host(i, &hosts[12]) ? 8 : 0;
+        found |= to_host(i, carol)        ? 1
+                 : to_host(i, mallory)    ? 2
+                 : to_host(i, &hosts[10]) ? 4
+                 : to_host(i, &hosts[12]) ? 8
+                                          : 0;
         ck_assert_mem_eq(d.ids, want, ID_LEN);
         ck_assert_uint_eq(d.hops, want == &t.id ? 8 : 7);
         ck_assert_mem_eq(d.payload, "data", 4);
@@ -619,6 +649,8 @@ START_TEST(multicast_cycles_are_bounded)
     host_data(alice, t0, 255, &t.id, 1, "boom");
     ck_assert_uint_le(out->n, config.fanout_max);
     ck_assert_uint_gt(out->n, 5);
+    /* nor does it go on and on making copies which all die at the end */
+    ck_assert_uint_le(out->used, (256 + config.fanout_max) * (DATA_HEADER_LEN + 4));
     ck_assert(reaches(alice, t0, &m.id, mallory));
 }
 END_TEST
@@ -631,7 +663,8 @@ START_TEST(nobody_there_is_told_to_the_sender)
     struct wire_not_present np;
     static const char *const payload[] = {"", "short", "exactly 16 bytes", "longer than what is echoed"};
     for (size_t i = 0; i < ARRAY_LEN(payload); i++) {
-        size_t sent = DATA_HEADER_LEN + strlen(payload[i]), echo = strlen(payload[i]) < 16 ? strlen(payload[i]) : 16;
+        size_t sent = DATA_HEADER_LEN + strlen(payload[i]),
+               echo = strlen(payload[i]) < 16 ? strlen(payload[i]) : 16;
         host_data(alice, t0, 9, &id, 1, payload[i]);
         const struct dgram *d = host_got(alice, WIRE_NOT_PRESENT);
         ck_assert_ptr_nonnull(d);
@@ -657,6 +690,24 @@ START_TEST(a_missing_later_id_is_told_to_the_sender_too)
     ck_assert_int_eq(not_present_decode(d->data, d->len, &np), 0);
     ck_assert_mem_eq(&np.id, &gone[0], ID_LEN);
     ck_assert_mem_eq(np.echo, "data", 4);
+}
+END_TEST
+
+/* However many ways a packet has gone, its sender gets one error: or he could aim many at somebody else. */
+START_TEST(one_packet_gets_one_error)
+{
+    struct held t = {0};
+    struct i3_id gone[2] = {{{0xcd}}, {{0xce}}};
+    held_id(&t, bob, 5, 256);
+    struct addr home = bob->addr;
+    for (unsigned i = 0; i < 20; i++) {
+        bob->addr = hosts[20 + i].addr;
+        ck_assert_int_eq(host_insert(bob, t0, &t, &gone[i % 2], 1), 30);
+    }
+    bob->addr = home;
+    host_data(alice, t0, 9, &t.id, 1, "data");
+    ck_assert_ptr_nonnull(host_got(alice, WIRE_NOT_PRESENT));
+    ck_assert_uint_eq(stats().not_present, 20);
 }
 END_TEST
 
@@ -767,7 +818,8 @@ END_TEST
 /* When the outbox is full nothing breaks. */
 START_TEST(a_full_outbox_loses_packets_and_no_more)
 {
-    struct held t = insert(bob, t0, 0, 256, NULL, 0), s = insert(carol, t0, 0, 256, (struct i3_id[]){t.id, t.id}, 2);
+    struct held t = insert(bob, t0, 0, 256, NULL, 0),
+                s = insert(carol, t0, 0, 256, (struct i3_id[]){t.id, t.id}, 2);
     uint8_t ping[PING_LEN], nonce[NONCE_LEN] = {0};
     ping_encode(ping, sizeof(ping), WIRE_PING, nonce);
     outbox_clear(out);
@@ -834,6 +886,7 @@ int main(void)
     tcase_add_test(tc, multicast_cycles_are_bounded);
     tcase_add_test(tc, nobody_there_is_told_to_the_sender);
     tcase_add_test(tc, a_missing_later_id_is_told_to_the_sender_too);
+    tcase_add_test(tc, one_packet_gets_one_error);
     tcase_add_test(tc, errors_are_limited);
     tcase_add_test(tc, proofs_are_limited_and_one_source_cannot_have_them_all);
     tcase_add_test(tc, a_full_store_and_a_greedy_source_are_refused);

@@ -8,8 +8,11 @@
 #include "include/bytes.h"
 
 static const mono_t t0 = {5 * USEC_PER_SEC};
-static const struct store_config small = {
-    .triggers_max = 4000, .source_max = 4000, .same_max = 8, .life_us = 30 * USEC_PER_SEC, .secret = {0x9e3779b97f4a7c15, 0xd1b54a32d192ed03}};
+static const struct store_config small = {.triggers_max = 4000,
+    .source_max = 4000,
+    .same_max = 8,
+    .life_us = 30 * USEC_PER_SEC,
+    .secret = {0x9e3779b97f4a7c15, 0xd1b54a32d192ed03}};
 
 static uint64_t state;
 
@@ -21,7 +24,8 @@ static uint32_t rnd(uint32_t below)
 
 static struct addr owner_of(unsigned n)
 {
-    return n % 2 ? addr_v4(0x01010000 + n, 99) : (struct addr){.family = 6, .port = 7, .ip = {0x20, 1, (uint8_t)(n >> 8), (uint8_t)n}};
+    return n % 2 ? addr_v4(0x01010000 + n, 99)
+                 : (struct addr){.family = 6, .port = 7, .ip = {0x20, 1, (uint8_t)(n >> 8), (uint8_t)n}};
 }
 
 static struct i3_id id_hex(const char *suffix)
@@ -53,18 +57,16 @@ START_TEST(the_longest_match_wins)
         const char *x;
         int winner; /* index in t, -1: none */
     } v[] = {
-        {{{"00", 128}, {"f0", 128}}, "10", 0},
-        {{{"00", 128}, {"f0", 128}}, "f1", 1},
+        {{{"00", 128}, {"f0", 128}}, "10", 0}, {{{"00", 128}, {"f0", 128}}, "f1", 1},
         {{{"00", 128}, {"10", 132}, {"18", 133}}, "1c", 2},
-        {{{"00", 128}, {"10", 132}, {"18", 136}}, "1c", 1},  /* the nearest wants more bits than are shared */
+        {{{"00", 128}, {"10", 132}, {"18", 136}}, "1c", 1}, /* the nearest wants more bits than are shared */
         {{{"00", 128}, {"10", 140}, {"18", 136}}, "1c", 0},
         {{{"00", 129}, {"10", 140}, {"18", 136}}, "80", -1}, /* nobody takes it */
-        {{{"00", 256}}, "00", 0},
-        {{{"00", 256}}, "00000000000000000000000000000001", -1},
+        {{{"00", 256}}, "00", 0}, {{{"00", 256}}, "00000000000000000000000000000001", -1},
         {{{"00000000000000000000000000000001", 255}}, "00", 0},
-        {{{"ab", 256}, {"ab", 128}}, "ac", 1},               /* same id, two lengths: only one of them matches */
-        {{{"40", 128}, {"60", 128}}, "00", 0},               /* equally near: the smaller id */
-        {{{"40", 130}, {"60", 129}}, "00", 1},               /* and it must match */
+        {{{"ab", 256}, {"ab", 128}}, "ac", 1}, /* same id, two lengths: only one of them matches */
+        {{{"40", 128}, {"60", 128}}, "00", 0}, /* equally near: the smaller id */
+        {{{"40", 130}, {"60", 129}}, "00", 1}, /* and it must match */
     };
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
         struct store *s = store_new(&small);
@@ -202,7 +204,8 @@ static void model_put(struct store *s, struct model *m, mono_t now, unsigned spr
     if (!r && m->row[at].live)
         return;
     struct addr from = owner_of(owner);
-    struct store_item item = {.id = &id, .plen = plen, .owner = &from, .n = fresh.n, .ids = fresh.ids, .key = &key};
+    struct store_item item = {
+        .id = &id, .plen = plen, .owner = &from, .n = fresh.n, .ids = fresh.ids, .key = &key};
     ck_assert_int_eq(store_put(s, now, &item), !r && same >= small.same_max ? -EMLINK : 0);
     if (r)
         *r = fresh;
@@ -337,7 +340,8 @@ START_TEST(a_source_has_its_share_and_no_more)
     struct store_config c = small;
     c.source_max = 5;
     struct store *s = store_new(&c);
-    struct addr v[] = {addr_v4(0x01020304, 1), {.family = 6, .port = 1, .ip = {0x20, 1, 13}}}, next[] = {v[0], v[1]};
+    struct addr v[] = {addr_v4(0x01020304, 1), {.family = 6, .port = 1, .ip = {0x20, 1, 13}}},
+                next[] = {v[0], v[1]};
     next[0].ip[3]++;
     next[1].ip[7]++;
     for (unsigned k = 0; k < 2; k++) {

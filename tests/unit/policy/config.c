@@ -34,8 +34,10 @@ START_TEST(empty_text_gives_the_defaults)
     ck_assert_uint_eq(c.connections, 10000);
     ck_assert_int_eq(c.log_level, LOG_LVL_INFO);
     /* what the parser has as defaults and config_default() are the same */
-    ck_assert(d.n_nodes == c.n_nodes && d.network == c.network && d.network_bits == c.network_bits && d.mtu == c.mtu);
-    ck_assert(d.send_buffer == c.send_buffer && d.recv_buffer == c.recv_buffer && d.connections == c.connections);
+    ck_assert(d.n_nodes == c.n_nodes && d.network == c.network && d.network_bits == c.network_bits &&
+              d.mtu == c.mtu);
+    ck_assert(
+        d.send_buffer == c.send_buffer && d.recv_buffer == c.recv_buffer && d.connections == c.connections);
     ck_assert(addr_eq(&d.bind, &c.bind) && !strcmp(d.suffix, c.suffix) && d.log_level == c.log_level);
 }
 END_TEST
@@ -122,6 +124,7 @@ static const struct {
     {"log = \"${HOME}\"", "1: syntax: the environment"},
     {"log = ${HOME}", "1: syntax: the environment"},
     {"mtu = 1400\n/* no end\n\n", "2: syntax: this comment is not closed"},
+    {"/* a\n\n */\nlog = \"x", "4: syntax: this string"},
     {"mtu = \a1400", "1: syntax: there is a control character"},
     {"mtu = 1400 }", "1: syntax: unexpected closing brace"},
     {"mtu =", "1: syntax: premature end"},

@@ -1,0 +1,265 @@
+/* Peers with sessions that stand, against whatever the network brings: the input is a list of steps, each a byte that
+ * says what and what it needs. Keys are set without Diffie-Hellman, so that most steps cost microseconds. A packet
+ * that the peer's key did not seal, or one seen before, must never come out as one. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/i3/peer_state.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct {
+    uint8_t priv[3][KEY_LEN], pub[3][KEY_LEN]; /* ours, a friend's, a second friend's */
+    uint8_t session_pub[KEY_LEN];
+    uint8_t e_priv[KEY_LEN];
+    struct noise running;        /* our handshake with the second friend */
+    uint8_t init[INIT_LEN];      /* its INIT */
+    uint8_t their_init[INIT_LEN]; /* one of the first friend */
+} fixed;
+
+struct world {
+    struct peers *ps;
+    struct outbox *out;
+    mono_t now;
+    uint64_t wall;
+    struct seal *friend_tx;
+    struct i3_id to_current, to_asked;
+    uint8_t taken[1024];
+};
+
+static void require(bool ok)
+{
+    if (!ok)
+        abort();
+}
+
+static bool known(void *ctx, const uint8_t key[KEY_LEN])
+{
+    (void)ctx;
+    return memcmp(key, fixed.pub[1], KEY_LEN) == 0 || memcmp(key, fixed.pub[2], KEY_LEN) == 0;
+}
+
+static void fixed_init(void)
+{
+    struct noise n;
+    struct hello h = {.time = 1000, .ciphers = 3, .mtu = 1400};
+    for (unsigned i = 0; i < 3; i++) {
+        memset(fixed.priv[i], 0x11 * (int)(i + 1), KEY_LEN);
+        x25519_public(fixed.pub[i], fixed.priv[i]);
+    }
+    memset(fixed.e_priv, 0x77, KEY_LEN);
+    x25519_public(fixed.session_pub, fixed.e_priv);
+    handshake_start(&fixed.running, fixed.priv[0], fixed.pub[0], fixed.pub[2]);
+    require(init_write(&fixed.running, fixed.e_priv, &h, fixed.init) == 0);
+    id_of_key(&h.id, fixed.pub[1], NULL);
+    handshake_start(&n, fixed.priv[1], fixed.pub[1], fixed.pub[0]);
+    require(init_write(&n, fixed.e_priv, &h, fixed.their_init) == 0);
+}
+
+/* Keys out of nothing: both ends of a session from the same chaining key. */
+static void give_session(struct world *w, struct peer *p, bool initiator)
+{
+    struct noise n = {.cipher = CIPHER_AES256GCM, .ck = {7}}, theirs = n;
+    uint8_t key[2][SEAL_KEY_LEN];
+    struct i3_id remote;
+    id_of_key(&remote, fixed.pub[1], (const uint8_t *)"0123456789abcdef");
+    noise_split(&theirs, key[0], key[1]);
+    struct session *s = session_new(&w->ps->sessions, p, &w->ps->drbg);
+    session_set_keys(&w->ps->sessions, s, &n, initiator, CIPHER_AES256GCM, &remote, w->now);
+    *(initiator ? &p->current : &p->next) = s;
+    w->friend_tx = seal_new(CIPHER_AES256GCM, key[initiator ? 1 : 0], true);
+    w->to_current = s->local;
+    peer_arm(w->ps, p, mono_add(w->now, SESSION_LIFE));
+}
+
+static void give_handshake(struct world *w, struct peer *p)
+{
+    struct handshake *h = calloc(1, sizeof(*h));
+    h->session = session_new(&w->ps->sessions, p, &w->ps->drbg);
+    h->noise = fixed.running;
+    memcpy(h->init, fixed.init, INIT_LEN);
+    h->first = h->due = w->now;
+    p->shake = h;
+    p->last_start = w->now;
+    w->to_asked = h->session->local;
+    peer_arm(w->ps, p, w->now);
+}
+
+static struct world world_new(bool initiator)
+{
+    struct peers_config c = {.ciphers = 3, .own_address = 0x0a010203, .pool = 0x0a000000, .pool_bits = 8, .mtu = 1400,
+        .known = known};
+    struct addr node = addr_v4(0x7f000001, 5610);
+    memcpy(c.priv, fixed.priv[0], KEY_LEN);
+    memcpy(c.pub, fixed.pub[0], KEY_LEN);
+    memcpy(c.session_priv, fixed.e_priv, KEY_LEN);
+    memcpy(c.session_pub, fixed.session_pub, KEY_LEN);
+    static struct outbox out;
+    struct world w = {.ps = peers_new(&c), .out = &out, .now = {USEC_PER_SEC}, .wall = 1u << 30};
+    outbox_clear(&out);
+    peers_set_node(w.ps, &node);
+    give_session(&w, peer_get(w.ps, fixed.pub[1], 0x0a000101), initiator);
+    give_handshake(&w, peer_get(w.ps, fixed.pub[2], 0x0a000102));
+    return w;
+}
+
+static const struct i3_id *pick_id(struct world *w, uint8_t n, struct i3_id *other)
+{
+    switch (n & 3) {
+    case 0:
+        return &w->to_current;
+    case 1:
+        return &w->to_asked;
+    case 2:
+        return &w->ps->public_id;
+    }
+    id_of_key(other, fixed.pub[n >> 2 & 1], NULL);
+    other->b[n >> 3]++;
+    return other;
+}
+
+static enum peer_verdict deliver(struct world *w, const struct i3_id *to, uint8_t proto, const uint8_t *body, size_t len)
+{
+    uint8_t *copy = malloc(len ? len : 1); /* of its own, so that a read too far is seen */
+    struct wire_data d = {.n = 1, .proto = proto, .ids = to->b, .payload = copy, .payload_len = len};
+    struct addr from = addr_v4(0x01020304, 5);
+    struct peer *who;
+    uint8_t *plain;
+    size_t plain_len;
+    if (len)
+        memcpy(copy, body, len);
+    if (outbox_is_tight(w->out))
+        outbox_clear(w->out);
+    unsigned before = w->out->n;
+    enum peer_verdict v = peers_input(w->ps, w->now, w->wall, &from, &d, w->out, &who, &plain, &plain_len);
+    require(v != PEER_DROP || w->out->n == before);
+    require(v != PEER_PACKET || (plain >= copy && plain + plain_len + SEAL_TAG_LEN == copy + len && who));
+    free(copy);
+    return v;
+}
+
+static void step_sealed(struct world *w, struct reader *r)
+{
+    uint8_t body[300];
+    uint64_t counter = get_u16(r);
+    size_t len = get_u8(r);
+    const uint8_t *text = get_span(r, len < reader_left(r) ? len : (len = reader_left(r)));
+    uint8_t flip = get_u8(r), at = get_u8(r);
+    if (!text)
+        return;
+    struct writer wr = writer_of(body, sizeof(body));
+    put_u64(&wr, counter);
+    len = 8 + seal_encrypt(w->friend_tx, counter, NULL, 0, &(struct iovec){(void *)text, len}, 1, body + 8);
+    body[at % len] ^= flip;
+    enum peer_verdict v = deliver(w, &w->to_current, PROTO_SEALED, body, len);
+    bool seen = counter < sizeof(w->taken) && w->taken[counter];
+    require(v == PEER_DROP || (!flip && !seen));
+    if (v != PEER_DROP && counter < sizeof(w->taken))
+        w->taken[counter] = 1;
+}
+
+static void step_raw(struct world *w, struct reader *r)
+{
+    struct i3_id other;
+    uint8_t which = get_u8(r), proto = get_u8(r);
+    size_t len = get_u8(r);
+    len = len < reader_left(r) ? len : reader_left(r);
+    const uint8_t *body = get_span(r, len);
+    if (body)
+        require(deliver(w, pick_id(w, which, &other), proto & 3, body, len) == PEER_DROP);
+}
+
+/* mac1 may be put right, so that what is behind it is reached. */
+static void step_init(struct world *w, struct reader *r)
+{
+    uint8_t body[INIT_LEN], mac[BLAKE2S_LEN];
+    memcpy(body, fixed.their_init, INIT_LEN);
+    uint8_t n = get_u8(r) & 3, mend = get_u8(r) & 1;
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t at = get_u8(r);
+        body[at % INIT_LEN] ^= get_u8(r);
+    }
+    bool changed = memcmp(body, fixed.their_init, INIT_NOISE_LEN) != 0;
+    if (mend) {
+        hmac_blake2s(mac, (struct bytes){w->ps->mac1_key, BLAKE2S_LEN}, &(struct bytes){body, INIT_NOISE_LEN}, 1);
+        memcpy(body + INIT_NOISE_LEN, mac, MAC_LEN);
+    }
+    enum peer_verdict v = deliver(w, &w->ps->public_id, PROTO_HANDSHAKE_INIT, body, INIT_LEN);
+    require(!changed || v == PEER_DROP);
+}
+
+static void step_not_present(struct world *w, struct reader *r)
+{
+    struct i3_id other;
+    struct wire_not_present np = {.echo_len = NOT_PRESENT_ECHO};
+    uint8_t which = get_u8(r);
+    np.id = *pick_id(w, which, &other);
+    if (which & 64)
+        id_of_key(&np.id, fixed.pub[2], NULL);
+    if (which & 128)
+        memcpy(np.echo, fixed.init, sizeof(np.echo));
+    else
+        get_bytes(r, np.echo, sizeof(np.echo));
+    peers_not_present(w->ps, w->now, w->wall, &np);
+}
+
+static void step_seal(struct world *w, struct reader *r)
+{
+    uint8_t text[2000] = {0}, out[2000];
+    size_t len = get_u16(r) % sizeof(text), cap = get_u16(r) % sizeof(out);
+    uint8_t *exact = malloc(cap ? cap : 1);
+    struct peer *p = peer_by_address(w->ps, 0x0a000101 + (get_u8(r) & 1));
+    if (p) {
+        struct iovec v[2] = {{text, len / 3}, {text + len / 3, len - len / 3}};
+        ssize_t n = peer_seal(w->ps, p, w->now, w->wall, v, 2, exact, cap);
+        require(n < 0 || (size_t)n == len + PEER_SEAL_OVERHEAD);
+    }
+    free(exact);
+}
+
+static void step_time(struct world *w, struct reader *r)
+{
+    static const uint64_t unit[] = {1000, 100000, USEC_PER_SEC, 10 * USEC_PER_SEC};
+    uint8_t n = get_u8(r);
+    w->now = mono_add(w->now, (n >> 2) * unit[n & 3]);
+    w->wall += (n >> 2) * unit[n & 3];
+}
+
+static void step_output(struct world *w, struct reader *r)
+{
+    struct peer_event e;
+    (void)r;
+    for (unsigned i = 0; mono_due(peers_deadline(w->ps), w->now); i++) {
+        require(i < 10);
+        outbox_clear(w->out);
+        peers_output(w->ps, w->now, w->wall, w->out);
+        require(!w->out->dropped);
+    }
+    while (peers_event(w->ps, &e))
+        require(e.peer != NULL);
+}
+
+static void step_drop(struct world *w, struct reader *r)
+{
+    struct peer *p = peer_by_key(w->ps, fixed.pub[1 + (get_u8(r) & 1)]);
+    if (p && get_u8(r) == 0x5a) /* seldom: there is little left to try then */
+        peer_drop(w->ps, p);
+    else if (p)
+        peer_open(w->ps, p, w->now, w->wall);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const step[])(struct world *, struct reader *) = {
+        step_sealed, step_raw, step_init, step_not_present, step_seal, step_time, step_output, step_drop};
+    struct reader r = reader_of(data, size);
+    if (!fixed.init[0])
+        fixed_init();
+    struct world w = world_new(get_u8(&r) & 1);
+    for (unsigned i = 0; i < 64 && reader_left(&r); i++)
+        step[get_u8(&r) % ARRAY_LEN(step)](&w, &r);
+    seal_free(w.friend_tx);
+    peers_free(w.ps);
+    return 0;
+}
