@@ -215,15 +215,16 @@ TEST_PROGRAMS := \
 	fuzz/flood \
 	bench/load \
 	lib/relay \
+
+# programs that run with the shim preloaded; never sanitized, as a sanitizer wants to be preloaded first itself
+PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm
-
-integration/probes/semantics_LIBS := -lpthread
-integration/probes/storm_LIBS := -lpthread
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
 	integration/shim.py \
+	integration/shim_world.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
@@ -351,6 +352,12 @@ endef
 $(foreach t,$(UNIT_TESTS) $(SIM_TESTS),$(eval $(call test_rule,$(t),-lcheck -lsubunit -lm -lrt -lpthread)))
 $(foreach t,$(TEST_PROGRAMS),$(eval $(call test_rule,$(t),)))
 
+$(PROBES:%=$(B)/tests/%): SANFLAGS :=
+$(PROBES:%=$(B)/tests/%): $(B)/tests/%: $(B)/obj/tests/%.o
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS) -o $@ $< -lpthread
+
 FB := build/fuzz
 $(FB)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -385,7 +392,7 @@ sim: $(SIM_TESTS:%=$(B)/tests/%)
 fuzz: $(FUZZ_TARGETS:%=$(FB)/bin/%)
 	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $^
 
-integration: build $(TEST_PROGRAMS:%=$(B)/tests/%)
+integration: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 	$(Q)set -e; for t in $(INTEGRATION_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
 interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
