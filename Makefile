@@ -62,6 +62,8 @@ tcpip_SRC := \
 	daemon/tcpip/segment.c \
 	daemon/tcpip/rto.c \
 	daemon/tcpip/heap.c \
+	daemon/tcpip/bbr.c \
+	daemon/tcpip/choose.c \
 	daemon/tcpip/cubic.c \
 	daemon/tcpip/scoreboard.c \
 	daemon/tcpip/table.c \
@@ -208,6 +210,7 @@ SIM_TESTS := \
 	sim/intruders \
 	sim/overlay \
 	sim/tcp \
+	sim/tcp_goodput \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
@@ -278,6 +281,8 @@ unit/tcpip/tcp_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
 unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 sim/tcp_OBJ := tests/sim/tcp_net.o
+sim/tcp_goodput_ROOMS := base tcpip
+sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/node/node_ROOMS := node i3 base

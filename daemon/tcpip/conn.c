@@ -58,6 +58,7 @@ void conn_start(struct tcpip *t, struct conn *c, uint32_t isn)
     rto_init(&c->rto);
     scoreboard_init(&c->board, c->snd_nxt, &t->memory);
     conn_set_mss(t, c);
+    choice_init(&c->choice);
     cc_init(&c->cc, &cc_cubic, c->mss, t->now);
 }
 
@@ -106,7 +107,7 @@ void conn_establish(struct tcpip *t, struct conn *c)
     c->rto.backoff = 0;
     c->syn_due = false;
     timer_clear(c, TIMER_REXMIT);
-    cc_init(&c->cc, c->cc.law, c->mss, t->now);
+    cc_init(&c->cc, c->sack_ok && t->now < c->path->lossy_until ? &cc_bbr : &cc_cubic, c->mss, t->now);
     conn_set_state(c, c->fin_queued ? ST_FIN_WAIT_1 : ST_ESTABLISHED);
     timer_life(t, c);
     event_raise(t, c, TCPIP_CONNECTED);
@@ -131,6 +132,8 @@ void conn_show_flight(struct tcpip *t, struct conn *c)
 
 uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c)
 {
+    if (c->cc.law->paced) /* beyond a hole that has to be filled twice, three products are on their way */
+        return min64(t->cfg.send_max, max64(SEND_FIRST, 4 * c->cc.cwnd));
     uint64_t window = c->cc.ssthresh != UINT64_MAX ? max64(c->cc.cwnd, c->cc.ssthresh) : c->cc.cwnd;
     return min64(t->cfg.send_max, max64(SEND_FIRST, 2 * window));
 }

@@ -55,6 +55,7 @@ enum {
 #define IDLE_US 500000ull       /* empty buffers are given back after this */
 #define CHALLENGE_US 20000ull   /* at most one challenge ACK in so long (RFC 5961 7) */
 #define PAWS_US 2073600000000ull /* 24 days: then the stored timestamp is void (RFC 7323 5.5) */
+#define LOSSY_US 300000000ull    /* a remote's next connections begin with BBR for so long after one needed it */
 #define RECV_FIRST (256u * 1024)
 #define SEND_FIRST (64u * 1024)
 
@@ -73,7 +74,7 @@ enum tcp_state {
     TCP_STATES
 };
 
-enum timer { TIMER_REXMIT, TIMER_REORDER, TIMER_DELACK, TIMER_LIFE, TIMER_IDLE, TIMERS };
+enum timer { TIMER_REXMIT, TIMER_PACE, TIMER_REORDER, TIMER_DELACK, TIMER_LIFE, TIMER_IDLE, TIMERS };
 enum rexmit { REXMIT_RTO, REXMIT_PROBE, REXMIT_PERSIST };
 enum phase { PHASE_OPEN, PHASE_RECOVERY, PHASE_LOSS };
 
@@ -96,6 +97,7 @@ struct path {
     uint16_t mtu;        /* 0: the engine's */
     uint32_t users;
     uint64_t flight;     /* bytes in flight, all connections */
+    uint64_t lossy_until; /* connections begin with BBR; lives as long as the path does: with a setting, or in use */
     struct link conns;   /* conn.on_path */
     struct link blocked; /* conn.on_blocked: want to send, and the path is full */
 };
@@ -138,6 +140,10 @@ struct conn {
     struct scoreboard board;
     struct rack rack;
     struct cc cc;
+    struct choice choice;
+    uint64_t lost;      /* bytes held lost, ever (recovery_detect) */
+    uint64_t pace_at;   /* the next burst of a paced connection may leave */
+    uint64_t pace_left; /* of the present one */
     struct rto rto;
     uint32_t mss;      /* payload of a full segment, options taken off */
     uint16_t peer_mss; /* as offered */

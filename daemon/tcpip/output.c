@@ -211,8 +211,33 @@ static void put_ack(struct outgoing *o)
 
 /* ---- deciding ---- */
 
+/* Bursts of a quantum, so far apart that the rate is kept. A timer that comes late is made up for, up to a quantum. */
+static bool paced_out(struct tcpip *t, struct conn *c, uint32_t len)
+{
+    if (!c->cc.pacing || c->force_one)
+        return false;
+    if (c->pace_left < len) {
+        if (t->now < c->pace_at) {
+            timer_set(t, c, TIMER_PACE, c->pace_at);
+            return true;
+        }
+        uint64_t quantum = cc_quantum(&c->cc), past = quantum * 1000000 / c->cc.pacing;
+        c->pace_left = max64(quantum, len);
+        c->pace_at = max64(c->pace_at, t->now - min64(past, t->now));
+    }
+    return false;
+}
+
+static void pace(struct conn *c, uint64_t len)
+{
+    if (!c->cc.pacing)
+        return;
+    c->pace_left -= min64(c->pace_left, len);
+    c->pace_at += len * 1000000 / c->cc.pacing;
+}
+
 /* One more segment of len bytes may be in flight. */
-static bool may_fly(struct conn *c, uint32_t len)
+static bool may_fly(struct tcpip *t, struct conn *c, uint32_t len)
 {
     uint64_t pipe = scoreboard_pipe(&c->board);
     uint64_t counted = pipe - min64(pipe, c->dup_bytes);
@@ -227,7 +252,7 @@ static bool may_fly(struct conn *c, uint32_t len)
         c->limited = false; /* a larger window would be of no use */
         return false;
     }
-    return true;
+    return !paced_out(t, c, len);
 }
 
 static uint8_t segment_flags(const struct conn *c, uint64_t end)
@@ -242,12 +267,13 @@ static void send_lost(struct outgoing *o)
     uint64_t start, end;
     while (o->n < o->max && scoreboard_next_lost(&c->board, &start, &end)) {
         end = min64(end, start + c->mss);
-        if (!may_fly(c, (uint32_t)(end - start)) || !scoreboard_resent(&c->board, start, end, o->t->now))
+        if (!may_fly(o->t, c, (uint32_t)(end - start)) || !scoreboard_resent(&c->board, start, end, o->t->now))
             return;
         uint64_t data_end = min64(end, c->snd_end);
         uint8_t flags = segment_flags(c, data_end) | (end > c->snd_end ? TH_FIN : 0);
         put_segment(o, start, (uint32_t)(data_end - start), flags);
         c->force_one = false;
+        pace(c, end - start);
         c->prr_out += end - start;
         c->retransmits++;
         o->t->stats.retransmits++;
@@ -312,15 +338,18 @@ static void send_new(struct outgoing *o)
                 c->timer[TIMER_REXMIT] == UINT64_MAX)
                 recovery_arm_persist(o->t, c);
             note_limited(c);
+            if (scoreboard_pipe(&c->board) + c->mss <= c->cc.cwnd)
+                scoreboard_limited(&c->board);
             return;
         }
-        if (!scoreboard_room(&c->board) || !may_fly(c, len + fin))
+        if (!scoreboard_room(&c->board) || !may_fly(o->t, c, len + fin))
             return;
         uint64_t end = c->snd_nxt + len + fin;
         scoreboard_sent(&c->board, c->snd_nxt, end, o->t->now, melt);
         put_segment(o, c->snd_nxt, len, segment_flags(c, c->snd_nxt + len) | (fin ? TH_FIN : 0));
         c->fin_sent |= fin;
         c->snd_nxt = end;
+        pace(c, len + fin);
         c->force_one = false;
         if (c->phase == PHASE_RECOVERY)
             c->prr_out += len + fin;

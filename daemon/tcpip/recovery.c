@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "daemon/base/log.h"
+
 enum { DUP_THRESHOLD = 3 };
 
 static void phase_begin(struct conn *c, enum phase phase)
@@ -16,16 +18,33 @@ static void phase_begin(struct conn *c, enum phase phase)
     c->probe_end = 0;
 }
 
+static void change_law(struct tcpip *t, struct conn *c, const struct cc_law *law)
+{
+    if (!law || !c->sack_ok)
+        return;
+    log_debug("tcp slot=%u law=%s lost=%llu of %llu", c->ref.slot, law->name, (unsigned long long)c->lost,
+        (unsigned long long)c->board.rate.delivered);
+    c->path->lossy_until = law->paced ? t->now + LOSSY_US : 0;
+    cc_change(&c->cc, law, t->now);
+    c->pace_at = c->pace_left = 0;
+}
+
+static void loss_event(struct tcpip *t, struct conn *c)
+{
+    c->cc.law->loss(&c->cc, t->now);
+    change_law(t, c, choice_loss(&c->choice, c->cc.law, t->now, c->board.rate.delivered, c->lost));
+}
+
 void recovery_enter(struct tcpip *t, struct conn *c)
 {
     t->stats.fast_retransmits++;
-    c->cc.law->loss(&c->cc, t->now);
+    loss_event(t, c);
     phase_begin(c, PHASE_RECOVERY);
 }
 
 static void recovery_leave(struct conn *c)
 {
-    if (c->phase == PHASE_RECOVERY)
+    if (c->phase == PHASE_RECOVERY && !c->cc.law->paced)
         c->cc.cwnd = c->cc.ssthresh;
     c->phase = PHASE_OPEN;
     c->undo_armed = false;
@@ -49,6 +68,7 @@ void recovery_detect(struct tcpip *t, struct conn *c)
         lost = scoreboard_detect(&c->board, &c->rack, t->now, reorder_window(c), &next);
     else if (c->dupacks >= DUP_THRESHOLD && c->phase == PHASE_OPEN)
         lost = scoreboard_lose(&c->board, c->snd_una, c->snd_una + c->mss);
+    c->lost += lost;
     if (lost && c->phase == PHASE_OPEN)
         recovery_enter(t, c);
     if (next == UINT64_MAX)
@@ -67,7 +87,8 @@ static bool recovery_spurious(const struct conn *c, const struct segment *s, con
 static void recovery_undo(struct conn *c)
 {
     c->cc.law->undo(&c->cc);
-    scoreboard_unlose(&c->board);
+    if (!c->cc.law->paced) /* where losses are the rule, one that was none does not vouch for the others */
+        scoreboard_unlose(&c->board);
     c->phase = PHASE_OPEN;
     c->undo_armed = false;
     c->rto.backoff = 0;
@@ -104,11 +125,25 @@ static void probe_ack(struct tcpip *t, struct conn *c, bool dsack)
         c->probe_end = 0;
     } else if (c->snd_una >= c->probe_end) {
         if (c->probe_was_copy && c->phase == PHASE_OPEN) {
-            c->cc.law->loss(&c->cc, t->now);
+            loss_event(t, c);
             c->cc.cwnd = min64(c->cc.cwnd, c->cc.ssthresh);
         }
         c->probe_end = 0;
     }
+}
+
+static void paced_ack(struct tcpip *t, struct conn *c, const struct delivery *d, struct cc_ack *a)
+{
+    a->rate = scoreboard_rate(&c->board, d, c->rto.min_rtt);
+    a->rate_limited = d->limited;
+    a->total = c->board.rate.delivered;
+    a->prior = d->prior;
+    a->lost = c->lost;
+    a->pipe = scoreboard_pipe(&c->board);
+    a->floor = choice_floor(&c->choice);
+    if (a->delivered)
+        c->cc.law->ack(&c->cc, a);
+    change_law(t, c, choice_ack(&c->choice, &c->cc, t->now, a->total, a->lost));
 }
 
 void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d, uint32_t rtt,
@@ -124,14 +159,18 @@ void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, cons
         recovery_leave(c);
     else if (c->phase == PHASE_RECOVERY && !c->sack_ok && d->acked) /* RFC 6582: a partial ACK shows the next hole */
         scoreboard_lose(&c->board, c->snd_una, c->snd_una + c->mss);
+    if (rtt)
+        choice_rtt(&c->choice, t->now, rtt);
     recovery_detect(t, c);
-    if (c->phase == PHASE_RECOVERY) {
+    if (c->phase == PHASE_RECOVERY && !c->cc.law->paced) {
         prr_ack(c, delivered);
         return;
     }
     struct cc_ack a = {.now = t->now, .delivered = delivered, .snd_una = c->snd_una, .snd_nxt = c->snd_nxt, .rtt = rtt,
         .srtt = c->rto.srtt, .min_rtt = c->rto.min_rtt, .limited = c->limited || c->phase == PHASE_LOSS};
-    if (delivered)
+    if (c->cc.law->paced)
+        paced_ack(t, c, d, &a);
+    else if (delivered)
         c->cc.law->ack(&c->cc, &a);
 }
 
@@ -154,11 +193,11 @@ static void enter_loss(struct tcpip *t, struct conn *c)
 {
     bool fresh = c->phase == PHASE_OPEN || c->snd_una >= c->recovery_point;
     if (fresh)
-        c->cc.law->loss(&c->cc, t->now);
+        loss_event(t, c);
     if (fresh || c->phase == PHASE_RECOVERY)
         phase_begin(c, PHASE_LOSS);
     c->undo_barred |= !fresh && !c->undo_armed;
-    c->cc.cwnd = c->mss;
+    c->cc.cwnd = c->cc.law->paced ? CC_INITIAL_SEGMENTS * (uint64_t)c->mss : c->mss;
     if (c->board.n && c->board.v[c->board.head].state == RUN_SACKED)
         scoreboard_forget_sacks(&c->board); /* RFC 2018 8: the receiver has reneged */
     scoreboard_lose(&c->board, c->snd_una, c->snd_nxt);
