@@ -138,7 +138,6 @@ static void take_advance(struct tcpip *t, struct conn *c, uint64_t ack, struct d
     c->bytes_out += ack - c->snd_una;
     c->snd_una = ack;
     c->retries = 0;
-    note_room(t, c);
 }
 
 bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64_t seq)
@@ -156,8 +155,11 @@ bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64
     bool advanced = ack > c->snd_una;
     if (advanced)
         take_advance(t, c, ack, &d);
+    d.acked_retx = d.any_retx;
     take_window(c, s, seq, ack);
     bool dsack = take_sacks(t, c, s, &d);
+    if (advanced || d.sacked)
+        note_room(t, c);
     count_duplicate(c, s, c->snd_wnd != window, advanced);
     if (advanced || d.sacked || c->dupacks || s->sacks) {
         uint32_t rtt = take_rtt(t, c, s, &d);

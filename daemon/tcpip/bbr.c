@@ -202,8 +202,8 @@ static uint64_t window(const struct cc *c)
     if (b->mode == PROBE_RTT) {
         w = bdp / 2;
     } else {
-        w = b->full && b->queue_rounds >= 2 ? bdp * 5 / 4 : bdp * 2;
-        w += bbr_bw(b) * SLACK_US / 1000000 + 3 * cc_quantum(c);
+        bool yield = b->full && b->queue_rounds >= 2;
+        w = yield ? bdp * 5 / 4 + cc_quantum(c) : bdp * 2 + bbr_bw(b) * SLACK_US / 1000000 + 3 * cc_quantum(c);
     }
     return w > least ? w : least;
 }

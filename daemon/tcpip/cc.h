@@ -10,7 +10,7 @@
  * each loss event under CUBIC is either
  *   explained:   the round trip at that time stood above its floor (the least of the last 10 to 20 s) by more than a quarter,
  *                and in the upper part of the range it had since the loss event before the last; or
- *   unexplained: there was no such queue.
+ *   unexplained: there was no such queue, nor an explained event within the last 4 round trips.
  * An unexplained one counts +1, an explained one -1 (not below 0). At 3, and if since the first of them at least one byte in
  * 4096 was lost, the connection goes over to BBR.
  * It goes back to CUBIC when losses cease (less than one byte in 8192 over 24 MB or more), or when it is crowded: a queue
@@ -109,7 +109,7 @@ struct choice {
     uint32_t low, low_before;        /* least RTT of this 10 s, and of those before */
     uint64_t low_at;
     uint64_t lost, total; /* cc_ack's when the count began */
-    uint64_t since;
+    uint64_t since, full_at; /* ... at; the last explained loss event */
     uint8_t score;
     bool fixed; /* the law is not to be changed (tests, measurements) */
 };

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-enum { ENOUGH = 3, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20 };
+enum { ENOUGH = 3, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
 
 #define FLOOR_US 10000000u
 #define CLEAN_US 5000000u
@@ -52,8 +52,11 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, uin
         return NULL;
     if (was) {
         h->score -= h->score > 0;
+        h->full_at = now;
         return NULL;
     }
+    if (now - h->full_at < AFTERMATH * (uint64_t)h->rtt)
+        return NULL;
     if (h->score == 0)
         restart(h, now, total, lost);
     if (++h->score < ENOUGH)

@@ -135,7 +135,7 @@ uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c)
     if (c->cc.law->paced) /* beyond a hole that has to be filled twice, three products are on their way */
         return min64(t->cfg.send_max, max64(SEND_FIRST, 4 * c->cc.cwnd));
     uint64_t window = c->cc.ssthresh != UINT64_MAX ? max64(c->cc.cwnd, c->cc.ssthresh) : c->cc.cwnd;
-    return min64(t->cfg.send_max, max64(SEND_FIRST, 2 * window));
+    return min64(t->cfg.send_max, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
 }
 
 /* Everything goes but what the owner may still read. */

@@ -80,7 +80,7 @@ void recovery_detect(struct tcpip *t, struct conn *c)
 /* The ACK of what was sent again echoes a timestamp from before: the first copy had arrived. */
 static bool recovery_spurious(const struct conn *c, const struct segment *s, const struct delivery *d)
 {
-    return c->phase != PHASE_OPEN && c->undo_armed && !c->undo_barred && d->any_retx && s->has_stamps && c->stamps &&
+    return c->phase != PHASE_OPEN && c->undo_armed && !c->undo_barred && d->acked_retx && s->has_stamps && c->stamps &&
            (int32_t)(s->ts_ecr - c->undo_stamp) < 0;
 }
 

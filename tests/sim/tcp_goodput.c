@@ -13,7 +13,7 @@
 
 enum { FLOWS_MAX = 4, SEEDS = 5 };
 
-enum law { AUTO, CUBIC, BBR };
+enum law { AUTO, CUBIC, BBR, BBR_FIRST /* as the path remembers, free to change */ };
 enum { KEEPS_CUBIC = 1, ENDS_IN_BBR = 2 };
 
 struct cell {
@@ -37,8 +37,8 @@ static void fix_law(struct net *n, uint32_t flow, enum law law)
     struct conn *c = table_get(n->t[0], n->flow[flow].side[0].ref);
     if (!c || law == AUTO)
         return;
-    c->choice.fixed = true;
-    if (law == BBR)
+    c->choice.fixed = law != BBR_FIRST;
+    if (law != CUBIC)
         cc_change(&c->cc, &cc_bbr, n->now);
 }
 
