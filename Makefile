@@ -228,6 +228,7 @@ INTEGRATION_TESTS := \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
+	integration/rewrite.sh \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
