@@ -105,6 +105,7 @@ i3d_SRC := \
 	daemon/pump_control.c \
 	daemon/pump_flow.c \
 	daemon/pump_ipc.c \
+	daemon/pump_listen.c \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
