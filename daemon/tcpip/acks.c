@@ -45,19 +45,28 @@ static bool take_sacks(struct tcpip *t, struct conn *c, const struct segment *s,
     return dsack;
 }
 
-/* Where only copies were acknowledged, the timestamp tells the round trip (RFC 7323 4), in whole ms; so a path that
- * has lost much is believed again, and the back-off ends, with the first copy that gets through. */
-static void take_stamp_rtt(struct tcpip *t, struct conn *c, const struct segment *s)
+/* RFC 7323 4.1: the echoed timestamp is that of the segment which caused the ACK, copies included; in microseconds, rounded
+ * up. UINT64_MAX for none. */
+static uint64_t stamp_rtt(const struct tcpip *t, const struct conn *c, const struct segment *s)
 {
     uint32_t ms = conn_stamp(c, t->now) - s->ts_ecr;
-    if (!c->stamps || ms > RTO_MAX / 1000)
+    return c->stamps && s->has_stamps && s->ts_ecr && ms < 60000 ? (ms + 1) * 1000ull : UINT64_MAX;
+}
+
+/* Where only copies were acknowledged, the timestamp tells the round trip; so a path that has lost much is believed again,
+ * and the back-off ends, with the first copy that gets through. */
+static void take_stamp_rtt(struct tcpip *t, struct conn *c, const struct segment *s)
+{
+    uint64_t rtt = stamp_rtt(t, c, s);
+    if (rtt == UINT64_MAX)
         return;
-    rto_sample(&c->rto, t->now, (ms + 1) * 1000, true);
+    rto_sample(&c->rto, t->now, (uint32_t)rtt, true);
     c->rto.backoff = 0;
 }
 
 /* Karn: only what was sent once tells the round trip; with SACK that can be told for each run, without it only when
- * the ACK covers no copy. */
+ * the ACK covers no copy. Where ACKs are lost too, that run's own ACK may have been one of them, and the time until a later one
+ * is no round trip: the timestamp bounds it. */
 static uint32_t take_rtt(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d)
 {
     if (!d->first_sent || (d->any_retx && !c->sack_ok)) {
@@ -65,7 +74,7 @@ static uint32_t take_rtt(struct tcpip *t, struct conn *c, const struct segment *
             take_stamp_rtt(t, c, s);
         return 0;
     }
-    uint64_t rtt = t->now - d->first_sent;
+    uint64_t rtt = min64(t->now - d->first_sent, stamp_rtt(t, c, s));
     if (rtt > UINT32_MAX / 2)
         return 0;
     c->rto.backoff = 0; /* RFC 6298 5.7 */

@@ -137,6 +137,8 @@ void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, cons
 
 /* ---- timers ---- */
 
+enum { THIN_SEGMENTS = 4, THIN_RETRIES = 6 };
+
 /* A peer that has shut its window on what is in flight, and says so, is not gone: our copies serve as probes. */
 static bool shut_but_alive(const struct tcpip *t, const struct conn *c)
 {
@@ -185,7 +187,10 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
             conn_fail(t, c, ETIMEDOUT);
         return;
     }
-    c->rto.backoff += c->rto.backoff < 16;
+    /* So few in flight that their loss says little of congestion: the first time-outs do not back off, or a path that loses
+     * one packet in five would be silent for most of the time. */
+    bool thin = conn_synced(c) && c->retries <= THIN_RETRIES && c->snd_nxt - c->snd_una <= THIN_SEGMENTS * (uint64_t)c->mss;
+    c->rto.backoff += !thin && c->rto.backoff < 16;
     if (conn_synced(c)) {
         enter_loss(t, c);
     } else {
