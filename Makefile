@@ -212,6 +212,7 @@ SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	interop/tcp_tun \
 	bench/node \
 	fuzz/flood \
 	bench/load \
@@ -240,6 +241,7 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 
 INTEROP_TESTS := \
+	interop/tcp_linux.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
 
@@ -274,6 +276,7 @@ unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
+interop/tcp_tun_ROOMS := base tcpip
 unit/tcpip/ip_ROOMS := base tcpip
 unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
