@@ -178,12 +178,14 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/io/sockets \
 	unit/base/id \
+	unit/i3/deadline \
 	unit/i3/handshake \
 	unit/i3/noise \
 	unit/tcpip/ip \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
 	unit/i3/peer \
+	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/trigger \
 
@@ -259,6 +261,8 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+unit/i3/deadline_ROOMS := base i3
+unit/i3/proof_ROOMS := base i3
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 unit/i3/handshake_ROOMS := base i3
