@@ -205,23 +205,26 @@ unit/include/ipc_ROOMS :=
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/intruders \
 	sim/overlay \
 	sim/tcp \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	bench/node \
 	fuzz/flood \
 	bench/load \
 	lib/relay \
+
+# programs that run with the shim preloaded; never sanitized, as a sanitizer wants to be preloaded first itself
+PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm
-
-integration/probes/semantics_LIBS := -lpthread
-integration/probes/storm_LIBS := -lpthread
 
 # scripts, run one after the other in this order
 INTEGRATION_TESTS := \
 	integration/shim.py \
+	integration/shim_world.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
@@ -253,6 +256,8 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+sim/intruders_ROOMS := base i3
+sim/intruders_OBJ := tests/sim/world.o
 unit/i3/handshake_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
@@ -282,6 +287,7 @@ unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
 fuzz/flood_ROOMS := i3 base
+bench/node_ROOMS := node i3 base
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
 fuzz/node_ROOMS := node i3 base
@@ -347,6 +353,12 @@ endef
 $(foreach t,$(UNIT_TESTS) $(SIM_TESTS),$(eval $(call test_rule,$(t),-lcheck -lsubunit -lm -lrt -lpthread)))
 $(foreach t,$(TEST_PROGRAMS),$(eval $(call test_rule,$(t),)))
 
+$(PROBES:%=$(B)/tests/%): SANFLAGS :=
+$(PROBES:%=$(B)/tests/%): $(B)/tests/%: $(B)/obj/tests/%.o
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS) -o $@ $< -lpthread
+
 FB := build/fuzz
 $(FB)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -383,6 +395,8 @@ fuzz: $(FUZZ_TARGETS:%=$(FB)/bin/%)
 
 integration: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)B=$(abspath $(B)) tests/lib/run_all.sh $(INTEGRATION_TESTS:%=tests/%)
+integration: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
+	$(Q)set -e; for t in $(INTEGRATION_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
 interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop

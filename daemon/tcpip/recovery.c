@@ -179,18 +179,13 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
             conn_fail(t, c, ETIMEDOUT);
         return;
     }
-<<<<<<< HEAD
     /* So few in flight that their loss says little of congestion: the first time-outs do not back off, or a path that loses
      * one packet in five would be silent for most of the time. */
     bool thin = conn_synced(c) && c->retries <= THIN_RETRIES && c->snd_nxt - c->snd_una <= THIN_SEGMENTS * (uint64_t)c->mss;
     c->rto.backoff += !thin && c->rto.backoff < 16;
-    if (!conn_synced(c)) {
-=======
-    c->rto.backoff += c->rto.backoff < 16;
     if (conn_synced(c)) {
         enter_loss(t, c);
     } else {
->>>>>>> tcpip
         c->syn_due = true;
         t->stats.retransmits++;
     }
