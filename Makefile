@@ -221,7 +221,7 @@ PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm
 
-# scripts, run one after the other in this order
+# scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
@@ -393,10 +393,8 @@ sim: $(SIM_TESTS:%=$(B)/tests/%)
 fuzz: $(FUZZ_TARGETS:%=$(FB)/bin/%)
 	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $^
 
-integration: build $(TEST_PROGRAMS:%=$(B)/tests/%)
-	$(Q)B=$(abspath $(B)) tests/lib/run_all.sh $(INTEGRATION_TESTS:%=tests/%)
 integration: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
-	$(Q)set -e; for t in $(INTEGRATION_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
+	$(Q)B=$(abspath $(B)) tests/lib/run_all.sh $(INTEGRATION_TESTS:%=tests/%)
 
 interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
