@@ -105,6 +105,7 @@ i3d_SRC := \
 	daemon/pump_control.c \
 	daemon/pump_flow.c \
 	daemon/pump_ipc.c \
+	daemon/pump_listen.c \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
@@ -228,6 +229,7 @@ INTEGRATION_TESTS := \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
+	integration/rewrite.sh \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
