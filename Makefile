@@ -225,7 +225,7 @@ PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm
 
-# scripts, run one after the other in this order
+# scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
@@ -240,6 +240,7 @@ INTEGRATION_TESTS := \
 	integration/trigger_abuse.py \
 	integration/flood.sh \
 	integration/idle.sh \
+	integration/cut.sh \
 	integration/install.sh \
 
 INTEROP_TESTS := \
@@ -402,7 +403,7 @@ fuzz: $(FUZZ_TARGETS:%=$(FB)/bin/%)
 	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $^
 
 integration: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
-	$(Q)set -e; for t in $(INTEGRATION_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
+	$(Q)B=$(abspath $(B)) tests/lib/run_all.sh $(INTEGRATION_TESTS:%=tests/%)
 
 interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
