@@ -7,7 +7,7 @@
  *   PROBE_RTT after 10 s without a look at the bare round trip, or when a queue will not go away: half a product in
  *             flight for 200 ms
  *
- * What differs: the window allows for 2 ms beyond the least round trip, since hosts wake up late. Where packets are lost and no
+ * What differs: the window allows for up to 2 ms beyond the least round trip where that varies, since hosts wake up late. Where packets are lost and no
  * queue stands, half of the loss is made up in the rate. While a queue stands the window is 5/4 of a product, not two.
  */
 #include "daemon/tcpip/cc.h"
@@ -50,10 +50,15 @@ static void round_end(struct bbr *b, const struct cc_ack *a)
     uint64_t lost = a->lost - b->round_lost, all = lost + a->total - b->round_total;
     uint64_t part = all ? lost * 1024 / all : 0;
     b->loss = (uint16_t)((7 * b->loss + part) / 8);
-    if (queue_stands(b->round_min, a->floor))
-        b->queue_rounds += b->queue_rounds < UINT8_MAX;
-    else
-        b->queue_rounds = 0;
+    bool queue = queue_stands(b->round_min, a->floor);
+    if (queue && b->queue_rounds) { /* a round at the border tells of neither */
+        b->queue_lost += lost;
+        b->queue_all += all;
+    } else if (!queue && !b->queue_rounds) {
+        b->clear_lost += lost;
+        b->clear_all += all;
+    }
+    b->queue_rounds = queue ? (uint8_t)(b->queue_rounds + (b->queue_rounds < UINT8_MAX)) : 0;
     if (!b->full && !b->round_limited) {
         if (b->bw[1] >= b->full_bw + b->full_bw / 4) {
             b->full_bw = b->bw[1];
@@ -84,6 +89,7 @@ static void measure(struct bbr *b, const struct cc_ack *a)
             round_end(b, a);
         }
     }
+    b->slack = a->rttvar < SLACK_US / 4 ? 4 * a->rttvar : SLACK_US;
     if (!a->rtt)
         return;
     if (a->rtt < b->round_min)
@@ -135,9 +141,25 @@ static void cycle_enter(struct cc *c, const struct cc_ack *a)
     cycle_begin(&c->bbr, a->now, (uint8_t)(2 + (a->now >> 4) % (PHASES - 2)));
 }
 
+/* With the share that is lost while a queue stands, so much would have been lost while none did that its absence tells:
+ * then it is the queue which loses. The past fades. */
+static bool lost_to_the_queue(struct cc *c)
+{
+    enum { TELLING_SEGMENTS = 8 };
+    struct bbr *b = &c->bbr;
+    double expect = b->queue_all ? (double)b->queue_lost / (double)b->queue_all * (double)b->clear_all : 0;
+    bool found = expect > TELLING_SEGMENTS * (double)c->mss && (double)b->clear_lost < expect / 4;
+    b->clear_lost /= 2;
+    b->clear_all /= 2;
+    b->queue_lost /= 2;
+    b->queue_all /= 2;
+    return found;
+}
+
 static void probe_rtt_end(struct cc *c, const struct cc_ack *a)
 {
     struct bbr *b = &c->bbr;
+    c->crowded |= lost_to_the_queue(c);
     c->crowded |= b->queue_rounds >= QUEUE_ROUNDS && queue_stands(b->probe_min, a->floor);
     b->min_rtt = b->probe_min;
     b->min_rtt_at = b->probed_at = a->now;
@@ -203,7 +225,7 @@ static uint64_t window(const struct cc *c)
         w = bdp / 2;
     } else {
         bool yield = b->full && b->queue_rounds >= 2;
-        w = yield ? bdp * 5 / 4 + cc_quantum(c) : bdp * 2 + bbr_bw(b) * SLACK_US / 1000000 + 3 * cc_quantum(c);
+        w = yield ? bdp * 5 / 4 + cc_quantum(c) : bdp * 2 + bbr_bw(b) * b->slack / 1000000 + 3 * cc_quantum(c);
     }
     return w > least ? w : least;
 }

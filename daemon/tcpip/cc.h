@@ -15,7 +15,8 @@
  * 4096 was lost, the connection goes over to BBR.
  * It goes back to CUBIC when losses cease (less than one byte in 8192 over 24 MB or more), or when it is crowded: a queue
  * stood for 16 rounds, BBR all but emptied its share of it for 200 ms, and it still stands. Then it belongs to others,
- * who fill it until it overflows, and only a law that does the same gets its share.
+ * who fill it until it overflows, and only a law that does the same gets its share. Likewise when what is lost is lost
+ * to the queue: of what it carried while none stood, less than a quarter was lost of what was while one did.
  * What was chosen holds for the remote, too: for some minutes its next connections begin with it.
  *
  * All sizes are bytes, all times µs.
@@ -42,6 +43,7 @@ struct cc_ack {
     uint64_t prior; /* `total` when what this ACK is for was sent */
     uint64_t lost;  /* bytes held lost, ever */
     uint64_t pipe;
+    uint32_t rttvar;
     uint32_t floor;    /* the least RTT of the last 10 to 20 s */
     bool rate_limited; /* the sample tells of the program rather than of the path */
 };
@@ -75,10 +77,11 @@ struct bbr {
     uint64_t full_bw;    /* STARTUP: the rate that has to be beaten by a quarter */
     uint64_t next_round; /* a round ends when what was sent after this much had been delivered is acknowledged */
     uint64_t round_lost, round_total; /* cc_ack.lost and .total at its beginning */
+    uint64_t clear_lost, clear_all, queue_lost, queue_all; /* while no queue stood, and while one did */
     uint64_t phase_at;   /* the phase of the cycle, or PROBE_RTT, began */
     uint64_t min_rtt_at, probed_at;
     uint64_t probe_round;
-    uint32_t min_rtt, probe_min, round_min;
+    uint32_t min_rtt, probe_min, round_min, slack;
     uint16_t loss; /* fraction of late, in 1/1024 */
     uint8_t mode, phase, full_rounds;
     uint8_t queue_rounds; /* for so many in turn a queue has been standing */
@@ -90,7 +93,7 @@ struct cc {
     uint64_t cwnd, ssthresh;
     uint64_t pacing; /* bytes per second; 0: not paced */
     uint32_t mss;
-    bool crowded; /* BBR's finding: the queue that stands is not its own */
+    bool crowded; /* BBR's finding: the queue that stands is not its own, or what is lost is lost to it */
     union {
         struct {
             uint64_t undo_cwnd, undo_ssthresh;
@@ -125,10 +128,12 @@ static inline uint32_t choice_floor(const struct choice *h)
 const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, uint64_t now, uint64_t total, uint64_t lost);
 const struct cc_law *choice_ack(struct choice *h, const struct cc *c, uint64_t now, uint64_t total, uint64_t lost);
 
-/* How many bytes may leave at one instant: a millisecond's, at least 2 segments, at most 64 KB. */
+/* How many bytes may leave at one instant: a millisecond's, or a quarter of a round trip's if that is less; at least 2 segments,
+ * at most 64 KB. */
 static inline uint64_t cc_quantum(const struct cc *c)
 {
-    uint64_t q = c->pacing / 1000, least = 2ull * c->mss;
+    uint64_t us = c->bbr.min_rtt < 4000 ? c->bbr.min_rtt / 4 : 1000;
+    uint64_t q = c->pacing * us / 1000000, least = 2ull * c->mss;
     return q < least ? least : q > 65536 ? 65536 : q;
 }
 

@@ -140,6 +140,7 @@ static void paced_ack(struct tcpip *t, struct conn *c, const struct delivery *d,
     a->prior = d->prior;
     a->lost = c->lost;
     a->pipe = scoreboard_pipe(&c->board);
+    a->rttvar = c->rto.rttvar;
     a->floor = choice_floor(&c->choice);
     if (a->delivered)
         c->cc.law->ack(&c->cc, a);
