@@ -371,6 +371,7 @@ void output_raw(struct tcpip *t, uint32_t src, uint32_t dst, const uint8_t *head
     size_t body_len);
 void output_reset_for(struct tcpip *t, const struct segment *s); /* RST to a segment nobody waits for */
 void output_reset(struct tcpip *t, struct conn *c);
+void output_sack(struct tcpip *t, struct conn *c);
 void output_time_wait(struct tcpip *t, const struct time_wait *w); /* the connection's last ACK, again */
 void output_head(struct conn *c); /* makes the template */
 

@@ -179,11 +179,10 @@ static void put_syn(struct outgoing *o)
 }
 
 /* An ACK with SACK blocks: D-SACK first (RFC 2883), then the latest. */
-static void put_sack(struct outgoing *o)
+static struct segment sack_segment(struct conn *c, uint16_t window)
 {
-    struct conn *c = o->c;
     struct segment s = {.seq = bare_seq(c), .ack = (uint32_t)conn_rcv_nxt(c), .flags = TH_ACK,
-        .window = o->window, .has_stamps = c->stamps, .ts_ecr = c->ts_recent};
+        .window = window, .has_stamps = c->stamps, .ts_ecr = c->ts_recent};
     int max = c->stamps ? 3 : 4;
     if (c->dsack.end)
         s.sack[s.sacks++] = (struct sack_block){(uint32_t)c->dsack.start, (uint32_t)c->dsack.end};
@@ -192,7 +191,22 @@ static void put_sack(struct outgoing *o)
     for (int i = 0; i < n; i++)
         s.sack[s.sacks++] = (struct sack_block){(uint32_t)r[i].start, (uint32_t)r[i].end};
     c->dsack.end = 0;
-    put_special(o, &s);
+    return s;
+}
+
+/* In the midst of a batch, so that no range goes untold for want of room in the one ACK that ends it. */
+void output_sack(struct tcpip *t, struct conn *c)
+{
+    uint8_t head[TCPIP_HEAD_MAX];
+    if (t->raw_n >= RAW_MAX / 2)
+        return;
+    struct segment s = sack_segment(c, receive_window(c));
+    s.src = c->who.local;
+    s.dst = c->who.remote;
+    s.src_port = c->who.local_port;
+    s.dst_port = c->who.remote_port;
+    s.ts_val = conn_stamp(c, t->now);
+    output_raw(t, s.src, s.dst, head, segment_build(head, &s, c->ip_id++, 0), NULL, 0);
 }
 
 static void acked(struct conn *c)
@@ -208,7 +222,8 @@ static void put_ack(struct outgoing *o)
     struct conn *c = o->c;
     uint32_t copies = c->sack_ok || c->ooo.n == 0 ? 1 : c->acks_owed;
     if (c->sack_ok && (c->ooo.n || c->dsack.end)) {
-        put_sack(o);
+        struct segment s = sack_segment(c, o->window);
+        put_special(o, &s);
     } else {
         for (put_segment(o, bare_seq(c), 0, TH_ACK); copies > 1 && o->n < o->max; copies--)
             put_segment(o, bare_seq(c), 0, TH_ACK);

@@ -137,6 +137,8 @@ static void tune_for_holes(struct tcpip *t, struct conn *c, uint64_t end)
     c->drs_bytes = 0;
 }
 
+enum { UNSAID_MAX = 2 };
+
 static void take_out_of_order(struct tcpip *t, struct conn *c, const uint8_t *data, uint64_t start, uint64_t end)
 {
     uint64_t fresh;
@@ -150,6 +152,8 @@ static void take_out_of_order(struct tcpip *t, struct conn *c, const uint8_t *da
     ring_write(&c->rx, start, data, (size_t)(end - start));
     tune_for_holes(t, c, end);
     t->stats.dup_acks_out++;
+    if (c->sack_ok && c->ooo.unsaid >= UNSAID_MAX)
+        output_sack(t, c);
     ack_now(t, c);
 }
 

@@ -46,6 +46,7 @@ static void setup(struct net *n, const struct cell *p, uint64_t seed)
 {
     struct tcpip_config c;
     tcpip_config_default(&c);
+    if (getenv("BIG")) c.send_max = c.recv_max = 32 << 20;
     net_init(n, seed, &c, p->flows);
     for (int i = 0; i < 2; i++) {
         struct net_link *l = &n->link[i];
