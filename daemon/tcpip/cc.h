@@ -11,7 +11,7 @@
  *   explained:   the round trip at that time stood above its floor (the least of the last 10 to 20 s) by more than a quarter,
  *                and in the upper part of the range it had since the loss event before the last; or
  *   unexplained: there was no such queue, nor an explained event within the last 4 round trips.
- * An unexplained one counts +1, an explained one -1 (not below 0). At 3, and if since the first of them at least one byte in
+ * An unexplained one counts +1, an explained one -1 (not below 0). At 4 (at 2, if others found the same remote so), and if since the first of them at least one byte in
  * 4096 was lost, the connection goes over to BBR.
  * It goes back to CUBIC when losses cease (less than one byte in 8192 over 24 MB or more), or when it is crowded: a queue
  * stood for 16 rounds, BBR all but emptied its share of it for 200 ms, and it still stands. Then it belongs to others,
@@ -124,8 +124,9 @@ static inline uint32_t choice_floor(const struct choice *h)
     return h->low < h->low_before ? h->low : h->low_before;
 }
 /* The law for a connection under `law` which has delivered `total` and lost `lost` bytes so far: after a loss event, and
- * at any ACK. NULL: the same. */
-const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, uint64_t now, uint64_t total, uint64_t lost);
+ * at any ACK. NULL: the same. suspect: others found the path to be lossy. */
+const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, bool suspect, uint64_t now, uint64_t total,
+    uint64_t lost);
 const struct cc_law *choice_ack(struct choice *h, const struct cc *c, uint64_t now, uint64_t total, uint64_t lost);
 
 /* How many bytes may leave at one instant: a millisecond's, or a quarter of a round trip's if that is less; at least 2 segments,

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-enum { ENOUGH = 3, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
+enum { ENOUGH = 4, ENOUGH_SUSPECT = 2, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
 
 #define FLOOR_US 10000000u
 #define CLEAN_US 5000000u
@@ -43,7 +43,8 @@ static void restart(struct choice *h, uint64_t now, uint64_t total, uint64_t los
     h->since = now;
 }
 
-const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, uint64_t now, uint64_t total, uint64_t lost)
+const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, bool suspect, uint64_t now, uint64_t total,
+    uint64_t lost)
 {
     bool was = !h->rtt || explained(h);
     h->high_before = h->high;
@@ -59,7 +60,7 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, uin
         return NULL;
     if (h->score == 0)
         restart(h, now, total, lost);
-    if (++h->score < ENOUGH)
+    if (++h->score < (suspect ? ENOUGH_SUSPECT : ENOUGH))
         return NULL;
     if ((lost - h->lost) * LOST_ONE_IN < total - h->total) { /* rare enough to live with */
         h->score = 0;

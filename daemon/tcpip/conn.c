@@ -56,6 +56,8 @@ void conn_start(struct tcpip *t, struct conn *c, uint32_t isn)
     c->rack.steps = 1;
     c->last_in = c->last_out = t->now;
     rto_init(&c->rto);
+    if (t->now < c->path->lossy_until)
+        c->rto.base = c->path->lossy_rto;
     scoreboard_init(&c->board, c->snd_nxt, &t->memory);
     conn_set_mss(t, c);
     choice_init(&c->choice);
@@ -132,8 +134,6 @@ void conn_show_flight(struct tcpip *t, struct conn *c)
 
 uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c)
 {
-    if (c->cc.law->paced) /* beyond a hole that has to be filled twice, three products are on their way */
-        return min64(t->cfg.send_max, max64(SEND_FIRST, 4 * c->cc.cwnd));
     uint64_t window = c->cc.ssthresh != UINT64_MAX ? max64(c->cc.cwnd, c->cc.ssthresh) : c->cc.cwnd;
     return min64(t->cfg.send_max, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
 }
@@ -146,6 +146,8 @@ static void conn_bury(struct tcpip *t, struct conn *c)
         c->half_open = false;
         t->half_open--;
     }
+    if (c->cc.law->paced)
+        c->path->lossy_until = t->now + LOSSY_US;
     heap_remove(&t->heap, &c->heap);
     list_remove(&c->on_active);
     list_remove(&c->on_blocked);

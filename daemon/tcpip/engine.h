@@ -41,6 +41,7 @@ enum {
     ECHO_MAX = 64,        /* ECHO_REPLY events waiting; beyond it they are lost */
     PATHS_MAX = 16384,    /* paths with a setting of their own; beyond it tcpip_set_path() is ignored */
     SYN_RETRIES = 6,      /* 127 s with the initial RTO of 1 s */
+    LOSSY_RETRIES = 2,    /* more of each where the initial RTO is shorter */
     SYN_ACK_RETRIES = 5,
     DATA_RETRIES = 15,
     ORPHAN_RETRIES = 8,
@@ -97,6 +98,7 @@ struct path {
     uint16_t mtu;        /* 0: the engine's */
     uint32_t users;
     uint64_t flight;     /* bytes in flight, all connections */
+    uint32_t lossy_rto;  /* with which a handshake begins while it is known to be lossy */
     uint64_t lossy_until; /* connections begin with BBR; lives as long as the path does: with a setting, or in use */
     struct link conns;   /* conn.on_path */
     struct link blocked; /* conn.on_blocked: want to send, and the path is full */
@@ -168,6 +170,7 @@ struct conn {
     uint64_t recovery_point, prr_delivered, prr_out, prr_flight;
     uint64_t probe_end; /* SND.NXT when a tail loss probe went out; 0: none */
     bool probe_was_copy;
+    uint8_t probes; /* of a paced connection, without an answer */
     bool undo_armed;     /* something was sent again since the phase began, at undo_stamp */
     bool undo_barred;
     uint32_t undo_stamp, dupacks;

@@ -6,7 +6,7 @@
 
 #include "daemon/base/log.h"
 
-enum { DUP_THRESHOLD = 3 };
+enum { DUP_THRESHOLD = 3, PROBES_MAX = 4 };
 
 static void phase_begin(struct conn *c, enum phase phase)
 {
@@ -25,6 +25,7 @@ static void change_law(struct tcpip *t, struct conn *c, const struct cc_law *law
     log_debug("tcp slot=%u law=%s lost=%llu of %llu", c->ref.slot, law->name, (unsigned long long)c->lost,
         (unsigned long long)c->board.rate.delivered);
     c->path->lossy_until = law->paced ? t->now + LOSSY_US : 0;
+    c->path->lossy_rto = c->rto.base < RTO_INITIAL ? c->rto.base : RTO_INITIAL;
     cc_change(&c->cc, law, t->now);
     c->pace_at = c->pace_left = 0;
 }
@@ -32,7 +33,7 @@ static void change_law(struct tcpip *t, struct conn *c, const struct cc_law *law
 static void loss_event(struct tcpip *t, struct conn *c)
 {
     c->cc.law->loss(&c->cc, t->now);
-    change_law(t, c, choice_loss(&c->choice, c->cc.law, t->now, c->board.rate.delivered, c->lost));
+    change_law(t, c, choice_loss(&c->choice, c->cc.law, t->now < c->path->lossy_until, t->now, c->board.rate.delivered, c->lost));
 }
 
 void recovery_enter(struct tcpip *t, struct conn *c)
@@ -134,6 +135,8 @@ static void probe_ack(struct tcpip *t, struct conn *c, bool dsack)
 
 static void paced_ack(struct tcpip *t, struct conn *c, const struct delivery *d, struct cc_ack *a)
 {
+    if (a->delivered)
+        c->probes = 0;
     a->rate = scoreboard_rate(&c->board, d, c->rto.min_rtt);
     a->rate_limited = d->limited;
     a->total = c->board.rate.delivered;
@@ -187,12 +190,13 @@ static bool shut_but_alive(const struct tcpip *t, const struct conn *c)
 
 static bool too_many(const struct tcpip *t, const struct conn *c)
 {
+    int more = c->rto.base < RTO_INITIAL ? LOSSY_RETRIES : 0;
     if (shut_but_alive(t, c))
         return false;
     if (c->state == ST_SYN_SENT)
-        return c->retries > SYN_RETRIES;
+        return c->retries > SYN_RETRIES + more;
     if (c->state == ST_SYN_RCVD)
-        return c->retries > SYN_ACK_RETRIES;
+        return c->retries > SYN_ACK_RETRIES + more;
     return c->retries > (c->orphan ? ORPHAN_RETRIES : DATA_RETRIES);
 }
 
@@ -229,7 +233,8 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
     }
     /* So few in flight that their loss says little of congestion: the first time-outs do not back off, or a path that loses
      * one packet in five would be silent for most of the time. */
-    bool thin = conn_synced(c) && c->retries <= THIN_RETRIES && c->snd_nxt - c->snd_una <= THIN_SEGMENTS * (uint64_t)c->mss;
+    uint64_t flight = c->snd_nxt - c->snd_una - c->board.bytes[RUN_SACKED];
+    bool thin = conn_synced(c) && c->retries <= THIN_RETRIES && flight <= THIN_SEGMENTS * (uint64_t)c->mss;
     c->rto.backoff += !thin && c->rto.backoff < 16;
     if (conn_synced(c)) {
         enter_loss(t, c);
@@ -242,11 +247,29 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
     timer_set(t, c, TIMER_REXMIT, t->now + rto_value(&c->rto));
 }
 
+/* Where many are lost the last copy of the first hole may be, too, and nothing behind it is left to show that. */
+static void probe_hole(struct tcpip *t, struct conn *c)
+{
+    scoreboard_lose(&c->board, c->snd_una, min64(c->snd_una + c->mss, c->snd_nxt));
+    conn_show_flight(t, c);
+    c->force_one = true;
+    conn_activate(t, c);
+}
+
 /* RFC 8985 7.3: new data if there is any, or the last segment again. */
 void recovery_probe(struct tcpip *t, struct conn *c)
 {
-    c->rexmit = REXMIT_RTO;
-    timer_set(t, c, TIMER_REXMIT, t->now + rto_value(&c->rto));
+    if (c->cc.law->paced && c->snd_una < c->snd_nxt) {
+        c->probes++;
+        recovery_arm(t, c);
+        if (c->phase != PHASE_OPEN || c->probes > 1) {
+            probe_hole(t, c);
+            return;
+        }
+    } else {
+        c->rexmit = REXMIT_RTO;
+        timer_set(t, c, TIMER_REXMIT, t->now + rto_value(&c->rto));
+    }
     if (c->snd_una == c->snd_nxt || c->phase != PHASE_OPEN)
         return;
     bool fresh = c->snd_nxt < c->snd_end && c->snd_una + c->snd_wnd >= min64(c->snd_nxt + c->mss, c->snd_end);
@@ -260,6 +283,14 @@ void recovery_probe(struct tcpip *t, struct conn *c)
     conn_activate(t, c);
 }
 
+/* A paced connection may ask several times, ever more rarely, and during recovery as well. */
+static bool may_probe(const struct conn *c)
+{
+    if (!conn_synced(c) || !c->sack_ok || !c->rto.srtt)
+        return false;
+    return c->cc.law->paced ? c->probes < PROBES_MAX : c->phase == PHASE_OPEN && !c->probe_end && !c->board.bytes[RUN_LOST];
+}
+
 /* For whatever is in flight now: a probe if one is allowed, else the time-out. */
 void recovery_arm(struct tcpip *t, struct conn *c)
 {
@@ -269,10 +300,10 @@ void recovery_arm(struct tcpip *t, struct conn *c)
     }
     uint64_t wait = rto_value(&c->rto);
     c->rexmit = REXMIT_RTO;
-    if (conn_synced(c) && c->sack_ok && c->phase == PHASE_OPEN && !c->probe_end && c->rto.srtt &&
-        !c->board.bytes[RUN_LOST]) {
-        bool alone = c->snd_nxt - c->snd_una <= c->mss;
+    if (may_probe(c)) {
+        bool alone = c->snd_nxt - c->snd_una <= c->mss && !c->probes;
         uint64_t probe = 2ull * c->rto.srtt + (alone ? 60000 : 2000); /* alone, its ACK may be a delayed one */
+        probe <<= c->probes;
         if (probe < wait) {
             wait = probe;
             c->rexmit = REXMIT_PROBE;
