@@ -115,7 +115,7 @@ static void scoreboard_round(struct scoreboard *b, struct model *m, uint64_t now
 START_TEST(scoreboard_keeps_the_fate_of_every_byte)
 {
     uint64_t memory = 0;
-    for (int world = 0; world < 100; world++) {
+    for (int world = 0; world < 60; world++) {
         struct scoreboard b;
         struct model m = {.una = 1, .end = 1};
         scoreboard_init(&b, 1, &memory);
@@ -158,7 +158,7 @@ END_TEST
 START_TEST(ranges_know_what_is_there)
 {
     uint64_t memory = 0;
-    for (int world = 0; world < 300; world++) {
+    for (int world = 0; world < 100; world++) {
         struct ranges r = {0};
         bool have[SPACE + 1] = {false};
         uint64_t next = 1;
@@ -246,7 +246,7 @@ START_TEST(heap_gives_the_earliest_first)
     ck_assert(heap_reserve(&h, N, &memory));
     for (int i = 0; i < N; i++)
         node[i].place = HEAP_NONE;
-    for (int round = 0; round < 8000; round++) {
+    for (int round = 0; round < 4000; round++) {
         uint32_t i = draw(N);
         if (draw(3)) {
             when[i] = draw(1000);
