@@ -197,6 +197,20 @@ START_TEST(ranges_know_what_is_there)
 }
 END_TEST
 
+START_TEST(ranges_remember_the_others_while_one_grows)
+{
+    struct ranges r = {0};
+    struct range out[4];
+    uint64_t memory = 0, fresh;
+    ck_assert(ranges_add(&r, 10, 20, &fresh, &memory) && ranges_add(&r, 30, 40, &fresh, &memory));
+    for (uint64_t i = 0; i < 2 * RANGES_RECENT; i++)
+        ck_assert(ranges_add(&r, 50 + i, 51 + i, &fresh, &memory));
+    ck_assert_int_eq(ranges_report(&r, out, 4), 3);
+    ck_assert(out[0].start == 50 && out[1].start == 30 && out[2].start == 10);
+    ranges_release(&r, &memory);
+}
+END_TEST
+
 START_TEST(ranges_are_bounded)
 {
     struct ranges r = {0};
@@ -374,6 +388,7 @@ int main(void)
     tcase_add_test(c, scoreboard_keeps_the_fate_of_every_byte);
     tcase_add_test(c, rack_holds_lost_what_younger_segments_overtook);
     tcase_add_test(c, ranges_know_what_is_there);
+    tcase_add_test(c, ranges_remember_the_others_while_one_grows);
     tcase_add_test(c, ranges_are_bounded);
     tcase_add_test(c, ring_keeps_its_bytes_while_it_grows);
     tcase_add_test(c, heap_gives_the_earliest_first);
