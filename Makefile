@@ -105,6 +105,7 @@ i3d_SRC := \
 	daemon/pump_control.c \
 	daemon/pump_flow.c \
 	daemon/pump_ipc.c \
+	daemon/pump_listen.c \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
@@ -177,12 +178,14 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/io/sockets \
 	unit/base/id \
+	unit/i3/deadline \
 	unit/i3/handshake \
 	unit/i3/noise \
 	unit/tcpip/ip \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
 	unit/i3/peer \
+	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/trigger \
 
@@ -222,13 +225,14 @@ PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm
 
-# scripts, run one after the other in this order
+# scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
+	integration/rewrite.sh \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
@@ -236,6 +240,7 @@ INTEGRATION_TESTS := \
 	integration/trigger_abuse.py \
 	integration/flood.sh \
 	integration/idle.sh \
+	integration/cut.sh \
 	integration/install.sh \
 
 INTEROP_TESTS := \
@@ -257,6 +262,8 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+unit/i3/deadline_ROOMS := base i3
+unit/i3/proof_ROOMS := base i3
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 unit/i3/handshake_ROOMS := base i3
@@ -396,7 +403,7 @@ fuzz: $(FUZZ_TARGETS:%=$(FB)/bin/%)
 	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $^
 
 integration: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
-	$(Q)set -e; for t in $(INTEGRATION_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
+	$(Q)B=$(abspath $(B)) tests/lib/run_all.sh $(INTEGRATION_TESTS:%=tests/%)
 
 interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
