@@ -105,6 +105,7 @@ i3d_SRC := \
 	daemon/pump_control.c \
 	daemon/pump_flow.c \
 	daemon/pump_ipc.c \
+	daemon/pump_listen.c \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
@@ -213,21 +214,25 @@ SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	interop/tcp_tun \
+	bench/node \
 	fuzz/flood \
 	bench/load \
 	lib/relay \
+
+# programs that run with the shim preloaded; never sanitized, as a sanitizer wants to be preloaded first itself
+PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm
 
-integration/probes/semantics_LIBS := -lpthread
-integration/probes/storm_LIBS := -lpthread
-
-# scripts, run one after the other in this order
+# scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
+	integration/shim_world.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
+	integration/rewrite.sh \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
@@ -235,9 +240,11 @@ INTEGRATION_TESTS := \
 	integration/trigger_abuse.py \
 	integration/flood.sh \
 	integration/idle.sh \
+	integration/cut.sh \
 	integration/install.sh \
 
 INTEROP_TESTS := \
+	interop/tcp_linux.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
 
@@ -274,6 +281,7 @@ unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
+interop/tcp_tun_ROOMS := base tcpip
 unit/tcpip/ip_ROOMS := base tcpip
 unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
@@ -288,6 +296,7 @@ unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
 fuzz/flood_ROOMS := i3 base
+bench/node_ROOMS := node i3 base
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
 fuzz/node_ROOMS := node i3 base
@@ -353,6 +362,12 @@ endef
 $(foreach t,$(UNIT_TESTS) $(SIM_TESTS),$(eval $(call test_rule,$(t),-lcheck -lsubunit -lm -lrt -lpthread)))
 $(foreach t,$(TEST_PROGRAMS),$(eval $(call test_rule,$(t),)))
 
+$(PROBES:%=$(B)/tests/%): SANFLAGS :=
+$(PROBES:%=$(B)/tests/%): $(B)/tests/%: $(B)/obj/tests/%.o
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS) -o $@ $< -lpthread
+
 FB := build/fuzz
 $(FB)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -387,8 +402,8 @@ sim: $(SIM_TESTS:%=$(B)/tests/%)
 fuzz: $(FUZZ_TARGETS:%=$(FB)/bin/%)
 	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $^
 
-integration: build $(TEST_PROGRAMS:%=$(B)/tests/%)
-	$(Q)set -e; for t in $(INTEGRATION_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
+integration: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
+	$(Q)B=$(abspath $(B)) tests/lib/run_all.sh $(INTEGRATION_TESTS:%=tests/%)
 
 interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop

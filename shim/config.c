@@ -1,11 +1,9 @@
 #include "shim/config.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "shim/sys.h"
+#include <sys/auxv.h>
 
 static struct config config;
 static int loaded;
@@ -24,7 +22,7 @@ static void join(char *out, size_t cap, const char *a, const char *b)
 static void tmp_path(char *out, size_t cap)
 {
     char text[32], *p = text + sizeof(text);
-    unsigned uid = (unsigned)sys_call(SYS_getuid, 0, 0, 0, 0, 0, 0);
+    unsigned uid = (unsigned)getauxval(AT_UID);
     *--p = '\0';
     do
         *--p = (char)('0' + uid % 10);

@@ -57,13 +57,6 @@ void epolls_set(int epfd, int fd, const struct epoll_event *event)
     __atomic_store_n(&w->events, event->events, __ATOMIC_RELEASE);
 }
 
-void epolls_forget(int epfd, int fd)
-{
-    struct watch *w = find(epfd, fd);
-    if (w)
-        __atomic_store_n(&w->key, 0, __ATOMIC_RELEASE);
-}
-
 void epolls_detach(int fd, struct epolls_saved *saved)
 {
     struct watch *w = table[(unsigned)fd % BUCKETS];

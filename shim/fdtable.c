@@ -8,6 +8,11 @@ static struct slot {
     struct fd_entry entry;
 } slots[FDTABLE_SIZE];
 
+bool fdtable_used(int fd)
+{
+    return fd >= 0 && __atomic_load_n(&slots[(unsigned)fd % FDTABLE_SIZE].seq, __ATOMIC_RELAXED) != 0;
+}
+
 bool fdtable_get(int fd, uint64_t cookie, struct fd_entry *out)
 {
     struct slot *s = &slots[(unsigned)fd % FDTABLE_SIZE];

@@ -37,6 +37,9 @@ struct fd_entry {
     struct fd_option option[FDTABLE_OPTIONS]; /* FD_PAIR: what the program set, below SOL_SOCKET */
 };
 
+/* Whether there may be an entry: spares most sockets the question for their cookie. */
+bool fdtable_used(int fd);
+
 /* A copy of the entry; false when there is none for the socket which `fd` is now. */
 bool fdtable_get(int fd, uint64_t cookie, struct fd_entry *out);
 

@@ -5,8 +5,9 @@
  *
  *   who am I     the abstract name it is bound to (include/ipc.h): handle, local and remote address
  *   family       SO_MAX_PACING_RATE, which means nothing on a Unix socket, is set to a mark on those that were AF_INET6
- *   state        the daemon fills a send buffer shrunk below PAIR_DIALLING_SNDBUF; it drains it and then enlarges it when
- *                the overlay connection stands; it closes its end undrained when that fails
+ *   state        the daemon fills a send buffer shrunk below PAIR_DIALLING_SNDBUF; it enlarges and then drains it when the
+ *                overlay connection stands (not the other way round: a program that writes at once would fill the
+ *                small buffer again, and look as if it were dialling); it closes its end undrained when that fails
  *
  *                              small buffer              large buffer
  *      not hung up   full: DIALLING, else UP                  UP

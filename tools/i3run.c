@@ -48,8 +48,11 @@ __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 static int find_socket(void)
 {
     const char *sock = getenv("I3_SOCK"), *dir = getenv("XDG_RUNTIME_DIR");
+    char here[PATH_MAX];
     int n;
-    if (sock && *sock)
+    if (sock && *sock && *sock != '/' && getcwd(here, sizeof(here))) /* the program may change its folder */
+        n = snprintf(run.sock, sizeof(run.sock), "%s/%s", here, sock);
+    else if (sock && *sock)
         n = snprintf(run.sock, sizeof(run.sock), "%s", sock);
     else if (dir && *dir)
         n = snprintf(run.sock, sizeof(run.sock), "%s/i3/i3d.sock", dir);

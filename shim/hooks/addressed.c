@@ -3,24 +3,26 @@
 #include "shim/hooks/connect.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
+#include "shim/pair.h"
 #include "shim/sys.h"
 
-/* What is to be done before sending to `sa`: 0 nothing; CONNECT_DONE drop the destination; -errno fail. */
-enum { SEND_AS_IS = 0, SEND_CONNECTED = 1 };
+/* Below 0: fail. */
+enum { SEND_AS_IS = 0, SEND_CONNECTED = 1 /* the destination is no longer needed */ };
 
 static int before_send(int fd, const void *sa, socklen_t len, int flags)
 {
     struct addr to = {0};
+    struct sock_name name;
     if (sa && len >= sizeof(struct sockaddr_in))
         to = addr_from_sockaddr(sa, len);
     if (!to.family || !overlay_covers(&to))
         return SEND_AS_IS;
     if (flags & MSG_FASTOPEN) {
         int err = connect_covered(fd, &to, ((const struct sockaddr *)sa)->sa_family);
-        return err == CONNECT_PASS ? SEND_AS_IS : err == 0 || err == -EISCONN ? SEND_CONNECTED : err;
+        return err == CONNECT_PASS ? SEND_AS_IS : err == 0 ? SEND_CONNECTED : err;
     }
-    if (sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM)
-        return SEND_AS_IS; /* the kernel ignores or refuses the destination */
+    if (sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM) /* TCP ignores the destination, a Unix socket would not */
+        return pair_of(fd, &name) ? SEND_CONNECTED : SEND_AS_IS;
     return overlay_verdict(&to) == IPC_NOT_VIRTUAL ? SEND_AS_IS : -ENETUNREACH;
 }
 
@@ -53,16 +55,31 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     return REAL(sendmsg)(fd, &plain, flags & ~MSG_FASTOPEN);
 }
 
-/* Messages up to the first that must not go out; that one fails when it is the first. */
+/* One message to a socket that was connected on the way. */
+static int send_first(int fd, struct mmsghdr *v, int flags)
+{
+    struct mmsghdr one = v[0];
+    one.msg_hdr.msg_name = NULL;
+    one.msg_hdr.msg_namelen = 0;
+    int n = REAL(sendmmsg)(fd, &one, 1, flags & ~MSG_FASTOPEN);
+    if (n == 1)
+        v[0].msg_len = one.msg_len;
+    return n;
+}
+
+/* Messages up to the first that needs something else; that one alone when it is the first. Callers know that fewer may be
+ * sent than they gave. */
 HOOK int sendmmsg(int fd, struct mmsghdr *v, unsigned int n, int flags)
 {
     for (unsigned int i = 0; v && i < n; i++) {
         const struct msghdr *m = &v[i].msg_hdr;
-        int todo = m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags & ~MSG_FASTOPEN) : SEND_AS_IS;
-        if (todo >= 0)
+        int todo = SEND_AS_IS;
+        if (m->msg_name)
+            todo = before_send(fd, m->msg_name, m->msg_namelen, i == 0 ? flags : flags & ~MSG_FASTOPEN);
+        if (todo == SEND_AS_IS && (i == 0 || !m->msg_name || !(flags & MSG_FASTOPEN)))
             continue;
         if (i == 0)
-            return fail(todo);
+            return todo < 0 ? fail(todo) : send_first(fd, v, flags);
         n = i;
     }
     return REAL(sendmmsg)(fd, v, n, flags);

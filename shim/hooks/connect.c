@@ -1,4 +1,9 @@
-/* connect.c - connect(), and what it means on a socket which has been replaced already. */
+/* connect.c - connect(), and what it means on a socket which has been replaced already.
+ *
+ * The pair takes the number of the program's socket (dup3). Another number which the program has made of the same socket
+ * before, by dup or fork, keeps the unconnected TCP socket. A thread that is cancelled while it waits for a blocking
+ * connect leaves one fd open, the TCP socket put aside.
+ */
 #include "shim/hooks/connect.h"
 
 #include <linux/tcp.h>
@@ -254,3 +259,5 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
         errno = -err;
     return err < 0 ? -1 : 0;
 }
+
+HOOK int __connect(int fd, const struct sockaddr *sa, socklen_t len) __attribute__((alias("connect"), copy(connect)));

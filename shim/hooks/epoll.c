@@ -5,11 +5,7 @@
 HOOK int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
     int rc = REAL(epoll_ctl)(epfd, op, fd, event);
-    if (rc < 0)
-        return rc;
-    if (op == EPOLL_CTL_DEL)
-        epolls_forget(epfd, fd);
-    else
+    if (rc == 0 && op != EPOLL_CTL_DEL)
         epolls_set(epfd, fd, event);
     return rc;
 }

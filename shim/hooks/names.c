@@ -123,8 +123,10 @@ HOOK int getnameinfo(const struct sockaddr *sa, socklen_t len, char *host, sockl
     socklen_t servlen, int flags)
 {
     char name[IPC_NAME_MAX + 1];
-    struct addr a = addr_from_sockaddr(sa, len);
+    struct addr a = {0};
     int status = IPC_NOT_VIRTUAL;
+    if (sa)
+        a = addr_from_sockaddr(sa, len);
     if (host && hostlen && !(flags & NI_NUMERICHOST) && a.family)
         status = reverse_name(&a, name);
     if (status == IPC_NOT_VIRTUAL)

@@ -65,12 +65,24 @@ HOOK int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
     return conn;
 }
 
+/* The whole of the name of which the program's buffer has at least a part; false when it is gone meanwhile. */
+static bool whole_name(int (*get)(int, void *, socklen_t *), int fd, const struct sockaddr *sa, socklen_t len,
+    socklen_t room, struct sockaddr_storage *ss, socklen_t *full)
+{
+    *full = sizeof(*ss);
+    if (len > room || len > sizeof(*ss))
+        return get(fd, ss, full) == 0;
+    memcpy(ss, sa, len);
+    *full = len;
+    return true;
+}
+
 HOOK int getpeername(int fd, struct sockaddr *sa, socklen_t *len)
 {
     struct sockaddr_storage ss;
-    socklen_t full = sizeof(ss), room = len ? *len : 0;
+    socklen_t full, room = len ? *len : 0;
     int rc = REAL(getpeername)(fd, sa, len);
-    if (rc < 0 || room > INT32_MAX || sys_getpeername(fd, &ss, &full) < 0)
+    if (rc < 0 || room > INT32_MAX || !whole_name(sys_getpeername, fd, sa, *len, room, &ss, &full))
         return rc;
     struct addr peer = addr_from_sockaddr(&ss, full);
     struct sock_name name;
@@ -94,7 +106,7 @@ static bool virtual_local(int fd, struct addr *local)
     struct sockaddr_storage ss;
     socklen_t full = sizeof(ss);
     struct fd_entry e;
-    if (fdtable_get(fd, sys_cookie(fd), &e) && e.kind == FD_BOUND) {
+    if (fdtable_used(fd) && fdtable_get(fd, sys_cookie(fd), &e) && e.kind == FD_BOUND) {
         memcpy(local->ip, e.local.ip, sizeof(local->ip));
         return true;
     }
@@ -110,9 +122,9 @@ static bool virtual_local(int fd, struct addr *local)
 HOOK int getsockname(int fd, struct sockaddr *sa, socklen_t *len)
 {
     struct sockaddr_storage ss;
-    socklen_t full = sizeof(ss), room = len ? *len : 0;
+    socklen_t full, room = len ? *len : 0;
     int rc = REAL(getsockname)(fd, sa, len);
-    if (rc < 0 || room > INT32_MAX || sys_getsockname(fd, &ss, &full) < 0)
+    if (rc < 0 || room > INT32_MAX || !whole_name(sys_getsockname, fd, sa, *len, room, &ss, &full))
         return rc;
     struct addr local = addr_from_sockaddr(&ss, full);
     struct sock_name name;

@@ -3,6 +3,10 @@
 import ctypes.util, os, signal, socket, struct, subprocess, sys, tempfile, textwrap, threading, time, unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE + '/../lib')
+sys.dont_write_bytecode = True
+from loopback_peers import Peers
+
 B = os.environ.get('B', os.path.join(HERE, '../../build'))
 I3RUN, PROBES = B + '/bin/i3run', B + '/tests/integration/probes/'
 FAKE = HERE + '/../lib/fake_daemon.py'
@@ -37,7 +41,9 @@ daemon = None
 
 
 def environment(**more):
-    keep = {k: os.environ[k] for k in ('PATH', 'HOME', 'TMPDIR', 'LANG') if k in os.environ}
+    keep = {k: os.environ[k] for k in ('PATH', 'HOME', 'TMPDIR', 'LANG', 'UBSAN_OPTIONS') if k in os.environ}
+    # a sanitized i3run may itself be started with something preloaded
+    keep['ASAN_OPTIONS'] = os.environ.get('ASAN_OPTIONS', 'detect_leaks=0') + ':verify_asan_link_order=0'
     return {**keep, 'I3_SOCK': daemon.sock, **more}
 
 
@@ -69,37 +75,9 @@ def start_server(test, code):
 class Semantics(Case):
     """Rule 1 of SHIM.md."""
 
-    def native(self):
-        server = socket.create_server(('127.0.0.1', 0))
-        closed, full = socket.socket(), socket.create_server(('127.0.0.1', 0), backlog=0)
-        closed.bind(('127.0.0.1', 0))
-        fill = []
-        for _ in range(3): # a full queue: further SYNs are dropped, as by a host that is not there
-            s = socket.socket()
-            s.setblocking(False)
-            s.connect_ex(full.getsockname())
-            fill.append(s)
-
-        def echo(c):
-            with c:
-                while data := c.recv(65536):
-                    c.sendall(data)
-
-        def accept():
-            while True:
-                try:
-                    c = server.accept()[0]
-                except OSError:
-                    return
-                threading.Thread(target=echo, args=(c,), daemon=True).start()
-
-        threading.excepthook = lambda args: None
-        threading.Thread(target=accept, daemon=True).start()
-        self.addCleanup(lambda: [s.close() for s in fill + [server, closed, full]])
-        return [str(x) for s in (server, closed, full) for x in s.getsockname()]
-
     def test_client_sees_what_the_kernel_would_show(self):
-        native = run([PROBES + 'semantics'] + self.native(), i3run=False)
+        with Peers() as arguments:
+            native = run([PROBES + 'semantics'] + arguments, i3run=False)
         overlay = run([PROBES + 'semantics', '10.1.2.3', '7', '10.1.2.4', '7', '10.1.2.6', '7'])
         self.assertEqual((native.returncode, overlay.returncode, overlay.stderr), (0, 0, ''))
         self.maxDiff = None
@@ -115,6 +93,39 @@ class Semantics(Case):
             s = socket.create_connection(('echo.i3', 7), source_address=('10.9.9.9', 45679))
             print(s.getsockname())''', "('10.9.9.9', 45679)")
         self.assertEqual(daemon.ask('local'), '10.9.9.9:45679')
+
+    def test_hooks_work_before_the_constructor(self):
+        """A library that is initialised before ours, and dials at once."""
+        source, library = daemon.dir + '/early.c', daemon.dir + '/early.so'
+        with open(source, 'w') as f:
+            f.write('''
+                #include <arpa/inet.h>
+                #include <netdb.h>
+                #include <stdio.h>
+                #include <string.h>
+                __attribute__((constructor)) static void early(void)
+                {
+                    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list;
+                    char text[64];
+                    int rc = getaddrinfo("echo.i3", "7", &hints, &list);
+                    int fd = socket(AF_INET, SOCK_STREAM, 0);
+                    int c = rc ? -1 : connect(fd, list->ai_addr, list->ai_addrlen);
+                    dprintf(1, "%d %d\\n", rc, c);
+                }''')
+        subprocess.run(['gcc', '-shared', '-fPIC', '-o', library, source], check=True)
+        p = run(['/bin/true'], i3run=False, env=environment(LD_PRELOAD=B + '/lib/i3run/libi3shim.so:' + library))
+        self.assertEqual((p.stdout, p.stderr), ('0 0\n', ''))
+
+    def test_constructor_does_nothing_that_shows(self):
+        """Rule 5: no fd, no allocation, no thread, no output; what the loader does without us is subtracted."""
+        strace = '/usr/bin/strace'
+        if not os.path.exists(strace):
+            self.skipTest('no strace here')
+        p = run([strace, '-f', '/bin/true'], i3run=False, env=environment(LD_PRELOAD=B + '/lib/i3run/libi3shim.so'))
+        if 'exited with 0' not in p.stderr:
+            self.skipTest('no tracing here')
+        calls = [line.split('(')[0] for line in p.stderr.splitlines()]
+        self.assertEqual(calls[calls.index('munmap') + 1:][:1], ['exit_group']) # ld.so.cache goes just before constructors
 
     def test_own_address_is_loopback(self):
         self.expect('''
@@ -390,11 +401,10 @@ class Servers(Case):
             l.bind(('10.9.9.9', 0))
             l.listen()
             print(l.getsockname()[1])
-            print(l.getsockname()[0])
             c, peer = l.accept()
-            print(peer[0], c.getsockname()[0])''')
+            print(l.getsockname()[0], peer[0], c.getsockname()[0])''')
         daemon.ask('call %d' % port)
-        self.assertEqual(server.communicate(timeout=LIMIT)[0].split('\n')[:2], ['10.9.9.9', '10.77.1.2 10.9.9.9'])
+        self.assertEqual(server.communicate(timeout=LIMIT)[0].split(), ['10.9.9.9', '10.77.1.2', '10.9.9.9'])
 
     def test_http_server(self):
         server = subprocess.Popen([I3RUN, PYTHON, '-um', 'http.server', '0', '--bind', '127.0.0.1', '-d', daemon.dir],

@@ -43,7 +43,7 @@ def sock_name(side, handle, local, remote):
 
 
 def dial(kind, mine, kept, handle):
-    """From here the connection stands or fails: drain and enlarge, or close undrained."""
+    """From here the connection stands or fails: enlarge and drain, or close undrained."""
     delay = {'slow.i3': 0.5, 'late.i3': 0.5, 'refused.i3': 0.05}.get(kind, 0.02)
     if kind == 'never.i3':
         while select.select([mine], [], [], 60)[0]: # full of our own bytes: wait for hang-up instead
@@ -60,11 +60,11 @@ def dial(kind, mine, kept, handle):
         mine.close()
         kept.close()
         return
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 212992) # before it is drained: small means dialling
+    kept.close()
     got = 0
     while got < FILL:
         got += len(mine.recv(FILL - got))
-    kept.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 212992)
-    kept.close()
     serve(kind, mine)
 
 

@@ -137,9 +137,7 @@ static void blocking_refused(void)
 static void nonblocking(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    long start = millis();
     line("non-blocking connect", result(dial(fd, &good)));
-    line("  in under 10 ms", millis() - start < 10 ? "yes" : "no");
     line("  poll", bits(wait_for(fd, POLLIN | POLLOUT, 3000)));
     line("  SO_ERROR", number(so_int(fd, SOL_SOCKET, SO_ERROR)));
     line("  first repeated connect", result(dial(fd, &good)));
@@ -156,6 +154,8 @@ static void nonblocking_refused(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     line("non-blocking connect, refused", result(dial(fd, &refused)));
+    wait_for(fd, POLLIN | POLLOUT | POLLRDHUP, 3000);
+    usleep(20000); /* the events need not come about in one instant */
     line("  poll", bits(wait_for(fd, POLLIN | POLLOUT | POLLRDHUP, 3000)));
     line("  peer", peer(fd, &refused));
     line("  SO_ERROR", number(so_int(fd, SOL_SOCKET, SO_ERROR)));
@@ -190,27 +190,57 @@ static void pending(void)
     close(fd);
 }
 
+/* The best of some attempts: what the machine is busy with besides does not count. */
+static void at_once(void)
+{
+    long best = 1000;
+    for (int i = 0; i < 20; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        long start = millis();
+        dial(fd, &never);
+        if (millis() - start < best)
+            best = millis() - start;
+        close(fd);
+    }
+    line("pending connect in under 10 ms", best < 10 ? "yes" : "no");
+}
+
 static void on_signal(int sig)
 {
     (void)sig;
 }
 
-static void interrupt_after(int ms, int flags)
+/* Again and again, in case the first comes before we wait. */
+static void interrupt_every(int ms, int flags)
 {
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
-    struct itimerval it = {.it_value = {.tv_usec = ms * 1000}};
+    struct itimerval it = {{.tv_usec = ms * 1000}, {.tv_usec = ms * 1000}};
     sigaction(SIGALRM, &sa, NULL);
     setitimer(ITIMER_REAL, &it, NULL);
+}
+
+static void interrupt_no_more(void)
+{
+    struct itimerval none = {{0}, {0}};
+    int saved = errno;
+    setitimer(ITIMER_REAL, &none, NULL);
+    errno = saved;
+}
+
+static const char *interrupted_dial(int fd, int ms, int flags)
+{
+    interrupt_every(ms, flags);
+    int rc = dial(fd, &never);
+    interrupt_no_more();
+    return result(rc);
 }
 
 static void interrupted(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    interrupt_after(50, 0);
-    line("blocking connect, interrupted", result(dial(fd, &never)));
+    line("blocking connect, interrupted", interrupted_dial(fd, 50, 0));
     line("  peer", peer(fd, &never));
-    interrupt_after(50, 0);
-    line("  again", result(dial(fd, &never)));
+    line("  again", interrupted_dial(fd, 50, 0));
     close(fd);
 
     struct timeval limit = {.tv_usec = 150000};
@@ -218,16 +248,16 @@ static void interrupted(void)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     line("blocking connect, SO_SNDTIMEO", result(dial(fd, &never)));
     line("  again", result(dial(fd, &never)));
-    interrupt_after(50, SA_RESTART);
-    line("  with it, SA_RESTART does not restart", result(dial(fd, &never)));
+    line("  with it, SA_RESTART does not restart", interrupted_dial(fd, 20, SA_RESTART));
     close(fd);
 }
 
 /* A handler with SA_RESTART leaves connect() alone; a second thread ends it by shutdown. */
 static void *shut_later(void *arg)
 {
-    usleep(200000);
-    shutdown(*(int *)arg, SHUT_RDWR);
+    do
+        usleep(200000); /* again, in case we were sooner than the connect */
+    while (shutdown(*(int *)arg, SHUT_RDWR) < 0);
     return NULL;
 }
 
@@ -241,10 +271,9 @@ static void restarted(void)
     pthread_sigmask(SIG_BLOCK, &alarm_only, NULL);
     pthread_create(&t, NULL, shut_later, &fd);
     pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
-    interrupt_after(50, SA_RESTART);
     long start = millis();
-    int rc = dial(fd, &never);
-    line("blocking connect, SA_RESTART", rc < 0 && errno != EINTR ? "goes on" : result(rc));
+    const char *end = interrupted_dial(fd, 50, SA_RESTART);
+    line("blocking connect, SA_RESTART", *end == 'E' && strcmp(end, "EINTR") ? "goes on" : end);
     line("  until shut down", millis() - start > 150 ? "yes" : "no");
     pthread_join(t, NULL);
     close(fd);
@@ -270,6 +299,8 @@ static void epoll_before(void)
     line("  connect", result(dial(fd, &good)));
     line("  fires", bits(epoll_once(ep, 3000, &data)));
     line("  data kept", data == ev.data.u64 ? "yes" : "no");
+    for (int i = 0; i < 3 && epoll_once(ep, 20, &data); i++)
+        continue; /* an edge may be told more than once, but not for ever */
     line("  edge only", bits(epoll_once(ep, 0, &data)));
     line("  not in the one it was taken from", bits(epoll_once(other, 0, &data)));
     ev.events = EPOLLIN;
@@ -425,6 +456,21 @@ static void odds(void)
     line("  poll", bits(wait_for(fd, POLLOUT, 3000)));
     line("  peer", peer(fd, &good));
     close(fd);
+    struct iovec iov = {"hello", 5};
+    struct mmsghdr two[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        two[i].msg_hdr = (struct msghdr){&good, sizeof(good), &iov, 1, NULL, 0, 0};
+    }
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    dial(fd, &good);
+    line("sendto on a connection", number((int)sendto(fd, "x", 1, 0, (struct sockaddr *)&good, sizeof(good))));
+    line("sendmsg", number((int)sendmsg(fd, &two[0].msg_hdr, 0)));
+    line("fast open", result((int)sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&good, sizeof(good))));
+    close(fd);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    line("fast open, sendmmsg", sendmmsg(fd, two, 2, MSG_FASTOPEN) > 0 && two[0].msg_len == 5 ? "yes" : "no");
+    line("  peer", peer(fd, &good));
+    close(fd);
     fd = socket(AF_INET, SOCK_STREAM, 0);
     line("fast open, blocking", number((int)sendto(fd, "hello", 5, MSG_FASTOPEN, (struct sockaddr *)&good, sizeof(good))));
     char buf[5];
@@ -451,6 +497,7 @@ int main(int argc, char **argv)
     nonblocking();
     nonblocking_refused();
     pending();
+    at_once();
     interrupted();
     restarted();
     epoll_before();

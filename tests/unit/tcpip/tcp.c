@@ -421,20 +421,20 @@ SCRIPT(does_not_back_off_at_once_when_thin,
 
 SCRIPT(ends_the_back_off_when_a_copy_gets_through,
     "open\n"
-    "write 2000 push\n"
-    "> A 1:1000\n> PA 1001:1000\n"
-    "+42ms\n> PA 1001:1000\n"
+    "write 6000 push\n"
+    "> A 1:1000\n> A 1001:1000\n> A 2001:1000\n> A 3001:1000\n> A 4001:1000\n> PA 5001:1000\n"
+    "+42ms\n> PA 5001:1000\n"
     "+200ms\n> A 1:1000\n"
     "+400ms\n> A 1:1000\n"
     "+800ms\n> A 1:1000\n"
     "+20ms\n"
     "< A 1 ack 1001\n"
-    "> PA 1001:1000\n"
+    "> A 1001:1000\n> A 2001:1000\n"
     "+199ms\n"
     "none\n"
     "+1ms\n"
-    "> PA 1001:1000\n"
-    "< A 1 ack 2001\n")
+    "> A 1001:1000\n"
+    "< A 1 ack 6001\n")
 
 SCRIPT(follows_a_peer_that_begins_anew,
     "incoming\n"
@@ -546,6 +546,19 @@ START_TEST(shuts_its_window_and_opens_it_again)
     script_end(&s);
 }
 END_TEST
+
+SCRIPT(speaks_inside_a_window_that_was_shrunk,
+    "open\n"
+    "write 3000 push\n"
+    "> A 1:1000\n> A 1001:1000\n> PA 2001:1000\n"
+    "< A 1:100 ack 1 win 0\n"
+    "> A 1 ack 101\n"
+    "< A 101:100 ack 1 win 1500\n"
+    "> A 1501 ack 201\n"
+    "< A 301:100 ack 1 win 1500\n"
+    "> A 1501 ack 201 sack 301-401\n"
+    "abort\n"
+    "> RA 1501\n")
 
 SCRIPT(sends_no_fin_into_a_shut_window,
     "open\n"
@@ -1174,14 +1187,9 @@ int main(void)
         takes_more_pieces_than_there_are_spans, keeps_what_is_not_read_beyond_the_batch, goes_on_through_the_wrap,
         repairs_a_hole_at_three_sacked_segments, repairs_many_holes_in_one_round, repairs_a_lost_repair_without_a_time_out,
         sends_new_data_while_it_waits_for_proof, counts_duplicates_of_a_peer_without_sack,
-<<<<<<< HEAD
         gives_a_peer_without_sack_every_duplicate, probes_the_tail_before_it_times_out, times_out_and_backs_off, does_not_back_off_at_once_when_thin,
-        takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
-=======
-        gives_a_peer_without_sack_every_duplicate, probes_the_tail_before_it_times_out, times_out_and_backs_off,
         ends_the_back_off_when_a_copy_gets_through, follows_a_peer_that_begins_anew,
-        does_not_grow_its_window_on_a_full_path, sends_no_fin_into_a_shut_window, passes_the_room_of_a_path_on, takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
->>>>>>> tcpip
+        does_not_grow_its_window_on_a_full_path, sends_no_fin_into_a_shut_window, passes_the_room_of_a_path_on, speaks_inside_a_window_that_was_shrunk, takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
         keeps_to_the_peers_window, shuts_its_window_and_opens_it_again, answers_a_window_probe, closes_first, closes_second,
         closes_from_both_sides_at_once, takes_a_fin_that_came_too_early, repeats_its_fin,
         delivers_what_was_written_before_close, resets_when_data_comes_after_close, resets_when_closed_with_unread_data,
