@@ -105,6 +105,7 @@ i3d_SRC := \
 	daemon/pump_control.c \
 	daemon/pump_flow.c \
 	daemon/pump_ipc.c \
+	daemon/pump_listen.c \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
@@ -177,10 +178,14 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/io/sockets \
 	unit/base/id \
+	unit/i3/deadline \
 	unit/i3/handshake \
 	unit/i3/noise \
+	unit/tcpip/ip \
+	unit/tcpip/parts \
 	unit/tcpip/tcp \
 	unit/i3/peer \
+	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/trigger \
 
@@ -203,11 +208,14 @@ unit/include/ipc_ROOMS :=
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/intruders \
 	sim/overlay \
 	sim/tcp \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	interop/tcp_tun \
+	bench/node \
 	fuzz/flood \
 	bench/load \
 	lib/relay \
@@ -217,13 +225,14 @@ PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm
 
-# scripts, run one after the other in this order
+# scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
+	integration/rewrite.sh \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
@@ -231,9 +240,11 @@ INTEGRATION_TESTS := \
 	integration/trigger_abuse.py \
 	integration/flood.sh \
 	integration/idle.sh \
+	integration/cut.sh \
 	integration/install.sh \
 
 INTEROP_TESTS := \
+	interop/tcp_linux.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
 
@@ -251,6 +262,10 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+unit/i3/deadline_ROOMS := base i3
+unit/i3/proof_ROOMS := base i3
+sim/intruders_ROOMS := base i3
+sim/intruders_OBJ := tests/sim/world.o
 unit/i3/handshake_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
@@ -266,6 +281,9 @@ unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
+interop/tcp_tun_ROOMS := base tcpip
+unit/tcpip/ip_ROOMS := base tcpip
+unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
 unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
@@ -278,6 +296,7 @@ unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
 fuzz/flood_ROOMS := i3 base
+bench/node_ROOMS := node i3 base
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
 fuzz/node_ROOMS := node i3 base
@@ -384,7 +403,7 @@ fuzz: $(FUZZ_TARGETS:%=$(FB)/bin/%)
 	$(Q)tests/fuzz/run.sh $(FUZZ_SECONDS) $^
 
 integration: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
-	$(Q)set -e; for t in $(INTEGRATION_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
+	$(Q)B=$(abspath $(B)) tests/lib/run_all.sh $(INTEGRATION_TESTS:%=tests/%)
 
 interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop

@@ -82,7 +82,7 @@ static int write_number(const char *path, long number)
 {
     char text[32];
     int n = snprintf(text, sizeof(text), "%ld\n", number);
-    int err = path ? file_write(path, text, (size_t)n) : 0;
+    int err = path ? file_write(path, text, (size_t)n, false) : 0;
     if (err)
         fprintf(stderr, "i3node: %s: %s\n", path, strerror(-err));
     return err;

@@ -29,7 +29,7 @@ static int identity_make(struct pump_identity *id, const char *path)
     key_format(id->priv, priv);
     key_format(id->pub, pub);
     int n = snprintf(text, sizeof(text), "i3run identity 1\nprivate %s\npublic %s\n", priv, pub);
-    int err = file_write(path, text, (size_t)n);
+    int err = file_write(path, text, (size_t)n, true);
     id->created = !err;
     crypto_wipe(text, sizeof(text));
     crypto_wipe(priv, sizeof(priv));

@@ -169,7 +169,7 @@ int pump_book_save(struct pump *p)
     if (!text)
         return -ENOMEM;
     snprintf(path, sizeof(path), "%s/book", p->paths.data);
-    int err = file_write(path, text, len);
+    int err = file_write(path, text, len, true);
     free(text);
     return err;
 }
@@ -323,6 +323,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     uv_idle_init(loop, &p->idle);
     p->idle.data = p;
     names_pin_book(p);
+    listen_load(p);
     net_choose_node(p);
     pump_turn(p);
     *out = p;

@@ -82,18 +82,6 @@ static void verb_init(struct control_call *k)
     k->p->identity.created = false;
 }
 
-/* Listeners that are gone are not shown. */
-static void forget_dead_listeners(struct pump *p)
-{
-    const struct listener *l;
-    for (unsigned at = 0; (l = listener_next(p->listeners, &at, 0));) {
-        if (diag_listens(p->diag, &l->bound, l->cookie))
-            continue;
-        listener_remove(p->listeners, l->cookie);
-        at = 0;
-    }
-}
-
 static void verb_status(struct control_call *k)
 {
     struct pump *p = k->p;
@@ -118,7 +106,7 @@ static void verb_status(struct control_call *k)
     char socket[sizeof(p->paths.runtime) + 16];
     struct report_view v = view_of(p);
     snprintf(socket, sizeof(socket), "%s/i3d.sock", p->paths.runtime);
-    forget_dead_listeners(p);
+    listen_sweep(p); /* what is gone is not shown */
     v.socket = socket;
     v.counters = counters;
     v.n_counters = ARRAY_LEN(counters);

@@ -230,18 +230,6 @@ static void client_connected(struct flow *f)
 
 /* ---- servers ---- */
 
-static const struct listener *live_listener(struct pump *p, uint16_t port)
-{
-    const struct listener *l;
-    for (unsigned at = 0; (l = listener_next(p->listeners, &at, port));) {
-        if (diag_listens(p->diag, &l->bound, l->cookie))
-            return l;
-        listener_remove(p->listeners, l->cookie);
-        at = 0;
-    }
-    return NULL;
-}
-
 static bool is_connected(int fd)
 {
     struct sockaddr_storage ss;
@@ -252,7 +240,7 @@ static bool is_connected(int fd)
 /* A peer's SYN: a loopback connection to the listener decides what it gets. */
 static void flow_incoming(struct pump *p, const struct tcpip_event *e)
 {
-    const struct listener *l = live_listener(p, e->local_port);
+    const struct listener *l = listen_find(p, e->local_port);
     struct flow *f = l ? flow_new(p, VSOCK_SERVER) : NULL;
     p->count.incoming++;
     if (!f) {

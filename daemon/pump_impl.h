@@ -111,6 +111,14 @@ int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port,
 void flow_events(struct pump *p);
 void flow_stop(struct pump *p);
 
+/* pump_listen.c */
+void listen_load(struct pump *p);
+int listen_add(struct pump *p, const struct listener *l);
+/* Forgets listeners that are gone. */
+void listen_sweep(struct pump *p);
+/* One that still listens on the port, NULL for none. */
+const struct listener *listen_find(struct pump *p, uint16_t port);
+
 /* pump_ipc.c */
 void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len);
 void ipc_gone(void *ctx, struct ipc_client *c);

@@ -117,7 +117,7 @@ static void on_listen(struct request *q)
         return;
     }
     struct listener add = {l.proto, l.bound, l.cookie};
-    reply_status(q, (uint32_t)-listener_add(q->p->listeners, &add));
+    reply_status(q, (uint32_t)-listen_add(q->p, &add));
 }
 
 static void on_verify(struct request *q)

@@ -8,18 +8,15 @@
 
 /* ---- in ---- */
 
-/* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. */
-static void peer_packet(struct pump *p, const struct peer *peer, uint8_t *packet, size_t len)
+/* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. Addresses are those of this
+ * end: where the two ends know each other under different ones, the sender has rewritten them. */
+static void peer_packet(struct pump *p, const struct peer *peer, const uint8_t *packet, size_t len)
 {
-    struct peer_addresses a = peer_addresses(peer);
     uint32_t src, dst;
-    if (!ip_addresses(packet, len, &src, &dst) || src != a.address || dst != a.we_are) {
+    if (ip_addresses(packet, len, &src, &dst) && src == peer_addresses(peer).local && dst == p->own)
+        tcpip_input(p->tcpip, p->now, packet, len);
+    else
         p->count.packets_spoofed++;
-        return;
-    }
-    if (src != a.local || dst != p->own)
-        ip_rewrite(packet, len, a.local, p->own);
-    tcpip_input(p->tcpip, p->now, packet, len);
 }
 
 static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
@@ -79,7 +76,8 @@ void net_flush(struct pump *p)
     p->sealed = 0;
 }
 
-/* The sessions see the packet under the addresses which both ends agreed on; a rewritten one is built whole first. */
+/* On the way the packet bears the addresses of the peer's end. Normally they are ours too (10.H24 of the ids, paper 3.3) and
+ * nothing is to be done; a rewritten packet is built whole first. */
 static ssize_t seal(struct pump *p, struct peer *peer, const struct iovec *v, int n, size_t len)
 {
     struct peer_addresses a = peer_addresses(peer);

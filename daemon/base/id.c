@@ -5,7 +5,10 @@
 
 #define ID_LABEL      "i3run id v1"
 #define ADDRESS_LABEL "i3run address v1"
-#define LABEL(s)      {s, sizeof(s) - 1}
+#define LABEL(s)                                                                                             \
+    {                                                                                                        \
+        s, sizeof(s) - 1                                                                                     \
+    }
 
 static const char base32_digit[] = "abcdefghijklmnopqrstuvwxyz234567";
 

@@ -18,7 +18,8 @@ static void mac1(uint8_t out[MAC_LEN], const uint8_t key[BLAKE2S_LEN], const uin
     memcpy(out, mac, MAC_LEN);
 }
 
-void handshake_start(struct noise *n, const uint8_t priv[KEY_LEN], const uint8_t pub[KEY_LEN], const uint8_t *rs)
+void handshake_start(
+    struct noise *n, const uint8_t priv[KEY_LEN], const uint8_t pub[KEY_LEN], const uint8_t *rs)
 {
     noise_start(n, CIPHER_CHACHA20POLY1305, prologue, sizeof(prologue) - 1, priv, pub, rs);
 }
@@ -85,7 +86,8 @@ int init_read(struct noise *n, const uint8_t p[INIT_LEN], struct hello *h)
     return reader_done(&r) ? 0 : -EBADMSG;
 }
 
-int response_write(struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[RESPONSE_LEN])
+int response_write(
+    struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[RESPONSE_LEN])
 {
     uint8_t payload[RESPONSE_PAYLOAD_LEN];
     struct writer w = writer_of(payload, sizeof(payload));

@@ -28,7 +28,8 @@ struct hello {
 void mac1_key(uint8_t out[BLAKE2S_LEN], const uint8_t pub[KEY_LEN]);
 
 /* A fresh noise state for this handshake; rs NULL at the responder. */
-void handshake_start(struct noise *n, const uint8_t priv[KEY_LEN], const uint8_t pub[KEY_LEN], const uint8_t *rs);
+void handshake_start(
+    struct noise *n, const uint8_t priv[KEY_LEN], const uint8_t pub[KEY_LEN], const uint8_t *rs);
 
 /* Writes INIT_LEN bytes. 0 or -EKEYREJECTED. */
 int init_write(struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[INIT_LEN]);
@@ -43,7 +44,8 @@ static inline const uint8_t *init_mac1(const uint8_t *p)
 int init_read(struct noise *n, const uint8_t p[INIT_LEN], struct hello *h);
 
 /* Writes RESPONSE_LEN bytes. 0 or -EKEYREJECTED. */
-int response_write(struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[RESPONSE_LEN]);
+int response_write(
+    struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[RESPONSE_LEN]);
 /* 0 or -EBADMSG; then n is of no use. */
 int response_read(struct noise *n, const uint8_t *p, size_t len, struct hello *h);
 

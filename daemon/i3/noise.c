@@ -61,7 +61,8 @@ static int decrypt_and_hash(struct noise *n, const uint8_t *p, size_t len, uint8
 void noise_start(struct noise *n, enum peer_cipher cipher, const void *prologue, size_t prologue_len,
     const uint8_t s_priv[X25519_LEN], const uint8_t s_pub[X25519_LEN], const uint8_t *rs)
 {
-    const char *name = cipher == CIPHER_AES256GCM ? "Noise_IK_25519_AESGCM_BLAKE2s" : "Noise_IK_25519_ChaChaPoly_BLAKE2s";
+    const char *name =
+        cipher == CIPHER_AES256GCM ? "Noise_IK_25519_AESGCM_BLAKE2s" : "Noise_IK_25519_ChaChaPoly_BLAKE2s";
     size_t len = strlen(name);
     memset(n, 0, sizeof(*n));
     if (len <= sizeof(n->h))
@@ -90,7 +91,8 @@ static void write_ephemeral(struct noise *n, const uint8_t e_priv[X25519_LEN], u
     mix_hash(n, out, X25519_LEN);
 }
 
-int noise_write_init(struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out)
+int noise_write_init(
+    struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out)
 {
     write_ephemeral(n, e_priv, out);
     out += X25519_LEN;
@@ -125,7 +127,8 @@ int noise_read_init_payload(struct noise *n, const uint8_t *msg, size_t len, uin
     return decrypt_and_hash(n, msg + before, len - before, payload);
 }
 
-int noise_write_response(struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out)
+int noise_write_response(
+    struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out)
 {
     write_ephemeral(n, e_priv, out);
     int err = mix_dh(n, n->e_priv, n->re);

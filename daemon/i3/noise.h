@@ -34,7 +34,8 @@ void noise_start(struct noise *n, enum peer_cipher cipher, const void *prologue,
 void noise_wipe(struct noise *n);
 
 /* Initiator: writes NOISE_INIT_OVERHEAD + len bytes. 0 or -EKEYREJECTED (the responder's key is of small order). */
-int noise_write_init(struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out);
+int noise_write_init(
+    struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out);
 
 /* Responder, in two steps so that a stranger costs one Diffie-Hellman only: first who it is (n->rs), then the payload,
  * len - NOISE_INIT_OVERHEAD bytes. 0 or -EBADMSG. */
@@ -42,7 +43,8 @@ int noise_read_init_key(struct noise *n, const uint8_t *msg, size_t len);
 int noise_read_init_payload(struct noise *n, const uint8_t *msg, size_t len, uint8_t *payload);
 
 /* Responder: writes NOISE_RESPONSE_OVERHEAD + len bytes. 0 or -EKEYREJECTED. */
-int noise_write_response(struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out);
+int noise_write_response(
+    struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out);
 /* Initiator: payload takes len - NOISE_RESPONSE_OVERHEAD bytes. 0 or -EBADMSG. */
 int noise_read_response(struct noise *n, const uint8_t *msg, size_t len, uint8_t *payload);
 

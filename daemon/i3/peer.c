@@ -240,7 +240,8 @@ struct session *peer_sending_key(const struct peer *p, mono_t now)
     return p->next && session_may_send(p->next, now) ? p->next : NULL;
 }
 
-uint8_t *peer_push(struct peers *ps, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out)
+uint8_t *peer_push(
+    struct peers *ps, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out)
 {
     if (!ps->node.family)
         return NULL;
@@ -304,8 +305,8 @@ static void want_response(struct peers *ps, struct peer *p)
     peer_arm(ps, p, response_due(p->next));
 }
 
-ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,
-    size_t cap)
+ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v,
+    int n, uint8_t *out, size_t cap)
 {
     (void)wall_us;
     struct session *s = peer_sending_key(p, now);
@@ -362,10 +363,11 @@ static void promote_next(struct peers *ps, struct peer *p)
     shake_confirmed(ps, p);
 }
 
-static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct wire_data *d, struct peer **who,
-    uint8_t **plain, size_t *plain_len)
+static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct wire_data *d,
+    struct peer **who, uint8_t **plain, size_t *plain_len)
 {
-    struct session *s = d->n == 1 && d->payload_len >= SEALED_MIN_LEN ? session_find(&ps->sessions, d->ids) : NULL;
+    struct session *s =
+        d->n == 1 && d->payload_len >= SEALED_MIN_LEN ? session_find(&ps->sessions, d->ids) : NULL;
     if (!s || !session_may_receive(s, now))
         return PEER_DROP;
     struct peer *p = s->peer;
@@ -453,7 +455,9 @@ void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *o
         .address = p->address,
         .we_are = p->we_are,
         .standing = s != NULL,
-        .state = s ? "standing" : p->shake || p->wanted ? "handshake" : "idle",
+        .state = s                       ? "standing"
+                 : p->shake || p->wanted ? "handshake"
+                                         : "idle",
         .cipher = s ? s->cipher : 0,
         .cipher_name = s ? cipher_name(s->cipher) : "none",
         .mtu = p->mtu,

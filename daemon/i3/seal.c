@@ -70,8 +70,8 @@ static size_t gather(uint8_t *out, const struct iovec *v, int n)
     return len;
 }
 
-size_t seal_encrypt(struct seal *s, uint64_t counter, const void *ad, size_t ad_len, const struct iovec *v, int n,
-    uint8_t *out)
+size_t seal_encrypt(struct seal *s, uint64_t counter, const void *ad, size_t ad_len, const struct iovec *v,
+    int n, uint8_t *out)
 {
     const uint8_t *text = n == 1 ? v[0].iov_base : out;
     size_t len = n == 1 ? v[0].iov_len : gather(out, v, n);

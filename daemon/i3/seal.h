@@ -14,7 +14,10 @@
 
 enum { SEAL_KEY_LEN = 32, SEAL_TAG_LEN = 16 };
 
-enum peer_cipher { CIPHER_AES256GCM = 1, CIPHER_CHACHA20POLY1305 = 2 }; /* bits of a mask; the lower is preferred */
+enum peer_cipher {
+    CIPHER_AES256GCM = 1,
+    CIPHER_CHACHA20POLY1305 = 2
+}; /* bits of a mask; the lower is preferred */
 
 /* As in the names of Noise protocols; NULL when unknown. */
 const char *cipher_name(enum peer_cipher c);
@@ -27,8 +30,8 @@ void seal_free(struct seal *s);
 
 /* out = the n pieces encrypted in a row, then the tag; room for all that is the caller's business. out may overlap the
  * first piece only, at its own start. Returns the length written. */
-size_t seal_encrypt(struct seal *s, uint64_t counter, const void *ad, size_t ad_len, const struct iovec *v, int n,
-    uint8_t *out);
+size_t seal_encrypt(struct seal *s, uint64_t counter, const void *ad, size_t ad_len, const struct iovec *v,
+    int n, uint8_t *out);
 
 /* Decrypts the len bytes at p (tag included) in place: 0, and len - SEAL_TAG_LEN bytes stand there; or -EBADMSG when
  * forged or too short, and then p holds rubbish. */

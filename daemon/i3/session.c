@@ -69,8 +69,8 @@ void session_free(struct sessions *t, struct session *s)
     free(s);
 }
 
-void session_set_keys(struct sessions *t, struct session *s, struct noise *n, bool initiator, enum peer_cipher cipher,
-    const struct i3_id *remote, mono_t now)
+void session_set_keys(struct sessions *t, struct session *s, struct noise *n, bool initiator,
+    enum peer_cipher cipher, const struct i3_id *remote, mono_t now)
 {
     uint8_t key[2][SEAL_KEY_LEN];
     noise_split(n, key[0], key[1]);
@@ -84,7 +84,8 @@ void session_set_keys(struct sessions *t, struct session *s, struct noise *n, bo
     s->created = now;
     s->rekey_at = mono_add(now, initiator ? SESSION_REKEY : SESSION_REKEY_LATE);
     data_header_to(s->header, remote, PROTO_SEALED);
-    if (!session_find_remote(t, remote)) /* a peer that gives two sessions one id gets no hints about the second */
+    if (!session_find_remote(
+            t, remote)) /* a peer that gives two sessions one id gets no hints about the second */
         HASH_ADD(by_remote, t->by_remote, remote, sizeof(s->remote), s);
 }
 

@@ -19,9 +19,9 @@
 
 enum { SESSIONS_MAX = 4 * PEERS_MAX }; /* current, previous, next and one being asked for */
 
-#define SESSION_LIFE         (180 * USEC_PER_SEC) /* refused from then on */
-#define SESSION_REKEY        (120 * USEC_PER_SEC) /* the initiator replaces it when it sends */
-#define SESSION_REKEY_LATE   (165 * USEC_PER_SEC) /* the responder does, when the initiator has not */
+#define SESSION_LIFE          (180 * USEC_PER_SEC) /* refused from then on */
+#define SESSION_REKEY         (120 * USEC_PER_SEC) /* the initiator replaces it when it sends */
+#define SESSION_REKEY_LATE    (165 * USEC_PER_SEC) /* the responder does, when the initiator has not */
 #define SESSION_REKEY_PACKETS (1ull << 60)
 #define SESSION_PACKETS_MAX   ((1ull << 60) + (1ull << 20))
 
@@ -49,7 +49,7 @@ struct session {
 
 struct sessions {
     struct session **slot;
-    uint32_t *free;         /* slots to use again */
+    uint32_t *free; /* slots to use again */
     uint32_t cap, used, n_free;
     struct session *by_remote;
     uint8_t prefix[ID_PREFIX_LEN];
@@ -63,8 +63,8 @@ struct session *session_new(struct sessions *t, struct peer *p, struct drbg *d);
 void session_free(struct sessions *t, struct session *s);
 
 /* Gives it keys and the peer's private id; `n` is split and wiped. */
-void session_set_keys(struct sessions *t, struct session *s, struct noise *n, bool initiator, enum peer_cipher cipher,
-    const struct i3_id *remote, mono_t now);
+void session_set_keys(struct sessions *t, struct session *s, struct noise *n, bool initiator,
+    enum peer_cipher cipher, const struct i3_id *remote, mono_t now);
 
 /* The session whose private id this is, or NULL. */
 struct session *session_find(const struct sessions *t, const uint8_t id[ID_LEN]);

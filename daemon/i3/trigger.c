@@ -8,13 +8,13 @@
 #include "daemon/base/log.h"
 #include "daemon/i3/deadline.h"
 
-#define REPEAT_FIRST    (250 * USEC_PER_MSEC)
-#define REPEAT_MAX      (4 * USEC_PER_SEC)
-#define SUSPECT_PAUSE   (5 * USEC_PER_SEC)
+#define REPEAT_FIRST  (250 * USEC_PER_MSEC)
+#define REPEAT_MAX    (4 * USEC_PER_SEC)
+#define SUSPECT_PAUSE (5 * USEC_PER_SEC)
 
 enum {
     PROVE_TRIES = 4,
-    LIFE_MIN_S = 2,       /* a shorter life is taken as this: a node must not make us spin */
+    LIFE_MIN_S = 2,                   /* a shorter life is taken as this: a node must not make us spin */
     OUTPUT_MAX = OUTBOX_HEADROOM / 2, /* datagrams pushed per call; the rest stays due */
     SLOT_BITS = 16,
     PACKET_MAX = INSERT_FIXED_LEN + STACK_MAX * ID_LEN + PROVE_TAIL_LEN,
@@ -35,7 +35,7 @@ struct trigger {
     struct i3_id *stack;
     uint8_t priv[KEY_LEN], pub[KEY_LEN];
 
-    uint64_t nonce;           /* of the INSERT */
+    uint64_t nonce; /* of the INSERT */
     struct wire_challenge challenge;
     struct proof_key key;     /* from PROVEN on */
     uint64_t seq;             /* last sent */
@@ -96,7 +96,8 @@ static uint64_t next_pause(uint64_t pause)
 
 static uint64_t draw_token(struct triggers *ts, const struct trigger *t)
 {
-    return drbg_u64(&ts->drbg) >> (SLOT_BITS + 1) << SLOT_BITS | t->slot; /* a top bit free, so that counting never wraps */
+    return drbg_u64(&ts->drbg) >> (SLOT_BITS + 1) << SLOT_BITS |
+           t->slot; /* a top bit free, so that counting never wraps */
 }
 
 static struct trigger *by_token(const struct triggers *ts, uint64_t token)
@@ -130,8 +131,8 @@ static mono_t sent_once(struct triggers *ts, struct trigger *t, mono_t now)
 
 static struct wire_insert insert_of(const struct trigger *t)
 {
-    struct wire_insert i = {.flags = t->flags, .plen = t->plen, .n = t->n, .id = t->id,
-        .ids = t->n ? t->stack[0].b : NULL};
+    struct wire_insert i = {
+        .flags = t->flags, .plen = t->plen, .n = t->n, .id = t->id, .ids = t->n ? t->stack[0].b : NULL};
     struct writer w = writer_of(i.nonce, sizeof(i.nonce));
     put_u64(&w, t->nonce);
     return i;
@@ -440,10 +441,12 @@ static int take_slot(struct triggers *ts, struct trigger *t)
     return 0;
 }
 
-int trigger_add(struct triggers *ts, mono_t now, const struct i3_id *id, unsigned plen, const uint8_t priv[KEY_LEN],
-    const uint8_t pub[KEY_LEN], const struct i3_id *stack, unsigned n, unsigned flags)
+int trigger_add(struct triggers *ts, mono_t now, const struct i3_id *id, unsigned plen,
+    const uint8_t priv[KEY_LEN], const uint8_t pub[KEY_LEN], const struct i3_id *stack, unsigned n,
+    unsigned flags)
 {
-    if (plen < 128 || plen > 256 || n > STACK_MAX || flags & ~(unsigned)INSERT_FLAGS || !id_is_of_key(id, pub))
+    if (plen < 128 || plen > 256 || n > STACK_MAX || flags & ~(unsigned)INSERT_FLAGS ||
+        !id_is_of_key(id, pub))
         return -EINVAL;
     if (trigger_find(ts, id, plen))
         return -EEXIST;
@@ -479,7 +482,7 @@ err_trigger:
 static void withdraw(struct triggers *ts, struct trigger *t, struct outbox *out)
 {
     bool node_may_hold_it = (t->state == TRIGGER_PROVEN && t->tries) || t->state == TRIGGER_STANDING ||
-        t->state == TRIGGER_REFRESHING;
+                            t->state == TRIGGER_REFRESHING;
     if (node_may_hold_it && ts->node.family)
         send_refresh(ts, t, REFRESH_REMOVE, out);
     trigger_free(ts, t);

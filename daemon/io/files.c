@@ -66,7 +66,7 @@ int file_read(const char *path, bool private_only, char **text, size_t *len)
     return 0;
 }
 
-int file_write(const char *path, const char *text, size_t len)
+int file_write(const char *path, const char *text, size_t len, bool durable)
 {
     char tmp[PATH_MAX];
     if (snprintf(tmp, sizeof(tmp), "%s.%d.tmp", path, (int)getpid()) >= (int)sizeof(tmp))
@@ -75,7 +75,7 @@ int file_write(const char *path, const char *text, size_t len)
     if (fd < 0)
         return -errno;
     int err = write_all(fd, text, len);
-    if (!err && fsync(fd) < 0)
+    if (!err && durable && fsync(fd) < 0)
         err = -errno;
     if (close(fd) < 0 && !err)
         err = -errno;

@@ -11,8 +11,9 @@ enum { FILE_MAX = 16 << 20 };
  * and no one else may read it. */
 int file_read(const char *path, bool private_only, char **text, size_t *len);
 
-/* Replaces the file by temporary, fsync and rename; mode 0600. On failure the old one stands. 0 or -errno. */
-int file_write(const char *path, const char *text, size_t len);
+/* Replaces the file by a temporary one and rename; mode 0600. On failure the old one stands. durable: it is on the disk when
+ * this returns; false is for what is worthless after a crash of the machine. 0 or -errno. */
+int file_write(const char *path, const char *text, size_t len, bool durable);
 
 /* Makes the folder and what is missing above it; the last one 0700, ours, no link: else -EPERM. */
 int folder_private(const char *path);

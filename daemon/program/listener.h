@@ -28,4 +28,9 @@ int listener_add(struct listeners *ls, const struct listener *l);
 const struct listener *listener_next(const struct listeners *ls, unsigned *at, uint16_t port);
 void listener_remove(struct listeners *ls, uint64_t cookie);
 
+/* As text, a line each ("tcp 0.0.0.0 80 COOKIE"), so that a daemon which is started anew knows them: malloc'd, *len without
+ * the NUL; NULL when out of memory. Parsing skips what it does not understand. */
+char *listeners_format(const struct listeners *ls, size_t *len);
+void listeners_parse(struct listeners *ls, const char *text);
+
 #endif

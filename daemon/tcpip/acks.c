@@ -53,16 +53,31 @@ static uint64_t stamp_rtt(const struct tcpip *t, const struct conn *c, const str
     return c->stamps && s->has_stamps && s->ts_ecr && ms < 60000 ? (ms + 1) * 1000ull : UINT64_MAX;
 }
 
+/* Where only copies were acknowledged, the timestamp tells the round trip; so a path that has lost much is believed again,
+ * and the back-off ends, with the first copy that gets through. */
+static void take_stamp_rtt(struct tcpip *t, struct conn *c, const struct segment *s)
+{
+    uint64_t rtt = stamp_rtt(t, c, s);
+    if (rtt == UINT64_MAX)
+        return;
+    rto_sample(&c->rto, t->now, (uint32_t)rtt, true);
+    c->rto.backoff = 0;
+}
+
 /* Karn: only what was sent once tells the round trip; with SACK that can be told for each run, without it only when
  * the ACK covers no copy. Where ACKs are lost too, that run's own ACK may have been one of them, and the time until a later one
  * is no round trip: the timestamp bounds it. */
 static uint32_t take_rtt(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d)
 {
-    if (!d->first_sent || (d->any_retx && !c->sack_ok))
+    if (!d->first_sent || (d->any_retx && !c->sack_ok)) {
+        if (d->acked)
+            take_stamp_rtt(t, c, s);
         return 0;
+    }
     uint64_t rtt = min64(t->now - d->first_sent, stamp_rtt(t, c, s));
     if (rtt > UINT32_MAX / 2)
         return 0;
+    c->rto.backoff = 0; /* RFC 6298 5.7 */
     bool fold = c->snd_una >= c->round_end;
     if (fold)
         c->round_end = c->snd_nxt;
@@ -123,8 +138,6 @@ static void take_advance(struct tcpip *t, struct conn *c, uint64_t ack, struct d
     c->bytes_out += ack - c->snd_una;
     c->snd_una = ack;
     c->retries = 0;
-    if (!d->any_retx || c->stamps)
-        c->rto.backoff = 0; /* RFC 6298 5.7: a fresh sample ends the back-off; with timestamps every ACK is one */
     note_room(t, c);
 }
 

@@ -163,6 +163,7 @@ struct conn {
     uint64_t probe_end; /* SND.NXT when a tail loss probe went out; 0: none */
     bool probe_was_copy;
     bool undo_armed;     /* something was sent again since the phase began, at undo_stamp */
+    bool undo_barred;
     uint32_t undo_stamp, dupacks;
     uint64_t dup_bytes;  /* what duplicate ACKs of a peer without SACK stand for */
     uint64_t round_end; /* an RTT sample counts once per round */

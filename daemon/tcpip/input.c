@@ -71,6 +71,8 @@ static void input_listen(struct tcpip *t, struct conn *c, const struct segment *
     if ((s->flags & TH_RST) && s->seq == (uint32_t)(c->irs + 1)) {
         t->stats.resets_in++;
         conn_fail(t, c, ECONNRESET);
+    } else if ((s->flags & (TH_SYN | TH_ACK | TH_RST)) == TH_SYN) {
+        conn_options(t, c, s); /* the same again, or the peer has begun anew */
     }
 }
 

@@ -10,7 +10,7 @@ static void phase_begin(struct conn *c, enum phase phase)
 {
     c->phase = (uint8_t)phase;
     c->recovery_point = c->snd_nxt;
-    c->undo_armed = false;
+    c->undo_armed = c->undo_barred = false;
     c->prr_delivered = c->prr_out = 0;
     c->prr_flight = c->snd_nxt - c->snd_una;
     c->probe_end = 0;
@@ -60,7 +60,7 @@ void recovery_detect(struct tcpip *t, struct conn *c)
 /* The ACK of what was sent again echoes a timestamp from before: the first copy had arrived. */
 static bool recovery_spurious(const struct conn *c, const struct segment *s, const struct delivery *d)
 {
-    return c->phase != PHASE_OPEN && c->undo_armed && d->any_retx && s->has_stamps && c->stamps &&
+    return c->phase != PHASE_OPEN && c->undo_armed && !c->undo_barred && d->any_retx && s->has_stamps && c->stamps &&
            (int32_t)(s->ts_ecr - c->undo_stamp) < 0;
 }
 
@@ -139,8 +139,16 @@ void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, cons
 
 enum { THIN_SEGMENTS = 4, THIN_RETRIES = 6 };
 
-static bool too_many(const struct conn *c)
+/* A peer that has shut its window on what is in flight, and says so, is not gone: our copies serve as probes. */
+static bool shut_but_alive(const struct tcpip *t, const struct conn *c)
 {
+    return conn_synced(c) && !c->snd_wnd && !c->orphan && t->now - c->last_in < 2ull * RTO_MAX;
+}
+
+static bool too_many(const struct tcpip *t, const struct conn *c)
+{
+    if (shut_but_alive(t, c))
+        return false;
     if (c->state == ST_SYN_SENT)
         return c->retries > SYN_RETRIES;
     if (c->state == ST_SYN_RCVD)
@@ -148,11 +156,31 @@ static bool too_many(const struct conn *c)
     return c->retries > (c->orphan ? ORPHAN_RETRIES : DATA_RETRIES);
 }
 
+/* Everything in flight counts as lost, and goes again from one segment on. The window is cut once per event: not when
+ * the same data times out again, nor when a recovery ends in a time-out; that one is not taken back either. */
+static void enter_loss(struct tcpip *t, struct conn *c)
+{
+    bool fresh = c->phase == PHASE_OPEN || c->snd_una >= c->recovery_point;
+    if (fresh)
+        c->cc.law->loss(&c->cc, t->now);
+    if (fresh || c->phase == PHASE_RECOVERY)
+        phase_begin(c, PHASE_LOSS);
+    c->undo_barred |= !fresh && !c->undo_armed;
+    c->cc.cwnd = c->mss;
+    if (c->board.n && c->board.v[c->board.head].state == RUN_SACKED)
+        scoreboard_forget_sacks(&c->board); /* RFC 2018 8: the receiver has reneged */
+    scoreboard_lose(&c->board, c->snd_una, c->snd_nxt);
+    c->dupacks = 0;
+    c->dup_bytes = 0;
+    timer_clear(c, TIMER_REORDER);
+    conn_show_flight(t, c);
+}
+
 void recovery_timeout(struct tcpip *t, struct conn *c)
 {
     t->stats.timeouts++;
-    c->retries++;
-    if (too_many(c)) {
+    c->retries += c->retries < UINT8_MAX;
+    if (too_many(t, c)) {
         if (conn_synced(c))
             conn_reset(t, c, ETIMEDOUT);
         else
@@ -163,26 +191,11 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
      * one packet in five would be silent for most of the time. */
     bool thin = conn_synced(c) && c->retries <= THIN_RETRIES && c->snd_nxt - c->snd_una <= THIN_SEGMENTS * (uint64_t)c->mss;
     c->rto.backoff += !thin && c->rto.backoff < 16;
-    if (!conn_synced(c)) {
+    if (conn_synced(c)) {
+        enter_loss(t, c);
+    } else {
         c->syn_due = true;
         t->stats.retransmits++;
-    } else {
-        bool again = c->phase != PHASE_OPEN && c->snd_una < c->recovery_point;
-        if (!again) {
-            c->cc.law->loss(&c->cc, t->now);
-        }
-        if (c->retries == 1 || !again) {
-            phase_begin(c, PHASE_LOSS);
-        }
-        c->phase = PHASE_LOSS;
-        c->cc.cwnd = c->mss;
-        if (c->board.n && c->board.v[c->board.head].state == RUN_SACKED)
-            scoreboard_forget_sacks(&c->board); /* RFC 2018 8: the receiver has reneged */
-        scoreboard_lose(&c->board, c->snd_una, c->snd_nxt);
-        c->dupacks = 0;
-        c->dup_bytes = 0;
-        timer_clear(c, TIMER_REORDER);
-        conn_show_flight(t, c);
     }
     conn_activate(t, c);
     c->rexmit = REXMIT_RTO;

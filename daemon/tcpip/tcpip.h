@@ -130,7 +130,8 @@ bool tcp_names(const struct tcpip *t, struct tcp_ref ref, uint32_t *local, uint1
     uint16_t *remote_port);
 
 /* Free room in the send buffer as up to 2 spans; returns their number, 0 when it is full (a WRITABLE will follow)
- * or the connection cannot send. Room is made as far as congestion and memory allow. Allowed before CONNECTED. */
+ * or the connection cannot send. Room is made as far as congestion and memory allow. Allowed before CONNECTED.
+ * Valid until the next call into the engine. */
 int tcp_send_space(struct tcpip *t, struct tcp_ref ref, struct iovec v[2]);
 /* n bytes were put there. push: nothing more is at hand now, do not wait for a full segment (no Nagle). */
 void tcp_send_commit(struct tcpip *t, mono_t now, struct tcp_ref ref, size_t n, bool push);
@@ -138,7 +139,9 @@ void tcp_send_commit(struct tcpip *t, mono_t now, struct tcp_ref ref, size_t n, 
 void tcp_send_eof(struct tcpip *t, mono_t now, struct tcp_ref ref);
 
 /* In-order bytes not yet consumed as up to max spans; returns their number. *eof: the peer's FIN comes after them.
- * Valid until the next tcp_recv_consume() or tcpip_settle(). */
+ * Valid until the next tcp_recv_consume() or tcpip_settle(). A connection whose peer has closed ends (CLOSED) only
+ * when everything was consumed and *eof was shown once. After FAILED was raised what had arrived can still be read,
+ * until the event is taken. */
 int tcp_recv_spans(struct tcpip *t, struct tcp_ref ref, struct iovec *v, int max, bool *eof);
 void tcp_recv_consume(struct tcpip *t, mono_t now, struct tcp_ref ref, size_t n);
 
@@ -152,7 +155,8 @@ void tcp_abort(struct tcpip *t, mono_t now, struct tcp_ref ref);
 void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bool all);
 
 /* What the path to `remote` can hold in flight, as the peer told it (its socket's receive buffer): the sum over the
- * connections to it stays below. 0: unlimited. */
+ * connections to it stays below (payload bytes; one segment may always fly). 0: unlimited. mtu 0: the engine's; never
+ * above it. */
 void tcpip_set_path(struct tcpip *t, uint32_t remote, uint32_t flight_max, uint16_t mtu);
 
 /* Sends an ICMP echo request; the answer is an ECHO_REPLY event. Echo requests of others are answered inside. */

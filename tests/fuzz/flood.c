@@ -1,10 +1,13 @@
-/* flood.c - HOST:PORT COUNT [SEED]: sends COUNT mutated i3 packets to a node or a daemon, and sees that it
- * lives on.
+/* flood.c - HOST:PORT COUNT [SEED [KEY]]: sends COUNT mutated i3 packets to a node or a daemon, and sees that
+ * it lives on.
  *
  * Packets of every kind are built as wire.h says, with ids of our own, ids next to them and random ones, and
  * then most of them are damaged: bits, bytes, fields, length, splices of two. Answers are read: a CHALLENGE
  * is taken up for a real PROVE, so that triggers of ours come to stand, REFRESHes hold, and DATA is forwarded
  * (back to us).
+ *
+ * With the public KEY of a daemon, strangers also begin sessions with it: real first messages of the
+ * handshake, some of them damaged and given a good mac1 again, so that they get past the cheap test.
  *
  * Pace: a node answers a PING after every BATCHES batches, which shows both that it lives and that it has
  * read what was before. A daemon answers nobody; there the kernel's count of what waits in its socket tells
@@ -22,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/i3/handshake.h"
 #include "daemon/i3/proof.h"
 
 enum {
@@ -43,6 +47,7 @@ struct ours {
     struct proof_key key;
     bool challenged;
     uint64_t seq;
+    uint8_t init[INIT_LEN]; /* to the daemon, when its key is known */
 };
 
 struct flood {
@@ -52,6 +57,9 @@ struct flood {
     int fd[SOCKETS];
     uint64_t rng;
     struct ours ours[OURS];
+    bool has_key; /* of the daemon */
+    uint8_t mac1_key[BLAKE2S_LEN];
+    struct i3_id daemon;
     uint8_t p[SLOT];        /* where packets are built */
     uint8_t previous[SLOT]; /* to splice with */
     size_t previous_len;
@@ -224,12 +232,30 @@ static size_t make_noise(struct flood *f)
     return len;
 }
 
+/* The first message of a stranger, once in a while; any DATA otherwise. */
+static size_t make_init(struct flood *f)
+{
+    if (!f->has_key || below(f, 4))
+        return make_data(f);
+    uint8_t mac[BLAKE2S_LEN];
+    struct wire_data d = {.hops = HOPS_DEFAULT, .n = 1, .proto = PROTO_HANDSHAKE_INIT, .ids = f->daemon.b};
+    size_t len = data_header_encode(f->p, SLOT, &d);
+    uint8_t *init = f->p + len;
+    memcpy(init, f->ours[below(f, OURS)].init, INIT_LEN);
+    if (below(f, 2))
+        init[below(f, INIT_NOISE_LEN)] ^= (uint8_t)(1u << below(f, 8));
+    hmac_blake2s(
+        mac, (struct bytes){f->mac1_key, sizeof(f->mac1_key)}, &(struct bytes){init, INIT_NOISE_LEN}, 1);
+    memcpy(init + INIT_NOISE_LEN, mac, MAC_LEN);
+    return len + INIT_LEN;
+}
+
 /* DATA is what there is most of. */
 static size_t (*const make[])(struct flood *) = {
     make_data,
     make_data,
     make_data,
-    make_data,
+    make_init,
     make_insert,
     make_prove,
     make_refresh,
@@ -550,18 +576,39 @@ static void report(const struct flood *f, double took, const struct queue *befor
     putchar('\n');
 }
 
+static void make_inits(struct flood *f, const char *text)
+{
+    uint8_t key[KEY_LEN], e[KEY_LEN];
+    if (key_parse(text, key))
+        die("%s is no key", text);
+    f->has_key = true;
+    mac1_key(f->mac1_key, key);
+    id_of_key(&f->daemon, key, NULL);
+    for (unsigned i = 0; i < OURS; i++) {
+        struct ours *o = &f->ours[i];
+        struct hello h = {.time = (uint64_t)time(NULL) * 1000000, .id = o->id, .ciphers = 3, .mtu = 1400};
+        struct noise n;
+        fill(f, e, sizeof(e));
+        handshake_start(&n, o->priv, o->pub, key);
+        if (init_write(&n, e, &h, o->init))
+            die("%s is a weak key", text);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct flood f;
-    if (argc < 3 || argc > 4) {
-        fprintf(stderr, "usage: flood HOST:PORT COUNT [SEED]\n");
+    if (argc < 3 || argc > 5) {
+        fprintf(stderr, "usage: flood HOST:PORT COUNT [SEED [KEY]]\n");
         return 2;
     }
-    f.rng = argc == 4 ? strtoull(argv[3], NULL, 0) : 1;
+    f.rng = argc >= 4 ? strtoull(argv[3], NULL, 0) : 1;
     uint64_t count = strtoull(argv[2], NULL, 0);
     parse_target(&f, argv[1]);
     open_sockets(&f);
     make_ours(&f);
+    if (argc == 5)
+        make_inits(&f, argv[4]);
     for (int i = 0; i < 10 && !f.pongs; i++)
         f.pongs = ping_once(&f, 100);
     struct queue before = queue_look(&f);

@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { HOSTS = 5, IDS = 4, STEPS_MAX = 200, FANOUT = 8, TRIGGERS_MAX = 40 };
+enum { HOSTS = 5, IDS = 4, STEPS_MAX = 200, FANOUT = 8, TRIGGERS_MAX = 12 };
 
 struct world {
     struct node *node;
@@ -59,6 +59,7 @@ static void world_start(struct world *w)
     c.triggers_max = TRIGGERS_MAX;
     c.fanout_max = FANOUT;
     c.proofs_per_s = 100;
+    c.errors_per_s = 100;
     w->now = (mono_t){1000};
     w->node = node_new(&c, w->now);
     for (unsigned i = 0; i < HOSTS; i++)

@@ -13,8 +13,9 @@ static struct {
     uint8_t priv[3][KEY_LEN], pub[3][KEY_LEN]; /* ours, a friend's, a second friend's */
     uint8_t session_pub[KEY_LEN];
     uint8_t e_priv[KEY_LEN];
-    struct noise running;        /* our handshake with the second friend */
-    uint8_t init[INIT_LEN];      /* its INIT */
+    struct noise running;         /* our handshake with the second friend */
+    uint8_t init[INIT_LEN];       /* its INIT */
+    uint8_t response[RESPONSE_LEN];
     uint8_t their_init[INIT_LEN]; /* one of the first friend */
 } fixed;
 
@@ -52,6 +53,12 @@ static void fixed_init(void)
     x25519_public(fixed.session_pub, fixed.e_priv);
     handshake_start(&fixed.running, fixed.priv[0], fixed.pub[0], fixed.pub[2]);
     require(init_write(&fixed.running, fixed.e_priv, &h, fixed.init) == 0);
+    handshake_start(&n, fixed.priv[2], fixed.pub[2], NULL);
+    require(noise_read_init_key(&n, fixed.init, INIT_NOISE_LEN) == 0 && init_read(&n, fixed.init, &h) == 0);
+    h.ciphers = CIPHER_CHACHA20POLY1305;
+    id_of_key(&h.id, fixed.pub[2], NULL);
+    require(response_write(&n, fixed.e_priv, &h, fixed.response) == 0);
+    h.ciphers = 3;
     id_of_key(&h.id, fixed.pub[1], NULL);
     handshake_start(&n, fixed.priv[1], fixed.pub[1], fixed.pub[0]);
     require(init_write(&n, fixed.e_priv, &h, fixed.their_init) == 0);
@@ -88,7 +95,11 @@ static void give_handshake(struct world *w, struct peer *p)
 
 static struct world world_new(bool initiator)
 {
-    struct peers_config c = {.ciphers = 3, .own_address = 0x0a010203, .pool = 0x0a000000, .pool_bits = 8, .mtu = 1400,
+    struct peers_config c = {.ciphers = 3,
+        .own_address = 0x0a010203,
+        .pool = 0x0a000000,
+        .pool_bits = 8,
+        .mtu = 1400,
         .known = known};
     struct addr node = addr_v4(0x7f000001, 5610);
     memcpy(c.priv, fixed.priv[0], KEY_LEN);
@@ -119,7 +130,8 @@ static const struct i3_id *pick_id(struct world *w, uint8_t n, struct i3_id *oth
     return other;
 }
 
-static enum peer_verdict deliver(struct world *w, const struct i3_id *to, uint8_t proto, const uint8_t *body, size_t len)
+static enum peer_verdict deliver(
+    struct world *w, const struct i3_id *to, uint8_t proto, const uint8_t *body, size_t len)
 {
     uint8_t *copy = malloc(len ? len : 1); /* of its own, so that a read too far is seen */
     struct wire_data d = {.n = 1, .proto = proto, .ids = to->b, .payload = copy, .payload_len = len};
@@ -159,10 +171,23 @@ static void step_sealed(struct world *w, struct reader *r)
         w->taken[counter] = 1;
 }
 
+static void give_response(struct world *w, struct reader *r)
+{
+    uint8_t body[RESPONSE_LEN], at = get_u8(r), flip = get_u8(r);
+    memcpy(body, fixed.response, RESPONSE_LEN);
+    body[at % RESPONSE_LEN] ^= flip;
+    enum peer_verdict v = deliver(w, &w->to_asked, PROTO_HANDSHAKE_RESPONSE, body, RESPONSE_LEN);
+    require(!flip || v == PEER_DROP);
+}
+
 static void step_raw(struct world *w, struct reader *r)
 {
     struct i3_id other;
     uint8_t which = get_u8(r), proto = get_u8(r);
+    if (which & 128) {
+        give_response(w, r);
+        return;
+    }
     size_t len = get_u8(r);
     len = len < reader_left(r) ? len : reader_left(r);
     const uint8_t *body = get_span(r, len);
@@ -182,7 +207,8 @@ static void step_init(struct world *w, struct reader *r)
     }
     bool changed = memcmp(body, fixed.their_init, INIT_NOISE_LEN) != 0;
     if (mend) {
-        hmac_blake2s(mac, (struct bytes){w->ps->mac1_key, BLAKE2S_LEN}, &(struct bytes){body, INIT_NOISE_LEN}, 1);
+        hmac_blake2s(
+            mac, (struct bytes){w->ps->mac1_key, BLAKE2S_LEN}, &(struct bytes){body, INIT_NOISE_LEN}, 1);
         memcpy(body + INIT_NOISE_LEN, mac, MAC_LEN);
     }
     enum peer_verdict v = deliver(w, &w->ps->public_id, PROTO_HANDSHAKE_INIT, body, INIT_LEN);

@@ -112,7 +112,8 @@ static void step_challenge(struct world *w, struct reader *r)
 static void step_ack(struct world *w, struct reader *r)
 {
     uint8_t p[ACK_LEN];
-    struct wire_ack a = {.seconds = get_u16(r), .seq = w->seq ^ (get_u8(r) & 3), .seen = addr_v4(0x01020300 + get_u8(r), 7)};
+    struct wire_ack a = {
+        .seconds = get_u16(r), .seq = w->seq ^ (get_u8(r) & 3), .seen = addr_v4(0x01020300 + get_u8(r), 7)};
     size_t len = ack_encode(p, sizeof(p), &a);
     proof_mac(p + len - MAC_LEN, &fixed.key, p, len - MAC_LEN);
     p[len - 1] ^= get_u8(r) & 1;

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The line to the node is cut for CUT_SECONDS (3) in the middle of a transfer, then a NAT forgets its table: the transfer goes on.
+# waits: for lines to mend
 . "$(dirname "$0")/../lib/world.sh"
 seconds=${CUT_SECONDS:-3}
 world_up

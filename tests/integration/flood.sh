@@ -13,7 +13,7 @@ daemon=127.0.0.1:$(as bob i3ctl status --json | field udp | sed 's/.*://')
 pids="$(cat "$W/ring/pid") $(cat "$W/bob/run/i3/i3d.pid")"
 for target in "$node" "$daemon"; do
     step "$packets packets at $target"
-    "$flood" "$target" "$packets" || die "the flood itself failed"
+    "$flood" "$target" "$packets" 5 "$(as bob i3ctl id --json | field key)" || die "the flood itself failed"
     for p in $pids; do
         kill -0 "$p" || die "process $p is gone"
     done

@@ -6,15 +6,13 @@ scale=${SCALE:-1}
 world_up
 mkdir "$T/www"
 cd "$T/www"
-head -c $((8 * scale))M /dev/urandom >8
-head -c $((4 * scale))M /dev/urandom >4
-head -c $((2 * scale))M /dev/urandom >2
 
-# round LOSS SIZE RELAY-OPTIONS...
+# round LOSS KB RELAY-OPTIONS...: what goes from one user to the other passes the relay twice, so it suffers twice
 round() {
-    loss=$1 file=$2
+    loss=$1 size=$(($2 * scale)) file=$1
     shift 2
-    step "$loss % lost, $*: $((file * scale)) MB each way"
+    head -c "${size}K" /dev/urandom >"$file"
+    step "$loss % lost at each passage, $*: $size kB each way"
     relay_start --loss "$loss" "$@"
     relay_use alice
     relay_use bob
@@ -24,11 +22,11 @@ round() {
     middle=$(date +%s.%N)
     expect "SHA-256 up" "$(as alice i3run curl -sS --max-time 300 -H Expect: -T "$file" "http://bob.i3:$PORT/$file")" \
         "$(sha256sum <"$file" | cut -d' ' -f1)"
-    awk -v a="$start" -v b="$middle" -v c="$(date +%s.%N)" -v m="$((file * scale))" \
-        'BEGIN { printf "down %.1f MB/s, up %.1f MB/s\n", m * 1.048576 / (b - a), m * 1.048576 / (c - b) }'
+    awk -v a="$start" -v b="$middle" -v c="$(date +%s.%N)" -v m="$size" \
+        'BEGIN { printf "down %.0f kB/s, up %.0f kB/s\n", m * 1.024 / (b - a), m * 1.024 / (c - b) }'
     relay_stop
 }
 
-round 1 8 --dup 1 --reorder 1 --seed 1
-round 5 4 --dup 2 --reorder 5 --corrupt 0.5 --seed 2
-round 10 2 --dup 5 --reorder 10 --seed 3
+round 1 8192 --dup 1 --reorder 1 --seed 1
+round 5 2048 --dup 2 --reorder 5 --corrupt 0.5 --seed 2
+round 10 512 --dup 5 --reorder 10 --seed 3

@@ -60,7 +60,8 @@ static void send_all(const struct addr *from)
             continue;
         ck_assert_uint_lt(w.n, FLIGHT);
         struct flight *f = &w.flight[w.n++];
-        *f = (struct flight){mono_add(w.now, w.delay + drbg_u64(&w.drbg) % (w.jitter + 1)), *from, d->to, malloc(d->len), d->len};
+        *f = (struct flight){mono_add(w.now, w.delay + drbg_u64(&w.drbg) % (w.jitter + 1)), *from, d->to,
+            malloc(d->len), d->len};
         memcpy(f->p, d->data, d->len);
     }
     outbox_clear(&w.out);
@@ -98,7 +99,8 @@ static void host_start(struct host *h)
     triggers_set_node(h->t, w.now, &w.node_addr);
     peers_set_node(h->ps, &w.node_addr);
     ck_assert_int_eq(trigger_add(h->t, w.now, &h->public_id, 128, h->c.priv, h->c.pub, NULL, 0, 0), 0);
-    ck_assert_int_eq(trigger_add(h->t, w.now, &h->private_id, 128, h->c.session_priv, h->c.session_pub, NULL, 0, 0), 0);
+    ck_assert_int_eq(
+        trigger_add(h->t, w.now, &h->private_id, 128, h->c.session_priv, h->c.session_pub, NULL, 0, 0), 0);
 }
 
 static void world_start(unsigned hosts, uint8_t seed)

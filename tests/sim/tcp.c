@@ -1,7 +1,11 @@
 /* Two engines over bad networks, in virtual time: every byte right, stalls bounded, memory given back.
  *
- *   tcp            all of it          tcp random SEED    one random world, with what became of it
+ *   tcp                  all of it
+ *   tcp random SEED      one random world, with what became of it; tcp random FROM TO: many
+ *   tcp ends SEED        one in which programs and paths break off
+ *   tcp paths, tcp many  goodput over given paths; a thousand connections
  */
+#include "daemon/tcpip/engine.h"
 #include "tests/sim/tcp_net.h"
 
 #include <inttypes.h>
@@ -9,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEEDS = 3000 };
+enum { SEEDS = 3000, ENDS = 500 };
 
 static void random_link(struct net *n, struct net_link *l)
 {
@@ -47,6 +51,10 @@ static void random_world(struct net *n, uint64_t seed)
         tcpip_set_path(n->t[0], NET_ADDR_1, 3000 + net_below(&r, 100000), 0);
         tcpip_set_path(n->t[1], NET_ADDR_0, 3000 + net_below(&r, 100000), 0);
     }
+    for (int h = 0; h < 2 && !net_below(&r, 3); h++) { /* streams that wrap, signed or unsigned */
+        n->t[h]->isn_fixed = true;
+        n->t[h]->isn = (net_below(&r, 2) ? UINT32_MAX : INT32_MAX) - net_below(&r, 100000);
+    }
     for (uint32_t i = 0; i < flows; i++) {
         for (int h = 0; h < 2; h++) {
             struct net_side *s = &n->flow[i].side[h];
@@ -56,6 +64,40 @@ static void random_world(struct net *n, uint64_t seed)
         uint32_t big = net_below(&r, 8) ? 60000 : 600000;
         net_connect(n, i, net_below(&r, big), net_below(&r, big));
     }
+}
+
+/* Things that befall a network while connections are open. */
+static void mishap(struct net *n, struct net *r)
+{
+    int h = (int)net_below(r, 2);
+    switch (net_below(r, 4)) {
+    case 0:
+        n->link[h].down_until = n->now + net_below(r, 3000000);
+        break;
+    case 1:
+        tcpip_set_path(n->t[h], h ? NET_ADDR_0 : NET_ADDR_1, net_below(r, 2) ? 0 : 2000 + net_below(r, 200000),
+            (uint16_t)(576 + net_below(r, 1000)));
+        break;
+    case 2:
+        n->link[h].delay = 10 + net_below(r, 100000);
+        break;
+    case 3:
+        n->link[h].loss = net_below(r, 100000);
+        break;
+    }
+}
+
+/* What a stall may last: generous, but a connection that only a time-out of many doublings revives is a failure. */
+static uint64_t stall_bound(const struct net *n)
+{
+    uint64_t bound = 0;
+    for (int h = 0; h < 2; h++) {
+        const struct net_link *l = &n->link[h];
+        if (l->loss > 50000 || l->burst || l->corrupt > 10000 || (l->rate && l->rate < 1000000) || l->down_until)
+            return UINT64_MAX;
+        bound += 2 * (l->delay + l->jitter + l->reorder_by + (l->rate ? l->queue * 1000000 / l->rate : 0));
+    }
+    return 4000000 + 2 * bound;
 }
 
 static bool run_random(uint64_t seed, bool verbose)
@@ -70,8 +112,17 @@ static bool run_random(uint64_t seed, bool verbose)
     for (int h = 0; h < 2; h++)
         tcpip_stats(empty.t[h], &base[h]);
     net_free(&empty);
+    struct net fate = {.rng = seed ^ 0xfa7e};
+    for (uint32_t i = net_below(&fate, 2) * net_below(&fate, 10); i > 0; i--) {
+        net_run(&n, n.now + net_below(&fate, 3000000));
+        mishap(&n, &fate);
+    }
     bool over = net_run(&n, n.now + 3600ull * 1000000);
+    if (n.worst_stall > stall_bound(&n) && !n.error)
+        n.error = "it stalled for too long";
     bool good = net_all_well(&n) && over;
+    for (int h = 0; h < 2; h++)
+        tcpip_set_path(n.t[h], h ? NET_ADDR_0 : NET_ADDR_1, 0, 0);
     if (good) { /* let TIME_WAIT and stragglers pass */
         for (uint64_t end = n.now + 200ull * 1000000; net_step(&n, end);)
             ;
@@ -186,18 +237,138 @@ static bool run_paths(bool verbose)
     return true;
 }
 
+/* ---- many at once ---- */
+
+static bool many_fail(struct net *n, const char *what)
+{
+    printf("FAIL  sim tcp: many: %s%s%s\n      replay: build/tests/sim/tcp many\n", what, n->error ? ": " : "",
+        n->error ? n->error : "");
+    net_free(n);
+    return false;
+}
+
+/* A thousand connections share a path; each ends, and none is starved. */
+static bool run_many(void)
+{
+    enum { MANY = 1000, EACH = 200000 };
+    struct net n;
+    struct tcpip_stats base[2], s;
+    uint64_t first = UINT64_MAX, last = 0;
+    net_init(&n, 7, NULL, MANY);
+    for (int h = 0; h < 2; h++) {
+        n.link[h] = (struct net_link){.delay = 5000, .rate = 125000000, .queue = 2000000};
+        tcpip_stats(n.t[h], &base[h]);
+        tcpip_set_path(n.t[h], h ? NET_ADDR_0 : NET_ADDR_1, 2000000, 0);
+    }
+    uint64_t begin = n.now;
+    for (uint32_t i = 0; i < MANY; i++)
+        net_connect(&n, i, EACH, 1000);
+    if (!net_run(&n, begin + 60000000) || !net_all_well(&n))
+        return many_fail(&n, "not all of them ended well");
+    for (uint32_t i = 0; i < MANY; i++) {
+        uint64_t at = n.flow[i].side[1].last_got - begin;
+        first = at < first ? at : first;
+        last = at > last ? at : last;
+    }
+    /* 200 MB over 1 Gbit/s take 1.7 s; shared fairly, nobody is done long before the others */
+    if (last > 4000000 || first < 300000)
+        return many_fail(&n, "unfair or slow");
+    for (uint64_t end = n.now + 100000000; net_step(&n, end);)
+        ;
+    for (int h = 0; h < 2; h++) {
+        tcpip_set_path(n.t[h], h ? NET_ADDR_0 : NET_ADDR_1, 0, 0);
+        tcpip_stats(n.t[h], &s);
+        if (s.conns || s.time_wait || s.memory > base[h].memory)
+            return many_fail(&n, "something was left over");
+    }
+    net_free(&n);
+    return true;
+}
+
+/* ---- ends that are not orderly ---- */
+
+static bool run_ends(uint64_t seed)
+{
+    struct net n;
+    struct tcpip_stats base[2], s;
+    bool good = true;
+    net_init(&n, seed, NULL, 3);
+    for (int h = 0; h < 2; h++) {
+        tcpip_stats(n.t[h], &base[h]);
+        n.link[h].loss = net_below(&n, 3) * 30000;
+        n.link[h].delay = 100 + net_below(&n, 30000);
+    }
+    n.refuse = net_below(&n, 4) == 0;
+    for (uint32_t i = 0; i < 3; i++)
+        net_connect(&n, i, net_below(&n, 2000000), net_below(&n, 2000000));
+    net_run(&n, n.now + net_below(&n, 400000));
+    for (uint32_t i = 0; i < 3; i++) {
+        struct net_side *x = &n.flow[i].side[net_below(&n, 2)];
+        int h = x == &n.flow[i].side[1];
+        if (!x->open)
+            continue;
+        (net_below(&n, 2) ? tcp_close : tcp_abort)(n.t[h], (mono_t){n.now}, x->ref);
+        x->open = false;
+        x->closed = true;
+        if (net_below(&n, 3) == 0)
+            n.link[h].down_until = n.now + net_below(&n, 100000000);
+    }
+    /* the other side learns of it by FIN or RST as soon as it sends, or closes by itself; what is left, fails at last */
+    net_run(&n, n.now + 30000000);
+    for (int h = 0; h < 2; h++)
+        tcpip_fail_remote(n.t[h], (mono_t){n.now}, h ? NET_ADDR_0 : NET_ADDR_1, 113, net_below(&n, 2));
+    net_run(&n, n.now + 1200ull * 1000000);
+    for (uint32_t i = 0; i < 3; i++) {
+        for (int h = 0; h < 2; h++) {
+            struct net_side *x = &n.flow[i].side[h];
+            if (x->open)
+                tcp_abort(n.t[h], (mono_t){n.now}, x->ref);
+            x->open = false;
+            x->closed = true;
+        }
+    }
+    for (uint64_t end = n.now + 1000ull * 1000000; net_step(&n, end);)
+        ;
+    for (int h = 0; h < 2; h++) {
+        tcpip_stats(n.t[h], &s);
+        good = good && !n.error && !s.conns && !s.time_wait && s.memory == base[h].memory;
+    }
+    if (!good)
+        printf("FAIL  sim tcp: %s\n      replay: build/tests/sim/tcp ends %" PRIu64 "\n",
+            n.error ? n.error : "something was left over", seed);
+    net_free(&n);
+    return good;
+}
+
+static bool run_seeds(bool (*world)(uint64_t), uint64_t from, uint64_t to)
+{
+    for (uint64_t seed = from; seed <= to; seed++) {
+        if (!world(seed))
+            return false;
+    }
+    return true;
+}
+
+static bool run_quietly(uint64_t seed)
+{
+    return run_random(seed, false);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "random") == 0)
-        return !run_random(strtoull(argv[2], NULL, 0), true);
-    if (argc == 2 && strcmp(argv[1], "paths") == 0)
+    const char *what = argc > 1 ? argv[1] : "";
+    uint64_t from = argc > 2 ? strtoull(argv[2], NULL, 0) : 0, to = argc > 3 ? strtoull(argv[3], NULL, 0) : from;
+    if (strcmp(what, "random") == 0)
+        return argc > 3 ? !run_seeds(run_quietly, from, to) : !run_random(from, true);
+    if (strcmp(what, "ends") == 0)
+        return !run_seeds(run_ends, from, to);
+    if (strcmp(what, "paths") == 0)
         return !run_paths(true);
-    if (!run_paths(false))
+    if (strcmp(what, "many") == 0)
+        return !run_many();
+    if (!run_paths(false) || !run_many() || !run_seeds(run_ends, 1, ENDS) || !run_seeds(run_quietly, 1, SEEDS))
         return 1;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        if (!run_random(seed, false))
-            return 1;
-    }
-    printf("ok    sim tcp: %d random worlds\n", SEEDS);
+    printf("ok    sim tcp: %d random worlds, %d broken off, %d connections at once, goodput on %zu paths\n", SEEDS, ENDS, 1000,
+        sizeof(paths) / sizeof(paths[0]));
     return 0;
 }

@@ -103,7 +103,7 @@ static struct net_packet net_pop(struct net *n)
 
 static bool link_drops(struct net *n, struct net_link *l)
 {
-    if (n->now < l->burst_until)
+    if (n->now < l->burst_until || n->now < l->down_until)
         return true;
     if (net_chance(n, l->burst)) {
         l->burst_until = n->now + net_below(n, 2 * l->burst_len);

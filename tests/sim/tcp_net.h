@@ -23,7 +23,7 @@ struct net_link {
     uint64_t reorder_by;       /* extra delay of a reordered packet */
     /* state */
     uint64_t free_at;
-    uint64_t burst_until;
+    uint64_t burst_until, down_until;
     uint64_t packets, lost, overflowed;
 };
 

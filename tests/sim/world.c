@@ -91,7 +91,8 @@ static bool before(const struct flight *a, const struct flight *b)
     return a->at.us != b->at.us ? a->at.us < b->at.us : a->order < b->order;
 }
 
-static void fly(struct world *w, unsigned from, const uint8_t *p, size_t len, bool not_present, uint64_t delay)
+static void fly(
+    struct world *w, unsigned from, const uint8_t *p, size_t len, bool not_present, uint64_t delay)
 {
     ck_assert_uint_lt(w->n, WORLD_FLIGHT);
     struct flight f = {mono_add(w->now, delay), w->order++, from, not_present, len, malloc(len)};
@@ -170,9 +171,9 @@ static int owner_of(struct world *w, const uint8_t *id)
 {
     for (unsigned i = 0; i < w->hosts; i++) {
         const struct host *h = &w->host[i];
-        if (!h->absent &&
-            (memcmp(id, h->public_id.b, ID_PREFIX_LEN) == 0 || memcmp(id, h->private_id.b, ID_PREFIX_LEN) == 0 ||
-                memcmp(id, h->old_private_id.b, ID_PREFIX_LEN) == 0))
+        if (!h->absent && (memcmp(id, h->public_id.b, ID_PREFIX_LEN) == 0 ||
+                              memcmp(id, h->private_id.b, ID_PREFIX_LEN) == 0 ||
+                              memcmp(id, h->old_private_id.b, ID_PREFIX_LEN) == 0))
             return (int)i;
     }
     return -1;
@@ -291,7 +292,8 @@ ssize_t world_packet(struct world *w, unsigned from, unsigned to, uint64_t numbe
     for (size_t i = 0; i < len; i++)
         text[i] = (uint8_t)(number + i);
     memcpy(text, &number, sizeof(number));
-    struct iovec v[3] = {{text, 8}, {text + 8, (len - 8) / 2}, {text + 8 + (len - 8) / 2, len - 8 - (len - 8) / 2}};
+    struct iovec v[3] = {
+        {text, 8}, {text + 8, (len - 8) / 2}, {text + 8 + (len - 8) / 2, len - 8 - (len - 8) / 2}};
     ssize_t n = peer_seal(h->ps, world_peer(w, from, to), w->now, wall(h), v, 3, out, sizeof(out));
     if (n > 0) {
         ck_assert_int_eq(n, (ssize_t)(len + PEER_SEAL_OVERHEAD));
@@ -306,4 +308,41 @@ struct peer_info world_info(struct world *w, unsigned from, unsigned to)
     struct peer_info i;
     peer_info(w->host[from].ps, world_peer(w, from, to), &i);
     return i;
+}
+
+bool world_both_stand(struct world *w)
+{
+    return world_info(w, 0, 1).standing && world_info(w, 1, 0).standing;
+}
+
+void world_assert_talk(struct world *w, uint64_t first)
+{
+    uint64_t a = w->host[0].got, b = w->host[1].got;
+    ck_assert_int_gt(world_packet(w, 0, 1, first, 100), 0);
+    world_run(w, 2 * w->delay + w->jitter);
+    ck_assert_uint_eq(w->host[1].got, b + 1);
+    ck_assert_int_gt(world_packet(w, 1, 0, first + 1, 1400), 0);
+    world_run(w, 2 * w->delay + w->jitter);
+    ck_assert_uint_eq(w->host[0].got, a + 1);
+    ck_assert_uint_eq(w->host[0].last_len, 1400);
+    for (size_t i = 8; i < 1400; i++)
+        ck_assert_uint_eq(w->host[0].last[i], (uint8_t)(first + 1 + i));
+}
+
+uint64_t world_time_to_talk(struct world *w, unsigned from)
+{
+    mono_t start = w->now;
+    unsigned to = 1 - from;
+    uint64_t there = w->host[to].got, back = w->host[from].got, n = 1000;
+    while (w->host[from].got == back) {
+        uint64_t before = w->host[to].got;
+        world_packet(w, from, to, n++, 60);
+        world_run(w, 50 * MS);
+        if (w->host[to].got > before)
+            world_packet(w, to, from, n++, 60);
+        world_run(w, 50 * MS);
+        ck_assert_uint_lt(mono_since(start, w->now), 30 * SEC);
+    }
+    ck_assert_uint_gt(w->host[to].got, there);
+    return mono_since(start, w->now);
 }

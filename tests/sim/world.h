@@ -10,7 +10,7 @@
 
 enum { WORLD_HOSTS = 64, WORLD_FLIGHT = 65536, WORLD_PACKET = 2048 };
 
-#define MS USEC_PER_MSEC
+#define MS  USEC_PER_MSEC
 #define SEC USEC_PER_SEC
 
 struct world;
@@ -18,7 +18,7 @@ struct world;
 struct host {
     struct world *w;
     unsigned n;
-    bool absent; /* has no trigger: NOT_PRESENT */
+    bool absent;                                        /* has no trigger: NOT_PRESENT */
     struct i3_id public_id, private_id, old_private_id; /* of which only the prefixes count */
     struct peers *ps;
     struct peers_config c;
@@ -86,5 +86,13 @@ void world_open(struct world *w, unsigned from, unsigned to);
 /* A packet of len bytes (at least 8) which carries `number`; the result of peer_seal. */
 ssize_t world_packet(struct world *w, unsigned from, unsigned to, uint64_t number, size_t len);
 struct peer_info world_info(struct world *w, unsigned from, unsigned to);
+
+/* ---- of the first two hosts ---- */
+
+bool world_both_stand(struct world *w);
+/* Packets arrive both ways; numbered from `first`. */
+void world_assert_talk(struct world *w, uint64_t first);
+/* A packet from `from` every 100 ms, and an answer as soon as one arrives, as TCP would: how long until that is back. */
+uint64_t world_time_to_talk(struct world *w, unsigned from);
 
 #endif

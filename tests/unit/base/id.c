@@ -17,14 +17,14 @@ static const struct golden {
     uint32_t in_8, in_12, in_24;
 } golden[] = {
     {"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-        "aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq", "030fac40264f1495a21510b208de0f6c", 0x0a3580a3,
-        0xac1580a3, 0xc0a805a3},
+        "aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq", "030fac40264f1495a21510b208de0f6c",
+        0x0a3580a3, 0xac1580a3, 0xc0a805a3},
     {"de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
-        "32pnw7l3pxa3ju23mhbozzbvg47ygq6iln4gotnn7r7bi34ifnhq", "c053c5edb0ee5c4c4d72e7a6e3c4f431", 0x0a2befec,
-        0xac1befec, 0xc0a805ec},
+        "32pnw7l3pxa3ju23mhbozzbvg47ygq6iln4gotnn7r7bi34ifnhq", "c053c5edb0ee5c4c4d72e7a6e3c4f431",
+        0x0a2befec, 0xac1befec, 0xc0a805ec},
     {"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-        "777777777777777777777777777777777777777777777777757q", "6ed900c7537be6a8a06b82d204f2ce29", 0x0ac3f65e,
-        0xac13f65e, 0xc0a8055e},
+        "777777777777777777777777777777777777777777777777757q", "6ed900c7537be6a8a06b82d204f2ce29",
+        0x0ac3f65e, 0xac13f65e, 0xc0a8055e},
 };
 
 START_TEST(keys_hash_to_golden_ids)
@@ -132,10 +132,9 @@ static const struct {
     const char *s;
     int err;
 } bad_key[] = {
-    {"", -EINVAL},
-    {"aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dyp", -EINVAL},   /* 51 */
-    {"aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypqa", -EINVAL}, /* 53 */
-    {"aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypr", -EINVAL},  /* the last 4 bits not 0 */
+    {"", -EINVAL}, {"aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dyp", -EINVAL}, /* 51 */
+    {"aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypqa", -EINVAL},              /* 53 */
+    {"aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypr", -EINVAL}, /* the last 4 bits not 0 */
     {"aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypy", -EINVAL},
     {"aaaqeayeaudaocajb1fqydiob4ibceqtcqkrmfyydenbwha5dypq", -EINVAL}, /* 1 is no digit */
     {"aaaqeayeaudaocajb=fqydiob4ibceqtcqkrmfyydenbwha5dypq", -EINVAL},

@@ -85,7 +85,8 @@ START_TEST(sealing_says_what_is_wrong)
     ck_assert_str_eq(world_info(w, 0, 1).cipher_name, "AESGCM");
 
     ck_assert_int_eq(peer_seal(ps, p, w->now, 0, v, 2, out, 1400 + PEER_SEAL_OVERHEAD - 1), -ENOSPC);
-    ck_assert_int_eq(peer_seal(ps, p, w->now, 0, v, 2, out, 1400 + PEER_SEAL_OVERHEAD), 1400 + PEER_SEAL_OVERHEAD);
+    ck_assert_int_eq(
+        peer_seal(ps, p, w->now, 0, v, 2, out, 1400 + PEER_SEAL_OVERHEAD), 1400 + PEER_SEAL_OVERHEAD);
     v[0].iov_len = 701;
     ck_assert_int_eq(peer_seal(ps, p, w->now, 0, v, 2, out, sizeof(out)), -EMSGSIZE);
     ck_assert_int_eq(peer_seal(ps, p, w->now, 0, NULL, 0, out, sizeof(out)), PEER_SEAL_OVERHEAD);
@@ -250,15 +251,19 @@ END_TEST
 
 /* ---- floods ---- */
 
-static enum peer_verdict give_init(struct world *w, unsigned to, const struct noise *start, const uint8_t e_priv[32], bool honest)
+static enum peer_verdict give_init(
+    struct world *w, unsigned to, const struct noise *start, const uint8_t e_priv[32], bool honest)
 {
     uint8_t init[INIT_LEN];
     struct noise n = *start;
     struct hello h = {.time = 1, .ciphers = 3};
     ck_assert_int_eq(init_write(&n, e_priv, &h, init), 0);
     init[INIT_NOISE_LEN] ^= !honest;
-    struct wire_data d = {
-        .n = 1, .proto = PROTO_HANDSHAKE_INIT, .ids = w->host[to].public_id.b, .payload = init, .payload_len = INIT_LEN};
+    struct wire_data d = {.n = 1,
+        .proto = PROTO_HANDSHAKE_INIT,
+        .ids = w->host[to].public_id.b,
+        .payload = init,
+        .payload_len = INIT_LEN};
     struct peer *who;
     uint8_t *plain;
     size_t plain_len;

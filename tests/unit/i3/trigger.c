@@ -46,8 +46,8 @@ static void fake_cookie(const struct fake *f, const struct wire_insert *i, uint8
 {
     uint8_t hash[BLAKE2S_LEN], small[3] = {f->secret, (uint8_t)i->plen, i->n};
     blake2s(hash,
-        (struct bytes[]){{small, 3}, {i->id.b, ID_LEN}, {i->nonce, NONCE_LEN}, {i->ids, (size_t)i->n * ID_LEN},
-            {&f->host, sizeof(f->host)}},
+        (struct bytes[]){{small, 3}, {i->id.b, ID_LEN}, {i->nonce, NONCE_LEN},
+            {i->ids, (size_t)i->n * ID_LEN}, {&f->host, sizeof(f->host)}},
         5);
     memcpy(out, hash, COOKIE_LEN);
 }
@@ -119,7 +119,8 @@ static void fake_prove(struct fake *f, const uint8_t *p, size_t len)
         ck_assert_uint_lt(f->n, STORE);
         s = &f->v[f->n++];
     }
-    *s = (struct stored){v.insert.id, v.insert.plen, v.insert.n, key, v.seq, mono_add(f->now, f->life * SEC), f->host};
+    *s = (struct stored){
+        v.insert.id, v.insert.plen, v.insert.n, key, v.seq, mono_add(f->now, f->life * SEC), f->host};
     fake_ack(f, s);
 }
 
@@ -363,7 +364,8 @@ END_TEST
 
 START_TEST(refusals_slow_down_and_end)
 {
-    static const uint8_t reasons[] = {REFUSED_UNKNOWN, REFUSED_COOKIE, REFUSED_PROOF, REFUSED_FULL, REFUSED_POLICY, 77};
+    static const uint8_t reasons[] = {
+        REFUSED_UNKNOWN, REFUSED_COOKIE, REFUSED_PROOF, REFUSED_FULL, REFUSED_POLICY, 77};
     struct fake *f = fake_new();
     struct own o = own_new(1);
     f->refuse = reasons[_i];
@@ -503,7 +505,8 @@ START_TEST(what_cannot_be_added_is_refused)
     struct i3_id stack[STACK_MAX + 1] = {{{0}}};
     ck_assert_int_eq(own_add(f, &o), 0);
     ck_assert_int_eq(own_add(f, &o), -EEXIST);
-    ck_assert_int_eq(trigger_add(f->t, f->now, &o.id, 200, o.priv, o.pub, NULL, 0, 0), 0); /* another length */
+    ck_assert_int_eq(
+        trigger_add(f->t, f->now, &o.id, 200, o.priv, o.pub, NULL, 0, 0), 0); /* another length */
     ck_assert_int_eq(trigger_add(f->t, f->now, &p.id, 256, p.priv, o.pub, NULL, 0, 0), -EINVAL);
     ck_assert_int_eq(trigger_add(f->t, f->now, &p.id, 127, p.priv, p.pub, NULL, 0, 0), -EINVAL);
     ck_assert_int_eq(trigger_add(f->t, f->now, &p.id, 257, p.priv, p.pub, NULL, 0, 0), -EINVAL);

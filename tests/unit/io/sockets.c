@@ -158,8 +158,8 @@ START_TEST(files_are_private_and_whole)
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/f", dir);
     ck_assert_int_eq(file_read(path, true, &text, &len), -ENOENT);
-    ck_assert_int_eq(file_write(path, "one", 3), 0);
-    ck_assert_int_eq(file_write(path, "three", 5), 0);
+    ck_assert_int_eq(file_write(path, "one", 3, true), 0);
+    ck_assert_int_eq(file_write(path, "three", 5, true), 0);
     ck_assert_int_eq(stat(path, &st), 0);
     ck_assert_int_eq(st.st_mode & 0777, 0600);
     ck_assert_int_eq(file_read(path, true, &text, &len), 0);

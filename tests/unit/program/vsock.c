@@ -96,6 +96,32 @@ START_TEST(listeners_are_found_by_port_and_removed_by_cookie)
 }
 END_TEST
 
+START_TEST(listeners_come_back_from_their_text)
+{
+    struct listeners *ls = listeners_new(), *again = listeners_new();
+    struct listener a = {IPPROTO_TCP, addr_v4(0x7f000001, 80), UINT64_MAX}, b = {IPPROTO_TCP, {.family = 6, .port = 65535}, 2};
+    size_t len;
+    unsigned at = 0;
+    listener_add(ls, &a);
+    listener_add(ls, &b);
+    char *text = listeners_format(ls, &len);
+    ck_assert_str_eq(text, "tcp 127.0.0.1 80 18446744073709551615\ntcp :: 65535 2\n");
+    ck_assert_uint_eq(len, strlen(text));
+    listeners_parse(again, text);
+    const struct listener *l = listener_next(again, &at, 0);
+    ck_assert(l && addr_eq(&l->bound, &a.bound) && l->cookie == a.cookie);
+    l = listener_next(again, &at, 0);
+    ck_assert(l && addr_eq(&l->bound, &b.bound) && l->cookie == b.cookie);
+    ck_assert_ptr_null(listener_next(again, &at, 0));
+    listeners_parse(again, "\n\nudp 1.2.3.4 5 6\ntcp 1.2.3 5 6\ntcp 1.2.3.4 0 6\ntcp 1.2.3.4 70000 6\ntcp");
+    at = 2;
+    ck_assert_ptr_null(listener_next(again, &at, 0));
+    free(text);
+    listeners_free(ls);
+    listeners_free(again);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("program");
@@ -105,6 +131,7 @@ int main(void)
     tcase_add_test(t, no_more_than_max);
     tcase_add_test(t, mirror_names_one_server);
     tcase_add_test(t, listeners_are_found_by_port_and_removed_by_cookie);
+    tcase_add_test(t, listeners_come_back_from_their_text);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -371,7 +371,7 @@ static void run_line(struct script *s, char *line)
         s->t->isn = (uint32_t)strtoul(rest, NULL, 10);
     } else if (IS("open")) { /* the usual handshake over 20 ms, out of the way */
         script_run(s, "connect\n> S 0\n+20ms\n< SA 0 ack 1\n> A 1 ack 1\nevent CONNECTED");
-    } else if (IS("hole")) {
+    } else if (IS("peerisn")) {
         s->peer_isn = (uint32_t)strtoul(rest, NULL, 10);
     } else {
         ck_abort_msg("line %d: '%s'?", s->line, line);

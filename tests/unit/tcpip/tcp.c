@@ -260,7 +260,7 @@ SCRIPT(keeps_what_is_not_read_beyond_the_batch,
 
 SCRIPT(goes_on_through_the_wrap,
     "isn 4294967000\n"
-    "hole 4294966796\n"
+    "peerisn 4294966796\n"
     "open\n"
     "write 3000 push\n"
     "> A 1:1000\n"
@@ -419,6 +419,32 @@ SCRIPT(does_not_back_off_at_once_when_thin,
     "> A 1:1000\n"
     "< A 1 ack 2001\n")
 
+SCRIPT(ends_the_back_off_when_a_copy_gets_through,
+    "open\n"
+    "write 6000 push\n"
+    "> A 1:1000\n> A 1001:1000\n> A 2001:1000\n> A 3001:1000\n> A 4001:1000\n> PA 5001:1000\n"
+    "+42ms\n> PA 5001:1000\n"
+    "+200ms\n> A 1:1000\n"
+    "+400ms\n> A 1:1000\n"
+    "+800ms\n> A 1:1000\n"
+    "+20ms\n"
+    "< A 1 ack 1001\n"
+    "> A 1001:1000\n> A 2001:1000\n"
+    "+199ms\n"
+    "none\n"
+    "+1ms\n"
+    "> A 1001:1000\n"
+    "< A 1 ack 6001\n")
+
+SCRIPT(follows_a_peer_that_begins_anew,
+    "incoming\n"
+    "peerisn 90000\n"
+    "< S 0\n"
+    "accept\n"
+    "> SA 0 ack 1\n"
+    "< A 1 ack 1\n"
+    "event CONNECTED\n")
+
 SCRIPT(takes_back_a_time_out_that_was_none,
     "open\n"
     "write 4000 push\n"
@@ -520,6 +546,32 @@ START_TEST(shuts_its_window_and_opens_it_again)
     script_end(&s);
 }
 END_TEST
+
+SCRIPT(speaks_inside_a_window_that_was_shrunk,
+    "open\n"
+    "write 3000 push\n"
+    "> A 1:1000\n> A 1001:1000\n> PA 2001:1000\n"
+    "< A 1:100 ack 1 win 0\n"
+    "> A 1 ack 101\n"
+    "< A 101:100 ack 1 win 1500\n"
+    "> A 1501 ack 201\n"
+    "< A 301:100 ack 1 win 1500\n"
+    "> A 1501 ack 201 sack 301-401\n"
+    "abort\n"
+    "> RA 1501\n")
+
+SCRIPT(sends_no_fin_into_a_shut_window,
+    "open\n"
+    "write 1000 push\n"
+    "> PA 1:1000\n"
+    "< A 1 ack 1001 win 0\n"
+    "eof\n"
+    "none\n"
+    "+200ms\n"
+    "> A 1000\n"
+    "< A 1 ack 1001 win 10\n"
+    "> FA 1001\n"
+    "< A 1 ack 1002\n")
 
 SCRIPT(answers_a_window_probe,
     "open\n"
@@ -913,6 +965,50 @@ START_TEST(keeps_to_what_the_path_holds)
 }
 END_TEST
 
+/* A has the path's room, B waits for it; then A may not send any more. */
+START_TEST(passes_the_room_of_a_path_on)
+{
+    struct script s;
+    struct tcp_ref b;
+    struct iovec v[2];
+    script_begin(&s, NULL);
+    tcpip_set_path(s.t, 0x0a000002, 1500, 0);
+    script_run(&s, "open");
+    ck_assert_int_eq(tcp_connect(s.t, (mono_t){s.now}, 0x0a000001, 4001, 0x0a000002, 80, &b), 0);
+    script_run(&s, "> S 0");
+    uint8_t packet[100];
+    struct segment g = {.src = 0x0a000002, .dst = 0x0a000001, .src_port = 80, .dst_port = 4001, .seq = s.peer_isn,
+        .ack = s.t->isn + 1, .flags = TH_SYN | TH_ACK, .window = 60000, .mss = 1000};
+    tcpip_input(s.t, (mono_t){s.now}, packet, segment_build(packet, &g, 1, 0));
+    script_run(&s, "> A 1\nevent CONNECTED\nwrite 5000 push\n> A 1:1000\nnone");
+    ck_assert_int_gt(tcp_send_space(s.t, b, v), 0);
+    for (uint32_t i = 0; i < 1000; i++)
+        ((uint8_t *)v[0].iov_base)[i] = (uint8_t)((i + 1) * 7 + ((i + 1) >> 8));
+    tcp_send_commit(s.t, (mono_t){s.now}, b, 1000, true);
+    script_run(&s, "none\n< A 1 ack 1001 win 0\n> PA 1:1000\nnone");
+    script_end(&s);
+}
+END_TEST
+
+START_TEST(does_not_grow_its_window_on_a_full_path)
+{
+    struct script s;
+    script_begin(&s, NULL);
+    tcpip_set_path(s.t, 0x0a000002, 2500, 0);
+    script_run(&s, "open\nwrite 30000 push\n> A 1:1000\n> A 1001:1000\n");
+    for (int i = 0; i < 20; i++) {
+        char text[120];
+        snprintf(text, sizeof(text), "+20ms\n< A 1 ack %d\n> A %d:1000\n", 1001 + 1000 * i, 2001 + 1000 * i);
+        script_run(&s, text);
+    }
+    struct tcp_info_row row;
+    uint32_t cursor = 0;
+    ck_assert(tcpip_next(s.t, &cursor, &row));
+    ck_assert_uint_le(row.cwnd, 10000);
+    script_end(&s);
+}
+END_TEST
+
 START_TEST(keeps_to_the_mtu_of_the_path)
 {
     struct script s;
@@ -1092,7 +1188,8 @@ int main(void)
         repairs_a_hole_at_three_sacked_segments, repairs_many_holes_in_one_round, repairs_a_lost_repair_without_a_time_out,
         sends_new_data_while_it_waits_for_proof, counts_duplicates_of_a_peer_without_sack,
         gives_a_peer_without_sack_every_duplicate, probes_the_tail_before_it_times_out, times_out_and_backs_off, does_not_back_off_at_once_when_thin,
-        takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
+        ends_the_back_off_when_a_copy_gets_through, follows_a_peer_that_begins_anew,
+        does_not_grow_its_window_on_a_full_path, sends_no_fin_into_a_shut_window, passes_the_room_of_a_path_on, speaks_inside_a_window_that_was_shrunk, takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
         keeps_to_the_peers_window, shuts_its_window_and_opens_it_again, answers_a_window_probe, closes_first, closes_second,
         closes_from_both_sides_at_once, takes_a_fin_that_came_too_early, repeats_its_fin,
         delivers_what_was_written_before_close, resets_when_data_comes_after_close, resets_when_closed_with_unread_data,
