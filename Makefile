@@ -178,12 +178,14 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/io/sockets \
 	unit/base/id \
+	unit/i3/deadline \
 	unit/i3/handshake \
 	unit/i3/noise \
 	unit/tcpip/ip \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
 	unit/i3/peer \
+	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/trigger \
 
@@ -212,6 +214,7 @@ SIM_TESTS := \
 
 # helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
 TEST_PROGRAMS := \
+	interop/tcp_tun \
 	bench/node \
 	fuzz/flood \
 	bench/load \
@@ -241,6 +244,7 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 
 INTEROP_TESTS := \
+	interop/tcp_linux.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
 
@@ -258,6 +262,8 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links beside itself
+unit/i3/deadline_ROOMS := base i3
+unit/i3/proof_ROOMS := base i3
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 unit/i3/handshake_ROOMS := base i3
@@ -275,6 +281,7 @@ unit/i3/noise_ROOMS := base i3
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
+interop/tcp_tun_ROOMS := base tcpip
 unit/tcpip/ip_ROOMS := base tcpip
 unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip

@@ -34,11 +34,18 @@ void output_reset_for(struct tcpip *t, const struct segment *s)
     output_raw(t, r.src, r.dst, head, segment_build(head, &r, (uint16_t)engine_random(t), 0), NULL, 0);
 }
 
+/* Where a segment without payload may stand so that the peer looks at it: SND.NXT, but a peer that has shrunk its
+ * window below that (RFC 9293 3.8.6 warns of them; Linux does under memory pressure) takes only what lies inside. */
+static uint32_t bare_seq(const struct conn *c)
+{
+    return (uint32_t)(conn_synced(c) ? min64(c->snd_nxt, c->snd_una + c->snd_wnd) : c->snd_nxt);
+}
+
 void output_reset(struct tcpip *t, struct conn *c)
 {
     uint8_t head[TCPIP_HEAD_MAX];
     struct segment r = {.src = c->who.local, .dst = c->who.remote, .src_port = c->who.local_port,
-        .dst_port = c->who.remote_port, .seq = (uint32_t)c->snd_nxt, .flags = TH_RST | TH_ACK,
+        .dst_port = c->who.remote_port, .seq = bare_seq(c), .flags = TH_RST | TH_ACK,
         .ack = (uint32_t)conn_rcv_nxt(c), .has_stamps = c->stamps && conn_synced(c), .ts_val = conn_stamp(c, t->now),
         .ts_ecr = c->ts_recent};
     if (c->state == ST_SYN_SENT)
@@ -175,7 +182,7 @@ static void put_syn(struct outgoing *o)
 static void put_sack(struct outgoing *o)
 {
     struct conn *c = o->c;
-    struct segment s = {.seq = (uint32_t)c->snd_nxt, .ack = (uint32_t)conn_rcv_nxt(c), .flags = TH_ACK,
+    struct segment s = {.seq = bare_seq(c), .ack = (uint32_t)conn_rcv_nxt(c), .flags = TH_ACK,
         .window = o->window, .has_stamps = c->stamps, .ts_ecr = c->ts_recent};
     int max = c->stamps ? 3 : 4;
     if (c->dsack.end)
@@ -203,8 +210,8 @@ static void put_ack(struct outgoing *o)
     if (c->sack_ok && (c->ooo.n || c->dsack.end)) {
         put_sack(o);
     } else {
-        for (put_segment(o, c->snd_nxt, 0, TH_ACK); copies > 1 && o->n < o->max; copies--)
-            put_segment(o, c->snd_nxt, 0, TH_ACK);
+        for (put_segment(o, bare_seq(c), 0, TH_ACK); copies > 1 && o->n < o->max; copies--)
+            put_segment(o, bare_seq(c), 0, TH_ACK);
     }
     acked(c);
 }

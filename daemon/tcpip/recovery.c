@@ -139,8 +139,16 @@ void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, cons
 
 enum { THIN_SEGMENTS = 4, THIN_RETRIES = 6 };
 
-static bool too_many(const struct conn *c)
+/* A peer that has shut its window on what is in flight, and says so, is not gone: our copies serve as probes. */
+static bool shut_but_alive(const struct tcpip *t, const struct conn *c)
 {
+    return conn_synced(c) && !c->snd_wnd && !c->orphan && t->now - c->last_in < 2ull * RTO_MAX;
+}
+
+static bool too_many(const struct tcpip *t, const struct conn *c)
+{
+    if (shut_but_alive(t, c))
+        return false;
     if (c->state == ST_SYN_SENT)
         return c->retries > SYN_RETRIES;
     if (c->state == ST_SYN_RCVD)
@@ -171,8 +179,8 @@ static void enter_loss(struct tcpip *t, struct conn *c)
 void recovery_timeout(struct tcpip *t, struct conn *c)
 {
     t->stats.timeouts++;
-    c->retries++;
-    if (too_many(c)) {
+    c->retries += c->retries < UINT8_MAX;
+    if (too_many(t, c)) {
         if (conn_synced(c))
             conn_reset(t, c, ETIMEDOUT);
         else

@@ -15,6 +15,7 @@ static struct {
     uint8_t e_priv[KEY_LEN];
     struct noise running;         /* our handshake with the second friend */
     uint8_t init[INIT_LEN];       /* its INIT */
+    uint8_t response[RESPONSE_LEN];
     uint8_t their_init[INIT_LEN]; /* one of the first friend */
 } fixed;
 
@@ -52,6 +53,12 @@ static void fixed_init(void)
     x25519_public(fixed.session_pub, fixed.e_priv);
     handshake_start(&fixed.running, fixed.priv[0], fixed.pub[0], fixed.pub[2]);
     require(init_write(&fixed.running, fixed.e_priv, &h, fixed.init) == 0);
+    handshake_start(&n, fixed.priv[2], fixed.pub[2], NULL);
+    require(noise_read_init_key(&n, fixed.init, INIT_NOISE_LEN) == 0 && init_read(&n, fixed.init, &h) == 0);
+    h.ciphers = CIPHER_CHACHA20POLY1305;
+    id_of_key(&h.id, fixed.pub[2], NULL);
+    require(response_write(&n, fixed.e_priv, &h, fixed.response) == 0);
+    h.ciphers = 3;
     id_of_key(&h.id, fixed.pub[1], NULL);
     handshake_start(&n, fixed.priv[1], fixed.pub[1], fixed.pub[0]);
     require(init_write(&n, fixed.e_priv, &h, fixed.their_init) == 0);
@@ -164,10 +171,23 @@ static void step_sealed(struct world *w, struct reader *r)
         w->taken[counter] = 1;
 }
 
+static void give_response(struct world *w, struct reader *r)
+{
+    uint8_t body[RESPONSE_LEN], at = get_u8(r), flip = get_u8(r);
+    memcpy(body, fixed.response, RESPONSE_LEN);
+    body[at % RESPONSE_LEN] ^= flip;
+    enum peer_verdict v = deliver(w, &w->to_asked, PROTO_HANDSHAKE_RESPONSE, body, RESPONSE_LEN);
+    require(!flip || v == PEER_DROP);
+}
+
 static void step_raw(struct world *w, struct reader *r)
 {
     struct i3_id other;
     uint8_t which = get_u8(r), proto = get_u8(r);
+    if (which & 128) {
+        give_response(w, r);
+        return;
+    }
     size_t len = get_u8(r);
     len = len < reader_left(r) ? len : reader_left(r);
     const uint8_t *body = get_span(r, len);

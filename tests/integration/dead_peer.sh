@@ -25,9 +25,21 @@ for f in "$T/dial1" "$T/dial2"; do
     [ "$ms" -lt 130000 ] || die "it took $ms ms"
 done
 
-step "started again: a server started anew is reached"
-kill "$first" 2>/dev/null || :
+step "started again: the server is reached as before"
 daemon_start bob
+as alice i3run curl -sS --max-time 30 "http://bob.i3:$PORT/page" | cmp - page
+
+step "another program that takes the port is not the overlay's"
+kill "$first"
+wait "$first" || :
+python3 -m http.server --bind 127.0.0.1 "$PORT" >"$T/other.log" 2>&1 &
+STARTED="$STARTED $!"
+wait_for 10 curl -s -o /dev/null "http://127.0.0.1:$PORT/"
+as alice i3run python3 "$LIB/dial.py" bob.i3 "$PORT" --timeout 20 >"$T/dial"
+read -r result ms <"$T/dial"
+expect "connect to a port that is not shared" "$result" ECONNREFUSED
+
+step "a server started anew is reached"
 serve bob web2 python3 "$LIB/web.py"
 as alice i3run curl -sS --max-time 30 "http://bob.i3:$PORT/page" | cmp - page
 

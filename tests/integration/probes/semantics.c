@@ -154,6 +154,8 @@ static void nonblocking_refused(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     line("non-blocking connect, refused", result(dial(fd, &refused)));
+    wait_for(fd, POLLIN | POLLOUT | POLLRDHUP, 3000);
+    usleep(20000); /* the events need not come about in one instant */
     line("  poll", bits(wait_for(fd, POLLIN | POLLOUT | POLLRDHUP, 3000)));
     line("  peer", peer(fd, &refused));
     line("  SO_ERROR", number(so_int(fd, SOL_SOCKET, SO_ERROR)));
@@ -253,8 +255,9 @@ static void interrupted(void)
 /* A handler with SA_RESTART leaves connect() alone; a second thread ends it by shutdown. */
 static void *shut_later(void *arg)
 {
-    usleep(200000);
-    shutdown(*(int *)arg, SHUT_RDWR);
+    do
+        usleep(200000); /* again, in case we were sooner than the connect */
+    while (shutdown(*(int *)arg, SHUT_RDWR) < 0);
     return NULL;
 }
 

@@ -547,6 +547,19 @@ START_TEST(shuts_its_window_and_opens_it_again)
 }
 END_TEST
 
+SCRIPT(speaks_inside_a_window_that_was_shrunk,
+    "open\n"
+    "write 3000 push\n"
+    "> A 1:1000\n> A 1001:1000\n> PA 2001:1000\n"
+    "< A 1:100 ack 1 win 0\n"
+    "> A 1 ack 101\n"
+    "< A 101:100 ack 1 win 1500\n"
+    "> A 1501 ack 201\n"
+    "< A 301:100 ack 1 win 1500\n"
+    "> A 1501 ack 201 sack 301-401\n"
+    "abort\n"
+    "> RA 1501\n")
+
 SCRIPT(sends_no_fin_into_a_shut_window,
     "open\n"
     "write 1000 push\n"
@@ -1176,7 +1189,7 @@ int main(void)
         sends_new_data_while_it_waits_for_proof, counts_duplicates_of_a_peer_without_sack,
         gives_a_peer_without_sack_every_duplicate, probes_the_tail_before_it_times_out, times_out_and_backs_off, does_not_back_off_at_once_when_thin,
         ends_the_back_off_when_a_copy_gets_through, follows_a_peer_that_begins_anew,
-        does_not_grow_its_window_on_a_full_path, sends_no_fin_into_a_shut_window, passes_the_room_of_a_path_on, takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
+        does_not_grow_its_window_on_a_full_path, sends_no_fin_into_a_shut_window, passes_the_room_of_a_path_on, speaks_inside_a_window_that_was_shrunk, takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
         keeps_to_the_peers_window, shuts_its_window_and_opens_it_again, answers_a_window_probe, closes_first, closes_second,
         closes_from_both_sides_at_once, takes_a_fin_that_came_too_early, repeats_its_fin,
         delivers_what_was_written_before_close, resets_when_data_comes_after_close, resets_when_closed_with_unread_data,
