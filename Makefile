@@ -168,65 +168,49 @@ i3ctl_LIBS   := -ljansson
 
 MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 
-# ---- tests: NAME ROOMS... ; the source is tests/NAME.c ---------------------------------------------
+# ---- tests: the source of NAME is tests/NAME.c -------------------------------------------------------
 UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
+	unit/base/id \
 	unit/naming/book \
 	unit/naming/pool \
-	unit/node/node \
-	unit/node/store \
 	unit/policy/config \
-	unit/program/vsock \
-	unit/io/sockets \
-	unit/base/id \
 	unit/i3/deadline \
 	unit/i3/handshake \
 	unit/i3/noise \
-	unit/tcpip/ip \
-	unit/tcpip/parts \
-	unit/tcpip/tcp \
 	unit/i3/peer \
 	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/trigger \
-
-unit/include/wire_ROOMS :=
-unit/include/ipc_ROOMS :=
-unit/base/id_ROOMS := base
-unit/i3/noise_ROOMS := base i3
-unit/i3/seal_ROOMS := base i3
-unit/i3/trigger_ROOMS := base i3
+	unit/node/node \
+	unit/node/store \
+	unit/tcpip/ip \
+	unit/tcpip/parts \
+	unit/tcpip/tcp \
+	unit/program/vsock \
+	unit/io/sockets \
 
 SIM_TESTS := \
 	sim/sessions \
-
-sim/sessions_ROOMS := base i3
-sim/sessions_OBJ := tests/sim/world.o
-SIM_TESTS := \
 	sim/tcp \
-unit/include/wire_ROOMS :=
-unit/include/ipc_ROOMS :=
-
-SIM_TESTS := \
-	sim/sessions \
 	sim/intruders \
 	sim/overlay \
 	sim/tcp \
 	sim/tcp_goodput \
 
-# helpers that integration tests run: NAME_ROOMS, NAME_LIBS as above
+# helpers that integration tests run
 TEST_PROGRAMS := \
-	interop/tcp_tun \
+	bench/load \
 	bench/node \
 	fuzz/flood \
-	bench/load \
+	interop/tcp_tun \
 	lib/relay \
 
 # programs that run with the shim preloaded; never sanitized, as a sanitizer wants to be preloaded first itself
 PROBES := \
 	integration/probes/semantics \
-	integration/probes/storm
+	integration/probes/storm \
 
 # scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
@@ -251,7 +235,7 @@ INTEROP_TESTS := \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
 
-# one libFuzzer target per decoder; ROOMS as above
+# one libFuzzer target per decoder
 FUZZ_TARGETS := \
 	fuzz/tcpip \
 	fuzz/peer \
@@ -264,31 +248,24 @@ FUZZ_TARGETS := \
 
 FUZZ_SECONDS ?= 5
 
-# what each links beside itself
+# what each links: rooms, and objects of its own
+unit/base/id_ROOMS := base
+unit/naming/book_ROOMS := naming base
+unit/naming/pool_ROOMS := naming base
+unit/policy/config_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
-unit/i3/proof_ROOMS := base i3
-sim/intruders_ROOMS := base i3
-sim/intruders_OBJ := tests/sim/world.o
 unit/i3/handshake_ROOMS := base i3
+unit/i3/noise_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
-sim/overlay_ROOMS := base i3 node
-fuzz/peer_ROOMS := base i3
-fuzz/trigger_ROOMS := base i3
-unit/include/wire_ROOMS :=
-unit/include/ipc_ROOMS :=
-sim/tcp_ROOMS := base tcpip
-sim/tcp_OBJ := tests/sim/tcp_net.o
-unit/base/id_ROOMS := base
-unit/i3/noise_ROOMS := base i3
-sim/sessions_ROOMS := base i3
-sim/sessions_OBJ := tests/sim/world.o
-sim/tcp_ROOMS := base tcpip
-interop/tcp_tun_ROOMS := base tcpip
+unit/i3/proof_ROOMS := base i3
+unit/i3/seal_ROOMS := base i3
+unit/i3/trigger_ROOMS := base i3
+unit/node/node_ROOMS := node i3 base
+unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip
 unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
-fuzz/tcpip_ROOMS := base tcpip
 unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 sim/tcp_OBJ := tests/sim/tcp_net.o
 sim/tcp_goodput_ROOMS := base tcpip
@@ -300,15 +277,22 @@ unit/node/store_ROOMS := node i3 base
 unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
-fuzz/flood_ROOMS := i3 base
+sim/sessions_ROOMS := base i3
+sim/sessions_OBJ := tests/sim/world.o
+sim/tcp_ROOMS := base tcpip
+sim/tcp_OBJ := tests/sim/tcp_net.o
+sim/intruders_ROOMS := base i3
+sim/intruders_OBJ := tests/sim/world.o
+sim/overlay_ROOMS := base i3 node
 bench/node_ROOMS := node i3 base
+fuzz/flood_ROOMS := i3 base
+interop/tcp_tun_ROOMS := base tcpip
+fuzz/tcpip_ROOMS := base tcpip
+fuzz/peer_ROOMS := base i3
+fuzz/trigger_ROOMS := base i3
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
 fuzz/node_ROOMS := node i3 base
-unit/base/id_ROOMS := base
-unit/i3/noise_ROOMS := base i3
-unit/i3/seal_ROOMS := base i3
-unit/i3/trigger_ROOMS := base i3
 
 # ---- rules ---------------------------------------------------------------------------------------
 objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))

@@ -36,10 +36,12 @@ static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size
 static void not_present_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
 {
     struct wire_not_present np;
-    if (!addr_eq(from, &p->node_addr) || not_present_decode(data, len, &np) < 0)
+    if (!addr_eq(from, &p->node_addr) || not_present_decode(data, len, &np) < 0) {
         p->count.packets_bad++;
-    else
-        peers_not_present(p->peers, p->now, p->wall, &np);
+        return;
+    }
+    peers_not_present(p->peers, p->now, p->wall, &np);
+    triggers_doubt(p->triggers, p->now); /* the node may have lost ours as well */
 }
 
 static void trigger_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)

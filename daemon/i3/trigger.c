@@ -58,6 +58,7 @@ struct triggers {
     struct deadlines due;
     struct drbg drbg;
     struct addr node, seen;
+    struct addr acked_at; /* our address in the last ACK */
     mono_t last_answer, last_suspicion, last_doubt;
 };
 
@@ -298,13 +299,13 @@ static int input_ack(struct triggers *ts, mono_t now, const uint8_t *p, size_t l
     if (a.seq < t->round_seq || a.seq > t->seq || !proof_check(&t->key, p, len))
         return -EPROTO;
 
-    bool moved = t->seen.family && !addr_eq(&t->seen, &a.seen);
+    bool moved = ts->acked_at.family && !addr_eq(&ts->acked_at, &a.seen);
     if (t->state == TRIGGER_REFRESHING)
         t->refreshes++;
     if (t->tries == 1)
         note_rtt(t, now);
     note_answer(ts, now, &a.seen);
-    t->seen = a.seen;
+    t->seen = ts->acked_at = a.seen;
     t->last_refusal = 0;
     t->penalty = 0;
     uint64_t life = (a.seconds > LIFE_MIN_S ? a.seconds : LIFE_MIN_S) * USEC_PER_SEC;

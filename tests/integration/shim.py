@@ -243,13 +243,13 @@ class Descriptors(Case):
             socket.getaddrinfo('echo.i3', 7)
             r, w = os.pipe()
             if os.fork() == 0:
-                fds = lambda: [fd for fd in os.listdir('/proc/self/fd') if int(fd) > 900]
-                before = len(fds())
+                ours = lambda: [os.readlink('/proc/self/fd/' + fd) for fd in os.listdir('/proc/self/fd') if int(fd) > 900]
+                before = ours()
                 socket.getaddrinfo('echo.i3', 7)
-                print(before, len(fds()), flush=True)
+                print(len(before), len(ours()), before != ours(), flush=True)
                 os._exit(0)
             os.wait()
-            print(socket.getaddrinfo('echo.i3', 7)[0][4])''', '1 1', "('10.1.2.3', 7)")
+            print(socket.getaddrinfo('echo.i3', 7)[0][4])''', '1 1 True', "('10.1.2.3', 7)")
 
     def test_without_a_spare_descriptor(self):
         """The limit reached: connect fails with a true error, and works again afterwards."""
@@ -457,6 +457,10 @@ class Failure(Case):
         os.unlink(daemon.sock)
         again()
         round_('101 True', '-3 True')
+        daemon.start()
+        again()
+        round_('10.1.2.3 True', '10.1.2.3 True')
+        daemon.kill() # and nobody notices before it is back
         daemon.start()
         again()
         round_('10.1.2.3 True', '10.1.2.3 True')

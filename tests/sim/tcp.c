@@ -218,6 +218,7 @@ static const struct path_case paths[] = {
     {"50 ms, 100 Mbit/s, 1 % loss", 50, 100, 100, 10000, 0, 0, 20, 2.4},
     {"100 ms, 20 Mbit/s, 0.5 % loss", 100, 20, 100, 5000, 0, 0, 20, 1.8},
     {"20 ms, 50 Mbit/s, 25 % reordered", 20, 50, 100, 0, 250000, 0, 10, 20},
+    {"20 ms, unlimited, 25 % reordered", 20, 0, 100, 0, 250000, 0, 2, 300},
     {"20 ms, 50 Mbit/s, loss 10, reorder 25, dup 10 %", 20, 50, 100, 100000, 250000, 100000, 20, 0.3},
 };
 

@@ -1,6 +1,6 @@
 #include "tests/sim/tcp_net.h"
 
-#include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -417,8 +417,16 @@ bool net_step(struct net *n, uint64_t until)
     return true;
 }
 
+/* Seven SYNs in a row were lost: on a bad enough network that happens, and nobody else knows of it. */
+static bool flow_never_was(const struct net_flow *f)
+{
+    return f->side[0].failed && f->side[0].err == ETIMEDOUT && !f->side[0].connected && !f->side[1].connected;
+}
+
 static bool flow_over(const struct net_flow *f)
 {
+    if (flow_never_was(f) && !f->side[1].open)
+        return true;
     for (int h = 0; h < 2; h++) {
         if (!f->side[h].closed && !f->side[h].failed)
             return false;
@@ -444,6 +452,8 @@ bool net_all_well(struct net *n)
     for (uint32_t i = 0; i < n->flows && !n->error; i++) {
         for (int h = 0; h < 2; h++) {
             const struct net_side *s = &n->flow[i].side[h], *o = &n->flow[i].side[!h];
+            if (flow_never_was(&n->flow[i]))
+                continue;
             if (s->failed)
                 n->error = "a connection failed";
             else if (s->got != o->total)

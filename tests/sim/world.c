@@ -230,7 +230,7 @@ void world_deliver(struct world *w, unsigned from, const uint8_t *p, size_t len)
         uint64_t number;
         memcpy(&number, plain, sizeof(number));
         if (number < ARRAY_LEN(h->seen))
-            h->seen[number]++;
+            h->seen[number] += h->seen[number] < 255;
         break;
     }
     for (unsigned i = 0; i < out.n; i++)

@@ -27,7 +27,7 @@ struct host {
     int last_err;
     uint8_t last[WORLD_PACKET];
     size_t last_len;
-    uint64_t seen[1 << 16]; /* how often the packet with this number was delivered */
+    uint8_t seen[1 << 16]; /* how often the packet with this number was delivered */
 };
 
 struct flight {

@@ -252,12 +252,17 @@ static void interrupted(void)
     close(fd);
 }
 
-/* A handler with SA_RESTART leaves connect() alone; a second thread ends it by shutdown. */
+static volatile bool dialled;
+
+/* A handler with SA_RESTART leaves connect() alone; a second thread ends it by shutdown: again and again, since what is
+ * shut down between a signal and the restart starts anew. */
 static void *shut_later(void *arg)
 {
-    do
-        usleep(200000); /* again, in case we were sooner than the connect */
-    while (shutdown(*(int *)arg, SHUT_RDWR) < 0);
+    usleep(170000);
+    while (!dialled) {
+        shutdown(*(int *)arg, SHUT_RDWR);
+        usleep(33000);
+    }
     return NULL;
 }
 
@@ -273,6 +278,7 @@ static void restarted(void)
     pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
     long start = millis();
     const char *end = interrupted_dial(fd, 50, SA_RESTART);
+    dialled = true;
     line("blocking connect, SA_RESTART", *end == 'E' && strcmp(end, "EINTR") ? "goes on" : end);
     line("  until shut down", millis() - start > 150 ? "yes" : "no");
     pthread_join(t, NULL);

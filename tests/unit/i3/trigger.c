@@ -426,6 +426,46 @@ START_TEST(moved_host_is_found_out_by_one_trigger_for_all)
 }
 END_TEST
 
+START_TEST(a_new_trigger_that_shows_another_address_moves_all)
+{
+    struct fake *f = fake_new();
+    for (unsigned i = 0; i < 20; i++) {
+        struct own o = own_new(i);
+        ck_assert_int_eq(own_add(f, &o), 0);
+    }
+    fake_run(f, 2 * SEC);
+    f->host.port++;
+    struct own one_more = own_new(20);
+    ck_assert_int_eq(own_add(f, &one_more), 0);
+    fake_run(f, 500 * MS);
+    for (unsigned i = 0; i < 21; i++)
+        ck_assert(addr_eq(&f->v[i].owner, &f->host));
+    fake_free(f);
+}
+END_TEST
+
+START_TEST(a_doubt_is_settled_by_one_refresh)
+{
+    struct fake *f = fake_new();
+    for (unsigned i = 0; i < 20; i++) {
+        struct own o = own_new(i);
+        ck_assert_int_eq(own_add(f, &o), 0);
+    }
+    fake_run(f, 2 * SEC);
+    for (unsigned i = 0; i < 10; i++)
+        triggers_doubt(f->t, f->now);
+    fake_run(f, SEC);
+    ck_assert_uint_eq(f->seen[WIRE_REFRESH], 1); /* nothing is wrong */
+    fake_run(f, 5 * SEC);
+    f->n = 0;
+    triggers_doubt(f->t, f->now);
+    fake_run(f, 500 * MS);
+    ck_assert_uint_eq(f->n, 20);
+    ck_assert(triggers_all_standing(f->t));
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(restart_inserts_all_anew_at_once)
 {
     struct fake *f = fake_new();
@@ -613,6 +653,27 @@ START_TEST(forged_acks_are_ignored)
 }
 END_TEST
 
+START_TEST(an_old_ack_does_not_count_again)
+{
+    struct fake *f = fake_new();
+    struct own o = own_new(1);
+    own_add(f, &o);
+    fake_run(f, 20 * SEC); /* inserted and refreshed once */
+    ck_assert_uint_eq(info0(f).refreshes, 1);
+    struct stored old = f->v[0];
+    f->deaf = true;
+    fake_run(f, mono_since(f->now, triggers_deadline(f->t)) + 100 * MS);
+    ck_assert_int_eq(info0(f).state, TRIGGER_REFRESHING);
+    fake_ack(f, &old);
+    ck_assert_int_eq(info0(f).state, TRIGGER_REFRESHING);
+    fake_run(f, SEC);
+    f->deaf = false;
+    fake_run(f, 4 * SEC);
+    ck_assert_uint_eq(info0(f).refreshes, 2);
+    fake_free(f);
+}
+END_TEST
+
 /* ---- a bad network ---- */
 
 START_TEST(triggers_survive_loss_of_three_in_ten)
@@ -653,6 +714,9 @@ int main(void)
     tcase_add_loop_test(t, refusals_slow_down_and_end, 0, 6);
     tcase_add_test(t, restarted_node_gets_all_triggers_back_soon);
     tcase_add_test(t, moved_host_is_found_out_by_one_trigger_for_all);
+    tcase_add_test(t, a_new_trigger_that_shows_another_address_moves_all);
+    tcase_add_test(t, a_doubt_is_settled_by_one_refresh);
+    tcase_add_test(t, an_old_ack_does_not_count_again);
     tcase_add_test(t, restart_inserts_all_anew_at_once);
     tcase_add_test(t, another_node_gets_the_triggers);
     tcase_add_test(t, removal_is_sent_once_and_forgotten);

@@ -115,7 +115,7 @@ static void scoreboard_round(struct scoreboard *b, struct model *m, uint64_t now
 START_TEST(scoreboard_keeps_the_fate_of_every_byte)
 {
     uint64_t memory = 0;
-    for (int world = 0; world < 100; world++) {
+    for (int world = 0; world < 60; world++) {
         struct scoreboard b;
         struct model m = {.una = 1, .end = 1};
         scoreboard_init(&b, 1, &memory);
@@ -158,7 +158,7 @@ END_TEST
 START_TEST(ranges_know_what_is_there)
 {
     uint64_t memory = 0;
-    for (int world = 0; world < 300; world++) {
+    for (int world = 0; world < 100; world++) {
         struct ranges r = {0};
         bool have[SPACE + 1] = {false};
         uint64_t next = 1;
@@ -194,6 +194,20 @@ START_TEST(ranges_know_what_is_there)
         ranges_release(&r, &memory);
         ck_assert_uint_eq(memory, 0);
     }
+}
+END_TEST
+
+START_TEST(ranges_remember_the_others_while_one_grows)
+{
+    struct ranges r = {0};
+    struct range out[4];
+    uint64_t memory = 0, fresh;
+    ck_assert(ranges_add(&r, 10, 20, &fresh, &memory) && ranges_add(&r, 30, 40, &fresh, &memory));
+    for (uint64_t i = 0; i < 2 * RANGES_RECENT; i++)
+        ck_assert(ranges_add(&r, 50 + i, 51 + i, &fresh, &memory));
+    ck_assert_int_eq(ranges_report(&r, out, 4), 3);
+    ck_assert(out[0].start == 50 && out[1].start == 30 && out[2].start == 10);
+    ranges_release(&r, &memory);
 }
 END_TEST
 
@@ -246,7 +260,7 @@ START_TEST(heap_gives_the_earliest_first)
     ck_assert(heap_reserve(&h, N, &memory));
     for (int i = 0; i < N; i++)
         node[i].place = HEAP_NONE;
-    for (int round = 0; round < 8000; round++) {
+    for (int round = 0; round < 4000; round++) {
         uint32_t i = draw(N);
         if (draw(3)) {
             when[i] = draw(1000);
@@ -374,6 +388,7 @@ int main(void)
     tcase_add_test(c, scoreboard_keeps_the_fate_of_every_byte);
     tcase_add_test(c, rack_holds_lost_what_younger_segments_overtook);
     tcase_add_test(c, ranges_know_what_is_there);
+    tcase_add_test(c, ranges_remember_the_others_while_one_grows);
     tcase_add_test(c, ranges_are_bounded);
     tcase_add_test(c, ring_keeps_its_bytes_while_it_grows);
     tcase_add_test(c, heap_gives_the_earliest_first);

@@ -514,6 +514,26 @@ SCRIPT(keeps_to_the_peers_window,
     "< A 1 ack 3001 win 2500\n"
     "> A 4001:1000\n")
 
+/* Its window is shut on what is in flight, and it says so for hours; then it opens. Silence, though, is the end. */
+START_TEST(bears_with_a_peer_that_shuts_its_window_on_data_in_flight)
+{
+    struct script s;
+    script_begin(&s, NULL);
+    script_run(&s, "open\nwrite 2000 push\n> A 1:1000\n> PA 1001:1000\n< A 1 ack 1 win 0\n");
+    for (int i = 0; i < 120; i++) {
+        script_run(&s, "+60s");
+        ck_assert_uint_gt(s.out_n, s.out_at); /* it goes on asking */
+        s.out_at = s.out_n;
+        script_run(&s, "< A 1 ack 1 win 0\nstate ESTABLISHED");
+        s.out_at = s.out_n;
+    }
+    script_run(&s, "< A 1 ack 2001 win 5000\nnoevent\nwrite 100 push\n> PA 2001:100\n< A 1 ack 2001 win 0");
+    script_run(&s, "+2000s\nevent FAILED ETIMEDOUT");
+    s.out_at = s.out_n;
+    script_end(&s);
+}
+END_TEST
+
 START_TEST(shuts_its_window_and_opens_it_again)
 {
     struct tcpip_config c;
@@ -1189,7 +1209,8 @@ int main(void)
         sends_new_data_while_it_waits_for_proof, counts_duplicates_of_a_peer_without_sack,
         gives_a_peer_without_sack_every_duplicate, probes_the_tail_before_it_times_out, times_out_and_backs_off, does_not_back_off_at_once_when_thin,
         ends_the_back_off_when_a_copy_gets_through, follows_a_peer_that_begins_anew,
-        does_not_grow_its_window_on_a_full_path, sends_no_fin_into_a_shut_window, passes_the_room_of_a_path_on, speaks_inside_a_window_that_was_shrunk, takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
+        does_not_grow_its_window_on_a_full_path, sends_no_fin_into_a_shut_window, passes_the_room_of_a_path_on, speaks_inside_a_window_that_was_shrunk, bears_with_a_peer_that_shuts_its_window_on_data_in_flight,
+        takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
         keeps_to_the_peers_window, shuts_its_window_and_opens_it_again, answers_a_window_probe, closes_first, closes_second,
         closes_from_both_sides_at_once, takes_a_fin_that_came_too_early, repeats_its_fin,
         delivers_what_was_written_before_close, resets_when_data_comes_after_close, resets_when_closed_with_unread_data,
