@@ -194,10 +194,9 @@ UNIT_TESTS := \
 SIM_TESTS := \
 	sim/sessions \
 	sim/tcp \
+	sim/tcp_goodput \
 	sim/intruders \
 	sim/overlay \
-	sim/tcp \
-	sim/tcp_goodput \
 
 # helpers that integration tests run
 TEST_PROGRAMS := \
@@ -267,20 +266,14 @@ unit/tcpip/ip_ROOMS := base tcpip
 unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
 unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
-sim/tcp_OBJ := tests/sim/tcp_net.o
-sim/tcp_goodput_ROOMS := base tcpip
-sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
-unit/naming/book_ROOMS := naming base
-unit/naming/pool_ROOMS := naming base
-unit/node/node_ROOMS := node i3 base
-unit/node/store_ROOMS := node i3 base
-unit/policy/config_ROOMS := policy
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
+sim/tcp_goodput_ROOMS := base tcpip
+sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node

@@ -64,12 +64,24 @@ static void take_stamp_rtt(struct tcpip *t, struct conn *c, const struct segment
     c->rto.backoff = 0;
 }
 
+/* A SYN that went more than once, be it because of a doubled one of the peer's, is told apart by its timestamp. */
+void acks_handshake(struct tcpip *t, struct conn *c, const struct segment *s)
+{
+    uint64_t rtt = t->now - c->last_out, stamp = stamp_rtt(t, c, s);
+    if (stamp != UINT64_MAX && (c->retries || rtt + 2000 < stamp))
+        rtt = stamp;
+    else if (c->retries)
+        return;
+    rto_sample(&c->rto, t->now, (uint32_t)min64(rtt, UINT32_MAX / 2), true);
+}
+
 /* Karn: only what was sent once tells the round trip; with SACK that can be told for each run, without it only when
  * the ACK covers no copy. Where ACKs are lost too, that run's own ACK may have been one of them, and the time until a later one
- * is no round trip: the timestamp bounds it. */
+ * is no round trip: the timestamp bounds it, unless the ACK did not move and echoes an old one. So nothing is believed of an
+ * ACK which tells of a later copy as well. */
 static uint32_t take_rtt(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d)
 {
-    if (!d->first_sent || (d->any_retx && !c->sack_ok)) {
+    if (!d->first_sent || d->first_sent < d->last_sent || (d->any_retx && !c->sack_ok)) {
         if (d->acked)
             take_stamp_rtt(t, c, s);
         return 0;

@@ -40,9 +40,10 @@ enum {
     RAW_MAX = 512,        /* replies that belong to no connection, waiting; beyond it they are lost */
     ECHO_MAX = 64,        /* ECHO_REPLY events waiting; beyond it they are lost */
     PATHS_MAX = 16384,    /* paths with a setting of their own; beyond it tcpip_set_path() is ignored */
-    SYN_RETRIES = 6,      /* 127 s with the initial RTO of 1 s */
+    SYN_LINEAR = 4,       /* the first so many time-outs of a handshake do not back off: one in three is lost on bad paths */
+    SYN_RETRIES = 10,     /* 131 s with the initial RTO of 1 s */
+    SYN_ACK_RETRIES = 9,  /* 67 s */
     LOSSY_RETRIES = 2,    /* more of each where the initial RTO is shorter */
-    SYN_ACK_RETRIES = 5,
     DATA_RETRIES = 15,
     ORPHAN_RETRIES = 8,
     KEEPALIVE_PROBES = 9,
@@ -348,6 +349,7 @@ void input_tcp(struct tcpip *t, const uint8_t *packet, const struct ip_header *i
 void input_challenge(struct tcpip *t, struct conn *c);
 
 /* acks.c: false when the segment must not be looked at further; c may be gone then. */
+void acks_handshake(struct tcpip *t, struct conn *c, const struct segment *s); /* the first round trip */
 bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64_t seq);
 
 /* recovery.c */

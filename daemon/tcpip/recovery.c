@@ -235,7 +235,8 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
      * one packet in five would be silent for most of the time. */
     uint64_t flight = c->snd_nxt - c->snd_una - c->board.bytes[RUN_SACKED];
     bool thin = conn_synced(c) && c->retries <= THIN_RETRIES && flight <= THIN_SEGMENTS * (uint64_t)c->mss;
-    c->rto.backoff += !thin && c->rto.backoff < 16;
+    bool early = !conn_synced(c) && c->retries <= SYN_LINEAR;
+    c->rto.backoff += !thin && !early && c->rto.backoff < 16;
     if (conn_synced(c)) {
         enter_loss(t, c);
     } else {

@@ -144,6 +144,8 @@ static void run_delivered(const struct run *r, uint64_t end, uint64_t now, uint3
     struct delivery *d)
 {
     uint64_t rtt = now - r->sent;
+    if (r->sent > d->last_sent)
+        d->last_sent = r->sent;
     if (r->retx) {
         d->any_retx = true;
         if (rtt < min_rtt) /* it must have been the copy sent before */

@@ -63,6 +63,7 @@ struct rack {
 struct delivery {
     uint64_t acked, sacked; /* bytes newly acknowledged and never SACKed before; newly SACKed */
     uint64_t first_sent;    /* latest transmission among those sent only once; 0: none */
+    uint64_t last_sent;     /* among all */
     bool any_retx;          /* something delivered had been sent more than once */
     bool acked_retx;        /* and it moved the ACK, so that the timestamp echoed is its own */
     uint64_t top;           /* in: the scoreboard's before the ACK. What arrives below it now was overtaken */

@@ -42,11 +42,10 @@ static void fix_law(struct net *n, uint32_t flow, enum law law)
         cc_change(&c->cc, &cc_bbr, n->now);
 }
 
-static void setup(struct net *n, const struct cell *p, uint64_t seed)
+static void setup(struct net *n, const struct cell *p, uint64_t seed, uint64_t up, uint64_t down)
 {
     struct tcpip_config c;
     tcpip_config_default(&c);
-    if (getenv("BIG")) c.send_max = c.recv_max = 32 << 20;
     net_init(n, seed, &c, p->flows);
     for (int i = 0; i < 2; i++) {
         struct net_link *l = &n->link[i];
@@ -61,7 +60,7 @@ static void setup(struct net *n, const struct cell *p, uint64_t seed)
         l->duplicate = (uint32_t)(p->duplicate * 10000);
     }
     for (uint32_t i = 0; i < p->flows; i++)
-        net_connect(n, i, 1ull << 40, 0);
+        net_connect(n, i, up, down);
     uint64_t until = n->now + 3000000;
     for (uint32_t i = 0; i < p->flows; i++) {
         while (!n->flow[i].side[0].connected && net_step(n, until))
@@ -83,7 +82,7 @@ static struct result run(const struct cell *p, uint64_t seed)
     struct net n;
     struct result r = {.least = 1e9};
     uint64_t before[FLOWS_MAX];
-    setup(&n, p, seed);
+    setup(&n, p, seed, 1ull << 40, 0);
     net_run(&n, n.now + p->warm_ms * 1000ull);
     for (uint32_t i = 0; i < p->flows; i++)
         before[i] = n.flow[i].side[1].got;
@@ -154,6 +153,53 @@ static bool judge(const struct cell *p, bool verbose)
     return good && !wrong;
 }
 
+/* ---- whole transfers ---- */
+
+struct errand {
+    const char *name;
+    struct cell path;
+    uint64_t up, down; /* bytes */
+    unsigned seeds;
+    double mean_ms, worst_ms;
+};
+
+static const struct errand errands[] = {
+    {"1 KB each way, 10 % lost, 20 ms", {.rtt = 20, .loss = 10, .flows = 1}, 1000, 1000, 200, 600, 8000},
+    {"2 MB, 20 % lost each way, 2 ms", {.rtt = 2, .loss = 20, .reorder = 10, .duplicate = 5, .flows = 1}, 2 << 20, 0, 60, 2000, 8000},
+    {"2 MB, 20 % lost each way, 30 ms", {.rtt = 30, .loss = 20, .reorder = 10, .duplicate = 5, .flows = 1}, 2 << 20, 0, 60, 4000, 12000},
+};
+
+static double errand_run(const struct errand *e, uint64_t seed)
+{
+    struct net n;
+    setup(&n, &e->path, seed, e->up, e->down);
+    net_run(&n, n.flow[0].start + 120000000);
+    double ms = net_all_well(&n) ? (double)(n.now - n.flow[0].start) / 1000 : -1;
+    net_free(&n);
+    return ms;
+}
+
+static bool errand_judge(const struct errand *e, bool verbose)
+{
+    double sum = 0, worst = 0;
+    uint64_t worst_seed = 0;
+    for (uint64_t seed = getenv("ONE") ? strtoull(getenv("ONE"),0,0) : 1; seed <= (getenv("ONE") ? strtoull(getenv("ONE"),0,0) : e->seeds); seed++) {
+        double ms = errand_run(e, seed);
+        if (ms < 0) {
+            printf("FAIL  sim tcp_goodput: %s, seed %" PRIu64 ": not over in 2 minutes\n", e->name, seed);
+            return false;
+        }
+        sum += ms;
+        worst_seed = ms > worst ? seed : worst_seed;
+        worst = ms > worst ? ms : worst;
+    }
+    bool good = sum / e->seeds <= e->mean_ms && worst <= e->worst_ms;
+    if (verbose || !good)
+        printf("%s%-44s mean %.0f ms, worst %.0f ms (seed %" PRIu64 ")\n", good ? "" : "FAIL  sim tcp_goodput: ", e->name,
+            sum / e->seeds, worst, worst_seed);
+    return good;
+}
+
 int main(int argc, char **argv)
 {
     bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0, good = true;
@@ -162,6 +208,10 @@ int main(int argc, char **argv)
         if (argc > 2 && !strstr(cells[i].name, argv[2]))
             continue;
         good &= judge(&cells[i], verbose);
+    }
+    for (size_t i = 0; i < sizeof(errands) / sizeof(errands[0]); i++) {
+        if (argc <= 2 || strstr(errands[i].name, argv[2]))
+            good &= errand_judge(&errands[i], verbose);
     }
     if (good)
         printf("ok    sim tcp_goodput: %zu paths, %d seeds each\n", n, SEEDS);
