@@ -64,15 +64,20 @@ static void take_stamp_rtt(struct tcpip *t, struct conn *c, const struct segment
     c->rto.backoff = 0;
 }
 
-/* A SYN that went more than once, be it because of a doubled one of the peer's, is told apart by its timestamp. */
+/* A SYN-ACK that went more than once, be it because of a doubled SYN, is told apart by its timestamp; a SYN is not, as the answer
+ * may echo the one before. And the answer may have been repeated long after, by a time-out: as long as that, it tells nothing,
+ * and in any case a shorter one after it stands for itself. */
 void acks_handshake(struct tcpip *t, struct conn *c, const struct segment *s)
 {
     uint64_t rtt = t->now - c->last_out, stamp = stamp_rtt(t, c, s);
-    if (stamp != UINT64_MAX && (c->retries || rtt + 2000 < stamp))
+    if (c->state == ST_SYN_RCVD && stamp != UINT64_MAX && (c->retries || rtt + 2000 < stamp))
         rtt = stamp;
     else if (c->retries)
         return;
+    if (rtt >= RTO_INITIAL * 9ull / 10)
+        return;
     rto_sample(&c->rto, t->now, (uint32_t)min64(rtt, UINT32_MAX / 2), true);
+    c->rto.guess = true;
 }
 
 /* Karn: only what was sent once tells the round trip; with SACK that can be told for each run, without it only when
