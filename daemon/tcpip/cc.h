@@ -8,8 +8,8 @@
  *
  * The rule (choose.c). Congestion loses packets when a queue is full, that is, when the round trip is at its longest. So
  * each loss event under CUBIC is either
- *   explained:   the round trip at that time stood above its floor (the least of the last 10 to 20 s) by more than a quarter,
- *                and in the upper part of the range it had since the loss event before the last; or
+ *   explained:   the round trip at that time stood above its floor (the least of the last 30 to 60 s) by more than a quarter,
+ *                and in the upper quarter of the range it had of late; or
  *   unexplained: there was no such queue, nor an explained event within the last 4 round trips.
  * An unexplained one counts +1, an explained one -1 (not below 0). At 4 (at 2, if others found the same remote so), and if since the first of them at least one byte in
  * 4096 was lost, the connection goes over to BBR.
@@ -44,7 +44,7 @@ struct cc_ack {
     uint64_t lost;  /* bytes held lost, ever */
     uint64_t pipe;
     uint32_t rttvar;
-    uint32_t floor;    /* the least RTT of the last 10 to 20 s */
+    uint32_t floor;    /* the least RTT of the last 30 to 60 s */
     bool rate_limited; /* the sample tells of the program rather than of the path */
 };
 
@@ -108,8 +108,8 @@ extern const struct cc_law cc_cubic, cc_bbr;
 
 /* What choose.c remembers of a connection. */
 struct choice {
-    uint32_t rtt, high, high_before; /* smoothed; its highest since the last loss event, and between that and the one before */
-    uint32_t low, low_before;        /* least RTT of this 10 s, and of those before */
+    uint32_t rtt, high;       /* smoothed; its highest, which loses an eighth of its height with each loss event */
+    uint32_t low, low_before; /* least RTT of these 30 s, and of those before */
     uint64_t low_at;
     uint64_t lost, total; /* cc_ack's when the count began */
     uint64_t since, full_at; /* ... at; the last explained loss event */

@@ -5,7 +5,7 @@
 
 enum { ENOUGH = 4, ENOUGH_SUSPECT = 2, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
 
-#define FLOOR_US 10000000u
+#define FLOOR_US 30000000u
 #define CLEAN_US 5000000u
 
 void choice_init(struct choice *h)
@@ -30,10 +30,10 @@ void choice_rtt(struct choice *h, uint64_t now, uint32_t rtt)
 
 static bool explained(const struct choice *h)
 {
-    uint64_t floor = choice_floor(h), high = h->high > h->high_before ? h->high : h->high_before;
+    uint64_t floor = choice_floor(h);
     if (h->rtt <= floor + floor / 4)
         return false;
-    return h->rtt >= floor + (high - floor) * 3 / 4;
+    return h->rtt >= floor + (h->high - floor) * 3 / 4;
 }
 
 static void restart(struct choice *h, uint64_t now, uint64_t total, uint64_t lost)
@@ -47,8 +47,8 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, boo
     uint64_t lost)
 {
     bool was = !h->rtt || explained(h);
-    h->high_before = h->high;
-    h->high = h->rtt;
+    uint32_t less = h->high > choice_floor(h) ? (h->high - choice_floor(h)) / 8 : 0;
+    h->high = h->high - less > h->rtt ? h->high - less : h->rtt;
     if (law->paced || h->fixed)
         return NULL;
     if (was) {

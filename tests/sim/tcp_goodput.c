@@ -1,7 +1,7 @@
 /* What paths of all kinds carry, and how flows share them, in virtual time; the rule of daemon/tcpip/cc.h at work.
  *
  *   tcp_goodput           the table, with its bounds
- *   tcp_goodput -v        the same, every figure
+ *   tcp_goodput -v [NAME] the same, every figure, of those whose name holds NAME
  */
 #include "daemon/tcpip/engine.h"
 #include "tests/sim/tcp_net.h"
@@ -14,7 +14,7 @@
 enum { FLOWS_MAX = 4, SEEDS = 5 };
 
 enum law { AUTO, CUBIC, BBR, BBR_FIRST /* as the path remembers, free to change */ };
-enum { KEEPS_CUBIC = 1, ENDS_IN_BBR = 2 };
+enum { ANY_LAW, KEEPS_CUBIC, ENDS_IN_BBR };
 
 struct cell {
     const char *name;
@@ -183,7 +183,7 @@ static bool errand_judge(const struct errand *e, bool verbose)
 {
     double sum = 0, worst = 0;
     uint64_t worst_seed = 0;
-    for (uint64_t seed = getenv("ONE") ? strtoull(getenv("ONE"),0,0) : 1; seed <= (getenv("ONE") ? strtoull(getenv("ONE"),0,0) : e->seeds); seed++) {
+    for (uint64_t seed = 1; seed <= e->seeds; seed++) {
         double ms = errand_run(e, seed);
         if (ms < 0) {
             printf("FAIL  sim tcp_goodput: %s, seed %" PRIu64 ": not over in 2 minutes\n", e->name, seed);
