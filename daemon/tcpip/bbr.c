@@ -8,7 +8,7 @@
  *             flight for 200 ms
  *
  * What differs: the window allows for up to 2 ms beyond the least round trip where that varies, since hosts wake up late. Where packets are lost and no
- * queue stands, half of the loss is made up in the rate. While a queue stands the window is 5/4 of a product, not two.
+ * queue stands, half of the loss is made up in the rate. While a queue stands the window is 5/4 of a product, later one, instead of two.
  */
 #include "daemon/tcpip/cc.h"
 
@@ -228,7 +228,7 @@ static uint64_t window(const struct cc *c)
         w = bdp / 2;
     } else {
         bool yield = b->full && b->queue_rounds >= 2;
-        w = yield ? bdp * 5 / 4 + cc_quantum(c) : bdp * 2 + bbr_bw(b) * b->slack / 1000000 + 3 * cc_quantum(c);
+        w = yield ? bdp * (b->queue_rounds < 8 ? 5 : 4) / 4 + cc_quantum(c) : bdp * 2 + bbr_bw(b) * b->slack / 1000000 + cc_quantum(c);
     }
     return w > least ? w : least;
 }

@@ -11,7 +11,7 @@
  *   explained:   the round trip at that time stood above its floor (the least of the last 30 to 60 s) by more than a quarter,
  *                and in the upper quarter of the range it had of late; or
  *   unexplained: there was no such queue, nor an explained event within the last 4 round trips.
- * An unexplained one counts +1, an explained one -1 (not below 0). At 4, and if since the first of them at least one byte in
+ * An unexplained one counts +1, an explained one -1 (not below 0). At 5 (at 4, if one byte in 50 was lost), and if since the first of them at least one byte in
  * 4096 was lost, the connection goes over to BBR.
  * It goes back to CUBIC when losses cease (less than one byte in 8192 over 24 MB or more), or when it is crowded: a queue
  * stood for 16 rounds, BBR all but emptied its share of it for 200 ms, and it still stands. Then it belongs to others,

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-enum { ENOUGH = 4, ENOUGH_SUSPECT = 2, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
+enum { ENOUGH = 5, ENOUGH_HEAVY = 4, ENOUGH_SUSPECT = 2, HEAVY_ONE_IN = 50, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
 
 #define FLOOR_US 30000000u
 #define CLEAN_US 5000000u
@@ -60,7 +60,8 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, boo
         return NULL;
     if (h->score == 0)
         restart(h, now, total, lost);
-    if (++h->score < (suspect ? ENOUGH_SUSPECT : ENOUGH))
+    bool heavy = (lost - h->lost) * HEAVY_ONE_IN > total - h->total;
+    if (++h->score < (suspect ? ENOUGH_SUSPECT : heavy ? ENOUGH_HEAVY : ENOUGH))
         return NULL;
     if ((lost - h->lost) * LOST_ONE_IN < total - h->total) { /* rare enough to live with */
         h->score = 0;

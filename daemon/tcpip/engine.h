@@ -4,7 +4,8 @@
  *   acks.c      what an ACK says: scoreboard, round trip, window, undo
  *   recovery.c  loss: entering and leaving recovery, PRR (RFC 6937), time-outs, tail loss probe
  *   receive.c   payload: spans, reassembly, windows, when to acknowledge
- *   output.c    what may be sent now, and building it
+ *   choose.c    which law of congestion control (cc.h)     cubic.c, bbr.c   the laws
+ *   output.c    what may be sent now, pacing, and building it
  *   timers.c    deadlines          events.c   what the owner is told
  *   conn.c      a connection's life and death
  *   table.c     connections by four-tuple, slots, TIME_WAIT, paths

@@ -1,10 +1,10 @@
 /* The table of tcp_goodput.c, in the order of struct cell. */
 
 static const struct cell cells[] = {
-    {"random 0.1 %, 1 ms, 100 Mbit/s", 1, 100, 1, 0.1, 0, 0, 6000, 4000, 84, 1, {AUTO}, 0, ANY_LAW, 1500},
-    {"random 0.1 %, 20 ms, 50 Mbit/s", 20, 50, 1, 0.1, 0, 0, 6000, 4000, 42, 1, {AUTO}, 0, ENDS_IN_BBR, 1500},
-    {"random 0.1 %, 50 ms, 20 Mbit/s", 50, 20, 1, 0.1, 0, 0, 6000, 4000, 16.8, 1, {AUTO}, 0, ENDS_IN_BBR, 1500},
-    {"random 0.1 %, 100 ms, 20 Mbit/s", 100, 20, 1, 0.1, 0, 0, 6000, 4000, 16.8, 1, {AUTO}, 0, ENDS_IN_BBR, 1500},
+    {"random 0.1 %, 1 ms, 100 Mbit/s", 1, 100, 1, 0.1, 0, 0, 12000, 4000, 84, 1, {AUTO}, 0, ANY_LAW, 1500},
+    {"random 0.1 %, 20 ms, 50 Mbit/s", 20, 50, 1, 0.1, 0, 0, 12000, 4000, 42, 1, {AUTO}, 0, ENDS_IN_BBR, 1500},
+    {"random 0.1 %, 50 ms, 20 Mbit/s", 50, 20, 1, 0.1, 0, 0, 12000, 4000, 16.8, 1, {AUTO}, 0, ENDS_IN_BBR, 1500},
+    {"random 0.1 %, 100 ms, 20 Mbit/s", 100, 20, 1, 0.1, 0, 0, 12000, 4000, 16.8, 1, {AUTO}, 0, ENDS_IN_BBR, 1500},
     {"random 1 %, 1 ms, 100 Mbit/s", 1, 100, 1, 1, 0, 0, 3000, 4000, 88, 1, {AUTO}, 0, ANY_LAW, 1500},
     {"random 1 %, 20 ms, 50 Mbit/s", 20, 50, 1, 1, 0, 0, 3000, 4000, 44, 1, {AUTO}, 0, ENDS_IN_BBR, 1500},
     {"random 1 %, 50 ms, 20 Mbit/s", 50, 20, 1, 1, 0, 0, 3000, 4000, 17.6, 1, {AUTO}, 0, ENDS_IN_BBR, 1500},

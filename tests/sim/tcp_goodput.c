@@ -42,11 +42,8 @@ static void fix_law(struct net *n, uint32_t flow, enum law law)
         cc_change(&c->cc, &cc_bbr, n->now);
 }
 
-static void setup(struct net *n, const struct cell *p, uint64_t seed, uint64_t up, uint64_t down)
+static void shape(struct net *n, const struct cell *p)
 {
-    struct tcpip_config c;
-    tcpip_config_default(&c);
-    net_init(n, seed, &c, p->flows);
     for (int i = 0; i < 2; i++) {
         struct net_link *l = &n->link[i];
         l->delay = (uint64_t)(p->rtt * 500);
@@ -59,6 +56,14 @@ static void setup(struct net *n, const struct cell *p, uint64_t seed, uint64_t u
         l->reorder_by = l->delay / 2;
         l->duplicate = (uint32_t)(p->duplicate * 10000);
     }
+}
+
+static void setup(struct net *n, const struct cell *p, uint64_t seed, uint64_t up, uint64_t down)
+{
+    struct tcpip_config c;
+    tcpip_config_default(&c);
+    net_init(n, seed, &c, p->flows);
+    shape(n, p);
     for (uint32_t i = 0; i < p->flows; i++)
         net_connect(n, i, up, down);
     uint64_t until = n->now + 3000000;
@@ -153,6 +158,44 @@ static bool judge(const struct cell *p, bool verbose)
     return good && !wrong;
 }
 
+/* ---- what a path remembers ---- */
+
+static const char *law_name(struct net *n, uint32_t flow)
+{
+    struct conn *c = table_get(n->t[0], n->flow[flow].side[0].ref);
+    return c ? c->cc.law->name : "none";
+}
+
+/* The second connection to a lossy remote begins with BBR, one after minutes with CUBIC again. */
+static bool memory_judge(void)
+{
+    static const struct cell path = {.rtt = 20, .mbit = 50, .queue = 1, .loss = 5, .flows = 3};
+    static const char *const want[] = {"bbr", "bbr", "cubic"};
+    static const uint64_t wait[] = {0, 0, 400000000};
+    bool good = true;
+    struct net n;
+    net_init(&n, 1, NULL, path.flows);
+    shape(&n, &path);
+    tcpip_set_path(n.t[0], NET_ADDR_1, 0, 1400);
+    for (uint32_t i = 0; i < path.flows; i++) {
+        for (uint64_t until = n.now + wait[i]; net_step(&n, until);)
+            ;
+        net_connect(&n, i, i ? 100000 : 4 << 20, 0);
+        uint64_t until = n.now + 60000000;
+        while (!n.flow[i].side[0].connected && net_step(&n, until))
+            ;
+        const char *law = law_name(&n, i);
+        for (; !n.flow[i].side[0].closed && net_step(&n, until); )
+            law = !i && strcmp(law_name(&n, i), "none") != 0 ? law_name(&n, i) : law;
+        if (strcmp(law, want[i]) != 0) {
+            printf("FAIL  sim tcp_goodput: connection %u to a lossy remote: %s, want %s\n", i, law, want[i]);
+            good = false;
+        }
+    }
+    net_free(&n);
+    return good;
+}
+
 /* ---- whole transfers ---- */
 
 struct errand {
@@ -213,6 +256,7 @@ int main(int argc, char **argv)
         if (argc <= 2 || strstr(errands[i].name, argv[2]))
             good &= errand_judge(&errands[i], verbose);
     }
+    good &= memory_judge();
     if (good)
         printf("ok    sim tcp_goodput: %zu paths, %d seeds each\n", n, SEEDS);
     return !good;

@@ -18,11 +18,12 @@ struct story {
 
 /* The floor is 20 ms in all of them. */
 static const struct story stories[] = {
-    {"nothing queues", 20000, 20000, 50000, 4},
-    {"a little queues", 21000, 24000, 50000, 4},
+    {"nothing queues", 20000, 20000, 50000, 5},
+    {"many are lost", 20000, 20000, 20000, 4},
+    {"a little queues", 21000, 24000, 50000, 5},
     {"the queue is at its highest when it loses", 24000, 40000, 50000, 0},
     {"a short queue that is full", 20000, 30000, 50000, 0},
-    {"the round trip varies, but not with the losses", 60000, 30000, 50000, 4},
+    {"the round trip varies, but not with the losses", 60000, 30000, 50000, 5},
     {"one packet in fifty thousand", 20000, 20000, 50000000, 0},
 };
 
