@@ -62,6 +62,8 @@ tcpip_SRC := \
 	daemon/tcpip/segment.c \
 	daemon/tcpip/rto.c \
 	daemon/tcpip/heap.c \
+	daemon/tcpip/bbr.c \
+	daemon/tcpip/choose.c \
 	daemon/tcpip/cubic.c \
 	daemon/tcpip/scoreboard.c \
 	daemon/tcpip/table.c \
@@ -192,6 +194,7 @@ UNIT_TESTS := \
 SIM_TESTS := \
 	sim/sessions \
 	sim/tcp \
+	sim/tcp_goodput \
 	sim/intruders \
 	sim/overlay \
 
@@ -269,6 +272,8 @@ sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
+sim/tcp_goodput_ROOMS := base tcpip
+sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node

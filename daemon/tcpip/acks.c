@@ -64,12 +64,29 @@ static void take_stamp_rtt(struct tcpip *t, struct conn *c, const struct segment
     c->rto.backoff = 0;
 }
 
+/* A SYN-ACK that went more than once, be it because of a doubled SYN, is told apart by its timestamp; a SYN is not, as the answer
+ * may echo the one before. And the answer may have been repeated long after, by a time-out: as long as that, it tells nothing,
+ * and in any case a shorter one after it stands for itself. */
+void acks_handshake(struct tcpip *t, struct conn *c, const struct segment *s)
+{
+    uint64_t rtt = t->now - c->last_out, stamp = stamp_rtt(t, c, s);
+    if (c->state == ST_SYN_RCVD && stamp != UINT64_MAX && (c->retries || rtt + 2000 < stamp))
+        rtt = stamp;
+    else if (c->retries)
+        return;
+    if (rtt >= RTO_INITIAL * 9ull / 10)
+        return;
+    rto_sample(&c->rto, t->now, (uint32_t)min64(rtt, UINT32_MAX / 2), true);
+    c->rto.guess = true;
+}
+
 /* Karn: only what was sent once tells the round trip; with SACK that can be told for each run, without it only when
  * the ACK covers no copy. Where ACKs are lost too, that run's own ACK may have been one of them, and the time until a later one
- * is no round trip: the timestamp bounds it. */
+ * is no round trip: the timestamp bounds it, unless the ACK did not move and echoes an old one. So nothing is believed of an
+ * ACK which tells of a later copy as well. */
 static uint32_t take_rtt(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d)
 {
-    if (!d->first_sent || (d->any_retx && !c->sack_ok)) {
+    if (!d->first_sent || d->first_sent < d->last_sent || (d->any_retx && !c->sack_ok)) {
         if (d->acked)
             take_stamp_rtt(t, c, s);
         return 0;
@@ -138,7 +155,6 @@ static void take_advance(struct tcpip *t, struct conn *c, uint64_t ack, struct d
     c->bytes_out += ack - c->snd_una;
     c->snd_una = ack;
     c->retries = 0;
-    note_room(t, c);
 }
 
 bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64_t seq)
@@ -156,8 +172,11 @@ bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64
     bool advanced = ack > c->snd_una;
     if (advanced)
         take_advance(t, c, ack, &d);
+    d.acked_retx = d.any_retx;
     take_window(c, s, seq, ack);
     bool dsack = take_sacks(t, c, s, &d);
+    if (advanced || d.sacked)
+        note_room(t, c);
     count_duplicate(c, s, c->snd_wnd != window, advanced);
     if (advanced || d.sacked || c->dupacks || s->sacks) {
         uint32_t rtt = take_rtt(t, c, s, &d);

@@ -56,8 +56,11 @@ void conn_start(struct tcpip *t, struct conn *c, uint32_t isn)
     c->rack.steps = 1;
     c->last_in = c->last_out = t->now;
     rto_init(&c->rto);
+    if (t->now < c->path->lossy_until)
+        c->rto.base = c->path->lossy_rto;
     scoreboard_init(&c->board, c->snd_nxt, &t->memory);
     conn_set_mss(t, c);
+    choice_init(&c->choice);
     cc_init(&c->cc, &cc_cubic, c->mss, t->now);
 }
 
@@ -106,7 +109,7 @@ void conn_establish(struct tcpip *t, struct conn *c)
     c->rto.backoff = 0;
     c->syn_due = false;
     timer_clear(c, TIMER_REXMIT);
-    cc_init(&c->cc, c->cc.law, c->mss, t->now);
+    cc_init(&c->cc, c->sack_ok && t->now < c->path->lossy_until ? &cc_bbr : &cc_cubic, c->mss, t->now);
     conn_set_state(c, c->fin_queued ? ST_FIN_WAIT_1 : ST_ESTABLISHED);
     timer_life(t, c);
     event_raise(t, c, TCPIP_CONNECTED);
@@ -132,7 +135,7 @@ void conn_show_flight(struct tcpip *t, struct conn *c)
 uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c)
 {
     uint64_t window = c->cc.ssthresh != UINT64_MAX ? max64(c->cc.cwnd, c->cc.ssthresh) : c->cc.cwnd;
-    return min64(t->cfg.send_max, max64(SEND_FIRST, 2 * window));
+    return min64(t->cfg.send_max, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
 }
 
 /* Everything goes but what the owner may still read. */
@@ -143,6 +146,8 @@ static void conn_bury(struct tcpip *t, struct conn *c)
         c->half_open = false;
         t->half_open--;
     }
+    if (c->cc.law->paced)
+        c->path->lossy_until = t->now + LOSSY_US;
     heap_remove(&t->heap, &c->heap);
     list_remove(&c->on_active);
     list_remove(&c->on_blocked);

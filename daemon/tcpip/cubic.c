@@ -21,10 +21,20 @@ void cc_init(struct cc *c, const struct cc_law *law, uint32_t mss, uint64_t now)
     law->init(c, now);
 }
 
+void cc_change(struct cc *c, const struct cc_law *law, uint64_t now)
+{
+    struct cc old = *c;
+    uint64_t least = CC_INITIAL_SEGMENTS * (uint64_t)c->mss;
+    cc_init(c, law, old.mss, now);
+    c->cwnd = old.cwnd > least ? old.cwnd : least;
+    if (old.law->paced) /* its window held two of the path's products */
+        c->ssthresh = c->cwnd = old.cwnd / 2 > least ? old.cwnd / 2 : least;
+}
+
 void cc_idle(struct cc *c, uint64_t idle, uint32_t rto)
 {
     uint64_t floor = CC_INITIAL_SEGMENTS * (uint64_t)c->mss;
-    if (idle <= rto || c->cwnd <= floor)
+    if (idle <= rto || c->cwnd <= floor || c->law->paced)
         return;
     if (c->ssthresh != UINT64_MAX && c->ssthresh < c->cwnd * 3 / 4)
         c->ssthresh = c->cwnd * 3 / 4;
@@ -168,4 +178,4 @@ static void cubic_undo(struct cc *c)
     c->cubic = c->undo_cubic;
 }
 
-const struct cc_law cc_cubic = {"cubic", cubic_init, cubic_ack, cubic_loss, cubic_undo};
+const struct cc_law cc_cubic = {"cubic", false, cubic_init, cubic_ack, cubic_loss, cubic_undo};

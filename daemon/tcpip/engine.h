@@ -40,8 +40,10 @@ enum {
     RAW_MAX = 512,        /* replies that belong to no connection, waiting; beyond it they are lost */
     ECHO_MAX = 64,        /* ECHO_REPLY events waiting; beyond it they are lost */
     PATHS_MAX = 16384,    /* paths with a setting of their own; beyond it tcpip_set_path() is ignored */
-    SYN_RETRIES = 6,      /* 127 s with the initial RTO of 1 s */
-    SYN_ACK_RETRIES = 5,
+    SYN_LINEAR = 4,       /* the first so many time-outs of a handshake do not back off: one in three is lost on bad paths */
+    SYN_RETRIES = 10,     /* 131 s with the initial RTO of 1 s */
+    SYN_ACK_RETRIES = 9,  /* 67 s */
+    LOSSY_RETRIES = 2,    /* more of each where the initial RTO is shorter */
     DATA_RETRIES = 15,
     ORPHAN_RETRIES = 8,
     KEEPALIVE_PROBES = 9,
@@ -55,6 +57,7 @@ enum {
 #define IDLE_US 500000ull       /* empty buffers are given back after this */
 #define CHALLENGE_US 20000ull   /* at most one challenge ACK in so long (RFC 5961 7) */
 #define PAWS_US 2073600000000ull /* 24 days: then the stored timestamp is void (RFC 7323 5.5) */
+#define LOSSY_US 300000000ull    /* a remote's next connections begin with BBR for so long after one needed it */
 #define RECV_FIRST (256u * 1024)
 #define SEND_FIRST (64u * 1024)
 
@@ -73,7 +76,7 @@ enum tcp_state {
     TCP_STATES
 };
 
-enum timer { TIMER_REXMIT, TIMER_REORDER, TIMER_DELACK, TIMER_LIFE, TIMER_IDLE, TIMERS };
+enum timer { TIMER_REXMIT, TIMER_PACE, TIMER_REORDER, TIMER_DELACK, TIMER_LIFE, TIMER_IDLE, TIMERS };
 enum rexmit { REXMIT_RTO, REXMIT_PROBE, REXMIT_PERSIST };
 enum phase { PHASE_OPEN, PHASE_RECOVERY, PHASE_LOSS };
 
@@ -96,6 +99,8 @@ struct path {
     uint16_t mtu;        /* 0: the engine's */
     uint32_t users;
     uint64_t flight;     /* bytes in flight, all connections */
+    uint32_t lossy_rto;  /* with which a handshake begins while it is known to be lossy */
+    uint64_t lossy_until; /* connections begin with BBR; lives as long as the path does: with a setting, or in use */
     struct link conns;   /* conn.on_path */
     struct link blocked; /* conn.on_blocked: want to send, and the path is full */
 };
@@ -138,6 +143,10 @@ struct conn {
     struct scoreboard board;
     struct rack rack;
     struct cc cc;
+    struct choice choice;
+    uint64_t lost;      /* bytes held lost, ever (recovery_detect) */
+    uint64_t pace_at;   /* the next burst of a paced connection may leave */
+    uint64_t pace_left; /* of the present one */
     struct rto rto;
     uint32_t mss;      /* payload of a full segment, options taken off */
     uint16_t peer_mss; /* as offered */
@@ -162,6 +171,7 @@ struct conn {
     uint64_t recovery_point, prr_delivered, prr_out, prr_flight;
     uint64_t probe_end; /* SND.NXT when a tail loss probe went out; 0: none */
     bool probe_was_copy;
+    uint8_t probes; /* of a paced connection, without an answer */
     bool undo_armed;     /* something was sent again since the phase began, at undo_stamp */
     bool undo_barred;
     uint32_t undo_stamp, dupacks;
@@ -339,6 +349,7 @@ void input_tcp(struct tcpip *t, const uint8_t *packet, const struct ip_header *i
 void input_challenge(struct tcpip *t, struct conn *c);
 
 /* acks.c: false when the segment must not be looked at further; c may be gone then. */
+void acks_handshake(struct tcpip *t, struct conn *c, const struct segment *s); /* the first round trip */
 bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64_t seq);
 
 /* recovery.c */
@@ -365,6 +376,7 @@ void output_raw(struct tcpip *t, uint32_t src, uint32_t dst, const uint8_t *head
     size_t body_len);
 void output_reset_for(struct tcpip *t, const struct segment *s); /* RST to a segment nobody waits for */
 void output_reset(struct tcpip *t, struct conn *c);
+void output_sack(struct tcpip *t, struct conn *c);
 void output_time_wait(struct tcpip *t, const struct time_wait *w); /* the connection's last ACK, again */
 void output_head(struct conn *c); /* makes the template */
 

@@ -99,8 +99,7 @@ static void input_syn_sent(struct tcpip *t, struct conn *c, const struct segment
         conn_activate(t, c);
         return;
     }
-    if (c->retries == 0)
-        rto_sample(&c->rto, t->now, (uint32_t)min64(t->now - c->last_out, UINT32_MAX / 2), true);
+    acks_handshake(t, c, s);
     conn_establish(t, c);
     c->ack_due = true;
 }
@@ -226,8 +225,7 @@ static void input_open(struct tcpip *t, struct conn *c, struct segment *s)
         c->snd_wnd = c->snd_wnd_max = (uint64_t)s->window << c->snd_scale;
         c->wl1 = seq;
         c->wl2 = c->iss + 1;
-        if (c->retries == 0)
-            rto_sample(&c->rto, t->now, (uint32_t)min64(t->now - c->last_out, UINT32_MAX / 2), true);
+        acks_handshake(t, c, s);
         conn_establish(t, c);
     }
     if (!acks_input(t, c, s, seq))

@@ -179,11 +179,10 @@ static void put_syn(struct outgoing *o)
 }
 
 /* An ACK with SACK blocks: D-SACK first (RFC 2883), then the latest. */
-static void put_sack(struct outgoing *o)
+static struct segment sack_segment(struct conn *c, uint16_t window)
 {
-    struct conn *c = o->c;
     struct segment s = {.seq = bare_seq(c), .ack = (uint32_t)conn_rcv_nxt(c), .flags = TH_ACK,
-        .window = o->window, .has_stamps = c->stamps, .ts_ecr = c->ts_recent};
+        .window = window, .has_stamps = c->stamps, .ts_ecr = c->ts_recent};
     int max = c->stamps ? 3 : 4;
     if (c->dsack.end)
         s.sack[s.sacks++] = (struct sack_block){(uint32_t)c->dsack.start, (uint32_t)c->dsack.end};
@@ -192,7 +191,22 @@ static void put_sack(struct outgoing *o)
     for (int i = 0; i < n; i++)
         s.sack[s.sacks++] = (struct sack_block){(uint32_t)r[i].start, (uint32_t)r[i].end};
     c->dsack.end = 0;
-    put_special(o, &s);
+    return s;
+}
+
+/* In the midst of a batch, so that no range goes untold for want of room in the one ACK that ends it. */
+void output_sack(struct tcpip *t, struct conn *c)
+{
+    uint8_t head[TCPIP_HEAD_MAX];
+    if (t->raw_n >= RAW_MAX / 2)
+        return;
+    struct segment s = sack_segment(c, receive_window(c));
+    s.src = c->who.local;
+    s.dst = c->who.remote;
+    s.src_port = c->who.local_port;
+    s.dst_port = c->who.remote_port;
+    s.ts_val = conn_stamp(c, t->now);
+    output_raw(t, s.src, s.dst, head, segment_build(head, &s, c->ip_id++, 0), NULL, 0);
 }
 
 static void acked(struct conn *c)
@@ -208,7 +222,8 @@ static void put_ack(struct outgoing *o)
     struct conn *c = o->c;
     uint32_t copies = c->sack_ok || c->ooo.n == 0 ? 1 : c->acks_owed;
     if (c->sack_ok && (c->ooo.n || c->dsack.end)) {
-        put_sack(o);
+        struct segment s = sack_segment(c, o->window);
+        put_special(o, &s);
     } else {
         for (put_segment(o, bare_seq(c), 0, TH_ACK); copies > 1 && o->n < o->max; copies--)
             put_segment(o, bare_seq(c), 0, TH_ACK);
@@ -218,8 +233,33 @@ static void put_ack(struct outgoing *o)
 
 /* ---- deciding ---- */
 
+/* Bursts of a quantum, so far apart that the rate is kept. A timer that comes late is made up for, up to a quantum. */
+static bool paced_out(struct tcpip *t, struct conn *c, uint32_t len)
+{
+    if (!c->cc.pacing || c->force_one)
+        return false;
+    if (c->pace_left < len) {
+        if (t->now < c->pace_at) {
+            timer_set(t, c, TIMER_PACE, c->pace_at);
+            return true;
+        }
+        uint64_t quantum = cc_quantum(&c->cc), past = quantum * 1000000 / c->cc.pacing;
+        c->pace_left = max64(quantum, len);
+        c->pace_at = max64(c->pace_at, t->now - min64(past, t->now));
+    }
+    return false;
+}
+
+static void pace(struct conn *c, uint64_t len)
+{
+    if (!c->cc.pacing)
+        return;
+    c->pace_left -= min64(c->pace_left, len);
+    c->pace_at += len * 1000000 / c->cc.pacing;
+}
+
 /* One more segment of len bytes may be in flight. */
-static bool may_fly(struct conn *c, uint32_t len)
+static bool may_fly(struct tcpip *t, struct conn *c, uint32_t len)
 {
     uint64_t pipe = scoreboard_pipe(&c->board);
     uint64_t counted = pipe - min64(pipe, c->dup_bytes);
@@ -234,7 +274,7 @@ static bool may_fly(struct conn *c, uint32_t len)
         c->limited = false; /* a larger window would be of no use */
         return false;
     }
-    return true;
+    return !paced_out(t, c, len);
 }
 
 static uint8_t segment_flags(const struct conn *c, uint64_t end)
@@ -249,12 +289,13 @@ static void send_lost(struct outgoing *o)
     uint64_t start, end;
     while (o->n < o->max && scoreboard_next_lost(&c->board, &start, &end)) {
         end = min64(end, start + c->mss);
-        if (!may_fly(c, (uint32_t)(end - start)) || !scoreboard_resent(&c->board, start, end, o->t->now))
+        if (!may_fly(o->t, c, (uint32_t)(end - start)) || !scoreboard_resent(&c->board, start, end, o->t->now))
             return;
         uint64_t data_end = min64(end, c->snd_end);
         uint8_t flags = segment_flags(c, data_end) | (end > c->snd_end ? TH_FIN : 0);
         put_segment(o, start, (uint32_t)(data_end - start), flags);
         c->force_one = false;
+        pace(c, end - start);
         c->prr_out += end - start;
         c->retransmits++;
         o->t->stats.retransmits++;
@@ -319,15 +360,18 @@ static void send_new(struct outgoing *o)
                 c->timer[TIMER_REXMIT] == UINT64_MAX)
                 recovery_arm_persist(o->t, c);
             note_limited(c);
+            if (scoreboard_pipe(&c->board) + c->mss <= c->cc.cwnd)
+                scoreboard_limited(&c->board);
             return;
         }
-        if (!scoreboard_room(&c->board) || !may_fly(c, len + fin))
+        if (!scoreboard_room(&c->board) || !may_fly(o->t, c, len + fin))
             return;
         uint64_t end = c->snd_nxt + len + fin;
         scoreboard_sent(&c->board, c->snd_nxt, end, o->t->now, melt);
         put_segment(o, c->snd_nxt, len, segment_flags(c, c->snd_nxt + len) | (fin ? TH_FIN : 0));
         c->fin_sent |= fin;
         c->snd_nxt = end;
+        pace(c, len + fin);
         c->force_one = false;
         if (c->phase == PHASE_RECOVERY)
             c->prr_out += len + fin;

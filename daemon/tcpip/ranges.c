@@ -37,6 +37,7 @@ static void ranges_remember(struct ranges *r, const struct range *now)
 {
     uint64_t keep[RANGES_RECENT];
     int n = 0;
+    r->unsaid += r->recent[0] < now->start || r->recent[0] >= now->end || !r->unsaid;
     keep[n++] = now->start;
     for (int i = 0; i < RANGES_RECENT && n < RANGES_RECENT; i++) {
         if (r->recent[i] && (r->recent[i] < now->start || r->recent[i] >= now->end))
@@ -89,19 +90,29 @@ uint64_t ranges_advance(struct ranges *r, uint64_t next, uint64_t *memory)
     return next;
 }
 
-int ranges_report(const struct ranges *r, struct range *out, int max)
+/* Unless it is among them already. */
+static int report_one(const struct range *x, struct range *out, int n)
 {
-    int n = 0;
-    for (int i = 0; i < RANGES_RECENT && n < max && r->recent[i]; i++) {
-        uint32_t at = ranges_find(r, r->recent[i] + 1);
-        if (at == r->n || r->v[at].start > r->recent[i])
-            continue;
-        bool twice = false;
-        for (int k = 0; k < n; k++)
-            twice |= out[k].start == r->v[at].start;
-        if (!twice)
-            out[n++] = r->v[at];
+    for (int k = 0; k < n; k++) {
+        if (out[k].start == x->start)
+            return n;
     }
+    out[n] = *x;
+    return n + 1;
+}
+
+int ranges_report(struct ranges *r, struct range *out, int max)
+{
+    bool many = max > 1 && r->n > (uint32_t)max;
+    int n = 0, recent = many ? max - 1 : max;
+    r->unsaid = 0;
+    for (int i = 0; i < RANGES_RECENT && n < recent && r->recent[i]; i++) {
+        uint32_t at = ranges_find(r, r->recent[i] + 1);
+        if (at < r->n && r->v[at].start <= r->recent[i])
+            n = report_one(&r->v[at], out, n);
+    }
+    for (int tries = 0; many && n < max && tries < max; tries++)
+        n = report_one(&r->v[r->turn++ % r->n], out, n);
     return n;
 }
 

@@ -19,6 +19,8 @@ struct ranges {
     struct range *v;
     uint32_t n, cap;
     uint64_t recent[RANGES_RECENT]; /* a position in each range that grew of late, newest first; 0: none */
+    uint32_t turn;   /* whose turn it is to be told of again */
+    uint32_t unsaid; /* ranges that grew since the last report */
 };
 
 /* Adds [start, end). False when full or out of memory. *fresh: how many bytes were not there before. */
@@ -28,8 +30,9 @@ bool ranges_add(struct ranges *r, uint64_t start, uint64_t end, uint64_t *fresh,
  * continues at next, or next itself. */
 uint64_t ranges_advance(struct ranges *r, uint64_t next, uint64_t *memory);
 
-/* Up to max ranges for a SACK option, the latest first. Returns how many. */
-int ranges_report(const struct ranges *r, struct range *out, int max);
+/* Up to max ranges for a SACK option, the latest first. When there are more, the last place goes round among all of them, since
+ * the ACK that told of one may have been lost. Returns how many. */
+int ranges_report(struct ranges *r, struct range *out, int max);
 
 /* The whole of [start, end) is there already. */
 bool ranges_cover(const struct ranges *r, uint64_t start, uint64_t end);

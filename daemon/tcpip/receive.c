@@ -126,6 +126,19 @@ static bool take_in_order(struct tcpip *t, struct conn *c, const uint8_t *data, 
     return true;
 }
 
+/* Behind a hole that has to be filled twice or thrice the window fills though the program reads all it can get. */
+static void tune_for_holes(struct tcpip *t, struct conn *c, uint64_t end)
+{
+    uint32_t rtt = c->drs_rtt ? c->drs_rtt : c->rto.srtt;
+    if (end + c->recv_limit / 4 < c->edge || c->in_end - c->rd > c->recv_limit / 4 || t->now - c->drs_at < rtt)
+        return;
+    c->recv_limit = (uint32_t)min64(t->cfg.recv_max, 2ull * c->recv_limit);
+    c->drs_at = t->now;
+    c->drs_bytes = 0;
+}
+
+enum { UNSAID_MAX = 2 };
+
 static void take_out_of_order(struct tcpip *t, struct conn *c, const uint8_t *data, uint64_t start, uint64_t end)
 {
     uint64_t fresh;
@@ -137,7 +150,10 @@ static void take_out_of_order(struct tcpip *t, struct conn *c, const uint8_t *da
     if (!receive_reserve(t, c, end) || !ranges_add(&c->ooo, start, end, &fresh, &t->memory))
         return;
     ring_write(&c->rx, start, data, (size_t)(end - start));
+    tune_for_holes(t, c, end);
     t->stats.dup_acks_out++;
+    if (c->sack_ok && c->ooo.unsaid >= UNSAID_MAX)
+        output_sack(t, c);
     ack_now(t, c);
 }
 

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 
-enum { DUP_THRESHOLD = 3 };
+#include "daemon/base/log.h"
+
+enum { DUP_THRESHOLD = 3, PROBES_MAX = 4 };
 
 static void phase_begin(struct conn *c, enum phase phase)
 {
@@ -16,16 +18,34 @@ static void phase_begin(struct conn *c, enum phase phase)
     c->probe_end = 0;
 }
 
+static void change_law(struct tcpip *t, struct conn *c, const struct cc_law *law)
+{
+    if (!law || !c->sack_ok)
+        return;
+    log_debug("tcp slot=%u law=%s lost=%llu of %llu", c->ref.slot, law->name, (unsigned long long)c->lost,
+        (unsigned long long)c->board.rate.delivered);
+    c->path->lossy_until = law->paced ? t->now + LOSSY_US : 0;
+    c->path->lossy_rto = c->rto.base < RTO_INITIAL ? c->rto.base : RTO_INITIAL;
+    cc_change(&c->cc, law, t->now);
+    c->pace_at = c->pace_left = 0;
+}
+
+static void loss_event(struct tcpip *t, struct conn *c)
+{
+    c->cc.law->loss(&c->cc, t->now);
+    change_law(t, c, choice_loss(&c->choice, c->cc.law, t->now < c->path->lossy_until, t->now, c->board.rate.delivered, c->lost));
+}
+
 void recovery_enter(struct tcpip *t, struct conn *c)
 {
     t->stats.fast_retransmits++;
-    c->cc.law->loss(&c->cc, t->now);
+    loss_event(t, c);
     phase_begin(c, PHASE_RECOVERY);
 }
 
 static void recovery_leave(struct conn *c)
 {
-    if (c->phase == PHASE_RECOVERY)
+    if (c->phase == PHASE_RECOVERY && !c->cc.law->paced)
         c->cc.cwnd = c->cc.ssthresh;
     c->phase = PHASE_OPEN;
     c->undo_armed = false;
@@ -49,6 +69,7 @@ void recovery_detect(struct tcpip *t, struct conn *c)
         lost = scoreboard_detect(&c->board, &c->rack, t->now, reorder_window(c), &next);
     else if (c->dupacks >= DUP_THRESHOLD && c->phase == PHASE_OPEN)
         lost = scoreboard_lose(&c->board, c->snd_una, c->snd_una + c->mss);
+    c->lost += lost;
     if (lost && c->phase == PHASE_OPEN)
         recovery_enter(t, c);
     if (next == UINT64_MAX)
@@ -60,14 +81,15 @@ void recovery_detect(struct tcpip *t, struct conn *c)
 /* The ACK of what was sent again echoes a timestamp from before: the first copy had arrived. */
 static bool recovery_spurious(const struct conn *c, const struct segment *s, const struct delivery *d)
 {
-    return c->phase != PHASE_OPEN && c->undo_armed && !c->undo_barred && d->any_retx && s->has_stamps && c->stamps &&
+    return c->phase != PHASE_OPEN && c->undo_armed && !c->undo_barred && d->acked_retx && s->has_stamps && c->stamps &&
            (int32_t)(s->ts_ecr - c->undo_stamp) < 0;
 }
 
 static void recovery_undo(struct conn *c)
 {
     c->cc.law->undo(&c->cc);
-    scoreboard_unlose(&c->board);
+    if (!c->cc.law->paced) /* where losses are the rule, one that was none does not vouch for the others */
+        scoreboard_unlose(&c->board);
     c->phase = PHASE_OPEN;
     c->undo_armed = false;
     c->rto.backoff = 0;
@@ -104,11 +126,28 @@ static void probe_ack(struct tcpip *t, struct conn *c, bool dsack)
         c->probe_end = 0;
     } else if (c->snd_una >= c->probe_end) {
         if (c->probe_was_copy && c->phase == PHASE_OPEN) {
-            c->cc.law->loss(&c->cc, t->now);
+            loss_event(t, c);
             c->cc.cwnd = min64(c->cc.cwnd, c->cc.ssthresh);
         }
         c->probe_end = 0;
     }
+}
+
+static void paced_ack(struct tcpip *t, struct conn *c, const struct delivery *d, struct cc_ack *a)
+{
+    if (a->delivered)
+        c->probes = 0;
+    a->rate = scoreboard_rate(&c->board, d, c->rto.min_rtt);
+    a->rate_limited = d->limited;
+    a->total = c->board.rate.delivered;
+    a->prior = d->prior;
+    a->lost = c->lost;
+    a->pipe = scoreboard_pipe(&c->board);
+    a->rttvar = c->rto.rttvar;
+    a->floor = choice_floor(&c->choice);
+    if (a->delivered)
+        c->cc.law->ack(&c->cc, a);
+    change_law(t, c, choice_ack(&c->choice, &c->cc, t->now, a->total, a->lost));
 }
 
 void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d, uint32_t rtt,
@@ -124,14 +163,18 @@ void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, cons
         recovery_leave(c);
     else if (c->phase == PHASE_RECOVERY && !c->sack_ok && d->acked) /* RFC 6582: a partial ACK shows the next hole */
         scoreboard_lose(&c->board, c->snd_una, c->snd_una + c->mss);
+    if (rtt)
+        choice_rtt(&c->choice, t->now, rtt);
     recovery_detect(t, c);
-    if (c->phase == PHASE_RECOVERY) {
+    if (c->phase == PHASE_RECOVERY && !c->cc.law->paced) {
         prr_ack(c, delivered);
         return;
     }
     struct cc_ack a = {.now = t->now, .delivered = delivered, .snd_una = c->snd_una, .snd_nxt = c->snd_nxt, .rtt = rtt,
         .srtt = c->rto.srtt, .min_rtt = c->rto.min_rtt, .limited = c->limited || c->phase == PHASE_LOSS};
-    if (delivered)
+    if (c->cc.law->paced)
+        paced_ack(t, c, d, &a);
+    else if (delivered)
         c->cc.law->ack(&c->cc, &a);
 }
 
@@ -147,12 +190,13 @@ static bool shut_but_alive(const struct tcpip *t, const struct conn *c)
 
 static bool too_many(const struct tcpip *t, const struct conn *c)
 {
+    int more = c->rto.base < RTO_INITIAL ? LOSSY_RETRIES : 0;
     if (shut_but_alive(t, c))
         return false;
     if (c->state == ST_SYN_SENT)
-        return c->retries > SYN_RETRIES;
+        return c->retries > SYN_RETRIES + more;
     if (c->state == ST_SYN_RCVD)
-        return c->retries > SYN_ACK_RETRIES;
+        return c->retries > SYN_ACK_RETRIES + more;
     return c->retries > (c->orphan ? ORPHAN_RETRIES : DATA_RETRIES);
 }
 
@@ -162,11 +206,11 @@ static void enter_loss(struct tcpip *t, struct conn *c)
 {
     bool fresh = c->phase == PHASE_OPEN || c->snd_una >= c->recovery_point;
     if (fresh)
-        c->cc.law->loss(&c->cc, t->now);
+        loss_event(t, c);
     if (fresh || c->phase == PHASE_RECOVERY)
         phase_begin(c, PHASE_LOSS);
     c->undo_barred |= !fresh && !c->undo_armed;
-    c->cc.cwnd = c->mss;
+    c->cc.cwnd = c->cc.law->paced ? CC_INITIAL_SEGMENTS * (uint64_t)c->mss : c->mss;
     if (c->board.n && c->board.v[c->board.head].state == RUN_SACKED)
         scoreboard_forget_sacks(&c->board); /* RFC 2018 8: the receiver has reneged */
     scoreboard_lose(&c->board, c->snd_una, c->snd_nxt);
@@ -189,8 +233,10 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
     }
     /* So few in flight that their loss says little of congestion: the first time-outs do not back off, or a path that loses
      * one packet in five would be silent for most of the time. */
-    bool thin = conn_synced(c) && c->retries <= THIN_RETRIES && c->snd_nxt - c->snd_una <= THIN_SEGMENTS * (uint64_t)c->mss;
-    c->rto.backoff += !thin && c->rto.backoff < 16;
+    uint64_t flight = c->snd_nxt - c->snd_una - c->board.bytes[RUN_SACKED];
+    bool thin = conn_synced(c) && c->retries <= THIN_RETRIES && flight <= THIN_SEGMENTS * (uint64_t)c->mss;
+    bool early = !conn_synced(c) && c->retries <= SYN_LINEAR;
+    c->rto.backoff += !thin && !early && c->rto.backoff < 16;
     if (conn_synced(c)) {
         enter_loss(t, c);
     } else {
@@ -202,11 +248,29 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
     timer_set(t, c, TIMER_REXMIT, t->now + rto_value(&c->rto));
 }
 
+/* Where many are lost the last copy of the first hole may be, too, and nothing behind it is left to show that. */
+static void probe_hole(struct tcpip *t, struct conn *c)
+{
+    scoreboard_lose(&c->board, c->snd_una, min64(c->snd_una + c->mss, c->snd_nxt));
+    conn_show_flight(t, c);
+    c->force_one = true;
+    conn_activate(t, c);
+}
+
 /* RFC 8985 7.3: new data if there is any, or the last segment again. */
 void recovery_probe(struct tcpip *t, struct conn *c)
 {
-    c->rexmit = REXMIT_RTO;
-    timer_set(t, c, TIMER_REXMIT, t->now + rto_value(&c->rto));
+    if (c->cc.law->paced && c->snd_una < c->snd_nxt) {
+        c->probes++;
+        recovery_arm(t, c);
+        if (c->phase != PHASE_OPEN || c->probes > 1) {
+            probe_hole(t, c);
+            return;
+        }
+    } else {
+        c->rexmit = REXMIT_RTO;
+        timer_set(t, c, TIMER_REXMIT, t->now + rto_value(&c->rto));
+    }
     if (c->snd_una == c->snd_nxt || c->phase != PHASE_OPEN)
         return;
     bool fresh = c->snd_nxt < c->snd_end && c->snd_una + c->snd_wnd >= min64(c->snd_nxt + c->mss, c->snd_end);
@@ -220,6 +284,14 @@ void recovery_probe(struct tcpip *t, struct conn *c)
     conn_activate(t, c);
 }
 
+/* A paced connection may ask several times, ever more rarely, and during recovery as well. */
+static bool may_probe(const struct conn *c)
+{
+    if (!conn_synced(c) || !c->sack_ok || !c->rto.srtt)
+        return false;
+    return c->cc.law->paced ? c->probes < PROBES_MAX : c->phase == PHASE_OPEN && !c->probe_end && !c->board.bytes[RUN_LOST];
+}
+
 /* For whatever is in flight now: a probe if one is allowed, else the time-out. */
 void recovery_arm(struct tcpip *t, struct conn *c)
 {
@@ -229,10 +301,10 @@ void recovery_arm(struct tcpip *t, struct conn *c)
     }
     uint64_t wait = rto_value(&c->rto);
     c->rexmit = REXMIT_RTO;
-    if (conn_synced(c) && c->sack_ok && c->phase == PHASE_OPEN && !c->probe_end && c->rto.srtt &&
-        !c->board.bytes[RUN_LOST]) {
-        bool alone = c->snd_nxt - c->snd_una <= c->mss;
+    if (may_probe(c)) {
+        bool alone = c->snd_nxt - c->snd_una <= c->mss && !c->probes;
         uint64_t probe = 2ull * c->rto.srtt + (alone ? 60000 : 2000); /* alone, its ACK may be a delayed one */
+        probe <<= c->probes;
         if (probe < wait) {
             wait = probe;
             c->rexmit = REXMIT_PROBE;

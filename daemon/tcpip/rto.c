@@ -17,7 +17,7 @@ void rto_sample(struct rto *r, uint64_t now, uint32_t rtt, bool fold)
     }
     if (!fold && r->srtt)
         return;
-    if (!r->srtt) {
+    if (!r->srtt || (r->guess && rtt < r->srtt)) {
         r->srtt = rtt;
         r->rttvar = rtt / 2;
     } else {
@@ -26,6 +26,7 @@ void rto_sample(struct rto *r, uint64_t now, uint32_t rtt, bool fold)
         r->srtt = (uint32_t)((7ull * r->srtt + rtt) / 8);
         r->srtt += !r->srtt;
     }
+    r->guess = false;
     uint64_t v = r->srtt + 4ull * r->rttvar;
     r->base = v < RTO_MIN ? RTO_MIN : v > RTO_MAX ? RTO_MAX : (uint32_t)v;
 }

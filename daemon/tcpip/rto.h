@@ -18,6 +18,7 @@ struct rto {
     uint32_t base;         /* RTO without back-off */
     uint32_t min_rtt;      /* UINT32_MAX: none */
     uint64_t min_rtt_at;
+    bool guess;      /* the only sample is that of the handshake, which may be long */
     uint8_t backoff; /* doublings since the last good sample */
 };
 

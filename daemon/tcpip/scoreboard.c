@@ -112,6 +112,17 @@ static void run_melt(struct scoreboard *b, uint32_t i)
     }
 }
 
+/* What its ACK will need for a sample of the rate. */
+static void run_stamp(const struct scoreboard *b, struct run *r, uint64_t now)
+{
+    uint64_t span = now - b->rate.first_sent;
+    r->sent = now;
+    r->prior = b->rate.delivered;
+    r->prior_at = b->rate.at;
+    r->span = span > UINT32_MAX ? UINT32_MAX : (uint32_t)span;
+    r->limited = b->rate.limited != 0;
+}
+
 void scoreboard_sent(struct scoreboard *b, uint64_t start, uint64_t end, uint64_t now, uint64_t melt)
 {
     b->bytes[RUN_FLIGHT] += end - start;
@@ -121,7 +132,11 @@ void scoreboard_sent(struct scoreboard *b, uint64_t start, uint64_t end, uint64_
         /* `sent` stays that of the first, so that a slow stream cannot melt into one endless run */
         return;
     }
-    *run_at(b, b->n++) = (struct run){start, end, now, RUN_FLIGHT, false};
+    if (b->n == 0)
+        b->rate.first_sent = b->rate.at = now;
+    struct run *r = run_at(b, b->n++);
+    *r = (struct run){.start = start, .end = end, .state = RUN_FLIGHT};
+    run_stamp(b, r, now);
 }
 
 /* A piece of a run has arrived for the first time. */
@@ -129,6 +144,8 @@ static void run_delivered(const struct run *r, uint64_t end, uint64_t now, uint3
     struct delivery *d)
 {
     uint64_t rtt = now - r->sent;
+    if (r->sent > d->last_sent)
+        d->last_sent = r->sent;
     if (r->retx) {
         d->any_retx = true;
         if (rtt < min_rtt) /* it must have been the copy sent before */
@@ -139,11 +156,38 @@ static void run_delivered(const struct run *r, uint64_t end, uint64_t now, uint3
         if (end < d->top)
             k->reordering = true;
     }
+    if (!d->prior_at || r->prior > d->prior || (r->prior == d->prior && r->sent > d->prior_sent)) {
+        d->prior = r->prior;
+        d->prior_at = r->prior_at;
+        d->prior_sent = r->sent;
+        d->span = r->span;
+        d->limited = r->limited;
+    }
     if (r->sent > k->sent || (r->sent == k->sent && end > k->end)) {
         k->sent = r->sent;
         k->end = end;
         k->rtt = rtt > UINT32_MAX ? UINT32_MAX : (uint32_t)rtt;
     }
+}
+
+static void rate_delivered(struct scoreboard *b, uint64_t bytes, uint64_t now)
+{
+    b->rate.delivered += bytes;
+    b->rate.at = now;
+    if (b->rate.delivered > b->rate.limited)
+        b->rate.limited = 0;
+}
+
+uint64_t scoreboard_rate(struct scoreboard *b, const struct delivery *d, uint32_t min_rtt)
+{
+    if (!d->prior_at)
+        return 0;
+    b->rate.first_sent = d->prior_sent;
+    uint64_t took = b->rate.at - d->prior_at;
+    took = took > d->span ? took : d->span;
+    if (took == 0 || took < min_rtt) /* an ACK of the copy before the last */
+        return 0;
+    return (b->rate.delivered - d->prior) * 1000000 / took;
 }
 
 void scoreboard_ack(struct scoreboard *b, uint64_t una, uint64_t now, uint32_t min_rtt, struct rack *k, struct delivery *d)
@@ -154,6 +198,7 @@ void scoreboard_ack(struct scoreboard *b, uint64_t una, uint64_t now, uint32_t m
         uint64_t end = r->end < una ? r->end : una;
         if (r->state != RUN_SACKED) {
             d->acked += end - r->start;
+            rate_delivered(b, end - r->start, now);
             run_delivered(r, end, now, min_rtt, k, d);
         }
         b->bytes[r->state] -= end - r->start;
@@ -188,6 +233,7 @@ void scoreboard_sack(struct scoreboard *b, uint64_t start, uint64_t end, uint64_
         if (r->state == RUN_SACKED)
             continue;
         d->sacked += run_len(r);
+        rate_delivered(b, run_len(r), now);
         run_delivered(r, r->end, now, min_rtt, k, d);
         run_set(b, r, RUN_SACKED);
     }
@@ -308,7 +354,7 @@ bool scoreboard_resent(struct scoreboard *b, uint64_t start, uint64_t end, uint6
             return false;
     }
     run_set(b, r, RUN_RETX);
-    r->sent = now;
+    run_stamp(b, r, now);
     r->retx = true;
     return true;
 }

@@ -24,8 +24,21 @@ enum run_state { RUN_FLIGHT, RUN_RETX, RUN_LOST, RUN_SACKED };
 struct run {
     uint64_t start, end;
     uint64_t sent; /* the latest transmission, µs */
+    uint64_t prior, prior_at; /* rate.delivered and rate.at then */
+    uint32_t span;            /* µs since rate.first_sent then */
     uint8_t state; /* enum run_state */
     bool retx;     /* sent more than once */
+    bool limited;  /* the program, or the peer's window, held us back then */
+};
+
+/* The rate of delivery, sampled by every ACK (draft-cheng-iccrg-delivery-rate-estimation): what arrived between the sending of
+ * a run and its ACK, over the time that this took. Sending faster than the path carries lengthens the one, ACKs that come in
+ * heaps the other, so the longer of the two counts. */
+struct rate {
+    uint64_t delivered;  /* bytes known to have arrived, ever */
+    uint64_t at;         /* when that was last heard */
+    uint64_t first_sent; /* when the latest of those were sent */
+    uint64_t limited;    /* samples tell of the program until `delivered` has passed this; 0: they tell of the path */
 };
 
 struct scoreboard {
@@ -34,6 +47,7 @@ struct scoreboard {
     uint64_t bytes[4];   /* by state */
     uint64_t lost_hint;  /* no LOST byte lies before it */
     uint64_t top;        /* end of the highest byte SACKed or acknowledged */
+    struct rate rate;
     uint64_t *memory;
 };
 
@@ -49,8 +63,13 @@ struct rack {
 struct delivery {
     uint64_t acked, sacked; /* bytes newly acknowledged and never SACKed before; newly SACKed */
     uint64_t first_sent;    /* latest transmission among those sent only once; 0: none */
+    uint64_t last_sent;     /* among all */
     bool any_retx;          /* something delivered had been sent more than once */
+    bool acked_retx;        /* and it moved the ACK, so that the timestamp echoed is its own */
     uint64_t top;           /* in: the scoreboard's before the ACK. What arrives below it now was overtaken */
+    uint64_t prior, prior_at, prior_sent; /* of the latest-sent run that arrived; prior_at 0: none */
+    uint32_t span;
+    bool limited;
 };
 
 void scoreboard_init(struct scoreboard *b, uint64_t start, uint64_t *memory);
@@ -73,6 +92,15 @@ void scoreboard_ack(struct scoreboard *b, uint64_t una, uint64_t now, uint32_t m
 /* [start, end) has arrived. */
 void scoreboard_sack(struct scoreboard *b, uint64_t start, uint64_t end, uint64_t now, uint32_t min_rtt, struct rack *k,
     struct delivery *d);
+
+/* The rate which this ACK shows, bytes per second; 0: none. Once per ACK, after the above. */
+uint64_t scoreboard_rate(struct scoreboard *b, const struct delivery *d, uint32_t min_rtt);
+/* Nothing more is at hand to send though there is room: the rates that follow are no measure of the path. */
+static inline void scoreboard_limited(struct scoreboard *b)
+{
+    uint64_t until = b->rate.delivered + scoreboard_pipe(b);
+    b->rate.limited = until ? until : 1;
+}
 
 /* Marks LOST what was sent so long before the latest arrival that `window` µs of reordering do not excuse it.
  * Returns the bytes marked; *next is when more may become lost, UINT64_MAX for not by time. */

@@ -106,6 +106,9 @@ static void fire_one(struct tcpip *t, struct conn *c, enum timer which)
         conn_show_flight(t, c);
         conn_activate(t, c);
         return;
+    case TIMER_PACE:
+        conn_activate(t, c);
+        return;
     case TIMER_DELACK:
         c->ack_due = true;
         conn_activate(t, c);
