@@ -1,5 +1,6 @@
 #!/bin/sh
 # root: builds network namespaces, and removes them; the programs run as nobody.
+# waits: for a gateway that forgets
 # The README's five-minute start: two machines with the same private address behind two NATs, a node in the public network
 # between them. Neither can reach the other; over the overlay both do, with default settings.
 set -eu
