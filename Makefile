@@ -186,6 +186,7 @@ UNIT_TESTS := \
 	unit/node/node \
 	unit/node/store \
 	unit/tcpip/ip \
+	unit/tcpip/laws \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
 	unit/program/vsock \
@@ -264,6 +265,8 @@ unit/i3/trigger_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip
+unit/tcpip/laws_ROOMS := base tcpip
+unit/tcpip/laws_OBJ := tests/unit/tcpip/script.o
 unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
 unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o

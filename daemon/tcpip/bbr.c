@@ -13,7 +13,7 @@
 #include "daemon/tcpip/cc.h"
 
 enum { STARTUP, DRAIN, PROBE_BW, PROBE_RTT };
-enum { PHASES = 8, FULL_ROUNDS = 3, QUEUE_ROUNDS = 16, MIN_SEGMENTS = 4, LOSS_MAX = 300, STARTUP_LOSS = 100 };
+enum { PHASES = 8, FULL_ROUNDS = 3, QUEUE_ROUNDS = 16, MIN_SEGMENTS = 4, LOSS_MAX = 300, STARTUP_LOSS = 100, SETTLED_ROUNDS = 8 };
 
 #define SLACK_US 2000u
 #define PHASE_LEAST_US 4000u
@@ -51,7 +51,9 @@ static void round_end(struct bbr *b, const struct cc_ack *a)
     uint64_t part = all ? lost * 1024 / all : 0;
     b->loss = (uint16_t)((7 * b->loss + part) / 8);
     bool queue = queue_stands(b->round_min, a->floor);
-    if (queue && b->queue_rounds) { /* a round at the border tells of neither */
+    if (b->settled < SETTLED_ROUNDS) { /* STARTUP has its losses, seen late */
+        b->settled += b->mode == PROBE_BW;
+    } else if (queue && b->queue_rounds) { /* a round at the border tells of neither */
         b->queue_lost += lost;
         b->queue_all += all;
     } else if (!queue && !b->queue_rounds) {
@@ -111,6 +113,22 @@ static void cycle_begin(struct bbr *b, uint64_t now, uint8_t phase)
     b->phase_at = now;
 }
 
+/* With the share that is lost while a queue stands, so much would have been lost while none did that its absence tells:
+ * then it is the queue which loses. What is long past counts less. */
+static bool lost_to_the_queue(struct cc *c)
+{
+    enum { TELLING_SEGMENTS = 16, MEMORY_SEGMENTS = 16384 };
+    struct bbr *b = &c->bbr;
+    double expect = b->queue_all ? (double)b->queue_lost / (double)b->queue_all * (double)b->clear_all : 0;
+    if (b->clear_all + b->queue_all > MEMORY_SEGMENTS * (uint64_t)c->mss) {
+        b->clear_lost /= 2;
+        b->clear_all /= 2;
+        b->queue_lost /= 2;
+        b->queue_all /= 2;
+    }
+    return expect > TELLING_SEGMENTS * (double)c->mss && (double)b->clear_lost < expect / 4;
+}
+
 static void cycle(struct cc *c, const struct cc_ack *a)
 {
     struct bbr *b = &c->bbr;
@@ -125,6 +143,7 @@ static void cycle(struct cc *c, const struct cc_ack *a)
         b->bw[0] = b->bw[1];
         b->bw[1] = 0;
     }
+    c->crowded |= b->phase == 0 && lost_to_the_queue(c);
 }
 
 static void probe_rtt_begin(struct bbr *b, const struct cc_ack *a)
@@ -141,25 +160,9 @@ static void cycle_enter(struct cc *c, const struct cc_ack *a)
     cycle_begin(&c->bbr, a->now, (uint8_t)(2 + (a->now >> 4) % (PHASES - 2)));
 }
 
-/* With the share that is lost while a queue stands, so much would have been lost while none did that its absence tells:
- * then it is the queue which loses. The past fades. */
-static bool lost_to_the_queue(struct cc *c)
-{
-    enum { TELLING_SEGMENTS = 8 };
-    struct bbr *b = &c->bbr;
-    double expect = b->queue_all ? (double)b->queue_lost / (double)b->queue_all * (double)b->clear_all : 0;
-    bool found = expect > TELLING_SEGMENTS * (double)c->mss && (double)b->clear_lost < expect / 4;
-    b->clear_lost /= 2;
-    b->clear_all /= 2;
-    b->queue_lost /= 2;
-    b->queue_all /= 2;
-    return found;
-}
-
 static void probe_rtt_end(struct cc *c, const struct cc_ack *a)
 {
     struct bbr *b = &c->bbr;
-    c->crowded |= lost_to_the_queue(c);
     c->crowded |= b->queue_rounds >= QUEUE_ROUNDS && queue_stands(b->probe_min, a->floor);
     b->min_rtt = b->probe_min;
     b->min_rtt_at = b->probed_at = a->now;

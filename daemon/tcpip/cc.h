@@ -11,13 +11,14 @@
  *   explained:   the round trip at that time stood above its floor (the least of the last 30 to 60 s) by more than a quarter,
  *                and in the upper quarter of the range it had of late; or
  *   unexplained: there was no such queue, nor an explained event within the last 4 round trips.
- * An unexplained one counts +1, an explained one -1 (not below 0). At 4 (at 2, if others found the same remote so), and if since the first of them at least one byte in
+ * An unexplained one counts +1, an explained one -1 (not below 0). At 4, and if since the first of them at least one byte in
  * 4096 was lost, the connection goes over to BBR.
  * It goes back to CUBIC when losses cease (less than one byte in 8192 over 24 MB or more), or when it is crowded: a queue
  * stood for 16 rounds, BBR all but emptied its share of it for 200 ms, and it still stands. Then it belongs to others,
  * who fill it until it overflows, and only a law that does the same gets its share. Likewise when what is lost is lost
  * to the queue: of what it carried while none stood, less than a quarter was lost of what was while one did.
- * What was chosen holds for the remote, too: for some minutes its next connections begin with it.
+ * What was chosen holds for the remote, too: for its other connections two unexplained events are enough, and for some minutes
+ * its new ones begin with it.
  *
  * All sizes are bytes, all times µs.
  */
@@ -85,6 +86,7 @@ struct bbr {
     uint16_t loss; /* fraction of late, in 1/1024 */
     uint8_t mode, phase, full_rounds;
     uint8_t queue_rounds; /* for so many in turn a queue has been standing */
+    uint8_t settled; /* rounds in PROBE_BW, while few */
     bool full, round_limited;
 };
 

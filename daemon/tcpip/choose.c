@@ -52,7 +52,7 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, boo
     if (law->paced || h->fixed)
         return NULL;
     if (was) {
-        h->score -= h->score > 0;
+        h->score -= h->score > 0 && !suspect;
         h->full_at = now;
         return NULL;
     }

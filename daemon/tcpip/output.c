@@ -233,7 +233,8 @@ static void put_ack(struct outgoing *o)
 
 /* ---- deciding ---- */
 
-/* Bursts of a quantum, so far apart that the rate is kept. A timer that comes late is made up for, up to a quantum. */
+/* Bursts of a quantum, so far apart that the rate is kept. A timer that comes less than a quantum late is made up
+ * for. */
 static bool paced_out(struct tcpip *t, struct conn *c, uint32_t len)
 {
     if (!c->cc.pacing || c->force_one)
@@ -245,7 +246,8 @@ static bool paced_out(struct tcpip *t, struct conn *c, uint32_t len)
         }
         uint64_t quantum = cc_quantum(&c->cc), past = quantum * 1000000 / c->cc.pacing;
         c->pace_left = max64(quantum, len);
-        c->pace_at = max64(c->pace_at, t->now - min64(past, t->now));
+        if (t->now - c->pace_at > past)
+            c->pace_at = t->now;
     }
     return false;
 }
