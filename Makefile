@@ -229,6 +229,7 @@ INTEGRATION_TESTS := \
 	integration/idle.sh \
 	integration/cut.sh \
 	integration/install.sh \
+	integration/nat.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \

@@ -191,6 +191,15 @@ static void book_rm_verb(struct control_call *k)
     done(k, report_string("removed", old.name));
 }
 
+static void book_ls_verb(struct control_call *k)
+{
+    size_t at = 0;
+    do {
+        char *json = report_book(k->p->book, &at, book_address, k->p);
+        control_reply(k->client, k->serial, at < book_count(k->p->book), 0, json);
+    } while (at < book_count(k->p->book));
+}
+
 static void verb_book(struct control_call *k)
 {
     if (k->argc == 4 && !strcmp(k->argv[1], "add"))
@@ -198,7 +207,7 @@ static void verb_book(struct control_call *k)
     else if (k->argc == 3 && !strcmp(k->argv[1], "rm"))
         book_rm_verb(k);
     else if (k->argc == 2 && !strcmp(k->argv[1], "ls"))
-        done(k, report_book(k->p->book, book_address, k->p));
+        book_ls_verb(k);
     else
         fail(k, report_error("usage: book add NAME KEY | book rm NAME | book ls"));
 }

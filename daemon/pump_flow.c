@@ -12,7 +12,7 @@
 
 #include "daemon/base/log.h"
 
-enum { FLOW_SPANS = 64 };
+enum { FLOW_SPANS = 256 };
 
 struct flow {
     struct pump *p;

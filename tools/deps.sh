@@ -2,7 +2,7 @@
 # deps.sh SET... : installs the Debian packages which the named sets lack; says what it would run when it may not.
 # Sets: build (compile and demo), check (the tests), interop (heavy programs).
 build="gcc libc6-dev make libuv1-dev libssl-dev libconfuse-dev libjansson-dev uthash-dev curl python3-minimal python3 procps"
-check="netbase check clang libclang-rt-14-dev iproute2 strace util-linux"
+check="netbase nftables check clang libclang-rt-14-dev iproute2 strace util-linux"
 interop="openssh-client openssh-server nginx-light wget"
 
 command -v dpkg-query >/dev/null 2>&1 || { echo "deps: not a Debian system; needed here: $build" >&2; exit 0; }

@@ -18,7 +18,7 @@ struct ctl_verb {
     const char *args, *summary, *details;
     int min_args, max_args;
     enum needs needs;
-    unsigned flags; /* STREAM: several replies; QUIET: takes -q; LAST: the daemon goes away afterwards; JSON: --json */
+    unsigned flags; /* STREAM: several replies; QUIET: -q; LAST: the daemon goes away; JSON: --json */
     const char *more_word; /* sent to the daemon when an optional argument is not given */
     void (*show)(const struct ctl *c, const json_t *doc); /* verbs of the daemon */
     int (*run)(struct ctl *c);                            /* verbs of our own */
@@ -34,30 +34,31 @@ static const struct ctl_verb verbs[] = {
         "Running it again changes nothing.",
         0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_init, NULL},
     {"id", "", "print your key, id and virtual address",
-        "The first line is the key alone; with -q nothing else is printed.",
-        0, 0, NEEDS_STARTED, VERB_JSON | VERB_QUIET, NULL, show_id, NULL},
+        "The first line is the key alone; with -q nothing else is printed.", 0, 0, NEEDS_STARTED,
+        VERB_JSON | VERB_QUIET, NULL, show_id, NULL},
     {"book add", "NAME KEY", "let NAME (as NAME.i3) be the holder of KEY",
         "KEY is the 52 characters that `i3ctl id` prints over there. Those in your book can reach the servers which you start\n"
         "under i3run; nobody else gets an answer. A NAME that stands for another key already is refused: remove it first.",
         2, 2, NEEDS_STARTED, VERB_JSON, NULL, show_book_add, NULL},
-    {"book rm", "NAME", "forget NAME", "Sessions with NAME end at once.", 1, 1, NEEDS_STARTED, VERB_JSON, NULL,
-        show_book_rm, NULL},
+    {"book rm", "NAME", "forget NAME", "Sessions with NAME end at once.", 1, 1, NEEDS_STARTED, VERB_JSON,
+        NULL, show_book_rm, NULL},
     {"book ls", "", "list your address book", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_book_ls, NULL},
     {"status", "", "what your daemon does: node, triggers, peers, connections",
-        "Starts nothing: exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_status, NULL},
+        "Starts nothing: exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_status,
+        NULL},
     {"ping", "NAME [COUNT]", "send COUNT (4) echo requests to NAME, one a second",
-        "With --json one object a line. Exits 1 when no answer came.", 1, 2, NEEDS_STARTED, VERB_JSON | VERB_STREAM, "4",
-        show_ping, NULL},
+        "With --json one object a line. Exits 1 when no answer came.", 1, 2, NEEDS_STARTED,
+        VERB_JSON | VERB_STREAM, "4", show_ping, NULL},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
         VERB_JSON | VERB_LAST, NULL, show_stop, NULL},
     {"demo up", "[DIR]", "build a local world in DIR: a ring, and two users alice and bob",
         "DIR must be new or empty; without it a fresh folder is made and printed. `. DIR/alice.env` makes a shell alice,\n"
         "`. DIR/bob.env` makes it bob; they know each other as alice.i3 and bob.i3. Worlds can live side by side.",
         0, 1, NEEDS_NOTHING, VERB_JSON, NULL, NULL, demo_up},
-    {"demo status", "DIR", "is that world well?", "Exits 3 when a part of it does not run.", 1, 1, NEEDS_NOTHING, VERB_JSON,
-        NULL, NULL, demo_status},
-    {"demo down", "DIR", "end the world in DIR: its processes and its files", NULL, 1, 1, NEEDS_NOTHING, VERB_JSON, NULL,
-        NULL, demo_down},
+    {"demo status", "DIR", "is that world well?", "Exits 3 when a part of it does not run.", 1, 1,
+        NEEDS_NOTHING, VERB_JSON, NULL, NULL, demo_status},
+    {"demo down", "DIR", "end the world in DIR: its processes and its files", NULL, 1, 1, NEEDS_NOTHING,
+        VERB_JSON, NULL, NULL, demo_down},
     {"version", "", "print the version", NULL, 0, 0, NEEDS_NOTHING, VERB_JSON, NULL, NULL, run_version},
     {"help", "[VERB]", "print this, or all about VERB", NULL, 0, 2, NEEDS_NOTHING, 0, NULL, NULL, run_help},
 };
@@ -75,14 +76,15 @@ static void print_overview(FILE *to)
     fputs("i3ctl VERB [ARGUMENTS] [--json]\n\n", to);
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         print_line(to, &verbs[i]);
-    fputs("\nExit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon. `i3ctl VERB --help` tells more; see also i3ctl(1).\n",
+    fputs(
+        "\nExit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon. `i3ctl VERB --help` tells more; see also i3ctl(1).\n",
         to);
 }
 
 static void print_verb(const struct ctl_verb *v)
 {
-    printf("i3ctl %s%s%s%s%s\n    %s\n", v->name, *v->args ? " " : "", v->args, v->flags & VERB_QUIET ? " [-q]" : "",
-        v->flags & VERB_JSON ? " [--json]" : "", v->summary);
+    printf("i3ctl %s%s%s%s%s\n    %s\n", v->name, *v->args ? " " : "", v->args,
+        v->flags & VERB_QUIET ? " [-q]" : "", v->flags & VERB_JSON ? " [--json]" : "", v->summary);
     if (v->details)
         printf("\n%s\n", v->details);
 }
@@ -152,7 +154,8 @@ static unsigned distance(const char *a, const char *b)
                 continue;
             }
             d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < d[i][j])
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                d[i - 2][j - 2] + 1 < d[i][j])
                 d[i][j] = d[i - 2][j - 2] + 1;
         }
     }
@@ -166,7 +169,8 @@ static const char *nearest(int n, char **words)
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
         char typed[2 * WORD_MAX];
         bool two = strchr(verbs[i].name, ' ') && n > 1;
-        if (snprintf(typed, sizeof(typed), two ? "%s %s" : "%s", words[0], n > 1 ? words[1] : "") >= (int)sizeof(typed))
+        if (snprintf(typed, sizeof(typed), two ? "%s %s" : "%s", words[0], n > 1 ? words[1] : "") >=
+            (int)sizeof(typed))
             continue;
         unsigned d = distance(typed, verbs[i].name);
         if (d < best_distance) {
@@ -181,7 +185,8 @@ static int unknown_verb(int n, char **words)
 {
     const char *near = nearest(n, words);
     if (verb_is_group(words[0])) {
-        fprintf(stderr, n > 1 ? "i3ctl: no verb `%s %s`; there are\n" : "i3ctl: `%s` is one of\n", words[0], words[n > 1]);
+        fprintf(stderr, n > 1 ? "i3ctl: no verb `%s %s`; there are\n" : "i3ctl: `%s` is one of\n", words[0],
+            words[n > 1]);
         print_group(stderr, words[0]);
         return CTL_USAGE;
     }
@@ -223,14 +228,15 @@ static int open_daemon(const struct ctl *c, int *exit)
     *exit = CTL_NO_DAEMON;
     int rc = link_path(path);
     if (rc) {
-        *exit = show_error(c, CTL_NO_DAEMON, "the path of the daemon's socket is longer than %zu bytes: shorten "
-            "XDG_RUNTIME_DIR", sizeof(path) - 1);
+        *exit = show_error(c, CTL_NO_DAEMON,
+            "the path of the daemon's socket is longer than %zu bytes: shorten XDG_RUNTIME_DIR", sizeof(path) - 1);
         return -1;
     }
     int fd = link_open(path);
     if (fd == -ENOENT || fd == -ECONNREFUSED || fd == -ENOTDIR) {
         if (c->verb->needs == NEEDS_RUNNING) {
-            show_error(c, CTL_NO_DAEMON, "no daemon runs (nobody answers at %s); `i3run COMMAND` and `i3ctl id` start one", path);
+            show_error(c, CTL_NO_DAEMON,
+                "no daemon runs (nobody answers at %s); `i3run COMMAND` and `i3ctl id` start one", path);
             return -1;
         }
         if (link_ensure(NULL, err)) {
@@ -271,7 +277,8 @@ static void join(json_t *whole, const json_t *part)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)part, key, value) {
+    json_object_foreach((json_t *)part, key, value)
+    {
         json_t *have = json_object_get(whole, key);
         if (json_is_array(have) && json_is_array(value))
             json_array_extend(have, value);

@@ -114,7 +114,8 @@ int world_end(const char *world);
 int world_remove(const char *world, bool with_dir);
 
 /* DIR/USER/run/i3/i3d.sock, and its kin. */
-void world_path(char *out, size_t cap, const char *world, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void world_path(char *out, size_t cap, const char *world, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* The whole file at `path`, 0600 unless the text is empty. 0 or -errno. */
 int world_write(const char *path, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

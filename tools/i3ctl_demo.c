@@ -82,12 +82,15 @@ static int ring_start(struct demo *d)
     world_path(pid, sizeof(pid), d->world, "ring/pid");
     world_path(port, sizeof(port), d->world, "ring/port");
     world_path(log, sizeof(log), d->world, "ring/log");
-    rc = link_run(prog, (char *[]){prog, "--background", "--listen", "127.0.0.1:0", "--pid-file", pid, "--port-file", port,
-        "--log", log, NULL}, NULL, err);
+    rc = link_run(prog,
+        (char *[]){prog, "--background", "--listen", "127.0.0.1:0", "--pid-file", pid, "--port-file", port,
+            "--log", log, NULL},
+        NULL, err);
     if (rc < 0)
         return fail(d, rc, prog);
     if (rc) {
-        snprintf(d->err, sizeof(d->err), "the overlay node did not start: %.400s", *err ? err : "it said nothing");
+        snprintf(
+            d->err, sizeof(d->err), "the overlay node did not start: %.400s", *err ? err : "it said nothing");
         return -ECHILD;
     }
     return ring_port(d);
@@ -108,7 +111,8 @@ static int user_files(struct demo *d, const char *user)
     if (rc)
         return rc;
     world_path(path, sizeof(path), d->world, "%s/config/i3/i3.conf", user);
-    rc = world_write(path, "# %s of a demo world: see i3ctl(1)\nnodes = { \"127.0.0.1:%d\" }\n", user, d->port);
+    rc = world_write(
+        path, "# %s of a demo world: see i3ctl(1)\nnodes = { \"127.0.0.1:%d\" }\n", user, d->port);
     return rc ? fail(d, rc, path) : 0;
 }
 
@@ -190,7 +194,8 @@ static int user_identity(struct demo *d, struct demo_user *u)
 static int user_book(struct demo *d, const struct demo_user *u)
 {
     for (size_t i = 0; i < WORLD_USERS; i++) {
-        json_t *doc = user_ask(d, u->name, (const char *[]){"book", "add", d->user[i].name, d->user[i].key}, 4);
+        json_t *doc =
+            user_ask(d, u->name, (const char *[]){"book", "add", d->user[i].name, d->user[i].key}, 4);
         if (!doc)
             return -EIO;
         json_decref(doc);
@@ -213,8 +218,9 @@ static int users_stand(struct demo *d)
             continue;
         }
         if (clock_ms() > until) {
-            snprintf(d->err, sizeof(d->err), "%s's triggers do not stand after %d s: the node at 127.0.0.1:%d does not answer",
-                u->name, STAND_TIMEOUT_MS / 1000, d->port);
+            snprintf(d->err, sizeof(d->err),
+                "%s's triggers do not stand after %d s: the node at 127.0.0.1:%d does not answer", u->name,
+                STAND_TIMEOUT_MS / 1000, d->port);
             return -ETIMEDOUT;
         }
         if (world_interrupted())
@@ -250,8 +256,9 @@ static void show_world(const struct ctl *c, const struct demo *d)
     if (c->json) {
         json_t *users = json_array();
         for (size_t i = 0; i < WORLD_USERS; i++)
-            json_array_append_new(users, json_pack("{s:s, s:s, s:s, s:b}", "name", d->user[i].name, "key", d->user[i].key,
-                "address", d->user[i].address, "standing", (int)d->user[i].stands));
+            json_array_append_new(
+                users, json_pack("{s:s, s:s, s:s, s:b}", "name", d->user[i].name, "key", d->user[i].key,
+                           "address", d->user[i].address, "standing", (int)d->user[i].stands));
         json_t *doc = json_pack("{s:s, s:i, s:o}", "dir", d->world, "port", d->port, "users", users);
         show_json(doc, false);
         json_decref(doc);
@@ -260,7 +267,8 @@ static void show_world(const struct ctl *c, const struct demo *d)
     printf("world  %s\nring   127.0.0.1:%d\n", d->world, d->port);
     for (size_t i = 0; i < WORLD_USERS; i++)
         printf("%-6s %s.i3, %s%s\n", d->user[i].name, d->user[i].name,
-            *d->user[i].address ? d->user[i].address : "DOWN", d->user[i].stands || !*d->user[i].address ? "" : ", NOT REACHABLE");
+            *d->user[i].address ? d->user[i].address : "DOWN",
+            d->user[i].stands || !*d->user[i].address ? "" : ", NOT REACHABLE");
 }
 
 /* What to type next, in a form that a shell takes as it is. */
@@ -272,7 +280,8 @@ static void show_hints(const struct demo *d)
         quote(dir, quoted, sizeof(quoted));
         dir = quoted;
     }
-    printf("\n. %s/alice.env      makes a shell alice; bob.env, bob\ni3ctl demo down %s      ends it all\n", dir, dir);
+    printf("\n. %s/alice.env      makes a shell alice; bob.env, bob\ni3ctl demo down %s      ends it all\n",
+        dir, dir);
 }
 
 static void demo_init(struct demo *d)
@@ -297,7 +306,8 @@ int demo_up(struct ctl *c)
         int left = world_end(d.world);
         if (!left)
             (void)world_remove(d.world, made);
-        return show_error(c, CTL_FAILED, "%s%s", d.err, left ? " (and its processes could not be ended)" : "");
+        return show_error(
+            c, CTL_FAILED, "%s%s", d.err, left ? " (and its processes could not be ended)" : "");
     }
     show_world(c, &d);
     if (!c->json)
@@ -314,7 +324,8 @@ int demo_down(struct ctl *c)
         return show_error(c, CTL_FAILED, "%s", err);
     int left = world_end(world);
     if (left)
-        return show_error(c, CTL_FAILED, "%d processes of %s would not end; its files are left in place", left, world);
+        return show_error(
+            c, CTL_FAILED, "%d processes of %s would not end; its files are left in place", left, world);
     int rc = world_remove(world, true);
     if (rc)
         return show_error(c, CTL_FAILED, "cannot remove %s: %s", world, strerror(-rc));

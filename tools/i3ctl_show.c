@@ -167,7 +167,8 @@ void show_id(const struct ctl *c, const json_t *doc)
 void show_init(const struct ctl *c, const json_t *doc)
 {
     (void)c;
-    puts(json_is_true(json_object_get(doc, "created")) ? "Your identity was made." : "Your identity stands already.");
+    puts(json_is_true(json_object_get(doc, "created")) ? "Your identity was made."
+                                                       : "Your identity stands already.");
     printf("key      %s\n", json_text(doc, "key"));
     show_rest_of_id(doc);
     puts("\nGive the key to those you want to reach, enter theirs, and go:\n"
@@ -199,7 +200,8 @@ void show_book_ls(const struct ctl *c, const json_t *doc)
     (void)c;
     size_t i;
     json_t *e;
-    json_array_foreach(json_object_get(doc, "entries"), i, e) {
+    json_array_foreach(json_object_get(doc, "entries"), i, e)
+    {
         char(*row)[CELL_MAX] = table_row(&t);
         cell_set(row[0], json_text(e, "name"));
         cell_set(row[1], json_text(e, "address"));
@@ -246,7 +248,8 @@ bool status_triggers_stand(const json_t *status)
     const json_t *list = json_object_get(status, "triggers");
     size_t i;
     json_t *e;
-    json_array_foreach(list, i, e) {
+    json_array_foreach(list, i, e)
+    {
         const char *state = json_text(e, "state");
         if (strcasecmp(state, "standing") && strcasecmp(state, "refreshing"))
             return false;
@@ -262,15 +265,16 @@ static void status_head(const json_t *doc)
         seconds_str(json_int(doc, "uptime_s"), up));
     printf("key        %s\n", json_text(doc, "key"));
     printf("address    %s\n", json_text(doc, "address"));
-    printf("node       %s%s", json_text(node, "address"), json_is_true(json_object_get(node, "embedded")) ? " (inside)" : "");
+    printf("node       %s%s", json_text(node, "address"),
+        json_is_true(json_object_get(node, "embedded")) ? " (inside)" : "");
     if (!json_is_true(json_object_get(node, "reachable")))
         printf(", DOES NOT ANSWER");
     if (json_is_number(json_object_get(node, "answered_ms_ago")))
         printf(", answered %s ago", micros_str(json_int(node, "answered_ms_ago") * 1000 + 1, ago));
     if (*json_text(node, "seen_address"))
         printf(", sees us as %s", json_text(node, "seen_address"));
-    printf("\nconfig     %s\ndata       %s\nsocket     %s, udp %s\n", json_text(doc, "config"), json_text(doc, "data"),
-        json_text(doc, "socket"), json_text(doc, "udp"));
+    printf("\nconfig     %s\ndata       %s\nsocket     %s, udp %s\n", json_text(doc, "config"),
+        json_text(doc, "data"), json_text(doc, "socket"), json_text(doc, "udp"));
 }
 
 static void status_triggers(const json_t *doc)
@@ -280,7 +284,8 @@ static void status_triggers(const json_t *doc)
     size_t i;
     json_t *e;
     char buf[PIECE];
-    json_array_foreach(json_object_get(doc, "triggers"), i, e) {
+    json_array_foreach(json_object_get(doc, "triggers"), i, e)
+    {
         char(*row)[CELL_MAX] = table_row(&t);
         snprintf(row[0], CELL_MAX, "%.16s", json_text(e, "id"));
         snprintf(row[1], CELL_MAX, "%d", (int)json_int(e, "plen"));
@@ -295,12 +300,14 @@ static void status_triggers(const json_t *doc)
 
 static void status_peers(const json_t *doc)
 {
-    static const char *const head[] = {"NAME", "ADDRESS", "STATE", "PATH", "CIPHER", ">RTT", ">IN", ">OUT", ">IDLE"};
+    static const char *const head[] = {
+        "NAME", "ADDRESS", "STATE", "PATH", "CIPHER", ">RTT", ">IN", ">OUT", ">IDLE"};
     struct table t = {head, ARRAY_LEN(head), 0, NULL};
     size_t i;
     json_t *e;
     char buf[PIECE];
-    json_array_foreach(json_object_get(doc, "peers"), i, e) {
+    json_array_foreach(json_object_get(doc, "peers"), i, e)
+    {
         char(*row)[CELL_MAX] = table_row(&t);
         if (*json_text(e, "name"))
             cell_set(row[0], json_text(e, "name"));
@@ -321,12 +328,14 @@ static void status_peers(const json_t *doc)
 
 static void status_connections(const json_t *doc)
 {
-    static const char *const head[] = {"LOCAL", "REMOTE", "NAME", "STATE", "ROLE", ">IN", ">OUT", ">RTT", ">REPEATED"};
+    static const char *const head[] = {
+        "LOCAL", "REMOTE", "NAME", "STATE", "ROLE", ">IN", ">OUT", ">RTT", ">REPEATED"};
     struct table t = {head, ARRAY_LEN(head), 0, NULL};
     size_t i;
     json_t *e;
     char buf[PIECE];
-    json_array_foreach(json_object_get(doc, "connections"), i, e) {
+    json_array_foreach(json_object_get(doc, "connections"), i, e)
+    {
         char(*row)[CELL_MAX] = table_row(&t);
         cell_set(row[0], json_text(e, "local"));
         cell_set(row[1], json_text(e, "remote"));

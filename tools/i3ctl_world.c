@@ -83,7 +83,8 @@ static bool has_marker(const char *world)
     if (fd < 0)
         return false;
     bool ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-        read(fd, text, sizeof(text) - 1) == (ssize_t)strlen(marker_text) && !strcmp(text, marker_text);
+                read(fd, text, sizeof(text) - 1) == (ssize_t)strlen(marker_text) &&
+                !strcmp(text, marker_text);
     close(fd);
     return ours;
 }
@@ -162,12 +163,15 @@ int world_create(const char *dir, char world[PATH_MAX], bool *made, char err[CTL
     if (!rc && !realpath(asked, world))
         rc = -errno;
     if (rc) {
-        snprintf(err, CTL_ERR_LEN, "%.300s: %s", asked, rc == -ENOTEMPTY ? "must be a new or an empty folder" : strerror(-rc));
+        snprintf(err, CTL_ERR_LEN, "%.300s: %s", asked,
+            rc == -ENOTEMPTY ? "must be a new or an empty folder" : strerror(-rc));
         return rc;
     }
     if (!fits_a_socket(world)) {
-        snprintf(err, CTL_ERR_LEN, "%.200s: the path is %zu bytes too long for a Unix socket in it; choose a shorter one", world,
-            strlen(world) + strlen("/alice/run/i3/i3d.sock") + 1 - sizeof(((struct sockaddr_un *)0)->sun_path));
+        snprintf(err, CTL_ERR_LEN,
+            "%.200s: the path is %zu bytes too long for a Unix socket in it; choose a shorter one", world,
+            strlen(world) + strlen("/alice/run/i3/i3d.sock") + 1 -
+                sizeof(((struct sockaddr_un *)0)->sun_path));
         rc = -ENAMETOOLONG;
     } else {
         world_path(path, sizeof(path), world, "%s", marker_name);
@@ -214,7 +218,8 @@ static const struct {
 /* What must not reach a daemon: another world's places, and the preload of a program that runs i3ctl. */
 static bool dropped(const char *entry)
 {
-    static const char *const names[] = {"XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "XDG_RUNTIME_DIR=", "I3_SOCK=", "LD_PRELOAD="};
+    static const char *const names[] = {
+        "XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "XDG_RUNTIME_DIR=", "I3_SOCK=", "LD_PRELOAD="};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (!strncmp(entry, names[i], strlen(names[i])))
             return true;

@@ -262,11 +262,11 @@ static json_t *entry_object(const struct book_entry *e, uint32_t address)
     return o;
 }
 
-char *report_book(const struct book *b, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx)
+char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx)
 {
     json_t *o = json_object(), *a = json_array();
-    for (size_t i = 0; i < book_count(b); i++) {
-        const struct book_entry *e = book_at(b, i);
+    for (size_t n = 0; *at < book_count(b) && n < REPORT_ENTRIES_MAX; n++, (*at)++) {
+        const struct book_entry *e = book_at(b, *at);
         json_array_append_new(a, entry_object(e, address(ctx, e->key)));
     }
     set(o, "entries", a);

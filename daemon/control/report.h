@@ -12,7 +12,7 @@
 #include "daemon/program/vsock.h"
 #include "daemon/tcpip/tcpip.h"
 
-enum { REPORT_ROWS_MAX = 100 }; /* a reply is one record of ipc.h; connections_total says how many there are */
+enum { REPORT_ROWS_MAX = 100, REPORT_ENTRIES_MAX = 300 }; /* a reply is one record of ipc.h; connections_total says how many there are */
 
 struct report_counter {
     const char *name;
@@ -40,7 +40,8 @@ struct report_view {
 
 char *report_status(const struct report_view *v);
 char *report_id(const struct report_view *v, const bool *created); /* created: NULL to leave it out */
-char *report_book(const struct book *b, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx);
+/* Entries from *at on, as many as fit into a reply; *at is moved behind them. */
+char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx);
 char *report_book_entry(const struct book_entry *e, uint32_t address, bool added);
 char *report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* One field. */

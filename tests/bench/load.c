@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -107,9 +108,12 @@ static void serve(const char *port)
         die("listen");
     puts("ready");
     fflush(stdout);
-    for (int i = 1; i < 64; i++)
-        if (fork() == 0)
+    for (int i = 1; i < 64; i++) {
+        if (fork() == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL); /* no server outlives the one that was started */
             break;
+        }
+    }
     for (;;) {
         int c = accept(fd, NULL, NULL);
         if (c < 0)

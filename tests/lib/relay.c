@@ -139,7 +139,8 @@ static int client_find(const struct sockaddr_in *a)
 {
     static int last;
     int oldest = 0;
-    if (last < n_clients && client[last].addr.sin_port == a->sin_port && client[last].addr.sin_addr.s_addr == a->sin_addr.s_addr)
+    if (last < n_clients && client[last].addr.sin_port == a->sin_port &&
+        client[last].addr.sin_addr.s_addr == a->sin_addr.s_addr)
         return last;
     for (int i = 0; i < n_clients; i++) {
         if (client[i].addr.sin_port == a->sin_port && client[i].addr.sin_addr.s_addr == a->sin_addr.s_addr)
@@ -383,15 +384,29 @@ static void parse_addr(const char *s, struct sockaddr_in *a)
 }
 
 static const struct option long_options[] = {
-    {"listen", 1, NULL, 'l'}, {"to", 1, NULL, 't'}, {"port-file", 1, NULL, 'f'}, {"loss", 1, NULL, 'L'},
-    {"dup", 1, NULL, 'D'}, {"reorder", 1, NULL, 'R'}, {"corrupt", 1, NULL, 'C'}, {"delay-ms", 1, NULL, 'd'},
-    {"jitter-ms", 1, NULL, 'j'}, {"rate-mbit", 1, NULL, 'r'}, {"seed", 1, NULL, 's'}, {0},
+    {"listen", 1, NULL, 'l'},
+    {"to", 1, NULL, 't'},
+    {"port-file", 1, NULL, 'f'},
+    {"loss", 1, NULL, 'L'},
+    {"dup", 1, NULL, 'D'},
+    {"reorder", 1, NULL, 'R'},
+    {"corrupt", 1, NULL, 'C'},
+    {"delay-ms", 1, NULL, 'd'},
+    {"jitter-ms", 1, NULL, 'j'},
+    {"rate-mbit", 1, NULL, 'r'},
+    {"seed", 1, NULL, 's'},
+    {0},
 };
 
 static void parse_options(int argc, char **argv)
 {
-    double *const number[128] = {['L'] = &opt.loss, ['D'] = &opt.dup, ['R'] = &opt.reorder, ['C'] = &opt.corrupt,
-        ['d'] = &opt.delay_ms, ['j'] = &opt.jitter_ms, ['r'] = &opt.rate_mbit};
+    double *const number[128] = {['L'] = &opt.loss,
+        ['D'] = &opt.dup,
+        ['R'] = &opt.reorder,
+        ['C'] = &opt.corrupt,
+        ['d'] = &opt.delay_ms,
+        ['j'] = &opt.jitter_ms,
+        ['r'] = &opt.rate_mbit};
     int o;
     while ((o = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         if (o == 'l')
@@ -408,8 +423,10 @@ static void parse_options(int argc, char **argv)
             exit(2);
     }
     if (!opt.listen.sin_family || !opt.to.sin_family) {
-        fputs("relay --listen ADDR:PORT --to ADDR:PORT [--port-file F] [--loss P] [--dup P] [--reorder P] [--corrupt P]\n"
-              "      [--delay-ms N] [--jitter-ms N] [--rate-mbit N] [--seed S]          P: percent of the packets\n", stderr);
+        fputs(
+            "relay --listen ADDR:PORT --to ADDR:PORT [--port-file F] [--loss P] [--dup P] [--reorder P] [--corrupt P]\n"
+            "      [--delay-ms N] [--jitter-ms N] [--rate-mbit N] [--seed S]          P: percent of the packets\n",
+            stderr);
         exit(2);
     }
     rng = opt.seed * 0x9e3779b97f4a7c15ull + 0x1234567;
@@ -449,10 +466,11 @@ int main(int argc, char **argv)
     if (opt.port_file)
         write_port(&bound);
     run();
-    printf("in=%llu out=%llu bytes=%llu lost=%llu dup=%llu reordered=%llu corrupt=%llu overflow=%llu cut=%llu clients=%d\n",
-        (unsigned long long)n_in, (unsigned long long)n_out, (unsigned long long)bytes_in, (unsigned long long)n_lost,
-        (unsigned long long)n_dup, (unsigned long long)n_reordered, (unsigned long long)n_corrupt,
-        (unsigned long long)n_overflow, (unsigned long long)n_cut, n_clients);
+    printf(
+        "in=%llu out=%llu bytes=%llu lost=%llu dup=%llu reordered=%llu corrupt=%llu overflow=%llu cut=%llu clients=%d\n",
+        (unsigned long long)n_in, (unsigned long long)n_out, (unsigned long long)bytes_in,
+        (unsigned long long)n_lost, (unsigned long long)n_dup, (unsigned long long)n_reordered,
+        (unsigned long long)n_corrupt, (unsigned long long)n_overflow, (unsigned long long)n_cut, n_clients);
     while (n_held)
         free(heap[--n_held].data);
     free(heap);

@@ -1,0 +1,112 @@
+#!/bin/sh
+# root: builds network namespaces, and removes them; the programs run as nobody.
+# waits: for a gateway that forgets
+# The README's five-minute start: two machines with the same private address behind two NATs, a node in the public network
+# between them. Neither can reach the other; over the overlay both do, with default settings.
+set -eu
+[ "$(id -u)" = 0 ] || { echo "needs root to build network namespaces"; exit 77; }
+command -v nft >/dev/null || { echo "needs nft"; exit 77; }
+B=${B:-$(cd "$(dirname "$0")/../.." && pwd)/build}
+LIB=$(cd "$(dirname "$0")/../lib" && pwd)
+PATH=$B/bin:$PATH
+N=i3t$$
+T=$(mktemp -d /tmp/i3nat.XXXXXX) # not in TMPDIR, which is root's alone here
+chmod 755 "$T"
+
+cleanup() {
+    status=$?
+    trap - EXIT
+    for ns in pub ga gb a b; do
+        ip netns pids $N$ns 2>/dev/null | xargs -r kill -9 2>/dev/null || :
+        ip netns del $N$ns 2>/dev/null || :
+    done
+    [ $status = 0 ] || [ $status = 77 ] || cat "$T"/*.log "$T"/*/run/i3/i3d.log 2>/dev/null || :
+    rm -rf "$T"
+    exit $status
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM HUP
+die() {
+    echo "nat.sh: $*"
+    exit 1
+}
+in_ns() {
+    ns=$1
+    shift
+    ip netns exec "$N$ns" "$@"
+}
+# as HOST CMD...: as nobody on that machine
+as() {
+    who=$1
+    shift
+    in_ns "$who" setpriv --reuid=nobody --regid=nogroup --clear-groups env -i PATH="$PATH" LC_ALL=C.UTF-8 HOME="$T/$who" \
+        XDG_RUNTIME_DIR="$T/$who/run" "$@"
+}
+
+# ---- a public network with a node and two gateways, a private network behind each ----
+ip netns add ${N}pub 2>"$T/err" || { echo "no network namespaces here: $(cat "$T/err")"; exit 77; }
+for ns in pub ga gb a b; do
+    [ $ns = pub ] || ip netns add $N$ns
+    in_ns $ns ip link set lo up
+done
+in_ns pub ip link add name br0 type bridge
+in_ns pub ip addr add 192.0.2.1/24 dev br0
+in_ns pub ip link set br0 up
+for side in a b; do
+    ip link add wan netns ${N}g$side type veth peer name to$side netns ${N}pub
+    ip link add lan netns ${N}g$side type veth peer name eth netns $N$side
+    in_ns pub ip link set to$side master br0
+    in_ns pub ip link set to$side up
+    in_ns g$side ip addr add 192.0.2.1$([ $side = a ] && echo 1 || echo 2)/24 dev wan
+    in_ns g$side ip addr add 192.168.1.1/24 dev lan
+    in_ns g$side ip link set wan up
+    in_ns g$side ip link set lan up
+    in_ns g$side sysctl -qw net.ipv4.ip_forward=1
+    in_ns g$side nft -f - <<EOF
+table ip nat { chain post { type nat hook postrouting priority 100; oifname "wan" masquerade random; }; }
+table ip filter { chain pass { type filter hook forward priority 0; policy drop;
+    iifname "lan" accept; ct state established,related accept; }; }
+EOF
+    in_ns $side ip addr add 192.168.1.2/24 dev eth
+    in_ns $side ip link set eth up
+    in_ns $side ip route add default via 192.168.1.1
+    mkdir -p "$T/$side/.config/i3" "$T/$side/run"
+    echo 'nodes = { "192.0.2.1" }' >"$T/$side/.config/i3/i3.conf"
+    chmod 700 "$T/$side/run"
+    chown -R nobody "$T/$side"
+done
+in_ns pub setpriv --reuid=nobody --regid=nogroup --clear-groups "$B/bin/i3node" --listen 0.0.0.0:5610 >"$T/node.log" 2>&1 &
+
+echo "== two keys, two books"
+key_a=$(as a i3ctl id -q) key_b=$(as b i3ctl id -q)
+as a i3ctl book add friend "$key_b"
+as b i3ctl book add friend "$key_a"
+as a i3ctl ping friend 3 || die "no ping"
+seen=$(as a i3ctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["node"]["seen_address"])')
+case $seen in 192.0.2.11:*) ;; *) die "the node sees a as $seen" ;; esac
+
+echo "== a server behind one NAT, a client behind the other, both ways"
+head -c 5M /dev/urandom >"$T/page"
+for side in a b; do
+    other=$([ $side = a ] && echo b || echo a)
+    mkdir "$T/$side/www"
+    cp "$T/page" "$T/$side/www/"
+    (cd "$T/$side/www" && as $side i3run python3 "$LIB/web.py" >"$T/web$side.log" 2>&1) &
+    for i in $(seq 100); do
+        grep -q '^port ' "$T/web$side.log" 2>/dev/null && break
+        sleep 0.1
+    done
+    port=$(sed -n 's/^port //p' "$T/web$side.log")
+    [ -n "$port" ] || die "no server on $side"
+    as $other i3run curl -sS --max-time 30 -o "$T/$other/got" "http://friend.i3:$port/page"
+    cmp "$T/page" "$T/$other/got" || die "what $other fetched differs"
+done
+
+echo "== a gateway forgets its mappings: the host is reachable again"
+in_ns ga nft flush ruleset
+in_ns ga nft -f - <<EOF
+table ip nat { chain post { type nat hook postrouting priority 100; oifname "wan" masquerade random; }; }
+EOF
+in_ns ga sh -c 'ip link set wan down; ip link set wan up'
+as a i3ctl ping friend 5 >"$T/ping" || { cat "$T/ping"; die "no ping after the gateway lost its mappings"; }
+cat "$T/ping"
