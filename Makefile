@@ -23,6 +23,12 @@ ifeq ($(SAN),1)
 ALL_CFLAGS += -U_FORTIFY_SOURCE $(SANFLAGS) -fno-omit-frame-pointer
 endif
 
+# libipsec-mb where there is one (x86-64): DESIGN section 7
+ifneq ($(wildcard /usr/include/intel-ipsec-mb.h),)
+CPPFLAGS += -DHAVE_IPSEC_MB
+MB_LIBS  := -lIPSec_MB
+endif
+
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
 	daemon/base/crypto.c \
@@ -87,6 +93,7 @@ control_SRC := \
 	daemon/control/report.c \
 
 io_SRC := \
+	daemon/io/accel.c \
 	daemon/io/clock.c \
 	daemon/io/fdset.c \
 	daemon/io/files.c \
@@ -151,16 +158,16 @@ PURE_ROOMS := base naming policy i3 node tcpip program control
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse
 control_LIBS := -ljansson
-io_LIBS     := -luv
+io_LIBS     := -luv $(MB_LIBS)
 
 # ---- programs ------------------------------------------------------------------------------------
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base naming policy i3 node tcpip program control io
-i3d_LIBS     := -luv -lconfuse -ljansson -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
-i3node_LIBS  := -luv -lconfuse -lcrypto
+i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   :=
 i3ctl_ROOMS  :=
@@ -261,6 +268,8 @@ unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
 unit/i3/proof_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3
+unit/i3/seal_OBJ := daemon/io/accel.o
+unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base

@@ -194,6 +194,7 @@ static int start_sessions(struct pump *p)
         .pool_bits = p->config.network_bits,
         .mtu = (uint16_t)p->config.mtu,
         .recv_buffer = udp_buffer(p->udp),
+        .accel = p->accel = accel_open(),
         .known = key_known,
         .ctx = p};
     struct i3_id session_id;
@@ -281,6 +282,7 @@ static void pump_free(struct pump *p)
     tcpip_free(p->tcpip);
     triggers_free(p->triggers);
     peers_free(p->peers);
+    accel_close(p->accel);
     book_free(p->book);
     pool_free(p->pool);
     crypto_wipe(&p->identity, sizeof(p->identity));

@@ -4,6 +4,7 @@
 
 #include "daemon/i3/peer.h"
 #include "daemon/i3/trigger.h"
+#include "daemon/io/accel.h"
 #include "daemon/io/clock.h"
 #include "daemon/io/fdset.h"
 #include "daemon/io/ipc_server.h"
@@ -81,6 +82,7 @@ struct pump {
     struct vsocks *vsocks;
     struct listeners *listeners;
     struct diag *diag;
+    void *accel;
     struct ipc_server *ipc;
 
     struct outbox out;

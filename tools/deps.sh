@@ -5,6 +5,9 @@ build="gcc libc6-dev make libuv1-dev libssl-dev libconfuse-dev libjansson-dev ut
 check="netbase nftables check clang libclang-rt-14-dev iproute2 strace util-linux"
 interop="openssh-client openssh-server nginx-light wget"
 
+# the same AES at a fourth of the time, where Intel's instructions are
+[ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libipsec-mb-dev"
+
 command -v dpkg-query >/dev/null 2>&1 || { echo "deps: not a Debian system; needed here: $build" >&2; exit 0; }
 want=
 for set in "$@"; do

@@ -71,6 +71,7 @@ struct peers_config {
     uint16_t mtu;         /* inner MTU offered; the smaller of both holds */
     uint32_t recv_buffer; /* of our UDP socket, told to peers */
     uint8_t seed[32];
+    const void *accel; /* of io/accel.h, or NULL */
     /* May this key talk to us (is it in the book)? May call peer_get() for it; a peer made by its INIT alone
      * has no local address yet. */
     bool (*known)(void *ctx, const uint8_t key[KEY_LEN]);

@@ -74,8 +74,8 @@ void session_set_keys(struct sessions *t, struct session *s, struct noise *n, bo
 {
     uint8_t key[2][SEAL_KEY_LEN];
     noise_split(n, key[0], key[1]);
-    s->tx = seal_new(cipher, key[initiator ? 0 : 1], true);
-    s->rx = seal_new(cipher, key[initiator ? 1 : 0], false);
+    s->tx = seal_new_with(t->accel, cipher, key[initiator ? 0 : 1], true);
+    s->rx = seal_new_with(t->accel, cipher, key[initiator ? 1 : 0], false);
     crypto_wipe(key, sizeof(key));
     s->has_keys = true;
     s->initiator = initiator;

@@ -48,6 +48,7 @@ struct session {
 };
 
 struct sessions {
+    const void *accel; /* for seal_new_with() */
     struct session **slot;
     uint32_t *free; /* slots to use again */
     uint32_t cap, used, n_free;
