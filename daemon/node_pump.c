@@ -30,12 +30,11 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct node_pump *np = poll->data;
     (void)status, (void)events;
-    for (int i = 0; i < NODE_ROUNDS; i++) {
+    bool more = true;
+    for (int i = 0; more && i < NODE_ROUNDS; i++) {
         np->now = mono_now();
-        unsigned n = udp_recv(np->udp, on_packet, np);
+        more = udp_recv(np->udp, on_packet, np);
         udp_send(np->udp, &np->out);
-        if (!n)
-            break;
     }
 }
 

@@ -61,13 +61,10 @@ void pump_clock(struct pump *p)
 
 void pump_turn(struct pump *p)
 {
-    unsigned got;
     int rounds = 0;
     do {
         pump_clock(p);
-        got = p->udp_ready ? udp_recv(p->udp, net_packet_in, p) : 0;
-        if (!got)
-            p->udp_ready = false;
+        p->udp_ready = p->udp_ready && udp_recv(p->udp, net_packet_in, p);
         flow_events(p);
         tcpip_settle(p->tcpip, p->now);
         expire(p);
@@ -75,7 +72,7 @@ void pump_turn(struct pump *p)
         flow_events(p);
         net_output(p);
         net_peer_events(p);
-    } while (got && ++rounds < PUMP_ROUNDS);
+    } while (p->udp_ready && ++rounds < PUMP_ROUNDS);
     if (p->udp_ready)
         uv_idle_start(&p->idle, on_idle);
     else

@@ -144,7 +144,7 @@ static unsigned deliver(struct udp *u, struct mmsghdr *m, uint8_t *p, udp_packet
     return n;
 }
 
-unsigned udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx)
+bool udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx)
 {
     struct mmsghdr m[UDP_BATCH];
     struct iovec v[UDP_BATCH];
@@ -163,14 +163,10 @@ unsigned udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx)
             .msg_controllen = sizeof(control[i])};
     }
     int got = recvmmsg(u->fd, m, UDP_BATCH, MSG_DONTWAIT, NULL);
-    if (got <= 0)
-        return 0;
-    unsigned n = 0;
     for (int i = 0; i < got; i++)
-        n += deliver(u, &m[i], u->recv[i], fn, ctx);
-    u->stats.calls_in++;
-    u->stats.packets_in += n;
-    return n ? n : 1; /* an empty datagram was read all the same */
+        u->stats.packets_in += deliver(u, &m[i], u->recv[i], fn, ctx);
+    u->stats.calls_in += got > 0;
+    return got == UDP_BATCH;
 }
 
 /* ---- out ---- */

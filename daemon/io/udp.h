@@ -29,8 +29,9 @@ const struct addr *udp_local(const struct udp *u);
 uint32_t udp_buffer(const struct udp *u);
 const struct udp_stats *udp_stats(const struct udp *u);
 
-/* One batch: calls fn for every datagram, trains taken apart. Returns how many there were, 0 for none at hand. */
-unsigned udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx);
+/* One batch: calls fn for every datagram, trains taken apart. True: the batch was full, there may be more at hand; false: there
+ * is none, and poll or an edge-triggered epoll will tell of the next. */
+bool udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx);
 
 /* Sends everything in the outbox and clears it. What the socket does not take is lost and counted. */
 void udp_send(struct udp *u, struct outbox *o);
