@@ -227,6 +227,7 @@ INTEGRATION_TESTS := \
 	integration/cli.sh \
 	integration/refuse.sh \
 	integration/rewrite.sh \
+	integration/ipv6_node.sh \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \

@@ -235,12 +235,24 @@ static int start_engine(struct pump *p)
     return p->tcpip && p->vsocks && p->listeners && p->seal && p->held ? 0 : -ENOMEM;
 }
 
+/* Where to bind: as configured; where that is all of IPv4 and a node has an IPv6 address, both families by one socket. */
+static struct addr bind_address(const struct config *c)
+{
+    struct addr a = c->bind;
+    bool any4 = a.family == 4 && addr_ip4(&a) == INADDR_ANY;
+    for (unsigned i = 0; any4 && i < c->n_nodes; i++)
+        if (c->nodes[i].family == 6)
+            a.family = 6;
+    return a;
+}
+
 static int start_io(struct pump *p, char *why, size_t whylen)
 {
     char path[sizeof(p->paths.runtime) + 16], s[ADDR_STR];
-    int err = udp_open(&p->udp, &p->config.bind, PUMP_UDP_BUFFER);
+    struct addr local = bind_address(&p->config);
+    int err = udp_open(&p->udp, &local, PUMP_UDP_BUFFER);
     if (err) {
-        snprintf(why, whylen, "cannot bind UDP %s: %s", addr_str(&p->config.bind, s), strerror(-err));
+        snprintf(why, whylen, "cannot bind UDP %s: %s", addr_str(&local, s), strerror(-err));
         return err;
     }
     p->set = fdset_new(p->loop, after_events, p);
