@@ -1,6 +1,7 @@
 #include "daemon/pump_impl.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
@@ -10,7 +11,7 @@
 #include "daemon/io/files.h"
 #include "daemon/io/routes.h"
 
-enum { PUMP_UDP_BUFFER = 4 << 20, NODE_CHECK_US = 1000000 };
+enum { PUMP_UDP_BUFFER = 4 << 20, NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10 };
 
 /* ---- turns ---- */
 
@@ -36,8 +37,26 @@ static void arm_timer(struct pump *p)
     p->timer_at = at;
 }
 
+/* Buffers of connections that rest are freed, but scattered over the heap: what the C library keeps of it goes back to the
+ * system when it is worth the call. */
+static void trim_memory(struct pump *p)
+{
+    struct tcpip_stats st;
+    if (!mono_due(p->trim_at, p->now))
+        return;
+    p->trim_at = mono_add(p->now, TRIM_CHECK_US);
+    tcpip_stats(p->tcpip, &st);
+    if (st.memory > p->memory_peak)
+        p->memory_peak = st.memory;
+    if (p->memory_peak - st.memory < TRIM_WORTH)
+        return;
+    malloc_trim(0);
+    p->memory_peak = st.memory;
+}
+
 static void expire(struct pump *p)
 {
+    trim_memory(p);
     if (mono_due(tcpip_deadline(p->tcpip), p->now))
         tcpip_expire(p->tcpip, p->now);
     if (mono_due(pool_deadline(p->pool), p->now))

@@ -86,6 +86,8 @@ struct pump {
     struct ipc_server *ipc;
 
     struct outbox out;
+    mono_t trim_at;       /* when memory is next looked at */
+    uint64_t memory_peak; /* of the engine since it was last given back */
     uint8_t *seal;
     size_t sealed;
     struct held *held; /* ring */

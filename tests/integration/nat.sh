@@ -44,7 +44,7 @@ as() {
 }
 
 # ---- a public network with a node and two gateways, a private network behind each ----
-ip netns add ${N}pub 2>"$T/err" || { echo "no network namespaces here: $(cat "$T/err")"; exit 77; }
+ip netns add ${N}pub 2>"$T/err" && in_ns pub true 2>"$T/err" || { echo "no network namespaces here: $(cat "$T/err")"; exit 77; }
 for ns in pub ga gb a b; do
     [ $ns = pub ] || ip netns add $N$ns
     in_ns $ns ip link set lo up
