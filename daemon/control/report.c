@@ -190,6 +190,7 @@ static json_t *connection_array(const struct report_view *v)
         set_number(o, "queued_out", row.send_queued);
         set_number(o, "queued_in", row.recv_queued);
         set_number(o, "srtt_us", row.srtt_us);
+        set_text(o, "congestion", row.law);
         set_number(o, "cwnd", row.cwnd);
         set_number(o, "retransmits", row.retransmits);
         json_array_append_new(a, o);

@@ -228,7 +228,7 @@ bool tcpip_next(const struct tcpip *t, uint32_t *cursor, struct tcp_info_row *ro
         return false;
     const struct conn *c = t->slots[(*cursor)++].conn;
     *row = (struct tcp_info_row){.ref = c->ref, .local = c->who.local, .remote = c->who.remote,
-        .local_port = c->who.local_port, .remote_port = c->who.remote_port, .state = conn_state_name(c),
+        .local_port = c->who.local_port, .remote_port = c->who.remote_port, .state = conn_state_name(c), .law = c->cc.law->name,
         .srtt_us = c->rto.srtt, .rto_us = rto_value(&c->rto), .cwnd = fit32(c->cc.cwnd),
         .ssthresh = fit32(c->cc.ssthresh), .flight = fit32(c->snd_nxt - c->snd_una), .mss = c->mss,
         .send_queued = fit32(c->snd_end - c->snd_una), .recv_queued = fit32(c->in_end - c->rd),

@@ -178,6 +178,7 @@ struct tcp_info_row {
     uint32_t local, remote;
     uint16_t local_port, remote_port;
     const char *state; /* RFC 9293's names */
+    const char *law;   /* of congestion control, now: "cubic" or "bbr" */
     uint32_t srtt_us, rto_us, cwnd, ssthresh, flight, mss, send_queued, recv_queued, peer_window;
     uint64_t bytes_in, bytes_out, retransmits;
 };
