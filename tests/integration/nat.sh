@@ -8,10 +8,13 @@ set -eu
 command -v nft >/dev/null || { echo "needs nft"; exit 77; }
 B=${B:-$(cd "$(dirname "$0")/../.." && pwd)/build}
 LIB=$(cd "$(dirname "$0")/../lib" && pwd)
-PATH=$B/bin:$PATH
 N=i3t$$
 T=$(mktemp -d /tmp/i3nat.XXXXXX) # not in TMPDIR, which is root's alone here
 chmod 755 "$T"
+# the build may be in a folder of root's own, out of nobody's reach
+cp -r "$B/bin" "$B/lib" "$LIB/web.py" "$T"
+chmod -R a+rX "$T"
+PATH=$T/bin:$PATH
 
 cleanup() {
     status=$?
@@ -75,7 +78,7 @@ EOF
     chmod 700 "$T/$side/run"
     chown -R nobody "$T/$side"
 done
-in_ns pub setpriv --reuid=nobody --regid=nogroup --clear-groups "$B/bin/i3node" --listen 0.0.0.0:5610 >"$T/node.log" 2>&1 &
+in_ns pub setpriv --reuid=nobody --regid=nogroup --clear-groups "$T/bin/i3node" --listen 0.0.0.0:5610 >"$T/node.log" 2>&1 &
 
 echo "== two keys, two books"
 key_a=$(as a i3ctl id -q) key_b=$(as b i3ctl id -q)
@@ -91,7 +94,7 @@ for side in a b; do
     other=$([ $side = a ] && echo b || echo a)
     mkdir "$T/$side/www"
     cp "$T/page" "$T/$side/www/"
-    (cd "$T/$side/www" && as $side i3run python3 "$LIB/web.py" >"$T/web$side.log" 2>&1) &
+    (cd "$T/$side/www" && as $side i3run python3 "$T/web.py" >"$T/web$side.log" 2>&1) &
     for i in $(seq 100); do
         grep -q '^port ' "$T/web$side.log" 2>/dev/null && break
         sleep 0.1
