@@ -75,6 +75,7 @@ struct pump {
     mono_t node_since;
 
     struct triggers *triggers;
+    uint64_t unanswered; /* peers_unanswered() when the triggers were last doubted */
     struct peers *peers;
     struct tcpip *tcpip;
     struct pool *pool;

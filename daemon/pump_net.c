@@ -155,6 +155,10 @@ void net_output(struct pump *p)
         net_flush(p);
     if (mono_due(peers_deadline(p->peers), p->now))
         peers_output(p->peers, p->now, p->wall, &p->out);
+    if (peers_unanswered(p->peers) != p->unanswered) {
+        p->unanswered = peers_unanswered(p->peers);
+        triggers_doubt(p->triggers, p->now);
+    }
     if (outbox_is_tight(&p->out))
         net_flush(p);
     if (mono_due(triggers_deadline(p->triggers), p->now))

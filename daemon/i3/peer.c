@@ -221,6 +221,11 @@ void peers_output(struct peers *ps, mono_t now, uint64_t wall_us, struct outbox 
     }
 }
 
+uint64_t peers_unanswered(const struct peers *ps)
+{
+    return ps->unanswered;
+}
+
 mono_t peers_deadline(const struct peers *ps)
 {
     return deadlines_next(&ps->due);

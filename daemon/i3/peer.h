@@ -118,6 +118,10 @@ void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const str
 void peers_output(struct peers *ps, mono_t now, uint64_t wall_us, struct outbox *out);
 mono_t peers_deadline(const struct peers *ps);
 
+/* How many INITs were sent again for want of an answer, ever. When it grows, the peer may be gone, or the way to it, or the
+ * triggers by which its answer would reach us (a NAT has forgotten us). */
+uint64_t peers_unanswered(const struct peers *ps);
+
 enum peer_event_kind { PEER_UP, PEER_UNREACHABLE };
 
 struct peer_event {

@@ -111,6 +111,7 @@ static void send_init(struct peers *ps, struct peer *p, mono_t now, struct outbo
     uint8_t *body = peer_push(ps, &p->public_id, PROTO_HANDSHAKE_INIT, INIT_LEN, out);
     if (body)
         memcpy(body, h->init, INIT_LEN);
+    ps->unanswered += h->tries > 0;
     uint64_t pause = h->tries < 3 ? HANDSHAKE_REPEAT << h->tries : HANDSHAKE_REPEAT_MAX;
     h->tries++;
     h->last = now;

@@ -89,6 +89,7 @@ struct peers {
     struct peer *event_first, *event_last;
     uint64_t budget; /* of handshakes to decrypt, in microseconds of credit */
     mono_t budget_at;
+    uint64_t unanswered; /* INITs sent again */
 };
 
 /* ---- peer.c ---- */
