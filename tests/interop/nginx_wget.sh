@@ -7,7 +7,9 @@ mkdir "$T/www" "$T/tmp"
 head -c 3000000 /dev/urandom >"$T/www/big"
 echo hello >"$T/www/index.html"
 port=18080
+[ "$(id -u)" = 0 ] && user='user root;' || user='' # or its workers could not read the pages
 cat >"$T/nginx.conf" <<EOF
+$user
 worker_processes 4;
 daemon off;
 pid $T/nginx.pid;

@@ -9,6 +9,11 @@ ssh-keygen -q -t ed25519 -N '' -f "$T/ssh/host"
 ssh-keygen -q -t ed25519 -N '' -f "$T/ssh/user"
 cp "$T/ssh/user.pub" "$T/ssh/authorized"
 me=$(id -un)
+pam=yes # without PAM, sshd takes the account of nobody for locked
+if [ "$(id -u)" = 0 ]; then
+    pam=no
+    mkdir -p /run/sshd # sshd wants it when root runs it
+fi
 cat >"$T/ssh/sshd.conf" <<EOF
 Port $port
 ListenAddress 127.0.0.1
@@ -16,7 +21,7 @@ HostKey $T/ssh/host
 AuthorizedKeysFile $T/ssh/authorized
 PidFile none
 StrictModes no
-UsePAM no
+UsePAM $pam
 PasswordAuthentication no
 Subsystem sftp internal-sftp
 ForceCommand internal-sftp
