@@ -136,7 +136,7 @@ void shake_not_present(struct peers *ps, struct peer *p, mono_t now, const struc
     if (!h || !h->tries || memcmp(h->init, np->echo, sizeof(np->echo)) != 0 || h->not_present_try == h->tries)
         return;
     h->not_present_try = h->tries; /* one count per INIT sent */
-    if (++h->not_present < 2)
+    if (++h->not_present < 2 || mono_since(h->first, now) < ABSENT_PATIENCE)
         return;
     if (!h->saw_theirs) {
         shake_fail(ps, p, EHOSTUNREACH);

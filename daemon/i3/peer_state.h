@@ -16,6 +16,7 @@
 #define HANDSHAKE_REPEAT     (250 * USEC_PER_MSEC)
 #define HANDSHAKE_REPEAT_MAX (2 * USEC_PER_SEC)
 #define HANDSHAKE_LIFE       (10 * USEC_PER_SEC)
+#define ABSENT_PATIENCE      (1500 * USEC_PER_MSEC) /* a daemon or node that is started anew needs so long for its triggers */
 #define HANDSHAKE_PAUSE      (1 * USEC_PER_SEC)    /* from one to the next which nobody asked for by name */
 #define TIE_BREAK            (1 * USEC_PER_SEC)    /* two INITs this close are a simultaneous open */
 #define TIE_REPEAT           (100 * USEC_PER_MSEC) /* after losing it, the peer answers within a round trip */

@@ -249,7 +249,7 @@ START_TEST(the_loser_tries_again_when_the_winner_dies)
     w->host[winner].absent = true;
     world_run(w, 1500 * MS);
     ck_assert_uint_eq(w->host[loser].unreachables, 0);
-    world_run(w, 2 * SEC);
+    world_run(w, 4 * SEC);
     ck_assert_uint_eq(w->host[loser].unreachables, 1);
     world_free(w);
 }
