@@ -29,6 +29,15 @@ step "started again: the server is reached as before"
 daemon_start bob
 as alice i3run curl -sS --max-time 30 "http://bob.i3:$PORT/page" | cmp - page
 
+step "a connect while the other daemon is being restarted waits for it"
+as bob i3ctl stop >/dev/null
+(
+    sleep 0.5
+    as bob i3d --ensure
+) &
+STARTED="$STARTED $!"
+as alice i3run curl -sS --max-time 30 "http://bob.i3:$PORT/page" | cmp - page
+
 step "another program that takes the port is not the overlay's"
 kill "$first"
 wait "$first" || :
