@@ -27,6 +27,18 @@ static void listen_save(struct pump *p)
     free(text);
 }
 
+/* The next one for that port (0: any) that the kernel still knows, NULL at the end. Those that are gone are dropped on the way. */
+static const struct listener *next_live(struct pump *p, unsigned *at, uint16_t port, bool *dropped)
+{
+    const struct listener *l;
+    while ((l = listener_next(p->listeners, at, port)) && !diag_listens(p->diag, &l->bound, l->cookie)) {
+        listener_remove(p->listeners, l->cookie);
+        *dropped = true;
+        *at = 0;
+    }
+    return l;
+}
+
 void listen_load(struct pump *p)
 {
     char path[sizeof(p->paths.runtime) + 16], *text;
@@ -49,27 +61,17 @@ int listen_add(struct pump *p, const struct listener *l)
 
 void listen_sweep(struct pump *p)
 {
-    const struct listener *l;
-    bool changed = false;
-    for (unsigned at = 0; (l = listener_next(p->listeners, &at, 0));) {
-        if (diag_listens(p->diag, &l->bound, l->cookie))
-            continue;
-        listener_remove(p->listeners, l->cookie);
-        changed = true;
-        at = 0;
-    }
-    if (changed)
+    unsigned at = 0;
+    bool dropped = false;
+    while (next_live(p, &at, 0, &dropped))
+        ;
+    if (dropped)
         listen_save(p);
 }
 
 const struct listener *listen_find(struct pump *p, uint16_t port)
 {
-    const struct listener *l;
-    for (unsigned at = 0; (l = listener_next(p->listeners, &at, port));) {
-        if (diag_listens(p->diag, &l->bound, l->cookie))
-            return l;
-        listener_remove(p->listeners, l->cookie);
-        at = 0;
-    }
-    return NULL;
+    unsigned at = 0;
+    bool dropped = false; /* written at the next sweep or registration: nobody waits for the disk here */
+    return next_live(p, &at, port, &dropped);
 }

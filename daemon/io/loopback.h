@@ -8,7 +8,7 @@
 
 struct diag;
 
-/* A netlink socket for listener look-ups. NULL when the system has none; loopback_listens() then answers by
+/* A netlink socket for listener look-ups. NULL when the system has none; diag_listens() then answers by
  * trying. */
 struct diag *diag_open(void);
 void diag_close(struct diag *d);
