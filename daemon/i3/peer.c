@@ -499,7 +499,7 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
     *who = p;
     len -= SEAL_TAG_LEN;
     if (p->path)
-        path_news(ps, p, now, d->hops == HOPS_DEFAULT ? from : NULL, body, len, out);
+        path_news(ps, p, now, d->hops == HOPS_DEFAULT && !addr_eq(from, &ps->node) ? from : NULL, body, len, out);
     if (!len || inner_is(body, len))
         return PEER_CONTROL;
     p->bytes_in += len;
