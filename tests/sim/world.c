@@ -18,7 +18,7 @@ static bool host_known(void *ctx, const uint8_t key[KEY_LEN])
     return false;
 }
 
-static const struct addr node = {.family = 4, .port = 5610, .ip = {192, 0, 2, 250}};
+const struct addr world_node = {.family = 4, .port = 5610, .ip = {192, 0, 2, 250}};
 
 static void tell_own(struct world *w, struct host *h)
 {
@@ -49,7 +49,7 @@ static void host_start(struct world *w, struct host *h)
     drbg_draw(&w->drbg, h->c.seed, sizeof(h->c.seed));
     h->ps = peers_new(&h->c);
     ck_assert_ptr_nonnull(h->ps);
-    peers_set_node(h->ps, &node);
+    peers_set_node(h->ps, &world_node);
     if (h->c.shortcut)
         tell_own(w, h);
 }
@@ -147,12 +147,12 @@ static struct flight land(struct world *w)
 
 void world_send(struct world *w, unsigned from, const uint8_t *p, size_t len)
 {
-    world_send_to(w, from, &node, p, len);
+    world_send_to(w, from, &world_node, p, len);
 }
 
 void world_send_to(struct world *w, unsigned from, const struct addr *to, const uint8_t *p, size_t len)
 {
-    bool straight = !addr_eq(to, &node), there = !straight && !w->node_down;
+    bool straight = !addr_eq(to, &world_node), there = !straight && !w->node_down;
     uint8_t copy[WORLD_PACKET];
     ck_assert_uint_le(len, sizeof(copy));
     ck_assert_uint_ge(len, DATA_HEADER_LEN);
@@ -246,7 +246,7 @@ static void deliver(struct world *w, unsigned from, bool straight, const uint8_t
     uint8_t *plain;
     size_t plain_len;
     outbox_clear(&out);
-    switch (peers_input(h->ps, w->now, wall(h), straight ? &w->host[from].addr : &node, &d, &out, &who, &plain, &plain_len)) {
+    switch (peers_input(h->ps, w->now, wall(h), straight ? &w->host[from].addr : &world_node, &d, &out, &who, &plain, &plain_len)) {
     case PEER_DROP:
         h->dropped++;
         ck_assert_uint_eq(out.n, 0);

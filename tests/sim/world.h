@@ -14,6 +14,8 @@ enum { WORLD_HOSTS = 64, WORLD_FLIGHT = 65536, WORLD_PACKET = 2048 };
 #define MS  USEC_PER_MSEC
 #define SEC USEC_PER_SEC
 
+extern const struct addr world_node; /* where relayed packets go */
+
 struct world;
 
 struct host {
