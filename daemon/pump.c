@@ -11,7 +11,7 @@
 #include "daemon/io/files.h"
 #include "daemon/io/routes.h"
 
-enum { PUMP_UDP_BUFFER = 4 << 20, NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10 };
+enum { PUMP_UDP_BUFFER = 4 << 20, NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10, LITTLE = 1200 };
 
 /* ---- turns ---- */
 
@@ -99,9 +99,14 @@ void pump_turn(struct pump *p)
     arm_timer(p);
 }
 
-static void after_events(void *ctx)
+/* True when little was moved: a talk in small messages, the next of which may come at once. */
+static bool after_events(void *ctx)
 {
-    pump_turn(ctx);
+    struct pump *p = ctx;
+    const struct udp_stats *st = udp_stats(p->udp);
+    uint64_t before = st->bytes_in + st->bytes_out;
+    pump_turn(p);
+    return !p->udp_ready && st->bytes_in + st->bytes_out - before < LITTLE;
 }
 
 static void on_udp(void *ctx, uint32_t events)
@@ -279,8 +284,8 @@ static int start_io(struct pump *p, char *why, size_t whylen)
     p->timer_at = MONO_NEVER;
     if (!p->set || p->timer_fd < 0)
         return -ENOMEM;
-    p->timer_watch = fdset_add(p->set, p->timer_fd, on_timer, p);
-    p->udp_watch = fdset_add(p->set, udp_fd(p->udp), on_udp, p);
+    p->timer_watch = fdset_add(p->set, p->timer_fd, false, on_timer, p);
+    p->udp_watch = fdset_add(p->set, udp_fd(p->udp), false, on_udp, p);
     if (!p->timer_watch || !p->udp_watch)
         return -ENOMEM;
     snprintf(path, sizeof(path), "%s/i3d.sock", p->paths.runtime);

@@ -125,6 +125,7 @@ static bool flow_write(struct flow *f)
             tcp_recv_consume(f->p->tcpip, f->p->now, v->tcp, (size_t)sent);
         } else if (errno == EAGAIN) {
             v->can_write = false;
+            fdset_want_out(f->p->set, f->watch);
         } else if (errno != EINTR) {
             flow_broken(f);
             return false;
@@ -221,7 +222,7 @@ static void client_connected(struct flow *f)
     f->fd = f->pair.daemon;
     f->pair.daemon = -1;
     f->v->state = VSOCK_OPEN;
-    f->watch = err ? NULL : fdset_add(f->p->set, f->fd, on_program, f);
+    f->watch = err ? NULL : fdset_add(f->p->set, f->fd, false, on_program, f);
     if (err || !f->watch)
         flow_broken(f);
     else
@@ -254,8 +255,9 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
     v->remote = addr_v4(e->remote, e->remote_port);
     struct addr from = mirror_address(&v->remote);
     f->fd = loopback_connect(&from, &l->bound);
+    bool connected = f->fd >= 0 && is_connected(f->fd);
     if (f->fd >= 0 && vsock_set_mirror(p->vsocks, v, &from) == 0)
-        f->watch = fdset_add(p->set, f->fd, on_program, f);
+        f->watch = fdset_add(p->set, f->fd, !connected, on_program, f);
     if (!f->watch) {
         p->count.refused++;
         tcp_refuse(p->tcpip, p->now, e->ref);
@@ -263,7 +265,7 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
         return;
     }
     tcp_set_user(p->tcpip, e->ref, (uint64_t)(uintptr_t)f);
-    if (is_connected(f->fd))
+    if (connected)
         server_connected(f);
 }
 
