@@ -19,6 +19,7 @@ void tcpip_config_default(struct tcpip_config *c)
         .port_lo = 32768,
         .port_hi = 60999,
         .time_wait_us = 60 * USEC_PER_SEC,
+        .ride_us = 300,
         .keepalive_us = 7200 * USEC_PER_SEC,
     };
 }

@@ -48,7 +48,7 @@ enum {
     DATA_RETRIES = 15,
     ORPHAN_RETRIES = 8,
     KEEPALIVE_PROBES = 9,
-    QUICK_ACKS = 16, /* segments at the start that are acknowledged without delay */
+    QUICK_ACKS = 16, /* full segments at the start that are acknowledged without delay */
 };
 
 #define PENDING_US 30000000ull        /* an INCOMING waits so long for its answer */
@@ -367,6 +367,8 @@ void recovery_arm_persist(struct tcpip *t, struct conn *c);
 /* receive.c */
 bool receive_data(struct tcpip *t, struct conn *c, const struct segment *s, uint64_t seq); /* false: c is gone */
 void receive_settle(struct tcpip *t, struct conn *c);
+/* An ACK is sent in so long at the latest; earlier by whatever else is sent. */
+void receive_ack_within(struct tcpip *t, struct conn *c, uint64_t us);
 void receive_consume(struct tcpip *t, struct conn *c, uint64_t n);
 uint16_t receive_window(struct conn *c); /* for the wire; moves the edge */
 void receive_release(struct tcpip *t, struct conn *c);
