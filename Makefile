@@ -100,6 +100,7 @@ io_SRC := \
 	daemon/io/ipc_server.c \
 	daemon/io/log.c \
 	daemon/io/loopback.c \
+	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
 	daemon/io/udp.c \

@@ -9,6 +9,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/io/files.h"
+#include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
 
 enum { PUMP_UDP_BUFFER = 4 << 20, NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10, LITTLE = 1200 };
@@ -38,7 +39,7 @@ static void arm_timer(struct pump *p)
 }
 
 /* Buffers of connections that rest are freed, but scattered over the heap: what the C library keeps of it goes back to the
- * system when it is worth the call. */
+ * system when it is worth the call, and with it the code that only the burst has used. */
 static void trim_memory(struct pump *p)
 {
     struct tcpip_stats st;
@@ -51,6 +52,7 @@ static void trim_memory(struct pump *p)
     if (p->memory_peak - st.memory < TRIM_WORTH)
         return;
     malloc_trim(0);
+    pages_forget();
     p->memory_peak = st.memory;
 }
 
@@ -361,6 +363,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     listen_load(p);
     net_choose_node(p);
     pump_turn(p);
+    pages_forget();
     *out = p;
     return 0;
 }
