@@ -200,6 +200,7 @@ int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port,
     v->local = addr_v4(p->own, 0);
     v->remote = *remote;
     tcp_names(p->tcpip, v->tcp, &unused_ip, &v->local.port, &unused_ip, &unused_port);
+    net_output(p); /* the SYN travels while the pair is made */
     struct sock_name name = {.handle = v->handle, .local = v->local, .remote = v->remote};
     err = pair_open(&f->pair, &name);
     if (err)
