@@ -46,6 +46,7 @@ i3_SRC := \
 	daemon/i3/deadline.c \
 	daemon/i3/handshake.c \
 	daemon/i3/noise.c \
+	daemon/i3/path.c \
 	daemon/i3/peer.c \
 	daemon/i3/peer_shake.c \
 	daemon/i3/proof.c \
@@ -94,6 +95,7 @@ control_SRC := \
 
 io_SRC := \
 	daemon/io/accel.c \
+	daemon/io/addresses.c \
 	daemon/io/clock.c \
 	daemon/io/fdset.c \
 	daemon/io/files.c \
@@ -119,6 +121,7 @@ i3d_SRC := \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
+	daemon/pump_shortcut.c \
 
 i3node_SRC := \
 	daemon/i3node.c \

@@ -66,6 +66,7 @@ static void expire(struct pump *p)
     if (mono_due(ping_deadline(p), p->now))
         ping_expire(p);
     net_choose_node(p);
+    shortcut_turn(p);
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -215,6 +216,7 @@ static int start_sessions(struct pump *p)
         .own_address = p->own,
         .pool = p->config.network,
         .pool_bits = p->config.network_bits,
+        .shortcut = p->config.shortcut,
         .mtu = (uint16_t)p->config.mtu,
         .recv_buffer = udp_buffer(p->udp),
         .accel = p->accel = accel_open(),
@@ -301,6 +303,7 @@ static void pump_free(struct pump *p)
 {
     ipc_server_close(p->ipc);
     if (p->set) {
+        shortcut_stop(p);
         fdset_del(p->set, p->udp_watch);
         fdset_del(p->set, p->timer_watch);
     }
@@ -337,7 +340,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->loop = loop;
     p->stop = stop;
     p->ctx = ctx;
-    p->timer_fd = -1;
+    p->timer_fd = p->addresses_fd = -1;
     pump_clock(p);
     p->started = p->now;
     entropy_fill(seed, sizeof(seed));
@@ -361,6 +364,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->idle.data = p;
     names_pin_book(p);
     listen_load(p);
+    shortcut_start(p);
     net_choose_node(p);
     pump_turn(p);
     pages_forget();
