@@ -211,6 +211,7 @@ static void set_pacing(struct cc *c, const struct cc_ack *a)
 {
     struct bbr *b = &c->bbr;
     uint64_t bw = bbr_bw(b);
+    c->near = b->min_rtt;
     if (!bw)
         bw = a->srtt ? c->cwnd * 1000000 / a->srtt : 0;
     uint64_t rate = bw * pacing_gain(b) / 100;

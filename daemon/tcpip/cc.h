@@ -94,6 +94,7 @@ struct cc {
     const struct cc_law *law;
     uint64_t cwnd, ssthresh;
     uint64_t pacing; /* bytes per second; 0: not paced */
+    uint32_t near;   /* the round trip by which cc_quantum() goes, µs */
     uint32_t mss;
     bool crowded; /* BBR's finding: the queue that stands is not its own, or what is lost is lost to it */
     union {
@@ -135,7 +136,7 @@ const struct cc_law *choice_ack(struct choice *h, const struct cc *c, uint64_t n
  * at most 64 KB. */
 static inline uint64_t cc_quantum(const struct cc *c)
 {
-    uint64_t us = c->bbr.min_rtt < 4000 ? c->bbr.min_rtt / 4 : 1000;
+    uint64_t us = c->near < 4000 ? c->near / 4 : 1000;
     uint64_t q = c->pacing * us / 1000000, least = 2ull * c->mss;
     return q < least ? least : q > 65536 ? 65536 : q;
 }
@@ -148,5 +149,7 @@ void cc_change(struct cc *c, const struct cc_law *law, uint64_t now);
 /* Nothing was sent for `idle` µs: the window is no longer known to be safe (RFC 5681 4.1, 7661). */
 void cc_idle(struct cc *c, uint64_t idle, uint32_t rto);
 bool cc_slow_start(const struct cc *c);
+/* For a law that does not pace by itself: spreads what is in flight over the round trip. 0: not at all. */
+void cc_pace(struct cc *c, uint64_t flight, uint32_t srtt, uint32_t min_rtt);
 
 #endif

@@ -135,7 +135,9 @@ void conn_show_flight(struct tcpip *t, struct conn *c)
 uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c)
 {
     uint64_t window = c->cc.ssthresh != UINT64_MAX ? max64(c->cc.cwnd, c->cc.ssthresh) : c->cc.cwnd;
-    return min64(t->cfg.send_max, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
+    uint64_t most = c->rto.min_rtt == UINT32_MAX ? 0 : (uint64_t)c->rto.min_rtt * FASTEST_PER_US;
+    most = min64(t->cfg.send_max, max64(most, SEND_NEAR));
+    return min64(most, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
 }
 
 /* Everything goes but what the owner may still read. */

@@ -150,6 +150,16 @@ static void paced_ack(struct tcpip *t, struct conn *c, const struct delivery *d,
     change_law(t, c, choice_ack(&c->choice, &c->cc, t->now, a->total, a->lost));
 }
 
+static void law_ack(struct tcpip *t, struct conn *c, const struct delivery *d, uint64_t delivered, uint32_t rtt)
+{
+    struct cc_ack a = {.now = t->now, .delivered = delivered, .snd_una = c->snd_una, .snd_nxt = c->snd_nxt, .rtt = rtt,
+        .srtt = c->rto.srtt, .min_rtt = c->rto.min_rtt, .limited = c->limited || c->phase == PHASE_LOSS};
+    if (c->cc.law->paced)
+        paced_ack(t, c, d, &a);
+    else if (delivered)
+        c->cc.law->ack(&c->cc, &a);
+}
+
 void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d, uint32_t rtt,
     bool dsack)
 {
@@ -163,19 +173,19 @@ void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, cons
         recovery_leave(c);
     else if (c->phase == PHASE_RECOVERY && !c->sack_ok && d->acked) /* RFC 6582: a partial ACK shows the next hole */
         scoreboard_lose(&c->board, c->snd_una, c->snd_una + c->mss);
-    if (rtt)
+    if (rtt) {
         choice_rtt(&c->choice, t->now, rtt);
-    recovery_detect(t, c);
-    if (c->phase == PHASE_RECOVERY && !c->cc.law->paced) {
-        prr_ack(c, delivered);
-        return;
+        path_rtt(c->path, t->now, rtt);
     }
-    struct cc_ack a = {.now = t->now, .delivered = delivered, .snd_una = c->snd_una, .snd_nxt = c->snd_nxt, .rtt = rtt,
-        .srtt = c->rto.srtt, .min_rtt = c->rto.min_rtt, .limited = c->limited || c->phase == PHASE_LOSS};
-    if (c->cc.law->paced)
-        paced_ack(t, c, d, &a);
-    else if (delivered)
-        c->cc.law->ack(&c->cc, &a);
+    recovery_detect(t, c);
+    if (c->phase == PHASE_RECOVERY && !c->cc.law->paced)
+        prr_ack(c, delivered);
+    else
+        law_ack(t, c, d, delivered, rtt);
+    if (!c->cc.law->paced && c->rto.min_rtt != UINT32_MAX && c->rto.min_rtt >= PACED_RTT_US)
+        cc_pace(&c->cc, c->snd_nxt - c->snd_una, c->rto.srtt, c->rto.min_rtt);
+    else if (!c->cc.law->paced)
+        c->cc.pacing = 0;
 }
 
 /* ---- timers ---- */
