@@ -11,13 +11,13 @@
  *   explained:   the round trip at that time stood above its floor (the least of the last 30 to 60 s) by more than a quarter,
  *                and in the upper quarter of the range it had of late; or
  *   unexplained: there was no such queue, nor an explained event within the last 4 round trips.
- * An unexplained one counts +1, an explained one -1 (not below 0). At 5 (at 4, if one byte in 50 was lost), and if since the first of them at least one byte in
- * 4096 was lost, the connection goes over to BBR.
+ * An unexplained one counts +1, +2 if the round trip stood within a sixteenth (and half a millisecond) of its floor, an explained
+ * one -1 (not below 0). At 5, and if since the first of them at least one byte in 4096 was lost, the connection goes over to BBR.
  * It goes back to CUBIC when losses cease (less than one byte in 8192 over 24 MB or more), or when it is crowded: a queue
  * stood for 16 rounds, BBR all but emptied its share of it for 200 ms, and it still stands. Then it belongs to others,
  * who fill it until it overflows, and only a law that does the same gets its share. Likewise when what is lost is lost
  * to the queue: of what it carried while none stood, less than a quarter was lost of what was while one did.
- * What was chosen holds for the remote, too: for its other connections two unexplained events are enough, and for some minutes
+ * What was chosen holds for the remote, too: for its other connections a count of 2 is enough, and for some minutes
  * its new ones begin with it.
  *
  * All sizes are bytes, all times µs.

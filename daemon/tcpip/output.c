@@ -353,6 +353,12 @@ static void wake_from_idle(struct outgoing *o)
         cc_idle(&c->cc, o->t->now - c->last_out, rto_value(&c->rto));
 }
 
+/* The program has more, but no room: where holes keep the whole buffer occupied, the rate is the path's all the same. */
+static bool buffer_bound(const struct conn *c)
+{
+    return c->want_write && c->board.bytes[RUN_SACKED] > 0;
+}
+
 static void send_new(struct outgoing *o)
 {
     struct conn *c = o->c;
@@ -366,7 +372,7 @@ static void send_new(struct outgoing *o)
                 c->timer[TIMER_REXMIT] == UINT64_MAX)
                 recovery_arm_persist(o->t, c);
             note_limited(c);
-            if (scoreboard_pipe(&c->board) + c->mss <= c->cc.cwnd)
+            if (scoreboard_pipe(&c->board) + c->mss <= c->cc.cwnd && !buffer_bound(c))
                 scoreboard_limited(&c->board);
             return;
         }
