@@ -17,8 +17,9 @@
  * stood for 16 rounds, BBR all but emptied its share of it for 200 ms, and it still stands. Then it belongs to others,
  * who fill it until it overflows, and only a law that does the same gets its share. Likewise when what is lost is lost
  * to the queue: of what it carried while none stood, less than a quarter was lost of what was while one did.
- * What was chosen holds for the remote, too: for its other connections a count of 2 is enough, and for some minutes
- * its new ones begin with it.
+ * What was chosen holds for the remote, too: its other connections follow to BBR at their next loss, and go back to CUBIC all
+ * together; for some minutes after that BBR is what new ones begin with, and a count of 2 is enough. Those under BBR empty
+ * their shares of a queue at the same time, so that none takes another's for a stranger's.
  *
  * All sizes are bytes, all times µs.
  */
@@ -46,6 +47,7 @@ struct cc_ack {
     uint64_t pipe;
     uint32_t rttvar;
     uint32_t floor;    /* the least RTT of the last 30 to 60 s */
+    uint64_t probed_at; /* the latest cc.probe_at among the connections to the remote */
     bool rate_limited; /* the sample tells of the program rather than of the path */
 };
 
@@ -94,6 +96,7 @@ struct cc {
     const struct cc_law *law;
     uint64_t cwnd, ssthresh;
     uint64_t pacing; /* bytes per second; 0: not paced */
+    uint64_t probe_at; /* BBR began to empty its share of the queue */
     uint32_t near;   /* the round trip by which cc_quantum() goes, µs */
     uint32_t mss;
     bool crowded; /* BBR's finding: the queue that stands is not its own, or what is lost is lost to it */
@@ -126,9 +129,15 @@ static inline uint32_t choice_floor(const struct choice *h)
 {
     return h->low < h->low_before ? h->low : h->low_before;
 }
+/* What the other connections to the remote say. */
+enum suspicion {
+    INNOCENT,
+    SUSPECT, /* the path was found to be lossy of late */
+    COMPANY, /* some of them are under BBR now */
+};
 /* The law for a connection under `law` which has delivered `total` and lost `lost` bytes so far: after a loss event, and
- * at any ACK. NULL: the same. suspect: others found the path to be lossy. */
-const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, bool suspect, uint64_t now, uint64_t total,
+ * at any ACK. NULL: the same. */
+const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, enum suspicion s, uint64_t now, uint64_t total,
     uint64_t lost);
 const struct cc_law *choice_ack(struct choice *h, const struct cc *c, uint64_t now, uint64_t total, uint64_t lost);
 

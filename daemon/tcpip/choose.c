@@ -51,7 +51,7 @@ static void restart(struct choice *h, uint64_t now, uint64_t total, uint64_t los
     h->since = now;
 }
 
-const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, bool suspect, uint64_t now, uint64_t total,
+const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, enum suspicion s, uint64_t now, uint64_t total,
     uint64_t lost)
 {
     bool was = !h->rtt || explained(h);
@@ -59,8 +59,12 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, boo
     h->high = h->high - less > h->rtt ? h->high - less : h->rtt;
     if (law->paced || h->fixed)
         return NULL;
+    if (s == COMPANY) {
+        restart(h, now, total, lost);
+        return &cc_bbr;
+    }
     if (was) {
-        h->score -= h->score > 0 && !suspect;
+        h->score -= h->score > 0 && !s;
         h->full_at = now;
         return NULL;
     }
@@ -69,7 +73,7 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, boo
     if (h->score == 0)
         restart(h, now, total, lost);
     h->score += bare(h) ? 2 : 1;
-    if (h->score < (suspect ? ENOUGH_SUSPECT : ENOUGH))
+    if (h->score < (s ? ENOUGH_SUSPECT : ENOUGH))
         return NULL;
     if ((lost - h->lost) * LOST_ONE_IN < total - h->total) { /* rare enough to live with */
         h->score = 0;

@@ -109,6 +109,8 @@ struct path {
     uint64_t flight;     /* bytes in flight, all connections */
     uint32_t low, low_before; /* least RTT of these 30 s, and of those before; UINT32_MAX: none */
     uint64_t low_at;
+    uint32_t paced;     /* connections under BBR */
+    uint64_t probed_at; /* when one of them last emptied its share of the queue */
     uint32_t lossy_rto;  /* with which a handshake begins while it is known to be lossy */
     uint64_t lossy_until; /* connections begin with BBR; lives as long as the path does: with a setting, or in use */
     struct link conns;   /* conn.on_path */
@@ -334,6 +336,8 @@ void conn_set_state(struct conn *c, enum tcp_state state);
 void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn); /* what was agreed on */
 void conn_set_mss(struct tcpip *t, struct conn *c);
 void conn_start(struct tcpip *t, struct conn *c, uint32_t isn);
+/* The law, and in `path` who runs which; keep: from the window that is there. */
+void conn_law(struct tcpip *t, struct conn *c, const struct cc_law *law, bool keep);
 void conn_establish(struct tcpip *t, struct conn *c);
 void conn_activate(struct tcpip *t, struct conn *c);
 void conn_show_flight(struct tcpip *t, struct conn *c);

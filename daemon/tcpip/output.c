@@ -237,7 +237,9 @@ static void put_ack(struct outgoing *o)
  * for. */
 static bool paced_out(struct tcpip *t, struct conn *c, uint32_t len)
 {
-    if (!c->cc.pacing || c->force_one || c->snd_nxt - c->iss <= CC_INITIAL_SEGMENTS * (uint64_t)c->mss)
+    if (!c->cc.pacing || c->force_one)
+        return false;
+    if (!c->cc.law->paced && c->snd_nxt - c->iss <= CC_INITIAL_SEGMENTS * (uint64_t)c->mss)
         return false;
     if (c->pace_left < len) {
         if (t->now < c->pace_at) {
