@@ -207,6 +207,7 @@ SIM_TESTS := \
 	sim/sessions \
 	sim/tcp \
 	sim/tcp_goodput \
+	sim/tcp_bars \
 	sim/intruders \
 	sim/overlay \
 
@@ -292,6 +293,8 @@ sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
 sim/tcp_goodput_ROOMS := base tcpip
 sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
+sim/tcp_bars_ROOMS := base tcpip
+sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node

@@ -999,7 +999,7 @@ START_TEST(keeps_to_what_the_path_holds)
     script_begin(&s, NULL);
     tcpip_set_path(s.t, 0x0a000002, 2500, 0);
     script_run(&s, "open\nwrite 5000 push\n> A 1:1000\n> A 1001:1000\nnone\n");
-    script_run(&s, "+20ms\n< A 1 ack 1001\n> A 2001:1000\nnone\n");
+    script_run(&s, "+200us\n< A 1 ack 1001\n> A 2001:1000\nnone\n");
     tcpip_set_path(s.t, 0x0a000002, 0, 0);
     script_run(&s, "> A 3001:1000\n> PA 4001:1000\nnone\n");
     script_end(&s);
@@ -1031,6 +1031,22 @@ START_TEST(passes_the_room_of_a_path_on)
 }
 END_TEST
 
+/* A twentieth of what is under way on a path of 5 ms is all that can be in the socket of the peer at once. */
+START_TEST(keeps_more_in_flight_the_longer_the_path)
+{
+    struct script s;
+    script_begin(&s, NULL);
+    tcpip_set_path(s.t, 0x0a000002, 2500, 0);
+    script_run(&s, "open\nwrite 30000 push\n> A 1:1000\n> A 1001:1000\nnone\n+5ms\n< A 1 ack 1001\n");
+    for (int i = 0; i < 8; i++) {
+        char text[40];
+        snprintf(text, sizeof(text), "> A %d:1000\n", 2001 + 1000 * i);
+        script_run(&s, text);
+    }
+    script_end(&s);
+}
+END_TEST
+
 START_TEST(does_not_grow_its_window_on_a_full_path)
 {
     struct script s;
@@ -1039,7 +1055,7 @@ START_TEST(does_not_grow_its_window_on_a_full_path)
     script_run(&s, "open\nwrite 30000 push\n> A 1:1000\n> A 1001:1000\n");
     for (int i = 0; i < 20; i++) {
         char text[120];
-        snprintf(text, sizeof(text), "+20ms\n< A 1 ack %d\n> A %d:1000\n", 1001 + 1000 * i, 2001 + 1000 * i);
+        snprintf(text, sizeof(text), "+200us\n< A 1 ack %d\n> A %d:1000\n", 1001 + 1000 * i, 2001 + 1000 * i);
         script_run(&s, text);
     }
     struct tcp_info_row row;
@@ -1242,7 +1258,7 @@ int main(void)
         delivers_what_came_before_a_reset, ignores_data_far_outside_the_window, cuts_data_at_the_window, keeps_alive,
         forgets_unanswered_syns, bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports,
         takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, keeps_to_what_the_path_holds,
-        keeps_to_the_mtu_of_the_path, tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
+        keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
         carries_ten_thousand_connections, answers_echo_and_reports_replies,
     };
     Suite *s = suite_create("tcp");
