@@ -64,6 +64,7 @@ node_SRC := \
 
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
+	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
 	daemon/tcpip/segment.c \

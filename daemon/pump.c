@@ -162,6 +162,7 @@ static int start_names(struct pump *p)
         log_warn("routes cannot be read err=%d: virtual addresses may hide real ones", err);
     p->own = pool_get(p->pool, p->now, p->identity.pub);
     pool_pin(p->pool, p->identity.pub, true);
+    pool_address6(p->pool, p->own, p->own6);
     return p->own ? 0 : -EADDRNOTAVAIL;
 }
 
