@@ -299,6 +299,7 @@ sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
+bench/load_OBJ := tests/bench/many.o tests/bench/once.o
 bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
@@ -414,7 +415,7 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
 bench: build $(B)/tests/bench/load
-	$(Q)B=$(abspath $(B)) tests/bench/run.py
+	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))
