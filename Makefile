@@ -64,6 +64,7 @@ node_SRC := \
 
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
+	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
 	daemon/tcpip/segment.c \
@@ -102,6 +103,7 @@ io_SRC := \
 	daemon/io/ipc_server.c \
 	daemon/io/log.c \
 	daemon/io/loopback.c \
+	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
 	daemon/io/udp.c \
@@ -208,6 +210,7 @@ SIM_TESTS := \
 	sim/shortcuts \
 	sim/tcp \
 	sim/tcp_goodput \
+	sim/tcp_bars \
 	sim/intruders \
 	sim/overlay \
 
@@ -297,9 +300,12 @@ sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
 sim/tcp_goodput_ROOMS := base tcpip
 sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
+sim/tcp_bars_ROOMS := base tcpip
+sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
+bench/load_OBJ := tests/bench/many.o tests/bench/once.o
 bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
@@ -415,7 +421,7 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
 bench: build $(B)/tests/bench/load
-	$(Q)B=$(abspath $(B)) tests/bench/run.py
+	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))

@@ -55,6 +55,7 @@ struct pump {
     struct pump_identity identity;
     struct i3_id public_id;
     uint32_t own; /* virtual address, host order */
+    uint8_t own6[16];
     mono_t now, started;
     uint64_t wall; /* microseconds since 1970, of this turn as `now` is */
     struct drbg random;
@@ -132,8 +133,8 @@ void listen_load(struct pump *p);
 int listen_add(struct pump *p, const struct listener *l);
 /* Forgets listeners that are gone. */
 void listen_sweep(struct pump *p);
-/* One that still listens on the port, NULL for none. */
-const struct listener *listen_find(struct pump *p, uint16_t port);
+/* One that still listens on the port and may be reached over that family, NULL for none. */
+const struct listener *listen_find(struct pump *p, uint8_t family, uint16_t port);
 
 /* pump_ipc.c */
 void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len);
@@ -145,6 +146,10 @@ void ipc_reply(struct ipc_client *c, struct writer *w, int fd);
 const struct book_entry *names_find(const struct pump *p, const char *name);
 /* The virtual address of a key; a session is wanted as well unless it is our own key. 0: the pool is full. */
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN]);
+/* The host with that virtual address, named by its IPv4 address; 0: there is none. */
+uint32_t names_host(struct pump *p, const struct addr *a);
+/* Its address of that family, 4 or 6. */
+struct addr names_host_address(const struct pump *p, uint32_t ip, uint8_t family, uint16_t port);
 /* "name.i3" of a virtual address, NULL if it is none of the book's. */
 const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1]);
 /* The address was handed out by us; one of the virtual network that never was is not ours, whatever it is. */

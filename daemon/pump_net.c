@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "daemon/base/log.h"
-#include "daemon/tcpip/ip.h"
+#include "daemon/tcpip/ip6.h"
 
 /* ---- in ---- */
 
@@ -12,9 +12,11 @@
  * end: where the two ends know each other under different ones, the sender has rewritten them. */
 static void peer_packet(struct pump *p, const struct peer *peer, const uint8_t *packet, size_t len)
 {
-    uint32_t src, dst;
-    if (ip_addresses(packet, len, &src, &dst) && src == peer_addresses(peer).local && dst == p->own)
+    uint32_t src, dst, local = peer_addresses(peer).local;
+    if (ip_addresses(packet, len, &src, &dst) && src == local && dst == p->own)
         tcpip_input(p->tcpip, p->now, packet, len);
+    else if (ip6_is_from_to(packet, len, peer_address6(peer), p->own6) && local)
+        tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
     else
         p->count.packets_spoofed++;
 }
@@ -88,13 +90,13 @@ void net_flush(struct pump *p)
 }
 
 /* On the way the packet bears the addresses of the peer's end. Normally they are ours too (10.H24 of the ids, paper 3.3) and
- * nothing is to be done; a rewritten packet is built whole first. */
+ * nothing is to be done; a rewritten packet is built whole first. IPv6 addresses are the same everywhere. */
 static ssize_t seal(struct pump *p, struct peer *peer, const struct iovec *v, int n, size_t len)
 {
     struct peer_addresses a = peer_addresses(peer);
     uint8_t *out = p->seal + p->sealed;
     size_t cap = PUMP_SEAL_BUF - p->sealed;
-    if (a.local == a.address && p->own == a.we_are)
+    if ((a.local == a.address && p->own == a.we_are) || *(const uint8_t *)v[0].iov_base >> 4 == 6)
         return peer_seal(p->peers, peer, p->now, p->wall, v, n, out, cap);
 
     uint8_t whole[PUMP_PACKET_MAX];

@@ -85,7 +85,7 @@ void shortcut_start(struct pump *p)
         return;
     p->addresses_fd = addresses_watch();
     if (p->addresses_fd >= 0)
-        p->addresses_entry = fdset_add(p->set, p->addresses_fd, on_change, p);
+        p->addresses_entry = fdset_add(p->set, p->addresses_fd, false, on_change, p);
     else
         log_info("changes of addresses are not told here err=%d", p->addresses_fd);
     shortcut_look(p);

@@ -81,6 +81,7 @@ struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t loc
     memcpy(p->key, key, KEY_LEN);
     id_of_key(&p->public_id, key, NULL);
     p->address = id_address(&p->public_id, ps->c.pool, ps->c.pool_bits);
+    id_address6(&p->public_id, p->address6);
     p->we_are = ps->c.own_address;
     p->mtu = ps->c.mtu;
     p->start = p->last_start = p->unanswered = p->keepalive = MONO_NEVER;
@@ -658,4 +659,9 @@ struct peer *peer_next(const struct peers *ps, const struct peer *p)
 struct peer_addresses peer_addresses(const struct peer *p)
 {
     return (struct peer_addresses){p->local, p->address, p->we_are};
+}
+
+const uint8_t *peer_address6(const struct peer *p)
+{
+    return p->address6;
 }

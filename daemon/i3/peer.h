@@ -160,6 +160,9 @@ struct peer_addresses {
 
 struct peer_addresses peer_addresses(const struct peer *p);
 
+/* Its virtual IPv6 address (id_address6), 16 bytes: the same at both ends, so that nothing is said or rewritten. */
+const uint8_t *peer_address6(const struct peer *p);
+
 /* ---- looking in ---- */
 
 struct peer_info {

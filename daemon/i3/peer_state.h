@@ -49,6 +49,7 @@ struct peer {
     uint8_t key[KEY_LEN];
     struct i3_id public_id;
     uint32_t local, address, we_are;
+    uint8_t address6[16]; /* the same at both ends */
     uint16_t mtu;
     uint32_t recv_buffer;
     UT_hash_handle by_key, by_id, by_local;
