@@ -49,6 +49,8 @@ i3_SRC := \
 	daemon/i3/path.c \
 	daemon/i3/peer.c \
 	daemon/i3/peer_shake.c \
+	daemon/i3/peer_way.c \
+	daemon/i3/pmtu.c \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
 	daemon/i3/session.c \
