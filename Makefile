@@ -33,6 +33,7 @@ endif
 base_SRC := \
 	daemon/base/crypto.c \
 	daemon/base/id.c \
+	daemon/base/lookout.c \
 
 naming_SRC := \
 	daemon/naming/book.c \
@@ -106,6 +107,7 @@ io_SRC := \
 	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
+	daemon/io/slice.c \
 	daemon/io/udp.c \
 
 i3d_SRC := \
@@ -131,6 +133,7 @@ i3node_SRC := \
 shim_SRC := \
 	shim/init.c \
 	shim/libc.c \
+	shim/lookout.c \
 	shim/config.c \
 	shim/conn.c \
 	shim/client.c \
@@ -146,7 +149,7 @@ shim_SRC := \
 	shim/hooks/addressed.c \
 	shim/hooks/names.c \
 	shim/hooks/hostent.c \
-	shim/hooks/resolver.c
+	shim/hooks/resolver.c \
 
 i3run_SRC := \
 	tools/i3run.c \
@@ -185,6 +188,7 @@ UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
 	unit/base/id \
+	unit/base/lookout \
 	unit/naming/book \
 	unit/naming/pool \
 	unit/policy/config \
@@ -265,6 +269,7 @@ FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
 unit/base/id_ROOMS := base
+unit/base/lookout_ROOMS := base
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
