@@ -107,7 +107,6 @@ io_SRC := \
 	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
-	daemon/io/slice.c \
 	daemon/io/udp.c \
 
 i3d_SRC := \
@@ -133,7 +132,6 @@ i3node_SRC := \
 shim_SRC := \
 	shim/init.c \
 	shim/libc.c \
-	shim/lookout.c \
 	shim/config.c \
 	shim/conn.c \
 	shim/client.c \

@@ -11,7 +11,6 @@
 #include "daemon/io/files.h"
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
-#include "daemon/io/slice.h"
 
 enum { PUMP_UDP_BUFFER = 4 << 20, NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10, LITTLE = 1200 };
 
@@ -343,7 +342,6 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->stop = stop;
     p->ctx = ctx;
     p->timer_fd = p->addresses_fd = -1;
-    slice_shorten();
     pump_clock(p);
     p->started = p->now;
     entropy_fill(seed, sizeof(seed));

@@ -11,7 +11,6 @@
 
 #include "shim/client.h"
 #include "shim/libc.h"
-#include "shim/lookout.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
 #include "shim/options.h"
@@ -45,13 +44,7 @@ static const void *unreadable(void)
 static int wait_up(int fd)
 {
     int saved = errno;
-    struct lookout soon = {0};
-    ssize_t n;
-    do
-        n = REAL(send)(fd, unreadable(), 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-    while (n < 0 && errno == EAGAIN && lookout_goes_on(&soon));
-    if (n < 0 && errno == EAGAIN)
-        n = REAL(send)(fd, unreadable(), 1, MSG_NOSIGNAL);
+    ssize_t n = REAL(send)(fd, unreadable(), 1, MSG_NOSIGNAL);
     int err = n < 0 ? -errno : 0;
     errno = saved;
     switch (err) {
