@@ -193,6 +193,7 @@ UNIT_TESTS := \
 	unit/i3/deadline \
 	unit/i3/handshake \
 	unit/i3/noise \
+	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/proof \
 	unit/i3/seal \
@@ -208,6 +209,7 @@ UNIT_TESTS := \
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/shortcuts \
 	sim/tcp \
 	sim/tcp_goodput \
 	sim/tcp_bars \
@@ -244,6 +246,7 @@ INTEGRATION_TESTS := \
 	integration/flood.sh \
 	integration/idle.sh \
 	integration/cut.sh \
+	integration/shortcut.sh \
 	integration/install.sh \
 	integration/nat.sh \
 
@@ -274,6 +277,7 @@ unit/policy/config_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
+unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
 unit/i3/proof_ROOMS := base i3
@@ -293,6 +297,8 @@ unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
+sim/shortcuts_ROOMS := base i3
+sim/shortcuts_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
 sim/tcp_goodput_ROOMS := base tcpip
