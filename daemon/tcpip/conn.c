@@ -64,10 +64,16 @@ void conn_start(struct tcpip *t, struct conn *c, uint32_t isn)
     cc_init(&c->cc, &cc_cubic, c->mss, t->now);
 }
 
+/* RFC 6437: the flow label is the same for all segments of a connection, and tells nothing. */
+void conn_set_hosts6(struct tcpip *t, struct conn *c, const uint8_t *own, const uint8_t *peer)
+{
+    ip6_template(c->head, own, peer, (uint32_t)hash_words(&t->isn_key, c->hash, 2));
+}
+
 void conn_set_mss(struct tcpip *t, struct conn *c)
 {
     uint32_t mtu = c->path->mtu && c->path->mtu < t->cfg.mtu ? c->path->mtu : t->cfg.mtu;
-    uint32_t most = mtu - IP_HEAD - TCP_HEAD;
+    uint32_t most = mtu - conn_ip_head(c) - TCP_HEAD;
     uint32_t mss = c->peer_mss && c->peer_mss < most ? c->peer_mss : most;
     c->mss = mss - (c->stamps ? TCP_STAMPS : 0);
     c->cc.mss = c->mss;
@@ -88,7 +94,7 @@ void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn)
     c->snd_scale = syn->has_wscale ? syn->wscale : 0;
     if (!c->scaled)
         c->rcv_scale = 0;
-    c->peer_mss = syn->mss ? syn->mss : TCP_MSS_DEFAULT;
+    c->peer_mss = syn->mss ? syn->mss : c->who.v6 ? TCP_MSS_DEFAULT6 : TCP_MSS_DEFAULT;
     if (c->peer_mss < MSS_LEAST)
         c->peer_mss = MSS_LEAST;
     c->snd_wnd = c->snd_wnd_max = syn->window;
@@ -216,7 +222,7 @@ void conn_finish(struct tcpip *t, struct conn *c)
     if (c->state == ST_TIME_WAIT) {
         struct time_wait *w = tw_add(t, c);
         if (w && c->last_ack < conn_rcv_nxt(c)) /* the FIN is not acknowledged yet, and c will not be there to do it */
-            output_time_wait(t, w);
+            output_time_wait(t, w, conn_ip6(c));
     }
     conn_end(t, c, TCPIP_CLOSED, 0);
 }

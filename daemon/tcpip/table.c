@@ -14,7 +14,8 @@ uint64_t engine_random(struct tcpip *t)
 
 static uint64_t tuple_hash(const struct hash_key *k, const struct tuple *w)
 {
-    return hash_words(k, (uint64_t)w->local << 32 | w->remote, (uint64_t)w->local_port << 16 | w->remote_port);
+    return hash_words(k, (uint64_t)w->local << 32 | w->remote,
+        (uint64_t)w->v6 << 32 | (uint64_t)w->local_port << 16 | w->remote_port);
 }
 
 static bool tuple_eq(const struct tuple *a, const struct tuple *b)
