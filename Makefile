@@ -194,6 +194,7 @@ UNIT_TESTS := \
 	unit/node/node \
 	unit/node/store \
 	unit/tcpip/ip \
+	unit/tcpip/ip6 \
 	unit/tcpip/laws \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
@@ -276,6 +277,8 @@ unit/i3/trigger_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip
+unit/tcpip/ip6_ROOMS := base tcpip
+unit/tcpip/ip6_OBJ := tests/unit/tcpip/script.o
 unit/tcpip/laws_ROOMS := base tcpip
 unit/tcpip/laws_OBJ := tests/unit/tcpip/script.o
 unit/tcpip/parts_ROOMS := base tcpip

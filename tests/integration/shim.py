@@ -86,13 +86,13 @@ class Semantics(Case):
 
     def test_local_port_and_address_reach_the_daemon(self):
         self.expect('''
-            s = socket.create_connection(('echo.i3', 7), source_address=('', 45678))
-            print(s.getsockname())''', "('10.9.9.9', 45678)")
-        self.assertEqual(daemon.ask('local'), '0.0.0.0:45678')
+            s = socket.create_connection(('echo.i3', 7), source_address=('', 25678))
+            print(s.getsockname())''', "('10.9.9.9', 25678)")
+        self.assertEqual(daemon.ask('local'), '0.0.0.0:25678')
         self.expect('''
-            s = socket.create_connection(('echo.i3', 7), source_address=('10.9.9.9', 45679))
-            print(s.getsockname())''', "('10.9.9.9', 45679)")
-        self.assertEqual(daemon.ask('local'), '10.9.9.9:45679')
+            s = socket.create_connection(('echo.i3', 7), source_address=('10.9.9.9', 25679))
+            print(s.getsockname())''', "('10.9.9.9', 25679)")
+        self.assertEqual(daemon.ask('local'), '10.9.9.9:25679')
 
     def test_hooks_work_before_the_constructor(self):
         """A library that is initialised before ours, and dials at once."""
