@@ -125,6 +125,7 @@ static bool flow_write(struct flow *f)
             tcp_recv_consume(f->p->tcpip, f->p->now, v->tcp, (size_t)sent);
         } else if (errno == EAGAIN) {
             v->can_write = false;
+            fdset_want_out(f->p->set, f->watch);
         } else if (errno != EINTR) {
             flow_broken(f);
             return false;
@@ -201,6 +202,7 @@ int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port,
     v->local = remote->family == 6 ? addr_v6(p->own6, 0) : addr_v4(p->own, 0);
     v->remote = *remote;
     tcp_names(p->tcpip, v->tcp, &unused_ip, &v->local.port, &unused_ip, &unused_port);
+    net_output(p); /* the SYN travels while the pair is made */
     struct sock_name name = {.handle = v->handle, .local = v->local, .remote = v->remote};
     err = pair_open(&f->pair, &name);
     if (err)
@@ -223,7 +225,7 @@ static void client_connected(struct flow *f)
     f->fd = f->pair.daemon;
     f->pair.daemon = -1;
     f->v->state = VSOCK_OPEN;
-    f->watch = err ? NULL : fdset_add(f->p->set, f->fd, on_program, f);
+    f->watch = err ? NULL : fdset_add(f->p->set, f->fd, false, on_program, f);
     if (err || !f->watch)
         flow_broken(f);
     else
@@ -257,8 +259,9 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
     v->remote = names_host_address(p, e->remote, family, e->remote_port);
     struct addr from = mirror_address(&v->remote), to;
     f->fd = loopback_connect(&from, &l->bound, &to);
+    bool connected = f->fd >= 0 && is_connected(f->fd);
     if (f->fd >= 0 && vsock_set_mirror(p->vsocks, v, &from, &to) == 0)
-        f->watch = fdset_add(p->set, f->fd, on_program, f);
+        f->watch = fdset_add(p->set, f->fd, !connected, on_program, f);
     if (!f->watch) {
         p->count.refused++;
         tcp_refuse(p->tcpip, p->now, e->ref);
@@ -266,7 +269,7 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
         return;
     }
     tcp_set_user(p->tcpip, e->ref, (uint64_t)(uintptr_t)f);
-    if (is_connected(f->fd))
+    if (connected)
         server_connected(f);
 }
 

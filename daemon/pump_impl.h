@@ -78,6 +78,11 @@ struct pump {
     struct triggers *triggers;
     uint64_t unanswered; /* peers_unanswered() when the triggers were last doubted */
     struct peers *peers;
+    struct path_own own_addresses; /* as offered to peers */
+    struct addr addresses_seen;    /* the node's part of them */
+    int addresses_fd;
+    struct fdset_entry *addresses_entry;
+    bool addresses_dirty;
     struct tcpip *tcpip;
     struct pool *pool;
     struct book *book;
@@ -111,6 +116,12 @@ void net_output(struct pump *p);
 void net_peer_events(struct pump *p);
 void net_flush(struct pump *p);
 void net_choose_node(struct pump *p);
+
+/* pump_shortcut.c */
+void shortcut_start(struct pump *p);
+void shortcut_stop(struct pump *p);
+/* Tells peers where we are when that has changed. */
+void shortcut_turn(struct pump *p);
 
 /* pump_flow.c */
 int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port, struct vsock **out, int *fd);

@@ -73,10 +73,19 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
 
 /* ---- out ---- */
 
+/* A socket which is full is no news, one that cannot send there at all is. */
+static void net_send_failed(void *ctx, const struct addr *to, int err)
+{
+    struct pump *p = ctx;
+    if (err == ENETUNREACH || err == EHOSTUNREACH || err == EADDRNOTAVAIL || err == EACCES || err == EPERM || err == EINVAL ||
+        err == EAFNOSUPPORT)
+        peers_send_failed(p->peers, p->now, to);
+}
+
 void net_flush(struct pump *p)
 {
     if (p->out.n)
-        udp_send(p->udp, &p->out);
+        udp_send(p->udp, &p->out, net_send_failed, p);
     p->sealed = 0;
 }
 

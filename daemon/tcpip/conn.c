@@ -104,6 +104,16 @@ void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn)
     output_head(c);
 }
 
+void conn_law(struct tcpip *t, struct conn *c, const struct cc_law *law, bool keep)
+{
+    c->path->paced += law->paced - c->cc.law->paced;
+    if (keep)
+        cc_change(&c->cc, law, t->now);
+    else
+        cc_init(&c->cc, law, c->mss, t->now);
+    c->pace_at = c->pace_left = 0;
+}
+
 void conn_establish(struct tcpip *t, struct conn *c)
 {
     if (c->half_open) {
@@ -115,7 +125,7 @@ void conn_establish(struct tcpip *t, struct conn *c)
     c->rto.backoff = 0;
     c->syn_due = false;
     timer_clear(c, TIMER_REXMIT);
-    cc_init(&c->cc, c->sack_ok && t->now < c->path->lossy_until ? &cc_bbr : &cc_cubic, c->mss, t->now);
+    conn_law(t, c, c->sack_ok && t->now < c->path->lossy_until ? &cc_bbr : &cc_cubic, false);
     conn_set_state(c, c->fin_queued ? ST_FIN_WAIT_1 : ST_ESTABLISHED);
     timer_life(t, c);
     event_raise(t, c, TCPIP_CONNECTED);
@@ -141,7 +151,9 @@ void conn_show_flight(struct tcpip *t, struct conn *c)
 uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c)
 {
     uint64_t window = c->cc.ssthresh != UINT64_MAX ? max64(c->cc.cwnd, c->cc.ssthresh) : c->cc.cwnd;
-    return min64(t->cfg.send_max, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
+    uint64_t most = c->rto.min_rtt == UINT32_MAX ? 0 : (uint64_t)c->rto.min_rtt * FASTEST_PER_US;
+    most = min64(t->cfg.send_max, max64(most, SEND_NEAR));
+    return min64(most, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
 }
 
 /* Everything goes but what the owner may still read. */
@@ -152,8 +164,10 @@ static void conn_bury(struct tcpip *t, struct conn *c)
         c->half_open = false;
         t->half_open--;
     }
-    if (c->cc.law->paced)
+    if (c->cc.law->paced) {
         c->path->lossy_until = t->now + LOSSY_US;
+        c->path->paced--;
+    }
     heap_remove(&t->heap, &c->heap);
     list_remove(&c->on_active);
     list_remove(&c->on_blocked);

@@ -13,12 +13,13 @@ void tcpip_config_default(struct tcpip_config *c)
 {
     *c = (struct tcpip_config){
         .mtu = 1400,
-        .send_max = 4u << 20,
-        .recv_max = 6u << 20,
+        .send_max = 32u << 20,
+        .recv_max = 32u << 20,
         .conns_max = 65536,
         .port_lo = 32768,
         .port_hi = 60999,
         .time_wait_us = 60 * USEC_PER_SEC,
+        .ride_us = 300,
         .keepalive_us = 7200 * USEC_PER_SEC,
     };
 }

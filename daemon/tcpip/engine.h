@@ -48,7 +48,7 @@ enum {
     DATA_RETRIES = 15,
     ORPHAN_RETRIES = 8,
     KEEPALIVE_PROBES = 9,
-    QUICK_ACKS = 16, /* segments at the start that are acknowledged without delay */
+    QUICK_ACKS = 16, /* full segments at the start that are acknowledged without delay */
 };
 
 #define PENDING_US 30000000ull        /* an INCOMING waits so long for its answer */
@@ -59,8 +59,15 @@ enum {
 #define CHALLENGE_US 20000ull   /* at most one challenge ACK in so long (RFC 5961 7) */
 #define PAWS_US 2073600000000ull /* 24 days: then the stored timestamp is void (RFC 7323 5.5) */
 #define LOSSY_US 300000000ull    /* a remote's next connections begin with BBR for so long after one needed it */
+#define PATH_FLOOR_US 30000000ull
+#define DRAIN_US 250u     /* a busy receiver comes round to its socket at least so often */
+#define PACED_RTT_US 1000u /* from this round trip on every law is paced */
+#define PACED_BURST 65536u /* what a law that is paced only for the receiver's sake may send at once after a pause */
 #define RECV_FIRST (256u * 1024)
 #define SEND_FIRST (64u * 1024)
+/* No path is taken to need more than 4 bytes for each nanosecond of its round trip; so a near one stays in the cache. */
+#define SEND_NEAR (4u << 20)
+#define FASTEST_PER_US 4000u
 
 enum tcp_state {
     ST_CLOSED, /* dead: waits only for its last events to be taken */
@@ -101,6 +108,10 @@ struct path {
     uint16_t mtu;        /* 0: the engine's */
     uint32_t users;
     uint64_t flight;     /* bytes in flight, all connections */
+    uint32_t low, low_before; /* least RTT of these 30 s, and of those before; UINT32_MAX: none */
+    uint64_t low_at;
+    uint32_t paced;     /* connections under BBR */
+    uint64_t probed_at; /* when one of them last emptied its share of the queue */
     uint32_t lossy_rto;  /* with which a handshake begins while it is known to be lossy */
     uint64_t lossy_until; /* connections begin with BBR; lives as long as the path does: with a setting, or in use */
     struct link conns;   /* conn.on_path */
@@ -325,6 +336,8 @@ struct path *path_get(struct tcpip *t, uint32_t remote, bool make);
 void path_put(struct tcpip *t, struct path *p);
 void table_trim(struct tcpip *t); /* no connection is left: the arrays go, too */
 void path_wake(struct tcpip *t, struct path *p);
+void path_rtt(struct path *p, uint64_t now, uint32_t rtt);
+uint64_t path_flight_max(const struct path *p); /* bytes; UINT64_MAX: no limit */
 uint64_t engine_random(struct tcpip *t);
 uint32_t engine_isn(struct tcpip *t, const struct tuple *who);
 
@@ -335,6 +348,8 @@ void conn_set_state(struct conn *c, enum tcp_state state);
 void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn); /* what was agreed on */
 void conn_set_mss(struct tcpip *t, struct conn *c);
 void conn_start(struct tcpip *t, struct conn *c, uint32_t isn);
+/* The law, and in `path` who runs which; keep: from the window that is there. */
+void conn_law(struct tcpip *t, struct conn *c, const struct cc_law *law, bool keep);
 void conn_set_hosts6(struct tcpip *t, struct conn *c, const uint8_t *own, const uint8_t *peer);
 void conn_establish(struct tcpip *t, struct conn *c);
 void conn_activate(struct tcpip *t, struct conn *c);
@@ -380,6 +395,8 @@ void recovery_arm_persist(struct tcpip *t, struct conn *c);
 /* receive.c */
 bool receive_data(struct tcpip *t, struct conn *c, const struct segment *s, uint64_t seq); /* false: c is gone */
 void receive_settle(struct tcpip *t, struct conn *c);
+/* An ACK is sent in so long at the latest; earlier by whatever else is sent. */
+void receive_ack_within(struct tcpip *t, struct conn *c, uint64_t us);
 void receive_consume(struct tcpip *t, struct conn *c, uint64_t n);
 uint16_t receive_window(struct conn *c); /* for the wire; moves the edge */
 void receive_release(struct tcpip *t, struct conn *c);

@@ -107,7 +107,7 @@ static void input_syn_sent(struct tcpip *t, struct conn *c, const struct segment
     }
     acks_handshake(t, c, s);
     conn_establish(t, c);
-    c->ack_due = true;
+    receive_ack_within(t, c, t->cfg.ride_us);
 }
 
 /* True: go on with the segment, its SYN taken off. */

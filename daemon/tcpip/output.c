@@ -250,15 +250,17 @@ static bool paced_out(struct tcpip *t, struct conn *c, uint32_t len)
 {
     if (!c->cc.pacing || c->force_one)
         return false;
+    if (!c->cc.law->paced && c->snd_nxt - c->iss <= CC_INITIAL_SEGMENTS * (uint64_t)c->mss)
+        return false;
     if (c->pace_left < len) {
         if (t->now < c->pace_at) {
             timer_set(t, c, TIMER_PACE, c->pace_at);
             return true;
         }
-        uint64_t quantum = cc_quantum(&c->cc), past = quantum * 1000000 / c->cc.pacing;
+        uint64_t quantum = cc_quantum(&c->cc), past = (c->cc.law->paced ? quantum : PACED_BURST) * 1000000 / c->cc.pacing;
         c->pace_left = max64(quantum, len);
         if (t->now - c->pace_at > past)
-            c->pace_at = t->now;
+            c->pace_at = c->cc.law->paced ? t->now : t->now - past;
     }
     return false;
 }
@@ -269,6 +271,13 @@ static void pace(struct conn *c, uint64_t len)
         return;
     c->pace_left -= min64(c->pace_left, len);
     c->pace_at += len * 1000000 / c->cc.pacing;
+}
+
+/* Whether the window or the program held us back; only a window in use may grow (RFC 9438 5.8). */
+static void note_limited(struct conn *c)
+{
+    uint64_t pipe = scoreboard_pipe(&c->board);
+    c->limited = cc_slow_start(&c->cc) ? 2 * pipe > c->cc.cwnd : pipe + pipe / 8 + 2ull * c->mss > c->cc.cwnd;
 }
 
 /* One more segment of len bytes may be in flight. */
@@ -282,12 +291,16 @@ static bool may_fly(struct tcpip *t, struct conn *c, uint32_t len)
     }
     const struct path *p = c->path;
     uint64_t others = p->flight - c->shown;
-    if (p->flight_max && others + pipe + len > p->flight_max && others + pipe > 0) {
+    if (p->flight_max && others + pipe > 0 && others + pipe + len > path_flight_max(p)) {
         list_add(&c->path->blocked, &c->on_blocked);
         c->limited = false; /* a larger window would be of no use */
         return false;
     }
-    return !paced_out(t, c, len);
+    if (!paced_out(t, c, len))
+        return true;
+    if (!c->cc.law->paced)
+        note_limited(c);
+    return false;
 }
 
 static uint8_t segment_flags(const struct conn *c, uint64_t end)
@@ -353,11 +366,10 @@ static void wake_from_idle(struct outgoing *o)
         cc_idle(&c->cc, o->t->now - c->last_out, rto_value(&c->rto));
 }
 
-/* Whether the window or the program held us back; only a window in use may grow (RFC 9438 5.8). */
-static void note_limited(struct conn *c)
+/* The program has more, but no room: where holes keep the whole buffer occupied, the rate is the path's all the same. */
+static bool buffer_bound(const struct conn *c)
 {
-    uint64_t pipe = scoreboard_pipe(&c->board);
-    c->limited = cc_slow_start(&c->cc) ? 2 * pipe > c->cc.cwnd : pipe + pipe / 8 + 2ull * c->mss > c->cc.cwnd;
+    return c->want_write && c->board.bytes[RUN_SACKED] > 0;
 }
 
 static void send_new(struct outgoing *o)
@@ -373,7 +385,7 @@ static void send_new(struct outgoing *o)
                 c->timer[TIMER_REXMIT] == UINT64_MAX)
                 recovery_arm_persist(o->t, c);
             note_limited(c);
-            if (scoreboard_pipe(&c->board) + c->mss <= c->cc.cwnd)
+            if (scoreboard_pipe(&c->board) + c->mss <= c->cc.cwnd && !buffer_bound(c))
                 scoreboard_limited(&c->board);
             return;
         }

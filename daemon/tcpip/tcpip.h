@@ -52,6 +52,7 @@ struct tcpip_config {
     uint32_t conns_max;    /* beyond it, SYNs are ignored and tcp_connect gives -ENOBUFS */
     uint16_t port_lo, port_hi; /* ephemeral ports for tcp_connect, inclusive */
     uint64_t time_wait_us; /* default 60 s */
+    uint64_t ride_us;      /* the ACK of a SYN-ACK or a FIN waits so long to ride on what the program says to it, default 300 */
     uint64_t keepalive_us; /* idle time before the first probe, default 7200 s; 0: none */
     uint8_t seed[32];      /* ISNs, ports, IP ids */
 };

@@ -100,7 +100,7 @@ START_TEST(trains_of_mixed_sizes_arrive_as_sent)
         size_t len = i % 70 == 69 ? 100 + i : i > 250 ? 61 : 1461;
         ck_assert(outbox_push(&o, udp_local(b), data[i], len));
     }
-    udp_send(a, &o);
+    udp_send(a, &o, NULL, NULL);
     ck_assert_uint_eq(o.n, 0);
     for (int i = 0; i < 1000 && g.n < 300; i++) {
         struct pollfd p = {udp_fd(b), POLLIN, 0};
