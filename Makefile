@@ -235,6 +235,7 @@ INTEGRATION_TESTS := \
 	integration/refuse.sh \
 	integration/rewrite.sh \
 	integration/ipv6_node.sh \
+	integration/ipv6_inside.sh \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
