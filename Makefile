@@ -144,6 +144,7 @@ shim_SRC := \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
+	shim/hooks/answer.c \
 	shim/hooks/names.c \
 	shim/hooks/hostent.c \
 	shim/hooks/resolver.c
