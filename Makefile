@@ -145,6 +145,7 @@ shim_SRC := \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
+	shim/hooks/answer.c \
 	shim/hooks/names.c \
 	shim/hooks/hostent.c \
 	shim/hooks/resolver.c \
@@ -201,6 +202,7 @@ UNIT_TESTS := \
 	unit/node/node \
 	unit/node/store \
 	unit/tcpip/ip \
+	unit/tcpip/ip6 \
 	unit/tcpip/laws \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
@@ -238,6 +240,7 @@ INTEGRATION_TESTS := \
 	integration/refuse.sh \
 	integration/rewrite.sh \
 	integration/ipv6_node.sh \
+	integration/ipv6_inside.sh \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
@@ -288,6 +291,8 @@ unit/i3/trigger_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip
+unit/tcpip/ip6_ROOMS := base tcpip
+unit/tcpip/ip6_OBJ := tests/unit/tcpip/script.o
 unit/tcpip/laws_ROOMS := base tcpip
 unit/tcpip/laws_OBJ := tests/unit/tcpip/script.o
 unit/tcpip/parts_ROOMS := base tcpip
