@@ -46,6 +46,7 @@ i3_SRC := \
 	daemon/i3/deadline.c \
 	daemon/i3/handshake.c \
 	daemon/i3/noise.c \
+	daemon/i3/path.c \
 	daemon/i3/peer.c \
 	daemon/i3/peer_shake.c \
 	daemon/i3/proof.c \
@@ -63,6 +64,7 @@ node_SRC := \
 
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
+	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
 	daemon/tcpip/segment.c \
@@ -94,12 +96,14 @@ control_SRC := \
 
 io_SRC := \
 	daemon/io/accel.c \
+	daemon/io/addresses.c \
 	daemon/io/clock.c \
 	daemon/io/fdset.c \
 	daemon/io/files.c \
 	daemon/io/ipc_server.c \
 	daemon/io/log.c \
 	daemon/io/loopback.c \
+	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
 	daemon/io/udp.c \
@@ -118,6 +122,7 @@ i3d_SRC := \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
+	daemon/pump_shortcut.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
@@ -203,6 +208,7 @@ SIM_TESTS := \
 	sim/sessions \
 	sim/tcp \
 	sim/tcp_goodput \
+	sim/tcp_bars \
 	sim/intruders \
 	sim/overlay \
 
@@ -289,6 +295,8 @@ sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
 sim/tcp_goodput_ROOMS := base tcpip
 sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
+sim/tcp_bars_ROOMS := base tcpip
+sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
