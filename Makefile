@@ -222,6 +222,7 @@ SIM_TESTS := \
 TEST_PROGRAMS := \
 	bench/load \
 	bench/node \
+	bench/path \
 	fuzz/flood \
 	interop/tcp_tun \
 	lib/relay \
@@ -313,7 +314,7 @@ sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
-bench/load_OBJ := tests/bench/many.o tests/bench/once.o
+bench/load_OBJ := tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
@@ -428,7 +429,7 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
-bench: build $(B)/tests/bench/load
+bench: build $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
 demo: all
