@@ -63,6 +63,7 @@ node_SRC := \
 
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
+	daemon/tcpip/udp.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
 	daemon/tcpip/segment.c \
@@ -86,6 +87,7 @@ tcpip_SRC := \
 	daemon/tcpip/engine.c \
 
 program_SRC := \
+	daemon/program/dgram.c \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
@@ -100,6 +102,7 @@ io_SRC := \
 	daemon/io/ipc_server.c \
 	daemon/io/log.c \
 	daemon/io/loopback.c \
+	daemon/io/mirror.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
 	daemon/io/udp.c \
@@ -118,6 +121,7 @@ i3d_SRC := \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
+	daemon/pump_udp.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
@@ -134,11 +138,14 @@ shim_SRC := \
 	shim/epolls.c \
 	shim/pair.c \
 	shim/options.c \
+	shim/udp.c \
 	shim/hooks/connect.c \
 	shim/hooks/socket.c \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
+	shim/hooks/control.c \
+	shim/hooks/received.c \
 	shim/hooks/names.c \
 	shim/hooks/hostent.c \
 	shim/hooks/resolver.c

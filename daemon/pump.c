@@ -22,6 +22,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, peers_deadline(p->peers));
     at = mono_min(at, triggers_deadline(p->triggers));
     at = mono_min(at, pool_deadline(p->pool));
+    at = mono_min(at, dgram_deadline(p));
     return mono_min(at, ping_deadline(p));
 }
 
@@ -63,6 +64,7 @@ static void expire(struct pump *p)
         pool_expire(p->pool, p->now);
     if (mono_due(ping_deadline(p), p->now))
         ping_expire(p);
+    dgram_expire(p);
     net_choose_node(p);
 }
 
@@ -81,9 +83,12 @@ void pump_clock(struct pump *p)
 void pump_turn(struct pump *p)
 {
     int rounds = 0;
+    bool more;
     do {
         pump_clock(p);
         p->udp_ready = p->udp_ready && udp_recv(p->udp, net_packet_in, p);
+        dgram_flush(p);
+        more = dgram_read(p) || p->udp_ready;
         flow_events(p);
         tcpip_settle(p->tcpip, p->now);
         expire(p);
@@ -91,8 +96,8 @@ void pump_turn(struct pump *p)
         flow_events(p);
         net_output(p);
         net_peer_events(p);
-    } while (p->udp_ready && ++rounds < PUMP_ROUNDS);
-    if (p->udp_ready)
+    } while (more && ++rounds < PUMP_ROUNDS);
+    if (more)
         uv_idle_start(&p->idle, on_idle);
     else
         uv_idle_stop(&p->idle);
@@ -251,6 +256,8 @@ static int start_engine(struct pump *p)
     p->diag = diag_open();
     if (!p->diag)
         log_warn("listeners cannot be checked: no sock_diag here");
+    if (dgram_start(p) < 0)
+        return -ENOMEM;
     return p->tcpip && p->vsocks && p->listeners && p->seal && p->held ? 0 : -ENOMEM;
 }
 
@@ -280,7 +287,7 @@ static int start_io(struct pump *p, char *why, size_t whylen)
     if (!p->set || p->timer_fd < 0)
         return -ENOMEM;
     p->timer_watch = fdset_add(p->set, p->timer_fd, on_timer, p);
-    p->udp_watch = fdset_add(p->set, udp_fd(p->udp), on_udp, p);
+    p->udp_watch = fdset_add_reader(p->set, udp_fd(p->udp), on_udp, p);
     if (!p->timer_watch || !p->udp_watch)
         return -ENOMEM;
     snprintf(path, sizeof(path), "%s/i3d.sock", p->paths.runtime);
@@ -293,6 +300,7 @@ static int start_io(struct pump *p, char *why, size_t whylen)
 static void pump_free(struct pump *p)
 {
     ipc_server_close(p->ipc);
+    dgram_stop(p);
     if (p->set) {
         fdset_del(p->set, p->udp_watch);
         fdset_del(p->set, p->timer_watch);

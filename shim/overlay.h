@@ -28,10 +28,10 @@ bool overlay_known_real(const struct addr *a);
 /* The user's own virtual address, whatever the port. */
 bool overlay_is_own(const struct addr *a);
 
-/* 127.a.b.c other than 127.0.0.0/16: perhaps the mirror image of a virtual peer (SHIM.md, recipe 5). */
+/* 127.a.b.c other than 127.0.0.0/24: perhaps the mirror image of a virtual peer (SHIM.md, recipe 5). */
 static inline bool overlay_is_mirror(const struct addr *a)
 {
-    return a->family == 4 && a->ip[0] == 127 && a->ip[1] != 0;
+    return a->family == 4 && a->ip[0] == 127 && (a->ip[1] | a->ip[2]) != 0;
 }
 
 /* Into a socket address of the family which the program's socket has (IPv4 becomes mapped); its full length. */

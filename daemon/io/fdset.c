@@ -86,18 +86,28 @@ void fdset_free(struct fdset *s)
     free(s);
 }
 
-struct fdset_entry *fdset_add(struct fdset *s, int fd, fdset_fn *fn, void *ctx)
+static struct fdset_entry *add(struct fdset *s, int fd, uint32_t events, fdset_fn *fn, void *ctx)
 {
     struct fdset_entry *e = malloc(sizeof(*e));
     if (!e)
         return NULL;
     *e = (struct fdset_entry){fd, fn, ctx, NULL};
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = e};
+    struct epoll_event ev = {.events = events | EPOLLET, .data.ptr = e};
     if (epoll_ctl(s->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
         free(e);
         return NULL;
     }
     return e;
+}
+
+struct fdset_entry *fdset_add(struct fdset *s, int fd, fdset_fn *fn, void *ctx)
+{
+    return add(s, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP, fn, ctx);
+}
+
+struct fdset_entry *fdset_add_reader(struct fdset *s, int fd, fdset_fn *fn, void *ctx)
+{
+    return add(s, fd, EPOLLIN, fn, ctx);
 }
 
 void fdset_del(struct fdset *s, struct fdset_entry *e)

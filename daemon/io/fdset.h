@@ -23,6 +23,8 @@ void fdset_free(struct fdset *s);
 
 /* Watches fd; it stays the caller's. NULL when that cannot be. */
 struct fdset_entry *fdset_add(struct fdset *s, int fd, fdset_fn *fn, void *ctx);
+/* Tells of EPOLLIN and EPOLLERR only: a datagram socket would say after each sending that there is room again. */
+struct fdset_entry *fdset_add_reader(struct fdset *s, int fd, fdset_fn *fn, void *ctx);
 /* No callback for it follows, not even one already gathered. Call before the fd is closed. */
 void fdset_del(struct fdset *s, struct fdset_entry *e);
 

@@ -17,6 +17,10 @@ void diag_close(struct diag *d);
  * itself will tell. */
 bool diag_listens(struct diag *d, const struct addr *bound, uint64_t cookie);
 
+/* The UDP socket that a datagram from `from` to `at` would reach: its cookie and its owner's uid. 0, -ENOENT: there is none;
+ * -EOPNOTSUPP: the kernel cannot be asked. */
+int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, uint64_t *cookie, uint32_t *uid);
+
 /* 127.a.b.c:port for the virtual 10.a.b.c:port; ports below 1024 appear 64,512 higher. */
 struct addr mirror_address(const struct addr *virt);
 
