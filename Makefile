@@ -46,6 +46,7 @@ i3_SRC := \
 	daemon/i3/deadline.c \
 	daemon/i3/handshake.c \
 	daemon/i3/noise.c \
+	daemon/i3/path.c \
 	daemon/i3/peer.c \
 	daemon/i3/peer_shake.c \
 	daemon/i3/proof.c \
@@ -64,6 +65,7 @@ node_SRC := \
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
 	daemon/tcpip/udp.c \
+	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
 	daemon/tcpip/segment.c \
@@ -96,6 +98,7 @@ control_SRC := \
 
 io_SRC := \
 	daemon/io/accel.c \
+	daemon/io/addresses.c \
 	daemon/io/clock.c \
 	daemon/io/fdset.c \
 	daemon/io/files.c \
@@ -103,6 +106,7 @@ io_SRC := \
 	daemon/io/log.c \
 	daemon/io/loopback.c \
 	daemon/io/mirror.c \
+	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
 	daemon/io/udp.c \
@@ -122,6 +126,7 @@ i3d_SRC := \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
 	daemon/pump_udp.c \
+	daemon/pump_shortcut.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
@@ -210,6 +215,7 @@ SIM_TESTS := \
 	sim/sessions \
 	sim/tcp \
 	sim/tcp_goodput \
+	sim/tcp_bars \
 	sim/intruders \
 	sim/overlay \
 
@@ -295,9 +301,12 @@ sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
 sim/tcp_goodput_ROOMS := base tcpip
 sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
+sim/tcp_bars_ROOMS := base tcpip
+sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
+bench/load_OBJ := tests/bench/many.o tests/bench/once.o
 bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
@@ -413,7 +422,7 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
 bench: build $(B)/tests/bench/load
-	$(Q)B=$(abspath $(B)) tests/bench/run.py
+	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))

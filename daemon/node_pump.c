@@ -22,7 +22,7 @@ static void on_packet(void *ctx, const struct addr *from, uint8_t *p, size_t len
 {
     struct node_pump *np = ctx;
     if (outbox_is_tight(&np->out))
-        udp_send(np->udp, &np->out);
+        udp_send(np->udp, &np->out, NULL, NULL);
     node_input(np->node, np->now, from, p, len, &np->out);
 }
 
@@ -34,7 +34,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     for (int i = 0; more && i < NODE_ROUNDS; i++) {
         np->now = mono_now();
         more = udp_recv(np->udp, on_packet, np);
-        udp_send(np->udp, &np->out);
+        udp_send(np->udp, &np->out, NULL, NULL);
     }
 }
 

@@ -9,9 +9,10 @@
 
 #include "daemon/base/log.h"
 #include "daemon/io/files.h"
+#include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
 
-enum { PUMP_UDP_BUFFER = 4 << 20, NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10 };
+enum { PUMP_UDP_BUFFER = 4 << 20, NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10, LITTLE = 1200 };
 
 /* ---- turns ---- */
 
@@ -39,7 +40,7 @@ static void arm_timer(struct pump *p)
 }
 
 /* Buffers of connections that rest are freed, but scattered over the heap: what the C library keeps of it goes back to the
- * system when it is worth the call. */
+ * system when it is worth the call, and with it the code that only the burst has used. */
 static void trim_memory(struct pump *p)
 {
     struct tcpip_stats st;
@@ -52,6 +53,7 @@ static void trim_memory(struct pump *p)
     if (p->memory_peak - st.memory < TRIM_WORTH)
         return;
     malloc_trim(0);
+    pages_forget();
     p->memory_peak = st.memory;
 }
 
@@ -66,6 +68,7 @@ static void expire(struct pump *p)
         ping_expire(p);
     dgram_expire(p);
     net_choose_node(p);
+    shortcut_turn(p);
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -104,9 +107,14 @@ void pump_turn(struct pump *p)
     arm_timer(p);
 }
 
-static void after_events(void *ctx)
+/* True when little was moved: a talk in small messages, the next of which may come at once. */
+static bool after_events(void *ctx)
 {
-    pump_turn(ctx);
+    struct pump *p = ctx;
+    const struct udp_stats *st = udp_stats(p->udp);
+    uint64_t before = st->bytes_in + st->bytes_out;
+    pump_turn(p);
+    return !p->udp_ready && st->bytes_in + st->bytes_out - before < LITTLE;
 }
 
 static void on_udp(void *ctx, uint32_t events)
@@ -159,6 +167,7 @@ static int start_names(struct pump *p)
         log_warn("routes cannot be read err=%d: virtual addresses may hide real ones", err);
     p->own = pool_get(p->pool, p->now, p->identity.pub);
     pool_pin(p->pool, p->identity.pub, true);
+    pool_address6(p->pool, p->own, p->own6);
     return p->own ? 0 : -EADDRNOTAVAIL;
 }
 
@@ -213,6 +222,7 @@ static int start_sessions(struct pump *p)
         .own_address = p->own,
         .pool = p->config.network,
         .pool_bits = p->config.network_bits,
+        .shortcut = p->config.shortcut,
         .mtu = (uint16_t)p->config.mtu,
         .recv_buffer = udp_buffer(p->udp),
         .accel = p->accel = accel_open(),
@@ -286,8 +296,8 @@ static int start_io(struct pump *p, char *why, size_t whylen)
     p->timer_at = MONO_NEVER;
     if (!p->set || p->timer_fd < 0)
         return -ENOMEM;
-    p->timer_watch = fdset_add(p->set, p->timer_fd, on_timer, p);
-    p->udp_watch = fdset_add_reader(p->set, udp_fd(p->udp), on_udp, p);
+    p->timer_watch = fdset_add(p->set, p->timer_fd, false, on_timer, p);
+    p->udp_watch = fdset_add(p->set, udp_fd(p->udp), false, on_udp, p);
     if (!p->timer_watch || !p->udp_watch)
         return -ENOMEM;
     snprintf(path, sizeof(path), "%s/i3d.sock", p->paths.runtime);
@@ -302,6 +312,7 @@ static void pump_free(struct pump *p)
     ipc_server_close(p->ipc);
     dgram_stop(p);
     if (p->set) {
+        shortcut_stop(p);
         fdset_del(p->set, p->udp_watch);
         fdset_del(p->set, p->timer_watch);
     }
@@ -338,7 +349,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->loop = loop;
     p->stop = stop;
     p->ctx = ctx;
-    p->timer_fd = -1;
+    p->timer_fd = p->addresses_fd = -1;
     pump_clock(p);
     p->started = p->now;
     entropy_fill(seed, sizeof(seed));
@@ -362,8 +373,10 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->idle.data = p;
     names_pin_book(p);
     listen_load(p);
+    shortcut_start(p);
     net_choose_node(p);
     pump_turn(p);
+    pages_forget();
     *out = p;
     return 0;
 }

@@ -125,6 +125,7 @@ static bool flow_write(struct flow *f)
             tcp_recv_consume(f->p->tcpip, f->p->now, v->tcp, (size_t)sent);
         } else if (errno == EAGAIN) {
             v->can_write = false;
+            fdset_want_out(f->p->set, f->watch);
         } else if (errno != EINTR) {
             flow_broken(f);
             return false;
@@ -190,15 +191,18 @@ int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port,
     if (!f)
         return -ENOBUFS;
     struct vsock *v = f->v;
-    uint32_t unused_ip;
+    uint32_t unused_ip, host = names_host(p, remote);
     uint16_t unused_port;
-    int err = tcp_connect(p->tcpip, p->now, p->own, local_port, addr_ip4(remote), remote->port, &v->tcp);
+    int err = remote->family == 6
+                  ? tcp_connect6(p->tcpip, p->now, p->own, p->own6, local_port, host, remote->ip, remote->port, &v->tcp)
+                  : tcp_connect(p->tcpip, p->now, p->own, local_port, host, remote->port, &v->tcp);
     if (err)
         goto err_free;
     tcp_set_user(p->tcpip, v->tcp, (uint64_t)(uintptr_t)f);
-    v->local = addr_v4(p->own, 0);
+    v->local = remote->family == 6 ? addr_v6(p->own6, 0) : addr_v4(p->own, 0);
     v->remote = *remote;
     tcp_names(p->tcpip, v->tcp, &unused_ip, &v->local.port, &unused_ip, &unused_port);
+    net_output(p); /* the SYN travels while the pair is made */
     struct sock_name name = {.handle = v->handle, .local = v->local, .remote = v->remote};
     err = pair_open(&f->pair, &name);
     if (err)
@@ -221,7 +225,7 @@ static void client_connected(struct flow *f)
     f->fd = f->pair.daemon;
     f->pair.daemon = -1;
     f->v->state = VSOCK_OPEN;
-    f->watch = err ? NULL : fdset_add(f->p->set, f->fd, on_program, f);
+    f->watch = err ? NULL : fdset_add(f->p->set, f->fd, false, on_program, f);
     if (err || !f->watch)
         flow_broken(f);
     else
@@ -240,7 +244,8 @@ static bool is_connected(int fd)
 /* A peer's SYN: a loopback connection to the listener decides what it gets. */
 static void flow_incoming(struct pump *p, const struct tcpip_event *e)
 {
-    const struct listener *l = listen_find(p, e->local_port);
+    uint8_t family = e->v6 ? 6 : 4;
+    const struct listener *l = listen_find(p, family, e->local_port);
     struct flow *f = l ? flow_new(p, VSOCK_SERVER) : NULL;
     p->count.incoming++;
     if (!f) {
@@ -250,12 +255,13 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
     }
     struct vsock *v = f->v;
     v->tcp = e->ref;
-    v->local = addr_v4(e->local, e->local_port);
-    v->remote = addr_v4(e->remote, e->remote_port);
-    struct addr from = mirror_address(&v->remote);
-    f->fd = loopback_connect(&from, &l->bound);
-    if (f->fd >= 0 && vsock_set_mirror(p->vsocks, v, &from) == 0)
-        f->watch = fdset_add(p->set, f->fd, on_program, f);
+    v->local = names_host_address(p, e->local, family, e->local_port);
+    v->remote = names_host_address(p, e->remote, family, e->remote_port);
+    struct addr from = mirror_address(&v->remote), to;
+    f->fd = loopback_connect(&from, &l->bound, &to);
+    bool connected = f->fd >= 0 && is_connected(f->fd);
+    if (f->fd >= 0 && vsock_set_mirror(p->vsocks, v, &from, &to) == 0)
+        f->watch = fdset_add(p->set, f->fd, !connected, on_program, f);
     if (!f->watch) {
         p->count.refused++;
         tcp_refuse(p->tcpip, p->now, e->ref);
@@ -263,7 +269,7 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
         return;
     }
     tcp_set_user(p->tcpip, e->ref, (uint64_t)(uintptr_t)f);
-    if (is_connected(f->fd))
+    if (connected)
         server_connected(f);
 }
 

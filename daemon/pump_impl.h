@@ -70,6 +70,7 @@ struct pump {
     struct pump_identity identity;
     struct i3_id public_id;
     uint32_t own; /* virtual address, host order */
+    uint8_t own6[16];
     mono_t now, started;
     uint64_t wall; /* microseconds since 1970, of this turn as `now` is */
     struct drbg random;
@@ -92,6 +93,11 @@ struct pump {
     struct triggers *triggers;
     uint64_t unanswered; /* peers_unanswered() when the triggers were last doubted */
     struct peers *peers;
+    struct path_own own_addresses; /* as offered to peers */
+    struct addr addresses_seen;    /* the node's part of them */
+    int addresses_fd;
+    struct fdset_entry *addresses_entry;
+    bool addresses_dirty;
     struct tcpip *tcpip;
     struct pool *pool;
     struct book *book;
@@ -127,6 +133,12 @@ void net_peer_events(struct pump *p);
 void net_flush(struct pump *p);
 void net_choose_node(struct pump *p);
 
+/* pump_shortcut.c */
+void shortcut_start(struct pump *p);
+void shortcut_stop(struct pump *p);
+/* Tells peers where we are when that has changed. */
+void shortcut_turn(struct pump *p);
+
 /* pump_flow.c */
 int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port, struct vsock **out, int *fd);
 void flow_events(struct pump *p);
@@ -158,8 +170,8 @@ void listen_load(struct pump *p);
 int listen_add(struct pump *p, const struct listener *l);
 /* Forgets listeners that are gone. */
 void listen_sweep(struct pump *p);
-/* One that still listens on the port, NULL for none. */
-const struct listener *listen_find(struct pump *p, uint16_t port);
+/* One that still listens on the port and may be reached over that family, NULL for none. */
+const struct listener *listen_find(struct pump *p, uint8_t family, uint16_t port);
 
 /* pump_ipc.c */
 void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len);
@@ -171,6 +183,10 @@ void ipc_reply(struct ipc_client *c, struct writer *w, int fd);
 const struct book_entry *names_find(const struct pump *p, const char *name);
 /* The virtual address of a key; a session is wanted as well unless it is our own key. 0: the pool is full. */
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN]);
+/* The host with that virtual address, named by its IPv4 address; 0: there is none. */
+uint32_t names_host(struct pump *p, const struct addr *a);
+/* Its address of that family, 4 or 6. */
+struct addr names_host_address(const struct pump *p, uint32_t ip, uint8_t family, uint16_t port);
 /* "name.i3" of a virtual address, NULL if it is none of the book's. */
 const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1]);
 /* The address was handed out by us; one of the virtual network that never was is not ours, whatever it is. */

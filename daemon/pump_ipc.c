@@ -35,6 +35,7 @@ static void on_info(struct request *q)
 {
     struct pump *p = q->p;
     ipc_put_info(&q->w, &(struct ipc_info){.own = addr_v4(p->own, 0),
+                            .own6 = addr_v6(p->own6, 0),
                             .pool = p->config.network,
                             .pool_bits = (uint8_t)p->config.network_bits,
                             .pid = (uint32_t)getpid()});
@@ -48,8 +49,10 @@ static void on_resolve(struct request *q)
     const struct book_entry *e = q->r.failed ? NULL : names_find(q->p, name.name);
     uint32_t ip = e ? names_address(q->p, e->key) : 0;
     struct ipc_resolved v = {.status = !e ? ENOENT : !ip ? EAGAIN : 0};
-    if (ip)
+    if (ip) {
         v.addr = addr_v4(ip, 0);
+        v.addr6 = names_host_address(q->p, ip, 6, 0);
+    }
     ipc_put_resolved(&q->w, &v);
     reply(q, -1);
 }
@@ -59,8 +62,9 @@ static void on_reverse(struct request *q)
     struct addr a;
     char name[IPC_NAME_MAX + 1];
     get_addr(&q->r, &a);
-    const char *found = q->r.failed ? NULL : names_reverse(q->p, addr_ip4(&a), name);
-    put_u32(&q->w, found ? 0 : names_is_virtual(q->p, addr_ip4(&a)) ? ENOENT : IPC_NOT_VIRTUAL);
+    uint32_t ip = q->r.failed ? 0 : names_host(q->p, &a);
+    const char *found = names_reverse(q->p, ip, name);
+    put_u32(&q->w, found ? 0 : names_is_virtual(q->p, ip) ? ENOENT : IPC_NOT_VIRTUAL);
     if (found)
         put_bytes(&q->w, found, strlen(found));
     reply(q, -1);
@@ -69,7 +73,7 @@ static void on_reverse(struct request *q)
 /* What that destination is to us: 0, an errno, or an enum ipc_status. */
 static uint32_t remote_verdict(struct pump *p, const struct addr *remote)
 {
-    uint32_t ip = addr_ip4(remote);
+    uint32_t ip = names_host(p, remote);
     if (!names_is_virtual(p, ip))
         return IPC_NOT_VIRTUAL;
     if (ip == p->own)
@@ -129,7 +133,7 @@ static void on_verify(struct request *q)
 {
     struct ipc_pair seen;
     ipc_get_pair(&q->r, &seen);
-    struct vsock *v = q->r.failed ? NULL : vsock_by_mirror(q->p->vsocks, &seen.remote);
+    struct vsock *v = q->r.failed ? NULL : vsock_by_mirror(q->p->vsocks, &seen.remote, &seen.local);
     put_u32(&q->w, v ? 0 : ENOENT);
     ipc_put_pair(&q->w, &(struct ipc_pair){.local = v ? v->local : (struct addr){0},
                             .remote = v ? v->remote : (struct addr){0}});

@@ -69,9 +69,16 @@ void listen_sweep(struct pump *p)
         listen_save(p);
 }
 
-const struct listener *listen_find(struct pump *p, uint16_t port)
+const struct listener *listen_find(struct pump *p, uint8_t family, uint16_t port)
 {
+    const struct listener *l, *second = NULL;
     unsigned at = 0;
     bool dropped = false; /* written at the next sweep or registration: nobody waits for the disk here */
-    return next_live(p, &at, port, &dropped);
+    while ((l = next_live(p, &at, port, &dropped))) {
+        if (l->bound.family == family)
+            return l;
+        if (loopback_takes(&l->bound, family))
+            second = l;
+    }
+    return second;
 }

@@ -26,6 +26,21 @@ uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN])
     return ip;
 }
 
+uint32_t names_host(struct pump *p, const struct addr *a)
+{
+    if (a->family == 4)
+        return addr_ip4(a);
+    return addr_has_prefix6(a) ? pool_find6(p->pool, p->now, a->ip) : 0;
+}
+
+struct addr names_host_address(const struct pump *p, uint32_t ip, uint8_t family, uint16_t port)
+{
+    uint8_t ip6[16];
+    if (family == 4)
+        return addr_v4(ip, port);
+    return pool_address6(p->pool, ip, ip6) ? addr_v6(ip6, port) : (struct addr){0};
+}
+
 const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1])
 {
     const uint8_t *key = pool_contains(p->pool, ip) ? pool_key(p->pool, p->now, ip) : NULL;

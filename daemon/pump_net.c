@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "daemon/base/log.h"
-#include "daemon/tcpip/ip.h"
+#include "daemon/tcpip/ip6.h"
 
 /* ---- in ---- */
 
@@ -12,11 +12,15 @@
  * end: where the two ends know each other under different ones, the sender has rewritten them. */
 static void peer_packet(struct pump *p, const struct peer *peer, const uint8_t *packet, size_t len)
 {
-    uint32_t src, dst;
-    if (!ip_addresses(packet, len, &src, &dst) || src != peer_addresses(peer).local || dst != p->own)
+    uint32_t src, dst, local = peer_addresses(peer).local;
+    if (ip_addresses(packet, len, &src, &dst) && src == local && dst == p->own) {
+        if (!dgram_packet_in(p, packet, len))
+            tcpip_input(p->tcpip, p->now, packet, len);
+    } else if (ip6_is_from_to(packet, len, peer_address6(peer), p->own6) && local) {
+        tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
+    } else {
         p->count.packets_spoofed++;
-    else if (!dgram_packet_in(p, packet, len))
-        tcpip_input(p->tcpip, p->now, packet, len);
+    }
 }
 
 static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
@@ -71,21 +75,30 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
 
 /* ---- out ---- */
 
+/* A socket which is full is no news, one that cannot send there at all is. */
+static void net_send_failed(void *ctx, const struct addr *to, int err)
+{
+    struct pump *p = ctx;
+    if (err == ENETUNREACH || err == EHOSTUNREACH || err == EADDRNOTAVAIL || err == EACCES || err == EPERM || err == EINVAL ||
+        err == EAFNOSUPPORT)
+        peers_send_failed(p->peers, p->now, to);
+}
+
 void net_flush(struct pump *p)
 {
     if (p->out.n)
-        udp_send(p->udp, &p->out);
+        udp_send(p->udp, &p->out, net_send_failed, p);
     p->sealed = 0;
 }
 
 /* On the way the packet bears the addresses of the peer's end. Normally they are ours too (10.H24 of the ids, paper 3.3) and
- * nothing is to be done; a rewritten packet is built whole first. */
+ * nothing is to be done; a rewritten packet is built whole first. IPv6 addresses are the same everywhere. */
 static ssize_t seal(struct pump *p, struct peer *peer, const struct iovec *v, int n, size_t len)
 {
     struct peer_addresses a = peer_addresses(peer);
     uint8_t *out = p->seal + p->sealed;
     size_t cap = PUMP_SEAL_BUF - p->sealed;
-    if (a.local == a.address && p->own == a.we_are)
+    if ((a.local == a.address && p->own == a.we_are) || *(const uint8_t *)v[0].iov_base >> 4 == 6)
         return peer_seal(p->peers, peer, p->now, p->wall, v, n, out, cap);
 
     uint8_t whole[PUMP_PACKET_MAX];

@@ -23,8 +23,13 @@ int ping_start(struct pump *p, struct ipc_client *c, uint32_t serial, const char
 
 static void ping_end(struct pump *p, struct ping *g)
 {
-    char path[ADDR_STR + 16], node[ADDR_STR];
-    snprintf(path, sizeof(path), "relayed by %s", addr_str(&p->node_addr, node));
+    char path[REPORT_PATH] = "";
+    const struct peer *peer = peer_by_address(p->peers, g->remote);
+    struct peer_info info;
+    if (peer) {
+        peer_info(p->peers, peer, &info);
+        report_path(&info, &p->node_addr, path);
+    }
     uint64_t avg = g->received ? g->sum_us / g->received : 0;
     char *json = report_ping_end(g->name, g->remote, g->sent, g->received, g->received ? g->min_us : 0, avg, g->max_us, path);
     control_reply(g->client, g->serial, false, g->received ? 0 : 1, json);

@@ -147,7 +147,7 @@ static int mirror_get(struct pump *p, const struct addr *virt, bool asked, struc
     if (m) {
         *x = (struct mirror_io){.p = p, .m = m, .fd = fd};
         m->io = x;
-        x->watch = fdset_add_reader(p->set, fd, on_mirror, x);
+        x->watch = fdset_add(p->set, fd, false, on_mirror, x);
     }
     if (!m || !x->watch) {
         if (m)
@@ -417,8 +417,8 @@ int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror
     struct dgram_side *s = p->dgram;
     struct addr at = seen_address(&q->bound);
     struct mirror *m;
-    if (at.family != 4)
-        return -EAFNOSUPPORT;
+    if (at.family != 4 || q->remote.family != 4)
+        return -ENETUNREACH;
     int err = mirror_get(p, &q->remote, true, &m);
     if (err)
         return err;

@@ -46,6 +46,22 @@ static inline uint32_t addr_ip4(const struct addr *a)
                           : (uint32_t)a->ip[0] << 24 | (uint32_t)a->ip[1] << 16 | (uint32_t)a->ip[2] << 8 | a->ip[3];
 }
 
+/* Every virtual IPv6 address begins with these 40 bits: fd69:3300::/40, "i3" among the unique local addresses (RFC 4193). */
+#define ADDR_PREFIX6 "\xfd\x69\x33\x00\x00"
+enum { ADDR_PREFIX6_LEN = 5 };
+
+static inline bool addr_has_prefix6(const struct addr *a)
+{
+    return a->family == 6 && memcmp(a->ip, ADDR_PREFIX6, ADDR_PREFIX6_LEN) == 0;
+}
+
+static inline struct addr addr_v6(const uint8_t ip[16], uint16_t port)
+{
+    struct addr a = {.family = 6, .port = port};
+    memcpy(a.ip, ip, 16);
+    return a;
+}
+
 /* From a socket address; IPv4-mapped IPv6 becomes plain IPv4. None when it is neither or cut short. */
 static inline struct addr addr_from_sockaddr(const void *sa, size_t len)
 {

@@ -11,7 +11,8 @@
  *
  *   request              body                                    reply body
  *   1 INFO               -                                       status(4) own address(20) pool(4) bits(1) 0 0 0 pid(4)
- *   2 RESOLVE            name                                    status(4) address(20)
+ *                                                                own IPv6 address(20)
+ *   2 RESOLVE            name                                    status(4) address(20) IPv6 address(20)
  *   3 REVERSE            address(20)                             status(4) name (no name: ENOENT, or IPC_NOT_VIRTUAL)
  *   4 CONNECT            proto(1) 0 0 0 remote(20) local(20)     status(4) handle(8) local(20) remote(20) + one fd
  *   5 SOCK_ERROR         handle(8)                               status(4): the errno the connection ended with, 0: none
@@ -65,7 +66,7 @@ enum ipc_type {
 /* Besides errno values, which are all below 4096. */
 enum ipc_status {
     IPC_NOT_VIRTUAL = 4096, /* the address is none of ours: let libc have it */
-    IPC_SELF = 4097,        /* one's own virtual address: connect to 127.0.0.1, same port */
+    IPC_SELF = 4097,        /* one's own virtual address: connect to loopback (127.0.0.1, ::1), same port */
 };
 
 struct ipc_header {
@@ -76,6 +77,7 @@ struct ipc_header {
 struct ipc_info {
     uint32_t status;
     struct addr own;    /* the user's virtual address, port 0 */
+    struct addr own6;   /* and the one in IPv6 */
     uint32_t pool;      /* virtual network, host order, e.g. 0x0a000000 */
     uint8_t pool_bits;  /* its length, e.g. 8 */
     uint32_t pid;
@@ -89,7 +91,7 @@ struct ipc_name {
 
 struct ipc_resolved {
     uint32_t status; /* 0, ENOENT (no such name) or EAGAIN */
-    struct addr addr;
+    struct addr addr, addr6; /* both, or none */
 };
 
 struct ipc_connect {
@@ -161,6 +163,7 @@ static inline void ipc_put_info(struct writer *w, const struct ipc_info *i)
     put_u8(w, i->pool_bits);
     put_zeros(w, 3);
     put_u32(w, i->pid);
+    put_addr_or_none(w, &i->own6);
 }
 
 static inline void ipc_get_info(struct reader *r, struct ipc_info *i)
@@ -171,6 +174,7 @@ static inline void ipc_get_info(struct reader *r, struct ipc_info *i)
     i->pool_bits = get_u8(r);
     wire_expect_zeros(r, 3);
     i->pid = get_u32(r);
+    get_addr_or_none(r, &i->own6);
     if (i->pool_bits > 32)
         r->failed = true;
 }
@@ -193,12 +197,14 @@ static inline void ipc_put_resolved(struct writer *w, const struct ipc_resolved 
 {
     put_u32(w, v->status);
     put_addr_or_none(w, &v->addr);
+    put_addr_or_none(w, &v->addr6);
 }
 
 static inline void ipc_get_resolved(struct reader *r, struct ipc_resolved *v)
 {
     v->status = get_u32(r);
     get_addr_or_none(r, &v->addr);
+    get_addr_or_none(r, &v->addr6);
 }
 
 static inline void ipc_put_connect(struct writer *w, const struct ipc_connect *c)

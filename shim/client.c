@@ -145,7 +145,7 @@ int client_info(struct ipc_info *info)
     return call_status(&c, info->status);
 }
 
-int client_resolve(const char *name, struct addr *out)
+int client_resolve(const char *name, struct addr *out, struct addr *out6)
 {
     struct call c;
     struct ipc_resolved v;
@@ -156,6 +156,7 @@ int client_resolve(const char *name, struct addr *out)
     ipc_get_resolved(&c.r, &v);
     drop_fd(&c);
     *out = v.addr;
+    *out6 = v.addr6;
     return call_status(&c, v.status);
 }
 

@@ -11,7 +11,8 @@
 enum { CLIENT_DEAD = -1 };
 
 int client_info(struct ipc_info *info);
-int client_resolve(const char *name, struct addr *out);
+/* Both addresses of the name, IPv4 and IPv6. */
+int client_resolve(const char *name, struct addr *out, struct addr *out6);
 int client_reverse(const struct addr *a, char name[IPC_NAME_MAX + 1]);
 /* On 0, *fd is the program's end of the connection, CLOEXEC, and the caller's to close. */
 int client_connect(const struct ipc_connect *ask, struct ipc_socket *out, int *fd);

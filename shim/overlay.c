@@ -55,6 +55,8 @@ static uint64_t pool_word(void)
 
 bool overlay_covers(const struct addr *a)
 {
+    if (a->family == 6)
+        return addr_has_prefix6(a);
     if (a->family != 4 || a->ip[0] == 127 || a->ip[0] == 0 || a->ip[0] >= 224)
         return false;
     uint64_t word = pool_word();
@@ -78,6 +80,8 @@ static uint32_t seconds(void)
 
 void overlay_learn(const struct addr *a, bool virtual)
 {
+    if (a->family != 4)
+        return;
     uint64_t v = virtual ? VERDICT_YES : VERDICT_NO;
     __atomic_store_n(verdict_slot(a), (uint64_t)addr_ip4(a) << 32 | v << 30 | seconds(), __ATOMIC_RELAXED);
 }
@@ -85,7 +89,7 @@ void overlay_learn(const struct addr *a, bool virtual)
 int overlay_verdict(const struct addr *a)
 {
     uint64_t word = __atomic_load_n(verdict_slot(a), __ATOMIC_RELAXED);
-    bool known = word >> 32 == addr_ip4(a) && (word >> 30 & 3);
+    bool known = a->family == 4 && word >> 32 == addr_ip4(a) && (word >> 30 & 3);
     int cached = (word >> 30 & 3) == VERDICT_NO ? IPC_NOT_VIRTUAL : 0;
     if (known && ((seconds() - (uint32_t)word) & 0x3fffffff) < VERDICT_LIFE_S)
         return cached;
@@ -100,13 +104,16 @@ int overlay_verdict(const struct addr *a)
 bool overlay_known_real(const struct addr *a)
 {
     uint64_t word = __atomic_load_n(verdict_slot(a), __ATOMIC_RELAXED);
-    return word >> 32 == addr_ip4(a) && (word >> 30 & 3) == VERDICT_NO;
+    return a->family == 4 && word >> 32 == addr_ip4(a) && (word >> 30 & 3) == VERDICT_NO;
 }
 
 bool overlay_is_own(const struct addr *a)
 {
     struct ipc_info info;
-    return overlay_covers(a) && client_info(&info) == 0 && info.own.family == 4 && addr_ip4(&info.own) == addr_ip4(a);
+    if (!overlay_covers(a) || client_info(&info) != 0)
+        return false;
+    const struct addr *own = a->family == 6 ? &info.own6 : &info.own;
+    return own->family == a->family && memcmp(own->ip, a->ip, sizeof(a->ip)) == 0;
 }
 
 socklen_t overlay_sockaddr(const struct addr *a, int family, struct sockaddr_storage *ss)

@@ -12,11 +12,12 @@
  * to exist). */
 bool overlay_name(const char *name, char out[IPC_NAME_MAX + 1]);
 
-/* In the virtual network: the daemon has to be asked. */
+/* In the virtual network, of either family: the daemon has to be asked. */
 bool overlay_covers(const struct addr *a);
 
 /* 0: the address belongs to the overlay. IPC_NOT_VIRTUAL: to libc. CLIENT_DEAD: nobody can tell, so to nobody. Cached,
- * since it is asked for each datagram. */
+ * since it is asked for each datagram (but not in IPv6: nobody else's network has our 40 bits, so there is no doubt that would
+ * have to be remembered). */
 int overlay_verdict(const struct addr *a);
 
 /* What another exchange has shown, for the cache. */
@@ -28,10 +29,18 @@ bool overlay_known_real(const struct addr *a);
 /* The user's own virtual address, whatever the port. */
 bool overlay_is_own(const struct addr *a);
 
-/* 127.a.b.c other than 127.0.0.0/24: perhaps the mirror image of a virtual peer (SHIM.md, recipe 5). */
+/* 127.a.b.c other than 127.0.0.0/24: perhaps the mirror image of a virtual peer (SHIM.md, recipe 5). IPv6 has one loopback
+ * address, so that anything from there may be one. */
 static inline bool overlay_is_mirror(const struct addr *a)
 {
-    return a->family == 4 && a->ip[0] == 127 && (a->ip[1] | a->ip[2]) != 0;
+    return (a->family == 4 && a->ip[0] == 127 && (a->ip[1] | a->ip[2]) != 0) ||
+           (a->family == 6 && IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)a->ip));
+}
+
+/* The loopback address of the same family. */
+static inline struct addr overlay_loopback(uint8_t family, uint16_t port)
+{
+    return family == 6 ? addr_v6(in6addr_loopback.s6_addr, port) : addr_v4(INADDR_LOOPBACK, port);
 }
 
 /* Into a socket address of the family which the program's socket has (IPv4 becomes mapped); its full length. */

@@ -191,7 +191,7 @@ bool udp_source(int fd, struct addr *a)
 {
     struct addr virtual = {0}, own;
     int status;
-    if (!overlay_is_mirror(a))
+    if (a->family != 4 || !overlay_is_mirror(a))
         return a->family == 4 && addr_ip4(a) == INADDR_LOOPBACK && self_source(fd, a);
     struct entry *e = entry_for(peers, PEERS, 0, a);
     if (!entry_get(e, 0, a, &virtual, &status)) {

@@ -5,6 +5,7 @@
 
 #define ID_LABEL      "i3run id v1"
 #define ADDRESS_LABEL "i3run address v1"
+#define ADDRESS6_LABEL "i3run address6 v1"
 #define LABEL(s)                                                                                             \
     {                                                                                                        \
         s, sizeof(s) - 1                                                                                     \
@@ -76,6 +77,14 @@ uint32_t id_address(const struct i3_id *id, uint32_t pool, unsigned pool_bits)
             return ip;
     }
     return 0;
+}
+
+void id_address6(const struct i3_id *id, uint8_t out[16])
+{
+    uint8_t hash[BLAKE2S_LEN];
+    blake2s(hash, (struct bytes[]){LABEL(ADDRESS6_LABEL), {id->b, ID_LEN}}, 2);
+    memcpy(out, ADDR_PREFIX6, ADDR_PREFIX6_LEN);
+    memcpy(out + ADDR_PREFIX6_LEN, hash, 16 - ADDR_PREFIX6_LEN);
 }
 
 void key_format(const uint8_t key[KEY_LEN], char out[KEY_STR_LEN + 1])

@@ -30,6 +30,10 @@ unsigned id_common_bits(const struct i3_id *a, const struct i3_id *b);
  * to 127.0.0.x). Both ends compute the same (paper 3.3). */
 uint32_t id_address(const struct i3_id *id, uint32_t pool, unsigned pool_bits);
 
+/* The virtual IPv6 address of a public id: 40 bits that all have in common (ADDR_PREFIX6) and the first 88 of
+ * BLAKE2s("i3run address6 v1" || id). Nobody meets another's, so both ends and everybody else know a host by the same one. */
+void id_address6(const struct i3_id *id, uint8_t out[16]);
+
 /* 52 characters and NUL into out. */
 void key_format(const uint8_t key[KEY_LEN], char out[KEY_STR_LEN + 1]);
 /* The 32 bytes as they are: for private keys, which are no points. 0 or -EINVAL. */

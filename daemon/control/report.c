@@ -104,11 +104,20 @@ static json_t *trigger_array(const struct report_view *v)
     return a;
 }
 
+const char *report_path(const struct peer_info *p, const struct addr *node, char out[REPORT_PATH])
+{
+    char a[ADDR_STR];
+    if (p->shortcut.family)
+        snprintf(out, REPORT_PATH, "shortcut %s, rtt %.2f ms", addr_str(&p->shortcut, a), p->shortcut_rtt_us / 1000.0);
+    else
+        snprintf(out, REPORT_PATH, "relayed by %s (%s)", addr_str(node, a), p->relayed_why);
+    return out;
+}
+
 static json_t *peer_object(const struct report_view *v, const struct peer_info *p)
 {
-    char name[BOOK_NAME_MAX + 66], path[ADDR_STR + 16], node[ADDR_STR];
+    char name[BOOK_NAME_MAX + 66], path[REPORT_PATH];
     json_t *o = json_object();
-    snprintf(path, sizeof(path), "relayed by %s", addr_str(&v->node, node));
     set_text(o, "name", full_name(v, p->key, name));
     set_key(o, "key", p->key);
     set_ip(o, "address", p->local);
@@ -125,7 +134,10 @@ static json_t *peer_object(const struct report_view *v, const struct peer_info *
     set_number(o, "replays", p->replays);
     set_number(o, "forged", p->forged);
     set_number(o, "rtt_us", p->handshake_rtt_us);
-    set_text(o, "path", p->standing ? path : NULL);
+    set_text(o, "path", p->standing ? report_path(p, &v->node, path) : NULL);
+    set_addr(o, "shortcut", &p->shortcut);
+    set(o, "shortcut_rtt_us", p->shortcut.family ? json_integer(p->shortcut_rtt_us) : json_null());
+    set_text(o, "relayed_why", p->shortcut.family ? NULL : p->relayed_why);
     return o;
 }
 

@@ -38,6 +38,10 @@ struct report_view {
     unsigned n_counters;
 };
 
+/* "shortcut ADDRESS, rtt N ms" or "relayed by NODE (why)", into out; returns out. */
+enum { REPORT_PATH = 2 * ADDR_STR };
+const char *report_path(const struct peer_info *p, const struct addr *node, char out[REPORT_PATH]);
+
 char *report_status(const struct report_view *v);
 char *report_id(const struct report_view *v, const bool *created); /* created: NULL to leave it out */
 /* Entries from *at on, as many as fit into a reply; *at is moved behind them. */

@@ -31,7 +31,7 @@ static void put_hello(struct writer *w, const struct hello *h)
     put_u32(w, h->own_address);
     put_u32(w, h->your_address);
     put_u8(w, h->ciphers);
-    put_u8(w, 0);
+    put_u8(w, h->flags);
     put_u16(w, h->mtu);
     put_u32(w, h->recv_buffer);
     put_zeros(w, 8);
@@ -44,7 +44,7 @@ static void get_hello(struct reader *r, struct hello *h)
     h->own_address = get_u32(r);
     h->your_address = get_u32(r);
     h->ciphers = get_u8(r);
-    get_u8(r);
+    h->flags = get_u8(r);
     h->mtu = get_u16(r);
     h->recv_buffer = get_u32(r);
     get_span(r, 8);

@@ -13,6 +13,9 @@ enum {
     RESPONSE_LEN = NOISE_RESPONSE_OVERHEAD + RESPONSE_PAYLOAD_LEN,
 };
 
+/* Flags. Unknown ones are not looked at. */
+enum { HELLO_SHORTCUT = 1 }; /* would take shortcuts, and tell its addresses to the peer (path.h) */
+
 /* What either side says of itself. */
 struct hello {
     uint64_t time;        /* INIT only: microseconds since 1970 */
@@ -20,6 +23,7 @@ struct hello {
     uint32_t own_address; /* virtual, host order; 0: not said */
     uint32_t your_address;
     uint8_t ciphers; /* INIT: mask of what is offered; RESPONSE: the one chosen */
+    uint8_t flags;   /* HELLO_... */
     uint16_t mtu;
     uint32_t recv_buffer;
 };

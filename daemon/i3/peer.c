@@ -75,6 +75,7 @@ struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t loc
     memcpy(p->key, key, KEY_LEN);
     id_of_key(&p->public_id, key, NULL);
     p->address = id_address(&p->public_id, ps->c.pool, ps->c.pool_bits);
+    id_address6(&p->public_id, p->address6);
     p->we_are = ps->c.own_address;
     p->mtu = ps->c.mtu;
     p->start = p->last_start = p->unanswered = p->keepalive = MONO_NEVER;
@@ -113,6 +114,7 @@ void peer_drop(struct peers *ps, struct peer *p)
     session_free(&ps->sessions, p->current);
     session_free(&ps->sessions, p->previous);
     session_free(&ps->sessions, p->next);
+    free(p->path);
     deadline_set(&ps->due, &p->due, MONO_NEVER);
     if (p->has_event)
         unlink_event(ps, p);
@@ -178,8 +180,12 @@ static mono_t earliest(struct peer *p)
             at = mono_min(at, mono_add((*key_place(p, i))->created, SESSION_LIFE));
     if (p->next)
         at = mono_min(at, response_due(p->next));
+    if (p->path && (p->current || p->next))
+        at = mono_min(at, path_deadline(p->path));
     return at;
 }
+
+static void path_run(struct peers *ps, struct peer *p, mono_t now, struct outbox *out);
 
 static void peer_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, struct outbox *out)
 {
@@ -202,14 +208,13 @@ static void peer_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t w
     }
     if (p->next && mono_due(response_due(p->next), now)) {
         struct session *s = p->next;
-        uint8_t *body = peer_push(ps, &s->remote, PROTO_HANDSHAKE_RESPONSE, RESPONSE_LEN, out);
-        if (body)
-            memcpy(body, s->response, RESPONSE_LEN);
+        peer_push_shake(ps, p, &s->remote, PROTO_HANDSHAKE_RESPONSE, s->response, RESPONSE_LEN, true, out);
         s->response_wanted = false;
         s->response_sent = now;
         s->response_repeats++;
     }
     shake_expire(ps, p, now, wall_us, out);
+    path_run(ps, p, now, out);
     deadline_set(&ps->due, &p->due, earliest(p));
 }
 
@@ -235,8 +240,8 @@ mono_t peers_deadline(const struct peers *ps)
 
 const struct addr *peer_destination(const struct peers *ps, const struct peer *p)
 {
-    (void)p;
-    return &ps->node;
+    const struct addr *straight = p->path ? path_address(p->path) : NULL;
+    return straight ? straight : &ps->node;
 }
 
 struct session *peer_sending_key(const struct peer *p, mono_t now)
@@ -246,16 +251,25 @@ struct session *peer_sending_key(const struct peer *p, mono_t now)
     return p->next && session_may_send(p->next, now) ? p->next : NULL;
 }
 
-uint8_t *peer_push(
-    struct peers *ps, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out)
+/* The body of a DATA packet of `len` bytes to be filled in, already pushed; NULL when there is no room or no node. */
+static uint8_t *push(const struct addr *at, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out)
 {
-    if (!ps->node.family)
-        return NULL;
-    uint8_t *p = outbox_alloc(out, DATA_HEADER_LEN + len);
+    uint8_t *p = at->family ? outbox_alloc(out, DATA_HEADER_LEN + len) : NULL;
     if (!p)
         return NULL;
     data_header_to(p, to, proto);
-    return outbox_push(out, &ps->node, p, DATA_HEADER_LEN + len) ? p + DATA_HEADER_LEN : NULL;
+    return outbox_push(out, at, p, DATA_HEADER_LEN + len) ? p + DATA_HEADER_LEN : NULL;
+}
+
+void peer_push_shake(struct peers *ps, const struct peer *p, const struct i3_id *to, enum wire_proto proto, const uint8_t *body,
+    size_t len, bool both, struct outbox *out)
+{
+    const struct addr *straight = peer_destination(ps, p);
+    uint8_t *at = push(&ps->node, to, proto, len, out);
+    if (at)
+        memcpy(at, body, len);
+    if (both && straight != &ps->node && (at = push(straight, to, proto, len, out)))
+        memcpy(at, body, len);
 }
 
 static size_t seal_body(struct session *s, const struct iovec *v, int n, uint8_t *body)
@@ -277,11 +291,82 @@ static void note_sent(struct peers *ps, struct peer *p, const struct session *s,
 
 void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t now, struct outbox *out)
 {
-    uint8_t *body = peer_push(ps, &s->remote, PROTO_SEALED, SEALED_MIN_LEN, out);
+    uint8_t *body = push(peer_destination(ps, p), &s->remote, PROTO_SEALED, SEALED_MIN_LEN, out);
     if (!body)
         return;
     seal_body(s, NULL, 0, body);
     note_sent(ps, p, s, now);
+}
+
+/* ---- the way ---- */
+
+void peer_path_consent(struct peers *ps, struct peer *p, bool theirs, mono_t now)
+{
+    p->refuses_shortcut = !theirs;
+    if (!ps->c.shortcut || !theirs) {
+        free(p->path);
+        p->path = NULL;
+    } else if (!p->path && (p->path = malloc(sizeof(*p->path)))) {
+        path_init(p->path, now, &ps->drbg);
+    }
+}
+
+void peer_path_up(struct peers *ps, struct peer *p, mono_t now)
+{
+    if (!p->path || path_address(p->path))
+        return;
+    path_renew(p->path, now);
+    peer_arm(ps, p, now);
+}
+
+static void path_log(struct peer *p)
+{
+    const struct addr *a = path_address(p->path);
+    char id[ID_STR], s[ADDR_STR];
+    if (addr_eq(a ? a : &(struct addr){0}, &p->path->told))
+        return;
+    p->path->told = a ? *a : (struct addr){0};
+    if (a)
+        log_info("peer id=%s shortcut address=%s rtt=%u", id_short(&p->public_id, id), addr_str(a, s), p->path->c[p->path->active].rtt_us);
+    else
+        log_info("peer id=%s relayed: %s", id_short(&p->public_id, id), path_why_name(p->path->why));
+}
+
+/* Sends what is to be said about the way. */
+static void path_run(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
+{
+    struct session *s = p->path ? peer_sending_key(p, now) : NULL;
+    uint8_t msg[INNER_MAX];
+    struct addr to;
+    size_t len;
+    if (!s)
+        return;
+    for (unsigned i = 0; i < PATH_OUTPUT_MAX && (len = path_output(p->path, now, &ps->own, &ps->drbg, &to, msg)); i++) {
+        uint8_t *body = push(to.family ? &to : &ps->node, &s->remote, PROTO_SEALED, SEALED_MIN_LEN + len, out);
+        if (!body)
+            continue;
+        seal_body(s, &(struct iovec){msg, len}, 1, body);
+        note_sent(ps, p, s, now);
+    }
+    path_log(p);
+}
+
+void peers_set_own(struct peers *ps, mono_t now, const struct path_own *own)
+{
+    ps->own = *own;
+    for (struct peer *p = ps->by_key; p; p = p->by_key.next)
+        if (p->path && path_moved(p->path, now))
+            peer_arm(ps, p, now);
+}
+
+void peers_send_failed(struct peers *ps, mono_t now, const struct addr *to)
+{
+    for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
+        if (!p->path)
+            continue;
+        path_fail(p->path, now, to);
+        path_log(p);
+    }
 }
 
 /* A packet which asks for an answer, sooner or later. With the 15 s of SILENCE_MAX alone a peer that has restarted would
@@ -333,6 +418,8 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     p->bytes_out += len;
     note_sent(ps, p, s, now);
     watch_silence(ps, p, now);
+    if (p->path && path_sent(p->path, now, &ps->drbg))
+        peer_arm(ps, p, path_deadline(p->path));
     if (p->next)
         want_response(ps, p);
     return (ssize_t)total;
@@ -360,17 +447,32 @@ void peer_heard(struct peer *p, mono_t now)
     p->last_received = now;
 }
 
-static void promote_next(struct peers *ps, struct peer *p)
+static void promote_next(struct peers *ps, struct peer *p, mono_t now)
 {
     session_free(&ps->sessions, p->previous);
     p->previous = p->current;
     p->current = p->next;
     p->next = NULL;
-    shake_confirmed(ps, p);
+    shake_confirmed(ps, p, now);
 }
 
-static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct wire_data *d,
-    struct peer **who, uint8_t **plain, size_t *plain_len)
+/* Genuine bytes came. from: NULL when a node has relayed them. */
+static void path_news(struct peers *ps, struct peer *p, mono_t now, const struct addr *from, const uint8_t *plain, size_t len,
+    struct outbox *out)
+{
+    bool news = from && path_heard(p->path, now, &ps->own, &ps->drbg, from);
+    if (inner_is(plain, len)) {
+        path_input(p->path, now, &ps->own, &ps->drbg, from, plain, len);
+        news = true;
+    }
+    if (!news)
+        return;
+    path_run(ps, p, now, out);
+    peer_arm(ps, p, path_deadline(p->path));
+}
+
+static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct addr *from, const struct wire_data *d,
+    struct outbox *out, struct peer **who, uint8_t **plain, size_t *plain_len)
 {
     struct session *s =
         d->n == 1 && d->payload_len >= SEALED_MIN_LEN ? session_find(&ps->sessions, d->ids) : NULL;
@@ -392,12 +494,14 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
     replay_mark(&s->replay, counter);
     s->heard = true;
     if (s == p->next)
-        promote_next(ps, p);
+        promote_next(ps, p, now);
     peer_heard(p, now);
     p->packets_in++;
     *who = p;
     len -= SEAL_TAG_LEN;
-    if (!len)
+    if (p->path)
+        path_news(ps, p, now, d->hops == HOPS_DEFAULT ? from : NULL, body, len, out);
+    if (!len || inner_is(body, len))
         return PEER_CONTROL;
     p->bytes_in += len;
     if (p->keepalive.us == MONO_NEVER.us) {
@@ -413,7 +517,6 @@ enum peer_verdict peers_input(struct peers *ps, mono_t now, uint64_t wall_us, co
     const struct wire_data *d, struct outbox *out, struct peer **who, uint8_t **plain, size_t *plain_len)
 {
     (void)wall_us;
-    (void)from; /* proves nothing */
     *who = NULL;
     *plain = NULL;
     *plain_len = 0;
@@ -423,7 +526,7 @@ enum peer_verdict peers_input(struct peers *ps, mono_t now, uint64_t wall_us, co
     case PROTO_HANDSHAKE_RESPONSE:
         return shake_input_response(ps, now, d, out, who);
     case PROTO_SEALED:
-        return input_sealed(ps, now, d, who, plain, plain_len);
+        return input_sealed(ps, now, from, d, out, who, plain, plain_len);
     }
     return PEER_DROP;
 }
@@ -450,6 +553,15 @@ void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const str
 }
 
 /* ---- looking in ---- */
+
+static const char *path_state(const struct peers *ps, const struct peer *p)
+{
+    if (!ps->c.shortcut)
+        return "shortcut = no";
+    if (p->path)
+        return path_why_name(p->path->why);
+    return p->refuses_shortcut ? "the peer wants no shortcut" : "no session yet";
+}
 
 void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *out)
 {
@@ -479,7 +591,12 @@ void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *o
         .forged = p->forged,
         .handshakes = p->handshakes,
         .handshake_rtt_us = p->rtt_us,
+        .relayed_why = path_state(ps, p),
     };
+    if (p->path && path_address(p->path)) {
+        out->shortcut = *path_address(p->path);
+        out->shortcut_rtt_us = p->path->c[p->path->active].rtt_us;
+    }
     memcpy(out->key, p->key, KEY_LEN);
 }
 
@@ -491,4 +608,9 @@ struct peer *peer_next(const struct peers *ps, const struct peer *p)
 struct peer_addresses peer_addresses(const struct peer *p)
 {
     return (struct peer_addresses){p->local, p->address, p->we_are};
+}
+
+const uint8_t *peer_address6(const struct peer *p)
+{
+    return p->address6;
 }

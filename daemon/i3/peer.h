@@ -50,6 +50,7 @@
 #include "daemon/base/mono.h"
 #include "daemon/base/outbox.h"
 #include "daemon/base/id.h"
+#include "daemon/i3/path.h" /* struct path_own */
 #include "daemon/i3/seal.h" /* enum peer_cipher, bits of a mask */
 
 enum {
@@ -68,6 +69,7 @@ struct peers_config {
     uint32_t own_address; /* virtual, host order */
     uint32_t pool;        /* to compute the peers' own addresses */
     unsigned pool_bits;
+    bool shortcut;        /* we would take shortcuts, and tell peers our addresses */
     uint16_t mtu;         /* inner MTU offered; the smaller of both holds */
     uint32_t recv_buffer; /* of our UDP socket, told to peers */
     uint8_t seed[32];
@@ -81,8 +83,12 @@ struct peers_config {
 struct peers *peers_new(const struct peers_config *c);
 void peers_free(struct peers *ps);
 
-/* Where DATA packets go: the node. */
+/* Where DATA packets go by default: the node. */
 void peers_set_node(struct peers *ps, const struct addr *node);
+/* Where we are, for peers who would take a shortcut to us; what has changed is told to those who talk with us. */
+void peers_set_own(struct peers *ps, mono_t now, const struct path_own *own);
+/* The kernel refuses to send there. */
+void peers_send_failed(struct peers *ps, mono_t now, const struct addr *to);
 
 /* The peer with this key, made if need be; NULL when the table is full or the key is our own. `local` is the virtual
  * address under which local programs know it, host order. */
@@ -99,7 +105,7 @@ void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us);
  * Returns that length, or -ENOTCONN (no key: a handshake is started), -EMSGSIZE, -ENOSPC (cap too small). */
 ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,
     size_t cap);
-/* Where it goes. */
+/* Where it goes: to the node, or by a shortcut (path.h). */
 const struct addr *peer_destination(const struct peers *ps, const struct peer *p);
 
 enum peer_verdict {
@@ -143,6 +149,9 @@ struct peer_addresses {
 
 struct peer_addresses peer_addresses(const struct peer *p);
 
+/* Its virtual IPv6 address (id_address6), 16 bytes: the same at both ends, so that nothing is said or rewritten. */
+const uint8_t *peer_address6(const struct peer *p);
+
 /* ---- looking in ---- */
 
 struct peer_info {
@@ -161,6 +170,9 @@ struct peer_info {
     mono_t last_received, last_sent;
     uint64_t packets_in, packets_out, bytes_in, bytes_out, replays, forged, handshakes;
     uint32_t handshake_rtt_us;
+    struct addr shortcut; /* none: by the node, and why */
+    uint32_t shortcut_rtt_us;
+    const char *relayed_why;
 };
 
 void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *out);

@@ -57,12 +57,13 @@ static struct hello hello_of(
         .own_address = ps->c.own_address,
         .your_address = p->local ? p->local : p->address,
         .ciphers = (uint8_t)ciphers,
+        .flags = ps->c.shortcut ? HELLO_SHORTCUT : 0,
         .mtu = ps->c.mtu,
         .recv_buffer = ps->c.recv_buffer,
     };
 }
 
-static void take_hello(const struct peers *ps, struct peer *p, const struct hello *h)
+static void take_hello(struct peers *ps, struct peer *p, const struct hello *h, mono_t now)
 {
     p->mtu = h->mtu && h->mtu < ps->c.mtu ? h->mtu : ps->c.mtu;
     p->recv_buffer = h->recv_buffer;
@@ -70,6 +71,7 @@ static void take_hello(const struct peers *ps, struct peer *p, const struct hell
         p->address = h->own_address;
     if (h->your_address)
         p->we_are = h->your_address;
+    peer_path_consent(ps, p, h->flags & HELLO_SHORTCUT, now);
 }
 
 static void shake_start(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
@@ -108,9 +110,7 @@ mono_t shake_deadline(const struct peer *p)
 static void send_init(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
 {
     struct handshake *h = p->shake;
-    uint8_t *body = peer_push(ps, &p->public_id, PROTO_HANDSHAKE_INIT, INIT_LEN, out);
-    if (body)
-        memcpy(body, h->init, INIT_LEN);
+    peer_push_shake(ps, p, &p->public_id, PROTO_HANDSHAKE_INIT, h->init, INIT_LEN, h->tries > 0, out);
     ps->unanswered += h->tries > 0;
     uint64_t pause = h->tries < 3 ? HANDSHAKE_REPEAT << h->tries : HANDSHAKE_REPEAT_MAX;
     h->tries++;
@@ -164,9 +164,7 @@ static bool afford(struct peers *ps, mono_t now)
 
 static void push_response(struct peers *ps, struct session *s, mono_t now, struct outbox *out)
 {
-    uint8_t *body = peer_push(ps, &s->remote, PROTO_HANDSHAKE_RESPONSE, RESPONSE_LEN, out);
-    if (body)
-        memcpy(body, s->response, RESPONSE_LEN);
+    peer_push_shake(ps, s->peer, &s->remote, PROTO_HANDSHAKE_RESPONSE, s->response, RESPONSE_LEN, true, out);
     s->response_sent = now;
 }
 
@@ -208,7 +206,7 @@ static enum peer_verdict answer_init(struct peers *ps, struct peer *p, struct no
     session_free(&ps->sessions, p->next);
     p->next = s;
     p->their_answered = true;
-    take_hello(ps, p, theirs);
+    take_hello(ps, p, theirs, now);
     session_set_keys(&ps->sessions, s, n, false, mine.ciphers, &theirs->id, now);
     push_response(ps, s, now, out);
     peer_arm(ps, p, mono_add(now, SESSION_LIFE));
@@ -274,11 +272,12 @@ out:
     return verdict;
 }
 
-void shake_confirmed(struct peers *ps, struct peer *p)
+void shake_confirmed(struct peers *ps, struct peer *p, mono_t now)
 {
     shake_cancel(ps, p);
     p->handshakes++;
     peer_tell(ps, p, PEER_UP, 0);
+    peer_path_up(ps, p, now);
 }
 
 /* ---- at the initiator ---- */
@@ -305,7 +304,7 @@ static enum peer_verdict answered(
         return PEER_DROP;
     }
     note_rtt(p, now);
-    take_hello(ps, p, &theirs);
+    take_hello(ps, p, &theirs, now);
     session_set_keys(&ps->sessions, s, &n, true, theirs.ciphers, &theirs.id, now);
     memcpy(s->response, d->payload, RESPONSE_LEN);
     shake_free(p->shake);
@@ -317,6 +316,7 @@ static enum peer_verdict answered(
     p->handshakes++;
     peer_heard(p, now);
     peer_tell(ps, p, PEER_UP, 0);
+    peer_path_up(ps, p, now);
     peer_arm(ps, p, mono_add(now, SESSION_LIFE));
     peer_send_empty(ps, p, s, now, out); /* so that the peer knows the key works */
     return PEER_CONTROL;

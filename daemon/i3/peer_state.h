@@ -11,6 +11,7 @@
 #define I3_PEER_STATE_H
 
 #include "daemon/i3/deadline.h"
+#include "daemon/i3/path.h"
 #include "daemon/i3/session.h"
 
 #define HANDSHAKE_REPEAT     (250 * USEC_PER_MSEC)
@@ -28,8 +29,7 @@
 enum {
     CONFIRMS_MAX = 8,         /* answers to repeated RESPONSEs */
     RESPONSE_REPEATS_MAX = 6, /* RESPONSEs which nobody asked for again */
-    OUTPUT_MAX =
-        OUTBOX_HEADROOM / 4, /* peers served per call of peers_output, each with at most 3 datagrams */
+    OUTPUT_MAX = OUTBOX_HEADROOM / (PATH_OUTPUT_MAX + 5), /* peers served per call of peers_output, with that many datagrams each */
     HANDSHAKES_PER_S =
         2000, /* decrypted; more are dropped unread, so that a flood cannot take the whole CPU */
     HANDSHAKES_BURST = 500,
@@ -49,11 +49,14 @@ struct peer {
     uint8_t key[KEY_LEN];
     struct i3_id public_id;
     uint32_t local, address, we_are;
+    uint8_t address6[16]; /* the same at both ends */
     uint16_t mtu;
     uint32_t recv_buffer;
     UT_hash_handle by_key, by_id, by_local;
 
     struct session *current, *previous, *next;
+    struct path *path; /* NULL: by the node alone, as either end wants no shortcuts */
+    bool refuses_shortcut; /* it is the peer who does not */
     struct handshake *shake;
     bool wanted; /* a handshake shall start at `start` */
     mono_t start, last_start;
@@ -85,6 +88,7 @@ struct peers {
     struct i3_id public_id;
     uint8_t mac1_key[BLAKE2S_LEN];
     struct sessions sessions;
+    struct path_own own; /* where we are */
     struct peer *by_key, *by_id, *by_local;
     struct deadlines due;
     struct peer *event_first, *event_last;
@@ -104,9 +108,13 @@ void peer_tell(struct peers *ps, struct peer *p, enum peer_event_kind kind, int 
 void peer_heard(struct peer *p, mono_t now);
 /* Seals nothing and pushes it. */
 void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t now, struct outbox *out);
-/* The body of a DATA packet of `len` bytes to be filled in, already pushed; NULL when the outbox is full. */
-uint8_t *peer_push(
-    struct peers *ps, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out);
+/* Pushes a message of a handshake by the node; straight as well when `both` and there is a shortcut: the node may be gone. */
+void peer_push_shake(struct peers *ps, const struct peer *p, const struct i3_id *to, enum wire_proto proto, const uint8_t *body,
+    size_t len, bool both, struct outbox *out);
+/* Both ends have said whether they want shortcuts. */
+void peer_path_consent(struct peers *ps, struct peer *p, bool theirs, mono_t now);
+/* There is a new key. */
+void peer_path_up(struct peers *ps, struct peer *p, mono_t now);
 
 /* ---- peer_shake.c ---- */
 
@@ -117,7 +125,7 @@ mono_t shake_deadline(const struct peer *p);
 void shake_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, struct outbox *out);
 void shake_cancel(struct peers *ps, struct peer *p);
 /* The peer used `next`. */
-void shake_confirmed(struct peers *ps, struct peer *p);
+void shake_confirmed(struct peers *ps, struct peer *p, mono_t now);
 void shake_not_present(struct peers *ps, struct peer *p, mono_t now, const struct wire_not_present *np);
 
 enum peer_verdict shake_input_init(

@@ -1,13 +1,22 @@
 #include "daemon/io/fdset.h"
 
-#include <stdbool.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FDSET_BATCH = 256 };
+#include "daemon/io/clock.h"
+
+enum {
+    FDSET_BATCH = 256,
+    LOOKOUT_US = 50,
+    LOOKOUTS_MAX = 4, /* how many may be saved up */
+    CROWDED_US = 300, /* that long a look-out was off the processor: others need it more ... */
+    CROWDED_FOR_US = 100000, /* ... and sleepers are woken sooner than those who yield */
+};
 
 struct fdset_entry {
     int fd;
+    bool out;
     fdset_fn *fn; /* NULL: deleted, waiting for the end of the turn */
     void *ctx;
     struct fdset_entry *next_dead;
@@ -16,8 +25,11 @@ struct fdset_entry {
 struct fdset {
     int epfd;
     uv_poll_t *poll;
-    void (*after)(void *ctx);
+    bool (*after)(void *ctx);
     void *ctx;
+    mono_t slept; /* since when */
+    unsigned lookouts;
+    mono_t crowded_until;
     bool dispatching;
     struct fdset_entry *dead;
 };
@@ -31,12 +43,13 @@ static void bury(struct fdset *s)
     }
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events)
+/* False when nothing has happened. */
+static bool turn(struct fdset *s, bool *answer_soon)
 {
-    struct fdset *s = poll->data;
     struct epoll_event ev[FDSET_BATCH];
-    (void)status, (void)events;
     int n = epoll_wait(s->epfd, ev, FDSET_BATCH, 0);
+    if (n <= 0)
+        return false;
     s->dispatching = true;
     for (int i = 0; i < n; i++) {
         struct fdset_entry *e = ev[i].data.ptr;
@@ -44,12 +57,45 @@ static void on_ready(uv_poll_t *poll, int status, int events)
             e->fn(e->ctx, ev[i].events);
     }
     s->dispatching = false;
-    if (s->after)
-        s->after(s->ctx);
+    *answer_soon = s->after(s->ctx);
     bury(s);
+    return true;
 }
 
-struct fdset *fdset_new(uv_loop_t *loop, void (*after)(void *ctx), void *ctx)
+static void look_out(struct fdset *s)
+{
+    bool answer_soon = true;
+    while (answer_soon && s->lookouts) {
+        mono_t before = mono_now();
+        sched_yield();
+        mono_t now = mono_now();
+        if (mono_since(before, now) > CROWDED_US) {
+            s->lookouts = 0;
+            s->crowded_until = mono_add(now, CROWDED_FOR_US);
+        }
+        if (turn(s, &answer_soon))
+            s->slept = mono_now();
+        else if (mono_since(s->slept, now) >= LOOKOUT_US)
+            s->lookouts--, answer_soon = false;
+    }
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct fdset *s = poll->data;
+    bool answer_soon = false;
+    (void)status, (void)events;
+    mono_t now = mono_now();
+    if (mono_since(s->slept, now) < LOOKOUT_US && s->lookouts < LOOKOUTS_MAX && mono_due(s->crowded_until, now))
+        s->lookouts++;
+    turn(s, &answer_soon);
+    s->slept = mono_now();
+    if (answer_soon)
+        look_out(s);
+    s->slept = mono_now();
+}
+
+struct fdset *fdset_new(uv_loop_t *loop, bool (*after)(void *ctx), void *ctx)
 {
     struct fdset *s = calloc(1, sizeof(*s));
     if (!s)
@@ -86,13 +132,19 @@ void fdset_free(struct fdset *s)
     free(s);
 }
 
-static struct fdset_entry *add(struct fdset *s, int fd, uint32_t events, fdset_fn *fn, void *ctx)
+static struct epoll_event interests(struct fdset_entry *e)
+{
+    uint32_t out = e->out ? EPOLLOUT : 0;
+    return (struct epoll_event){.events = EPOLLIN | EPOLLRDHUP | EPOLLET | out, .data.ptr = e};
+}
+
+struct fdset_entry *fdset_add(struct fdset *s, int fd, bool out, fdset_fn *fn, void *ctx)
 {
     struct fdset_entry *e = malloc(sizeof(*e));
     if (!e)
         return NULL;
-    *e = (struct fdset_entry){fd, fn, ctx, NULL};
-    struct epoll_event ev = {.events = events | EPOLLET, .data.ptr = e};
+    *e = (struct fdset_entry){fd, out, fn, ctx, NULL};
+    struct epoll_event ev = interests(e);
     if (epoll_ctl(s->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
         free(e);
         return NULL;
@@ -100,14 +152,13 @@ static struct fdset_entry *add(struct fdset *s, int fd, uint32_t events, fdset_f
     return e;
 }
 
-struct fdset_entry *fdset_add(struct fdset *s, int fd, fdset_fn *fn, void *ctx)
+void fdset_want_out(struct fdset *s, struct fdset_entry *e)
 {
-    return add(s, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP, fn, ctx);
-}
-
-struct fdset_entry *fdset_add_reader(struct fdset *s, int fd, fdset_fn *fn, void *ctx)
-{
-    return add(s, fd, EPOLLIN, fn, ctx);
+    if (!e || e->out)
+        return;
+    e->out = true;
+    struct epoll_event ev = interests(e);
+    epoll_ctl(s->epfd, EPOLL_CTL_MOD, e->fd, &ev);
 }
 
 void fdset_del(struct fdset *s, struct fdset_entry *e)

@@ -7,6 +7,7 @@
 #ifndef I3_FDSET_H
 #define I3_FDSET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <uv.h>
@@ -17,14 +18,15 @@ struct fdset_entry;
 /* events: EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR. */
 typedef void fdset_fn(void *ctx, uint32_t events);
 
-/* after: called once per turn, after all callbacks of that turn (may be NULL). NULL when out of fds or memory. */
-struct fdset *fdset_new(uv_loop_t *loop, void (*after)(void *ctx), void *ctx);
+/* after: called once per turn, after all callbacks of that turn; true when an answer may come soon. NULL when out of fds or
+ * memory. */
+struct fdset *fdset_new(uv_loop_t *loop, bool (*after)(void *ctx), void *ctx);
 void fdset_free(struct fdset *s);
 
-/* Watches fd; it stays the caller's. NULL when that cannot be. */
-struct fdset_entry *fdset_add(struct fdset *s, int fd, fdset_fn *fn, void *ctx);
-/* Tells of EPOLLIN and EPOLLERR only: a datagram socket would say after each sending that there is room again. */
-struct fdset_entry *fdset_add_reader(struct fdset *s, int fd, fdset_fn *fn, void *ctx);
+/* Watches fd, for room to write as well if `out`; it stays the caller's. NULL when that cannot be. */
+struct fdset_entry *fdset_add(struct fdset *s, int fd, bool out, fdset_fn *fn, void *ctx);
+/* A write found no room: EPOLLOUT is reported from now on, at once if there is some already. */
+void fdset_want_out(struct fdset *s, struct fdset_entry *e);
 /* No callback for it follows, not even one already gathered. Call before the fd is closed. */
 void fdset_del(struct fdset *s, struct fdset_entry *e);
 

@@ -84,7 +84,7 @@ static void client_new(struct ipc_server *s, int fd)
     if (c) {
         c->server = s;
         c->fd = fd;
-        c->entry = fdset_add(s->set, fd, on_client, c);
+        c->entry = fdset_add(s->set, fd, false, on_client, c);
     }
     if (!c || !c->entry) {
         free(c);
@@ -151,7 +151,7 @@ int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path
     }
     *s = (struct ipc_server){.fd = fd, .set = set, .record = record, .gone = gone, .ctx = ctx};
     strcpy(s->path, path);
-    s->entry = fdset_add(set, fd, on_listen, s);
+    s->entry = fdset_add(set, fd, false, on_listen, s);
     if (!s->entry) {
         close(fd);
         free(s);

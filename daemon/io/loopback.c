@@ -143,20 +143,35 @@ int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, uin
 struct addr mirror_address(const struct addr *virt)
 {
     struct addr a = *virt;
+    if (virt->family == 6)
+        return addr_v6(in6addr_loopback.s6_addr, 0);
     a.ip[0] = 127;
     if (a.port < 1024)
         a.port = (uint16_t)(a.port + 64512);
     return a;
 }
 
-/* Where a listener bound there answers on this machine: the loopback address when it is bound to all. */
-static struct addr reachable(const struct addr *bound)
+static bool is_any(const struct addr *a)
 {
     static const uint8_t any[16];
-    return memcmp(bound->ip, any, sizeof(any)) ? *bound : addr_v4(INADDR_LOOPBACK, bound->port);
+    return memcmp(a->ip, any, sizeof(any)) == 0;
 }
 
-/* From *from if that is free, else from its address with another port; a target in IPv6 has no mirror. */
+/* A socket bound to [::] takes IPv4 as well unless it has IPV6_V6ONLY, which the connection itself will tell. */
+bool loopback_takes(const struct addr *bound, uint8_t family)
+{
+    return bound->family == family || (family == 4 && is_any(bound));
+}
+
+/* Where a listener bound there answers on this machine: the loopback address when it is bound to all. */
+static struct addr reachable(const struct addr *bound, uint8_t family)
+{
+    if (!is_any(bound))
+        return *bound;
+    return family == 6 ? addr_v6(in6addr_loopback.s6_addr, bound->port) : addr_v4(INADDR_LOOPBACK, bound->port);
+}
+
+/* From *from if that is free, else from its address with another port. */
 static int bind_mirror(int fd, struct addr *from)
 {
     struct sockaddr_storage ss;
@@ -172,6 +187,7 @@ static int bind_mirror(int fd, struct addr *from)
     return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
 }
 
+/* In IPv6 nothing is bound: the kernel then finds a port which is free for this destination, more than bind() would have. */
 static int try_connect(struct addr *from, const struct addr *to)
 {
     struct sockaddr_storage ss;
@@ -195,14 +211,14 @@ static int try_connect(struct addr *from, const struct addr *to)
     return fd;
 }
 
-int loopback_connect(struct addr *from, const struct addr *bound)
+int loopback_connect(struct addr *from, const struct addr *bound, struct addr *to)
 {
-    struct addr to = reachable(bound);
-    int fd = try_connect(from, &to);
+    *to = reachable(bound, from->family);
+    int fd = try_connect(from, to);
     if (fd == -EADDRNOTAVAIL || fd == -EADDRINUSE) {
         /* the same pair is still in TIME_WAIT: any other port will do, VERIFY knows the true one */
         from->port = 0;
-        fd = try_connect(from, &to);
+        fd = try_connect(from, to);
     }
     return fd;
 }

@@ -21,11 +21,16 @@ bool diag_listens(struct diag *d, const struct addr *bound, uint64_t cookie);
  * -EOPNOTSUPP: the kernel cannot be asked. */
 int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, uint64_t *cookie, uint32_t *uid);
 
-/* 127.a.b.c:port for the virtual 10.a.b.c:port; ports below 1024 appear 64,512 higher. */
+/* 127.a.b.c:port for the virtual 10.a.b.c:port; ports below 1024 appear 64,512 higher. IPv6 has one loopback address only: ::1,
+ * port 0. */
 struct addr mirror_address(const struct addr *virt);
 
-/* Starts a non-blocking connection from `*from` (its port may be changed when it is taken) to where a listener bound to `bound` can be
- * reached. Returns the fd, connected or connecting, or -errno. */
-int loopback_connect(struct addr *from, const struct addr *bound);
+/* A listener bound there takes connections over that family, as far as its address tells. */
+bool loopback_takes(const struct addr *bound, uint8_t family);
+
+/* Starts a non-blocking connection from `*from` (its port may be changed when it is taken, and is set when it is 0) to where a
+ * listener bound to `bound` can be reached over the family of *from, which goes to *to. Returns the fd, connected or
+ * connecting, or -errno. */
+int loopback_connect(struct addr *from, const struct addr *bound, struct addr *to);
 
 #endif

@@ -230,31 +230,38 @@ static void train_message(struct train *t, const struct outbox *o, struct iovec 
 }
 
 /* One by one: the path (or the kernel) takes no trains. */
-static void send_singly(struct udp *u, const struct outbox *o, unsigned first, unsigned n)
+static void send_singly(
+    struct udp *u, const struct outbox *o, unsigned first, unsigned n, udp_failed_fn *fn, void *ctx)
 {
     for (unsigned i = first; i < first + n; i++) {
         struct sockaddr_storage to;
         socklen_t len = addr_to_sockaddr(&o->v[i].to, &to);
-        if (sendto(u->fd, o->v[i].data, o->v[i].len, MSG_DONTWAIT, (struct sockaddr *)&to, len) < 0)
-            u->stats.send_lost++;
+        if (sendto(u->fd, o->v[i].data, o->v[i].len, MSG_DONTWAIT, (struct sockaddr *)&to, len) >= 0)
+            continue;
+        u->stats.send_lost++;
+        if (fn)
+            fn(ctx, &o->v[i].to, errno);
     }
 }
 
 /* Handles the failure of the message for train t. */
-static void send_failed(struct udp *u, const struct outbox *o, const struct train *t, int err)
+static void send_failed(
+    struct udp *u, const struct outbox *o, const struct train *t, int err, udp_failed_fn *fn, void *ctx)
 {
     if (t->n > 1 && (err == EINVAL || err == EIO || err == EMSGSIZE || err == EOPNOTSUPP)) {
         if (err == EIO || err == EOPNOTSUPP) {
             log_info("udp gso is not available here err=%d", err);
             u->gso = false;
         }
-        send_singly(u, o, t->first, t->n);
+        send_singly(u, o, t->first, t->n, fn, ctx);
         return;
     }
     u->stats.send_lost += t->n;
+    if (fn)
+        fn(ctx, &o->v[t->first].to, err);
 }
 
-void udp_send(struct udp *u, struct outbox *o)
+void udp_send(struct udp *u, struct outbox *o, udp_failed_fn *fn, void *ctx)
 {
     struct train t[SEND_BATCH];
     struct mmsghdr m[SEND_BATCH];
@@ -281,7 +288,7 @@ void udp_send(struct udp *u, struct outbox *o)
             }
             if (errno == EINTR)
                 continue;
-            send_failed(u, o, &t[done], errno);
+            send_failed(u, o, &t[done], errno, fn, ctx);
             done++;
         }
     }

@@ -33,7 +33,10 @@ const struct udp_stats *udp_stats(const struct udp *u);
  * is none, and poll or an edge-triggered epoll will tell of the next. */
 bool udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx);
 
-/* Sends everything in the outbox and clears it. What the socket does not take is lost and counted. */
-void udp_send(struct udp *u, struct outbox *o);
+typedef void udp_failed_fn(void *ctx, const struct addr *to, int err);
+
+/* Sends everything in the outbox and clears it. What the socket does not take is lost and counted, and told to fn (NULL: nobody)
+ * with a positive errno. */
+void udp_send(struct udp *u, struct outbox *o, udp_failed_fn *fn, void *ctx);
 
 #endif

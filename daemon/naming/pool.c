@@ -11,10 +11,11 @@
 struct entry {
     uint8_t key[KEY_LEN];
     uint32_t ip;
+    uint8_t ip6[16];
     bool pinned;
     mono_t used;
     struct entry *prev, *next; /* in the order of last use, unless pinned */
-    UT_hash_handle by_key, by_ip;
+    UT_hash_handle by_key, by_ip, by_ip6;
 };
 
 struct range {
@@ -27,7 +28,7 @@ struct pool {
     uint8_t seed[32];
     struct range excluded[POOL_EXCLUDED_MAX];
     unsigned n_excluded;
-    struct entry *keys, *ips, *idle; /* idle: the next to expire first */
+    struct entry *keys, *ips, *ip6s, *idle; /* idle: the next to expire first */
 };
 
 static uint32_t mask_of(unsigned bits)
@@ -54,6 +55,7 @@ void pool_free(struct pool *p)
         return;
     struct entry *e, *next;
     HASH_CLEAR(by_ip, p->ips);
+    HASH_CLEAR(by_ip6, p->ip6s);
     HASH_ITER(by_key, p->keys, e, next)
     {
         HASH_DELETE(by_key, p->keys, e);
@@ -168,11 +170,15 @@ static struct entry *allot(struct pool *p, mono_t now, const uint8_t key[KEY_LEN
     struct entry *e = ip ? calloc(1, sizeof(*e)) : NULL;
     if (!e)
         return NULL;
+    struct i3_id id;
+    id_of_key(&id, key, NULL);
+    id_address6(&id, e->ip6);
     memcpy(e->key, key, KEY_LEN);
     e->ip = ip;
     e->used = now;
     HASH_ADD(by_key, p->keys, key, KEY_LEN, e);
     HASH_ADD(by_ip, p->ips, ip, sizeof(e->ip), e);
+    HASH_ADD(by_ip6, p->ip6s, ip6, sizeof(e->ip6), e);
     DL_APPEND(p->idle, e);
     return e;
 }
@@ -205,6 +211,24 @@ const uint8_t *pool_key(struct pool *p, mono_t now, uint32_t ip)
         return NULL;
     use(p, now, e);
     return e->key;
+}
+
+uint32_t pool_find6(struct pool *p, mono_t now, const uint8_t ip6[16])
+{
+    struct entry *e;
+    HASH_FIND(by_ip6, p->ip6s, ip6, sizeof(e->ip6), e);
+    if (!e)
+        return 0;
+    use(p, now, e);
+    return e->ip;
+}
+
+bool pool_address6(const struct pool *p, uint32_t ip, uint8_t ip6[16])
+{
+    const struct entry *e = find_ip(p, ip);
+    if (e)
+        memcpy(ip6, e->ip6, sizeof(e->ip6));
+    return e != NULL;
 }
 
 /* Back among those that expire, where its last use puts it. */
@@ -245,6 +269,7 @@ void pool_expire(struct pool *p, mono_t now)
         DL_DELETE(p->idle, e);
         HASH_DELETE(by_key, p->keys, e);
         HASH_DELETE(by_ip, p->ips, e);
+        HASH_DELETE(by_ip6, p->ip6s, e);
         free(e);
     }
 }

@@ -3,6 +3,8 @@
  * Normally the address which the id hashes to, so that both ends agree and no header is rewritten. When that one is taken
  * by another key, or excluded (routed locally for real), a free one is chosen by hashing on. Entries of keys in the
  * book are pinned; others live POOL_LIFE after the last use. An entry never changes its address while it lives.
+ * An entry has an IPv6 address as well, always the one which the id hashes to: those never collide, so nothing is chosen. Its
+ * IPv4 address is the handle by which everything else names the host, in connections of either family.
  * Bounds: POOL_MAX entries (then nothing more is allotted until some expire), POOL_EXCLUDED_MAX excluded ranges.
  */
 #ifndef I3_POOL_H
@@ -34,6 +36,11 @@ bool pool_is_excluded(const struct pool *p, uint32_t ip);
 uint32_t pool_get(struct pool *p, mono_t now, const uint8_t key[KEY_LEN]);
 /* The key behind an address, NULL for none; refreshes its life. */
 const uint8_t *pool_key(struct pool *p, mono_t now, uint32_t ip);
+/* The IPv4 address of the entry with this IPv6 address, 0 for none (it was never handed out, or has expired); refreshes its
+ * life. */
+uint32_t pool_find6(struct pool *p, mono_t now, const uint8_t ip6[16]);
+/* The other way; false for none. */
+bool pool_address6(const struct pool *p, uint32_t ip, uint8_t ip6[16]);
 /* Pinned entries do not expire. Pinning a key which has no address yet allots one, so that it is reserved. */
 void pool_pin(struct pool *p, const uint8_t key[KEY_LEN], bool pinned);
 

@@ -7,6 +7,7 @@
  *     bind = "0.0.0.0:0"                                      # UDP socket
  *     send-buffer = 4194304, recv-buffer = 4194304            # per connection, at most (each its own line)
  *     connections = 10000
+ *     shortcut = yes                                          # or no: packets to and from peers go by the node
  *     log = "info"                                            # error, warn, info, debug
  */
 #ifndef I3_CONFIG_H
@@ -25,6 +26,7 @@ struct config {
     unsigned mtu;
     struct addr bind;
     uint32_t send_buffer, recv_buffer, connections;
+    bool shortcut;
     int log_level; /* enum log_level */
 };
 

@@ -110,7 +110,7 @@ struct vsock *vsock_new(struct vsocks *vs, enum vsock_role role, uint64_t random
 void vsock_free(struct vsocks *vs, struct vsock *v, int err)
 {
     struct slot *s = slot_at(vs, v->slot);
-    if (v->mirror.family)
+    if (v->mirror.peer.family)
         HASH_DELETE(by_mirror, vs->mirrors, v);
     if (v->prev)
         v->prev->next = v->next;
@@ -150,19 +150,21 @@ int vsock_error(const struct vsocks *vs, uint64_t handle)
     return s && s->last_handle == handle ? s->last_err : 0;
 }
 
-int vsock_set_mirror(struct vsocks *vs, struct vsock *v, const struct addr *mirror)
+int vsock_set_mirror(struct vsocks *vs, struct vsock *v, const struct addr *peer, const struct addr *own)
 {
-    if (vsock_by_mirror(vs, mirror))
+    if (vsock_by_mirror(vs, peer, own))
         return -EEXIST;
-    v->mirror = *mirror;
+    v->mirror.peer = *peer;
+    v->mirror.own = *own;
     HASH_ADD(by_mirror, vs->mirrors, mirror, sizeof(v->mirror), v);
     return 0;
 }
 
-struct vsock *vsock_by_mirror(const struct vsocks *vs, const struct addr *mirror)
+struct vsock *vsock_by_mirror(const struct vsocks *vs, const struct addr *peer, const struct addr *own)
 {
+    struct addr key[2] = {*peer, *own};
     struct vsock *v;
-    HASH_FIND(by_mirror, vs->mirrors, mirror, sizeof(*mirror), v);
+    HASH_FIND(by_mirror, vs->mirrors, key, sizeof(key), v);
     return v;
 }
 

@@ -32,7 +32,9 @@ struct vsock {
     uint64_t handle;
     struct tcp_ref tcp;
     struct addr local, remote; /* virtual, as the program sees them */
-    struct addr mirror;        /* server: the loopback address the program sees as its peer */
+    struct { /* server: the loopback addresses of its connection as the program sees them, its peer's and its own */
+        struct addr peer, own;
+    } mirror;
     UT_hash_handle by_mirror;
     struct vsock *prev, *next; /* all that are in use */
 
@@ -62,9 +64,9 @@ struct vsock *vsock_by_handle(const struct vsocks *vs, uint64_t handle);
 /* The errno with which that handle's connection ended; 0: it has not, or ended well, or is forgotten. */
 int vsock_error(const struct vsocks *vs, uint64_t handle);
 
-/* Servers only: makes it findable by v->mirror. -EEXIST when another one has that address. */
-int vsock_set_mirror(struct vsocks *vs, struct vsock *v, const struct addr *mirror);
-struct vsock *vsock_by_mirror(const struct vsocks *vs, const struct addr *mirror);
+/* Servers only: makes it findable by v->mirror. -EEXIST when another one has these addresses. */
+int vsock_set_mirror(struct vsocks *vs, struct vsock *v, const struct addr *peer, const struct addr *own);
+struct vsock *vsock_by_mirror(const struct vsocks *vs, const struct addr *peer, const struct addr *own);
 
 /* All in use: NULL starts; safe against freeing the one just returned only if `next` was taken before. */
 struct vsock *vsock_next(const struct vsocks *vs, const struct vsock *v);

@@ -27,13 +27,12 @@ static int port_choose(struct tcpip *t, struct tuple *who)
     return -EADDRNOTAVAIL;
 }
 
-int tcp_connect(struct tcpip *t, mono_t now, uint32_t local, uint16_t local_port, uint32_t remote,
-    uint16_t remote_port, struct tcp_ref *ref)
+/* own, peer: their IPv6 addresses, or NULL. */
+static int connect_tuple(struct tcpip *t, struct tuple who, const uint8_t *own, const uint8_t *peer, struct tcp_ref *ref)
 {
-    conn_now(t, now);
-    struct tuple who = {local, remote, local_port, remote_port};
     if (t->conns >= t->cfg.conns_max)
         return -ENOBUFS;
+    uint16_t local_port = who.local_port;
     if (!local_port && port_choose(t, &who))
         return -EADDRNOTAVAIL;
     if (local_port && !port_free(t, &who, true))
@@ -48,12 +47,28 @@ int tcp_connect(struct tcpip *t, mono_t now, uint32_t local, uint16_t local_port
             isn = w->snd_nxt + 65538;
         tw_free(t, w);
     }
+    if (who.v6)
+        conn_set_hosts6(t, c, own, peer);
     conn_start(t, c, isn);
     conn_set_state(c, ST_SYN_SENT);
     c->syn_due = true;
     conn_activate(t, c);
     *ref = c->ref;
     return 0;
+}
+
+int tcp_connect(struct tcpip *t, mono_t now, uint32_t local, uint16_t local_port, uint32_t remote,
+    uint16_t remote_port, struct tcp_ref *ref)
+{
+    conn_now(t, now);
+    return connect_tuple(t, (struct tuple){local, remote, local_port, remote_port, 0}, NULL, NULL, ref);
+}
+
+int tcp_connect6(struct tcpip *t, mono_t now, uint32_t local, const uint8_t local6[16], uint16_t local_port,
+    uint32_t remote, const uint8_t remote6[16], uint16_t remote_port, struct tcp_ref *ref)
+{
+    conn_now(t, now);
+    return connect_tuple(t, (struct tuple){local, remote, local_port, remote_port, 1}, local6, remote6, ref);
 }
 
 void tcp_accept(struct tcpip *t, mono_t now, struct tcp_ref ref)

@@ -146,8 +146,10 @@ static void cycle(struct cc *c, const struct cc_ack *a)
     c->crowded |= b->phase == 0 && lost_to_the_queue(c);
 }
 
-static void probe_rtt_begin(struct bbr *b, const struct cc_ack *a)
+static void probe_rtt_begin(struct cc *c, const struct cc_ack *a)
 {
+    struct bbr *b = &c->bbr;
+    c->probe_at = a->now;
     b->mode = PROBE_RTT;
     b->phase_at = a->now;
     b->probe_round = a->total + a->pipe;
@@ -184,8 +186,9 @@ static void step(struct cc *c, const struct cc_ack *a)
         cycle(c, a);
     bool stale = a->now - b->min_rtt_at > MIN_RTT_US;
     bool queue = b->queue_rounds >= QUEUE_ROUNDS && a->now - b->probed_at > PROBE_AGAIN_US;
-    if (b->mode != PROBE_RTT && (stale || queue)) {
-        probe_rtt_begin(b, a);
+    bool others = b->full && a->probed_at > b->probed_at && a->now - a->probed_at < PROBE_RTT_US / 2;
+    if (b->mode != PROBE_RTT && (stale || queue || others)) {
+        probe_rtt_begin(c, a);
     } else if (b->mode == PROBE_RTT && a->now - b->phase_at > PROBE_RTT_US && a->total >= b->probe_round &&
                b->probe_min != UINT32_MAX) {
         probe_rtt_end(c, a);
@@ -211,6 +214,7 @@ static void set_pacing(struct cc *c, const struct cc_ack *a)
 {
     struct bbr *b = &c->bbr;
     uint64_t bw = bbr_bw(b);
+    c->near = b->min_rtt;
     if (!bw)
         bw = a->srtt ? c->cwnd * 1000000 / a->srtt : 0;
     uint64_t rate = bw * pacing_gain(b) / 100;

@@ -11,14 +11,15 @@
  *   explained:   the round trip at that time stood above its floor (the least of the last 30 to 60 s) by more than a quarter,
  *                and in the upper quarter of the range it had of late; or
  *   unexplained: there was no such queue, nor an explained event within the last 4 round trips.
- * An unexplained one counts +1, an explained one -1 (not below 0). At 5 (at 4, if one byte in 50 was lost), and if since the first of them at least one byte in
- * 4096 was lost, the connection goes over to BBR.
+ * An unexplained one counts +1, +2 if the round trip stood within a sixteenth (and half a millisecond) of its floor, an explained
+ * one -1 (not below 0). At 5, and if since the first of them at least one byte in 4096 was lost, the connection goes over to BBR.
  * It goes back to CUBIC when losses cease (less than one byte in 8192 over 24 MB or more), or when it is crowded: a queue
  * stood for 16 rounds, BBR all but emptied its share of it for 200 ms, and it still stands. Then it belongs to others,
  * who fill it until it overflows, and only a law that does the same gets its share. Likewise when what is lost is lost
  * to the queue: of what it carried while none stood, less than a quarter was lost of what was while one did.
- * What was chosen holds for the remote, too: for its other connections two unexplained events are enough, and for some minutes
- * its new ones begin with it.
+ * What was chosen holds for the remote, too: its other connections follow to BBR at their next loss, and go back to CUBIC all
+ * together; for some minutes after that BBR is what new ones begin with, and a count of 2 is enough. Those under BBR empty
+ * their shares of a queue at the same time, so that none takes another's for a stranger's.
  *
  * All sizes are bytes, all times µs.
  */
@@ -46,6 +47,7 @@ struct cc_ack {
     uint64_t pipe;
     uint32_t rttvar;
     uint32_t floor;    /* the least RTT of the last 30 to 60 s */
+    uint64_t probed_at; /* the latest cc.probe_at among the connections to the remote */
     bool rate_limited; /* the sample tells of the program rather than of the path */
 };
 
@@ -94,6 +96,8 @@ struct cc {
     const struct cc_law *law;
     uint64_t cwnd, ssthresh;
     uint64_t pacing; /* bytes per second; 0: not paced */
+    uint64_t probe_at; /* BBR began to empty its share of the queue */
+    uint32_t near;   /* the round trip by which cc_quantum() goes, µs */
     uint32_t mss;
     bool crowded; /* BBR's finding: the queue that stands is not its own, or what is lost is lost to it */
     union {
@@ -125,9 +129,15 @@ static inline uint32_t choice_floor(const struct choice *h)
 {
     return h->low < h->low_before ? h->low : h->low_before;
 }
+/* What the other connections to the remote say. */
+enum suspicion {
+    INNOCENT,
+    SUSPECT, /* the path was found to be lossy of late */
+    COMPANY, /* some of them are under BBR now */
+};
 /* The law for a connection under `law` which has delivered `total` and lost `lost` bytes so far: after a loss event, and
- * at any ACK. NULL: the same. suspect: others found the path to be lossy. */
-const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, bool suspect, uint64_t now, uint64_t total,
+ * at any ACK. NULL: the same. */
+const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, enum suspicion s, uint64_t now, uint64_t total,
     uint64_t lost);
 const struct cc_law *choice_ack(struct choice *h, const struct cc *c, uint64_t now, uint64_t total, uint64_t lost);
 
@@ -135,7 +145,7 @@ const struct cc_law *choice_ack(struct choice *h, const struct cc *c, uint64_t n
  * at most 64 KB. */
 static inline uint64_t cc_quantum(const struct cc *c)
 {
-    uint64_t us = c->bbr.min_rtt < 4000 ? c->bbr.min_rtt / 4 : 1000;
+    uint64_t us = c->near < 4000 ? c->near / 4 : 1000;
     uint64_t q = c->pacing * us / 1000000, least = 2ull * c->mss;
     return q < least ? least : q > 65536 ? 65536 : q;
 }
@@ -148,5 +158,7 @@ void cc_change(struct cc *c, const struct cc_law *law, uint64_t now);
 /* Nothing was sent for `idle` µs: the window is no longer known to be safe (RFC 5681 4.1, 7661). */
 void cc_idle(struct cc *c, uint64_t idle, uint32_t rto);
 bool cc_slow_start(const struct cc *c);
+/* For a law that does not pace by itself: spreads what is in flight over the round trip. 0: not at all. */
+void cc_pace(struct cc *c, uint64_t flight, uint32_t srtt, uint32_t min_rtt);
 
 #endif

@@ -3,10 +3,11 @@
 
 #include <stddef.h>
 
-enum { ENOUGH = 5, ENOUGH_HEAVY = 4, ENOUGH_SUSPECT = 2, HEAVY_ONE_IN = 50, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
+enum { ENOUGH = 5, ENOUGH_SUSPECT = 2, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
 
 #define FLOOR_US 30000000u
 #define CLEAN_US 5000000u
+#define BARE_US 500u
 
 void choice_init(struct choice *h)
 {
@@ -36,6 +37,13 @@ static bool explained(const struct choice *h)
     return h->rtt >= floor + (h->high - floor) * 3 / 4;
 }
 
+/* Not even the beginning of a queue. */
+static bool bare(const struct choice *h)
+{
+    uint64_t floor = choice_floor(h);
+    return h->rtt <= floor + floor / 16 + BARE_US;
+}
+
 static void restart(struct choice *h, uint64_t now, uint64_t total, uint64_t lost)
 {
     h->lost = lost;
@@ -43,7 +51,7 @@ static void restart(struct choice *h, uint64_t now, uint64_t total, uint64_t los
     h->since = now;
 }
 
-const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, bool suspect, uint64_t now, uint64_t total,
+const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, enum suspicion s, uint64_t now, uint64_t total,
     uint64_t lost)
 {
     bool was = !h->rtt || explained(h);
@@ -51,8 +59,12 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, boo
     h->high = h->high - less > h->rtt ? h->high - less : h->rtt;
     if (law->paced || h->fixed)
         return NULL;
+    if (s == COMPANY) {
+        restart(h, now, total, lost);
+        return &cc_bbr;
+    }
     if (was) {
-        h->score -= h->score > 0 && !suspect;
+        h->score -= h->score > 0 && !s;
         h->full_at = now;
         return NULL;
     }
@@ -60,8 +72,8 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, boo
         return NULL;
     if (h->score == 0)
         restart(h, now, total, lost);
-    bool heavy = (lost - h->lost) * HEAVY_ONE_IN > total - h->total;
-    if (++h->score < (suspect ? ENOUGH_SUSPECT : heavy ? ENOUGH_HEAVY : ENOUGH))
+    h->score += bare(h) ? 2 : 1;
+    if (h->score < (s ? ENOUGH_SUSPECT : ENOUGH))
         return NULL;
     if ((lost - h->lost) * LOST_ONE_IN < total - h->total) { /* rare enough to live with */
         h->score = 0;

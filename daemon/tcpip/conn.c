@@ -64,10 +64,16 @@ void conn_start(struct tcpip *t, struct conn *c, uint32_t isn)
     cc_init(&c->cc, &cc_cubic, c->mss, t->now);
 }
 
+/* RFC 6437: the flow label is the same for all segments of a connection, and tells nothing. */
+void conn_set_hosts6(struct tcpip *t, struct conn *c, const uint8_t *own, const uint8_t *peer)
+{
+    ip6_template(c->head, own, peer, (uint32_t)hash_words(&t->isn_key, c->hash, 2));
+}
+
 void conn_set_mss(struct tcpip *t, struct conn *c)
 {
     uint32_t mtu = c->path->mtu && c->path->mtu < t->cfg.mtu ? c->path->mtu : t->cfg.mtu;
-    uint32_t most = mtu - IP_HEAD - TCP_HEAD;
+    uint32_t most = mtu - conn_ip_head(c) - TCP_HEAD;
     uint32_t mss = c->peer_mss && c->peer_mss < most ? c->peer_mss : most;
     c->mss = mss - (c->stamps ? TCP_STAMPS : 0);
     c->cc.mss = c->mss;
@@ -88,7 +94,7 @@ void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn)
     c->snd_scale = syn->has_wscale ? syn->wscale : 0;
     if (!c->scaled)
         c->rcv_scale = 0;
-    c->peer_mss = syn->mss ? syn->mss : TCP_MSS_DEFAULT;
+    c->peer_mss = syn->mss ? syn->mss : c->who.v6 ? TCP_MSS_DEFAULT6 : TCP_MSS_DEFAULT;
     if (c->peer_mss < MSS_LEAST)
         c->peer_mss = MSS_LEAST;
     c->snd_wnd = c->snd_wnd_max = syn->window;
@@ -96,6 +102,16 @@ void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn)
     c->wl2 = c->snd_una;
     conn_set_mss(t, c);
     output_head(c);
+}
+
+void conn_law(struct tcpip *t, struct conn *c, const struct cc_law *law, bool keep)
+{
+    c->path->paced += law->paced - c->cc.law->paced;
+    if (keep)
+        cc_change(&c->cc, law, t->now);
+    else
+        cc_init(&c->cc, law, c->mss, t->now);
+    c->pace_at = c->pace_left = 0;
 }
 
 void conn_establish(struct tcpip *t, struct conn *c)
@@ -109,7 +125,7 @@ void conn_establish(struct tcpip *t, struct conn *c)
     c->rto.backoff = 0;
     c->syn_due = false;
     timer_clear(c, TIMER_REXMIT);
-    cc_init(&c->cc, c->sack_ok && t->now < c->path->lossy_until ? &cc_bbr : &cc_cubic, c->mss, t->now);
+    conn_law(t, c, c->sack_ok && t->now < c->path->lossy_until ? &cc_bbr : &cc_cubic, false);
     conn_set_state(c, c->fin_queued ? ST_FIN_WAIT_1 : ST_ESTABLISHED);
     timer_life(t, c);
     event_raise(t, c, TCPIP_CONNECTED);
@@ -135,7 +151,9 @@ void conn_show_flight(struct tcpip *t, struct conn *c)
 uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c)
 {
     uint64_t window = c->cc.ssthresh != UINT64_MAX ? max64(c->cc.cwnd, c->cc.ssthresh) : c->cc.cwnd;
-    return min64(t->cfg.send_max, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
+    uint64_t most = c->rto.min_rtt == UINT32_MAX ? 0 : (uint64_t)c->rto.min_rtt * FASTEST_PER_US;
+    most = min64(t->cfg.send_max, max64(most, SEND_NEAR));
+    return min64(most, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
 }
 
 /* Everything goes but what the owner may still read. */
@@ -146,8 +164,10 @@ static void conn_bury(struct tcpip *t, struct conn *c)
         c->half_open = false;
         t->half_open--;
     }
-    if (c->cc.law->paced)
+    if (c->cc.law->paced) {
         c->path->lossy_until = t->now + LOSSY_US;
+        c->path->paced--;
+    }
     heap_remove(&t->heap, &c->heap);
     list_remove(&c->on_active);
     list_remove(&c->on_blocked);
@@ -202,7 +222,7 @@ void conn_finish(struct tcpip *t, struct conn *c)
     if (c->state == ST_TIME_WAIT) {
         struct time_wait *w = tw_add(t, c);
         if (w && c->last_ack < conn_rcv_nxt(c)) /* the FIN is not acknowledged yet, and c will not be there to do it */
-            output_time_wait(t, w);
+            output_time_wait(t, w, conn_ip6(c));
     }
     conn_end(t, c, TCPIP_CLOSED, 0);
 }

@@ -43,6 +43,13 @@ void cc_idle(struct cc *c, uint64_t idle, uint32_t rto)
     c->cubic.epoch = 0;
 }
 
+void cc_pace(struct cc *c, uint64_t flight, uint32_t srtt, uint32_t min_rtt)
+{
+    uint64_t window = c->cwnd > flight ? c->cwnd : flight;
+    c->near = min_rtt;
+    c->pacing = srtt ? window * 1000000 / srtt * (cc_slow_start(c) ? 200 : 125) / 100 : 0;
+}
+
 static double cube_root(double x)
 {
     if (x <= 0)

@@ -13,12 +13,13 @@ void tcpip_config_default(struct tcpip_config *c)
 {
     *c = (struct tcpip_config){
         .mtu = 1400,
-        .send_max = 4u << 20,
-        .recv_max = 6u << 20,
+        .send_max = 32u << 20,
+        .recv_max = 32u << 20,
         .conns_max = 65536,
         .port_lo = 32768,
         .port_hi = 60999,
         .time_wait_us = 60 * USEC_PER_SEC,
+        .ride_us = 300,
         .keepalive_us = 7200 * USEC_PER_SEC,
     };
 }
@@ -115,6 +116,25 @@ void tcpip_input(struct tcpip *t, mono_t now, const uint8_t *packet, size_t len)
         input_tcp(t, packet, &ip);
     else if (ip.proto == IP_ICMP)
         icmp_input(t, packet, &ip);
+    else
+        t->stats.in_unknown++;
+}
+
+void tcpip_input6(struct tcpip *t, mono_t now, const uint8_t *packet, size_t len, uint32_t src, uint32_t dst)
+{
+    struct ip_header ip = {.src = src, .dst = dst};
+    conn_now(t, now);
+    t->stats.in_packets++;
+    if (!ip6_parse(packet, len, &ip)) {
+        t->stats.in_bad++;
+        return;
+    }
+    if (ip.proto == IP_TCP)
+        input_tcp(t, packet, &ip);
+    else if (ip.proto == IP6_ICMP)
+        icmp6_input(t, packet, &ip);
+    else
+        t->stats.in_unknown++;
 }
 
 void tcpip_settle(struct tcpip *t, mono_t now)
@@ -227,7 +247,7 @@ bool tcpip_next(const struct tcpip *t, uint32_t *cursor, struct tcp_info_row *ro
     if (*cursor >= t->n_slots)
         return false;
     const struct conn *c = t->slots[(*cursor)++].conn;
-    *row = (struct tcp_info_row){.ref = c->ref, .local = c->who.local, .remote = c->who.remote,
+    *row = (struct tcp_info_row){.ref = c->ref, .v6 = c->who.v6, .local = c->who.local, .remote = c->who.remote,
         .local_port = c->who.local_port, .remote_port = c->who.remote_port, .state = conn_state_name(c), .law = c->cc.law->name,
         .srtt_us = c->rto.srtt, .rto_us = rto_value(&c->rto), .cwnd = fit32(c->cc.cwnd),
         .ssthresh = fit32(c->cc.ssthresh), .flight = fit32(c->snd_nxt - c->snd_una), .mss = c->mss,

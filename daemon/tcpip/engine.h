@@ -48,7 +48,7 @@ enum {
     DATA_RETRIES = 15,
     ORPHAN_RETRIES = 8,
     KEEPALIVE_PROBES = 9,
-    QUICK_ACKS = 16, /* segments at the start that are acknowledged without delay */
+    QUICK_ACKS = 16, /* full segments at the start that are acknowledged without delay */
 };
 
 #define PENDING_US 30000000ull        /* an INCOMING waits so long for its answer */
@@ -59,8 +59,15 @@ enum {
 #define CHALLENGE_US 20000ull   /* at most one challenge ACK in so long (RFC 5961 7) */
 #define PAWS_US 2073600000000ull /* 24 days: then the stored timestamp is void (RFC 7323 5.5) */
 #define LOSSY_US 300000000ull    /* a remote's next connections begin with BBR for so long after one needed it */
+#define PATH_FLOOR_US 30000000ull
+#define DRAIN_US 250u     /* a busy receiver comes round to its socket at least so often */
+#define PACED_RTT_US 1000u /* from this round trip on every law is paced */
+#define PACED_BURST 65536u /* what a law that is paced only for the receiver's sake may send at once after a pause */
 #define RECV_FIRST (256u * 1024)
 #define SEND_FIRST (64u * 1024)
+/* No path is taken to need more than 4 bytes for each nanosecond of its round trip; so a near one stays in the cache. */
+#define SEND_NEAR (4u << 20)
+#define FASTEST_PER_US 4000u
 
 enum tcp_state {
     ST_CLOSED, /* dead: waits only for its last events to be taken */
@@ -82,8 +89,9 @@ enum rexmit { REXMIT_RTO, REXMIT_PROBE, REXMIT_PERSIST };
 enum phase { PHASE_OPEN, PHASE_RECOVERY, PHASE_LOSS };
 
 struct tuple {
-    uint32_t local, remote;
+    uint32_t local, remote; /* handles: in IPv4 the addresses themselves */
     uint16_t local_port, remote_port;
+    uint32_t v6; /* a word, so that nothing is between the fields */
 };
 
 struct spans {
@@ -100,6 +108,10 @@ struct path {
     uint16_t mtu;        /* 0: the engine's */
     uint32_t users;
     uint64_t flight;     /* bytes in flight, all connections */
+    uint32_t low, low_before; /* least RTT of these 30 s, and of those before; UINT32_MAX: none */
+    uint64_t low_at;
+    uint32_t paced;     /* connections under BBR */
+    uint64_t probed_at; /* when one of them last emptied its share of the queue */
     uint32_t lossy_rto;  /* with which a handshake begins while it is known to be lossy */
     uint64_t lossy_until; /* connections begin with BBR; lives as long as the path does: with a setting, or in use */
     struct link conns;   /* conn.on_path */
@@ -153,7 +165,7 @@ struct conn {
     uint16_t peer_mss; /* as offered */
     uint16_t ip_id;
     uint64_t ip_sum, tcp_sum; /* of the template; the pseudo-header counts with TCP's */
-    uint8_t head[IP_HEAD + TCP_HEAD + TCP_STAMPS];
+    uint8_t head[IP6_HEAD + TCP_HEAD + TCP_STAMPS]; /* in IPv6 the addresses are kept here alone, from the beginning */
     uint8_t head_len;
 
     uint64_t rd, buf_end, in_end, edge, fin_at;
@@ -284,6 +296,17 @@ static inline uint32_t conn_stamp(const struct conn *c, uint64_t now)
     return (uint32_t)(now / 1000) + c->ts_offset;
 }
 
+static inline uint32_t conn_ip_head(const struct conn *c)
+{
+    return c->who.v6 ? IP6_HEAD : IP_HEAD;
+}
+
+/* For struct segment. */
+static inline const uint8_t *conn_ip6(const struct conn *c)
+{
+    return c->who.v6 ? c->head : NULL;
+}
+
 static inline bool conn_synced(const struct conn *c)
 {
     return c->state >= ST_ESTABLISHED;
@@ -313,6 +336,8 @@ struct path *path_get(struct tcpip *t, uint32_t remote, bool make);
 void path_put(struct tcpip *t, struct path *p);
 void table_trim(struct tcpip *t); /* no connection is left: the arrays go, too */
 void path_wake(struct tcpip *t, struct path *p);
+void path_rtt(struct path *p, uint64_t now, uint32_t rtt);
+uint64_t path_flight_max(const struct path *p); /* bytes; UINT64_MAX: no limit */
 uint64_t engine_random(struct tcpip *t);
 uint32_t engine_isn(struct tcpip *t, const struct tuple *who);
 
@@ -323,6 +348,9 @@ void conn_set_state(struct conn *c, enum tcp_state state);
 void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn); /* what was agreed on */
 void conn_set_mss(struct tcpip *t, struct conn *c);
 void conn_start(struct tcpip *t, struct conn *c, uint32_t isn);
+/* The law, and in `path` who runs which; keep: from the window that is there. */
+void conn_law(struct tcpip *t, struct conn *c, const struct cc_law *law, bool keep);
+void conn_set_hosts6(struct tcpip *t, struct conn *c, const uint8_t *own, const uint8_t *peer);
 void conn_establish(struct tcpip *t, struct conn *c);
 void conn_activate(struct tcpip *t, struct conn *c);
 void conn_show_flight(struct tcpip *t, struct conn *c);
@@ -334,7 +362,7 @@ void conn_finish(struct tcpip *t, struct conn *c); /* ends it if everything is d
 /* events.c */
 void event_raise(struct tcpip *t, struct conn *c, enum tcpip_event_kind kind);
 void event_drop(struct conn *c);
-void event_echo(struct tcpip *t, uint32_t local, uint32_t remote, uint16_t ident, uint16_t sequence);
+void event_echo(struct tcpip *t, const struct ip_header *ip, uint16_t ident, uint16_t sequence);
 
 /* timers.c */
 void timer_set(struct tcpip *t, struct conn *c, enum timer which, uint64_t when);
@@ -367,6 +395,8 @@ void recovery_arm_persist(struct tcpip *t, struct conn *c);
 /* receive.c */
 bool receive_data(struct tcpip *t, struct conn *c, const struct segment *s, uint64_t seq); /* false: c is gone */
 void receive_settle(struct tcpip *t, struct conn *c);
+/* An ACK is sent in so long at the latest; earlier by whatever else is sent. */
+void receive_ack_within(struct tcpip *t, struct conn *c, uint64_t us);
 void receive_consume(struct tcpip *t, struct conn *c, uint64_t n);
 uint16_t receive_window(struct conn *c); /* for the wire; moves the edge */
 void receive_release(struct tcpip *t, struct conn *c);
@@ -378,10 +408,12 @@ void output_raw(struct tcpip *t, uint32_t src, uint32_t dst, const uint8_t *head
 void output_reset_for(struct tcpip *t, const struct segment *s); /* RST to a segment nobody waits for */
 void output_reset(struct tcpip *t, struct conn *c);
 void output_sack(struct tcpip *t, struct conn *c);
-void output_time_wait(struct tcpip *t, const struct time_wait *w); /* the connection's last ACK, again */
+/* The connection's last ACK, again. ip6: a header from us to the peer, NULL for IPv4. */
+void output_time_wait(struct tcpip *t, const struct time_wait *w, const uint8_t *ip6);
 void output_head(struct conn *c); /* makes the template */
 
 /* icmp.c */
 void icmp_input(struct tcpip *t, const uint8_t *packet, const struct ip_header *ip);
+void icmp6_input(struct tcpip *t, const uint8_t *packet, const struct ip_header *ip);
 
 #endif

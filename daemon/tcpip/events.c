@@ -15,12 +15,12 @@ void event_drop(struct conn *c)
     list_remove(&c->on_events);
 }
 
-void event_echo(struct tcpip *t, uint32_t local, uint32_t remote, uint16_t ident, uint16_t sequence)
+void event_echo(struct tcpip *t, const struct ip_header *ip, uint16_t ident, uint16_t sequence)
 {
     if (t->echo_n == ECHO_MAX)
         return;
     t->echo[(t->echo_first + t->echo_n++) % ECHO_MAX] = (struct tcpip_event){.kind = TCPIP_ECHO_REPLY,
-        .local = local, .remote = remote, .ident = ident, .sequence = sequence};
+        .v6 = ip->v6, .local = ip->dst, .remote = ip->src, .ident = ident, .sequence = sequence};
 }
 
 /* What was raised may have settled itself since: the owner looked without being told. */
@@ -36,7 +36,7 @@ static bool event_holds(const struct conn *c, enum tcpip_event_kind kind)
 static void event_fill(const struct conn *c, enum tcpip_event_kind kind, struct tcpip_event *out)
 {
     *out = (struct tcpip_event){.kind = kind, .ref = c->ref, .user = c->user,
-        .err = kind == TCPIP_FAILED ? c->err : 0, .local = c->who.local, .remote = c->who.remote,
+        .err = kind == TCPIP_FAILED ? c->err : 0, .v6 = c->who.v6, .local = c->who.local, .remote = c->who.remote,
         .local_port = c->who.local_port, .remote_port = c->who.remote_port};
 }
 

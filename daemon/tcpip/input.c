@@ -26,6 +26,8 @@ static void input_syn(struct tcpip *t, const struct segment *s, const struct tup
         return;
     c->half_open = true;
     t->half_open++;
+    if (s->ip6)
+        conn_set_hosts6(t, c, s->ip6 + IP6_DST, s->ip6 + IP6_SRC);
     conn_start(t, c, isn);
     conn_options(t, c, s);
     conn_set_state(c, ST_LISTEN);
@@ -47,8 +49,12 @@ static void input_time_wait(struct tcpip *t, const struct segment *s, struct tim
     }
     if (s->flags & TH_FIN)
         tw_restart(t, w);
-    if (segment_space(s))
-        output_time_wait(t, w);
+    if (segment_space(s)) {
+        uint8_t back[IP6_HEAD];
+        if (s->ip6)
+            ip6_template_back(back, s->ip6);
+        output_time_wait(t, w, s->ip6 ? back : NULL);
+    }
 }
 
 static void input_stray(struct tcpip *t, const struct segment *s, const struct tuple *who)
@@ -101,7 +107,7 @@ static void input_syn_sent(struct tcpip *t, struct conn *c, const struct segment
     }
     acks_handshake(t, c, s);
     conn_establish(t, c);
-    c->ack_due = true;
+    receive_ack_within(t, c, t->cfg.ride_us);
 }
 
 /* True: go on with the segment, its SYN taken off. */
@@ -246,7 +252,7 @@ void input_tcp(struct tcpip *t, const uint8_t *packet, const struct ip_header *i
         t->stats.in_bad++;
         return;
     }
-    struct tuple who = {s.dst, s.src, s.dst_port, s.src_port};
+    struct tuple who = {s.dst, s.src, s.dst_port, s.src_port, ip->v6};
     struct conn *c = table_find(t, &who);
     if (!c)
         input_stray(t, &s, &who);

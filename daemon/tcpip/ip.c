@@ -79,6 +79,7 @@ bool ip_parse(const uint8_t *packet, size_t len, struct ip_header *h)
         return false;
     if (ip_fold(ip_sum(packet, h->head_len)) != 0xffff)
         return false;
+    h->v6 = false;
     h->ttl = packet[8];
     h->proto = packet[9];
     h->src = ip_load32(packet + 12);

@@ -46,7 +46,8 @@ static inline void ip_store32(uint8_t *p, uint32_t v)
 }
 
 struct ip_header {
-    uint32_t src, dst; /* host order */
+    uint32_t src, dst; /* host order; of an IPv6 packet: the handles of the two hosts */
+    bool v6;
     uint8_t proto, ttl;
     uint16_t head_len; /* 20 to 60 */
     uint16_t len;      /* of the whole packet, at most what was received */

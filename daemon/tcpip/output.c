@@ -22,13 +22,17 @@ void output_reset_for(struct tcpip *t, const struct segment *s)
 {
     if (s->flags & TH_RST)
         return;
-    uint8_t head[TCPIP_HEAD_MAX];
+    uint8_t head[TCPIP_HEAD_MAX], back[IP6_HEAD];
     struct segment r = {.src = s->dst, .dst = s->src, .src_port = s->dst_port, .dst_port = s->src_port, .flags = TH_RST};
     if (s->flags & TH_ACK) {
         r.seq = s->ack;
     } else {
         r.flags |= TH_ACK;
         r.ack = s->seq + segment_space(s);
+    }
+    if (s->ip6) {
+        ip6_template_back(back, s->ip6);
+        r.ip6 = back;
     }
     t->stats.resets_out++;
     output_raw(t, r.src, r.dst, head, segment_build(head, &r, (uint16_t)engine_random(t), 0), NULL, 0);
@@ -44,7 +48,7 @@ static uint32_t bare_seq(const struct conn *c)
 void output_reset(struct tcpip *t, struct conn *c)
 {
     uint8_t head[TCPIP_HEAD_MAX];
-    struct segment r = {.src = c->who.local, .dst = c->who.remote, .src_port = c->who.local_port,
+    struct segment r = {.src = c->who.local, .dst = c->who.remote, .ip6 = conn_ip6(c), .src_port = c->who.local_port,
         .dst_port = c->who.remote_port, .seq = bare_seq(c), .flags = TH_RST | TH_ACK,
         .ack = (uint32_t)conn_rcv_nxt(c), .has_stamps = c->stamps && conn_synced(c), .ts_val = conn_stamp(c, t->now),
         .ts_ecr = c->ts_recent};
@@ -56,10 +60,10 @@ void output_reset(struct tcpip *t, struct conn *c)
     output_raw(t, r.src, r.dst, head, segment_build(head, &r, c->ip_id++, 0), NULL, 0);
 }
 
-void output_time_wait(struct tcpip *t, const struct time_wait *w)
+void output_time_wait(struct tcpip *t, const struct time_wait *w, const uint8_t *ip6)
 {
     uint8_t head[TCPIP_HEAD_MAX];
-    struct segment a = {.src = w->who.local, .dst = w->who.remote, .src_port = w->who.local_port,
+    struct segment a = {.src = w->who.local, .dst = w->who.remote, .ip6 = ip6, .src_port = w->who.local_port,
         .dst_port = w->who.remote_port, .seq = w->snd_nxt, .ack = w->rcv_nxt, .flags = TH_ACK,
         .window = (uint16_t)w->window, .has_stamps = w->stamps, .ts_ecr = w->ts_recent,
         .ts_val = (uint32_t)(t->now / 1000) + w->ts_offset};
@@ -71,17 +75,19 @@ void output_time_wait(struct tcpip *t, const struct time_wait *w)
 /* The template of the common segment: what varies is 0 in it, and its sums lack only that. */
 void output_head(struct conn *c)
 {
-    struct segment s = {.src = c->who.local, .dst = c->who.remote, .src_port = c->who.local_port,
+    struct segment s = {.src = c->who.local, .dst = c->who.remote, .ip6 = conn_ip6(c), .src_port = c->who.local_port,
         .dst_port = c->who.remote_port, .has_stamps = c->stamps};
     uint8_t head[TCPIP_HEAD_MAX];
+    uint32_t ip = conn_ip_head(c);
     c->head_len = (uint8_t)segment_build(head, &s, 0, 0);
-    ip_store16(head + 2, 0);
-    ip_store16(head + 10, 0);
-    ip_store16(head + IP_HEAD + 16, 0);
+    ip_store16(head + (c->who.v6 ? 4 : 2), 0);
+    if (!c->who.v6)
+        ip_store16(head + 10, 0);
+    ip_store16(head + ip + 16, 0);
     memcpy(c->head, head, c->head_len);
-    c->ip_sum = ip_sum(head, IP_HEAD);
-    c->tcp_sum = ip_sum(head + IP_HEAD, (size_t)(c->head_len - IP_HEAD)) +
-                 ip_pseudo_sum(c->who.local, c->who.remote, IP_TCP, 0);
+    c->ip_sum = ip_sum(head, ip);
+    c->tcp_sum = ip_sum(head + ip, c->head_len - ip) + (c->who.v6 ? ip6_pseudo_sum(head, IP_TCP, 0)
+                                                                  : ip_pseudo_sum(c->who.local, c->who.remote, IP_TCP, 0));
 }
 
 /* What all segments of one call share. */
@@ -124,15 +130,18 @@ static void put_segment(struct outgoing *o, uint64_t seq, uint32_t len, uint8_t 
 {
     struct conn *c = o->c;
     struct tcpip_packet *p = &o->v[o->n++];
-    uint8_t *tcp = p->head + IP_HEAD;
+    uint32_t ip = conn_ip_head(c);
+    uint8_t *tcp = p->head + ip;
     memcpy(p->head, c->head, sizeof(c->head));
     p->head_len = c->head_len;
     p->len = (uint16_t)(c->head_len + len);
     p->body[0] = p->body[1] = (struct iovec){NULL, 0};
     ring_spans(&c->tx, seq, len, p->body);
-    uint64_t sum = c->ip_sum + put16(p->head + 2, p->len) + put16(p->head + 4, c->ip_id++);
-    ip_store_sum(p->head + 10, sum);
-    sum = c->tcp_sum + __builtin_bswap16((uint16_t)(p->len - IP_HEAD));
+    if (c->who.v6)
+        put16(p->head + 4, (uint16_t)(p->len - ip));
+    else
+        ip_store_sum(p->head + 10, c->ip_sum + put16(p->head + 2, p->len) + put16(p->head + 4, c->ip_id++));
+    uint64_t sum = c->tcp_sum + __builtin_bswap16((uint16_t)(p->len - ip));
     sum += put32(tcp + 4, (uint32_t)seq) + put32(tcp + 8, (uint32_t)conn_rcv_nxt(c)) + put16(tcp + 14, o->window);
     tcp[13] = flags;
     sum += __builtin_bswap16(flags);
@@ -148,6 +157,7 @@ static void put_special(struct outgoing *o, struct segment *s)
     struct tcpip_packet *p = &o->v[o->n++];
     s->src = c->who.local;
     s->dst = c->who.remote;
+    s->ip6 = conn_ip6(c);
     s->src_port = c->who.local_port;
     s->dst_port = c->who.remote_port;
     if (s->has_stamps)
@@ -161,7 +171,7 @@ static void put_syn(struct outgoing *o)
     struct conn *c = o->c;
     bool answer = c->state == ST_SYN_RCVD;
     uint32_t mtu = c->path->mtu && c->path->mtu < o->t->cfg.mtu ? c->path->mtu : o->t->cfg.mtu;
-    struct segment s = {.seq = (uint32_t)c->iss, .flags = TH_SYN, .mss = (uint16_t)(mtu - IP_HEAD - TCP_HEAD),
+    struct segment s = {.seq = (uint32_t)c->iss, .flags = TH_SYN, .mss = (uint16_t)(mtu - conn_ip_head(c) - TCP_HEAD),
         .window = (uint16_t)min64(c->recv_limit, 65535), .has_stamps = true, .sack_ok = true, .has_wscale = true,
         .wscale = c->rcv_scale};
     if (answer) {
@@ -203,6 +213,7 @@ void output_sack(struct tcpip *t, struct conn *c)
     struct segment s = sack_segment(c, receive_window(c));
     s.src = c->who.local;
     s.dst = c->who.remote;
+    s.ip6 = conn_ip6(c);
     s.src_port = c->who.local_port;
     s.dst_port = c->who.remote_port;
     s.ts_val = conn_stamp(c, t->now);
@@ -239,15 +250,17 @@ static bool paced_out(struct tcpip *t, struct conn *c, uint32_t len)
 {
     if (!c->cc.pacing || c->force_one)
         return false;
+    if (!c->cc.law->paced && c->snd_nxt - c->iss <= CC_INITIAL_SEGMENTS * (uint64_t)c->mss)
+        return false;
     if (c->pace_left < len) {
         if (t->now < c->pace_at) {
             timer_set(t, c, TIMER_PACE, c->pace_at);
             return true;
         }
-        uint64_t quantum = cc_quantum(&c->cc), past = quantum * 1000000 / c->cc.pacing;
+        uint64_t quantum = cc_quantum(&c->cc), past = (c->cc.law->paced ? quantum : PACED_BURST) * 1000000 / c->cc.pacing;
         c->pace_left = max64(quantum, len);
         if (t->now - c->pace_at > past)
-            c->pace_at = t->now;
+            c->pace_at = c->cc.law->paced ? t->now : t->now - past;
     }
     return false;
 }
@@ -258,6 +271,13 @@ static void pace(struct conn *c, uint64_t len)
         return;
     c->pace_left -= min64(c->pace_left, len);
     c->pace_at += len * 1000000 / c->cc.pacing;
+}
+
+/* Whether the window or the program held us back; only a window in use may grow (RFC 9438 5.8). */
+static void note_limited(struct conn *c)
+{
+    uint64_t pipe = scoreboard_pipe(&c->board);
+    c->limited = cc_slow_start(&c->cc) ? 2 * pipe > c->cc.cwnd : pipe + pipe / 8 + 2ull * c->mss > c->cc.cwnd;
 }
 
 /* One more segment of len bytes may be in flight. */
@@ -271,12 +291,16 @@ static bool may_fly(struct tcpip *t, struct conn *c, uint32_t len)
     }
     const struct path *p = c->path;
     uint64_t others = p->flight - c->shown;
-    if (p->flight_max && others + pipe + len > p->flight_max && others + pipe > 0) {
+    if (p->flight_max && others + pipe > 0 && others + pipe + len > path_flight_max(p)) {
         list_add(&c->path->blocked, &c->on_blocked);
         c->limited = false; /* a larger window would be of no use */
         return false;
     }
-    return !paced_out(t, c, len);
+    if (!paced_out(t, c, len))
+        return true;
+    if (!c->cc.law->paced)
+        note_limited(c);
+    return false;
 }
 
 static uint8_t segment_flags(const struct conn *c, uint64_t end)
@@ -342,11 +366,10 @@ static void wake_from_idle(struct outgoing *o)
         cc_idle(&c->cc, o->t->now - c->last_out, rto_value(&c->rto));
 }
 
-/* Whether the window or the program held us back; only a window in use may grow (RFC 9438 5.8). */
-static void note_limited(struct conn *c)
+/* The program has more, but no room: where holes keep the whole buffer occupied, the rate is the path's all the same. */
+static bool buffer_bound(const struct conn *c)
 {
-    uint64_t pipe = scoreboard_pipe(&c->board);
-    c->limited = cc_slow_start(&c->cc) ? 2 * pipe > c->cc.cwnd : pipe + pipe / 8 + 2ull * c->mss > c->cc.cwnd;
+    return c->want_write && c->board.bytes[RUN_SACKED] > 0;
 }
 
 static void send_new(struct outgoing *o)
@@ -362,7 +385,7 @@ static void send_new(struct outgoing *o)
                 c->timer[TIMER_REXMIT] == UINT64_MAX)
                 recovery_arm_persist(o->t, c);
             note_limited(c);
-            if (scoreboard_pipe(&c->board) + c->mss <= c->cc.cwnd)
+            if (scoreboard_pipe(&c->board) + c->mss <= c->cc.cwnd && !buffer_bound(c))
                 scoreboard_limited(&c->board);
             return;
         }

@@ -99,6 +99,14 @@ static void ack_now(struct tcpip *t, struct conn *c)
     conn_activate(t, c);
 }
 
+void receive_ack_within(struct tcpip *t, struct conn *c, uint64_t us)
+{
+    if (us == 0)
+        ack_now(t, c);
+    else if (c->timer[TIMER_DELACK] > t->now + us)
+        timer_set(t, c, TIMER_DELACK, t->now + us);
+}
+
 static void note_duplicate(struct tcpip *t, struct conn *c, uint64_t start, uint64_t end)
 {
     if (end > start)
@@ -162,7 +170,10 @@ static void take_fin(struct tcpip *t, struct conn *c)
     if (!c->fin_known || c->fin_rcvd || c->in_end < c->fin_at)
         return;
     c->fin_rcvd = true;
-    ack_now(t, c);
+    if (c->state == ST_ESTABLISHED)
+        receive_ack_within(t, c, t->cfg.ride_us);
+    else
+        ack_now(t, c);
     event_raise(t, c, TCPIP_READABLE);
     switch ((enum tcp_state)c->state) {
     case ST_ESTABLISHED:
@@ -249,18 +260,19 @@ bool receive_data(struct tcpip *t, struct conn *c, const struct segment *s, uint
 
 /* ---- the end of a batch ---- */
 
-/* RFC 5681 4.2: at least every second full segment; a batch counts as one. Otherwise wait a little for a ride. */
+/* RFC 5681 4.2: at least every second full segment; a batch counts as one. Otherwise wait a little for a ride, as the last
+ * bytes of a request do for the answer. */
 static void decide_ack(struct tcpip *t, struct conn *c)
 {
     uint64_t news = conn_rcv_nxt(c) - c->last_ack;
     if (news == 0 || c->ack_due)
         return;
-    if (news >= 2ull * c->mss || c->quick) {
+    if (news >= 2ull * c->mss || (c->quick && news >= c->mss)) {
         c->quick -= c->quick > 0;
         c->ack_due = true;
         conn_activate(t, c);
-    } else if (c->timer[TIMER_DELACK] == UINT64_MAX) {
-        timer_set(t, c, TIMER_DELACK, t->now + DELACK_US);
+    } else {
+        receive_ack_within(t, c, DELACK_US);
     }
 }
 

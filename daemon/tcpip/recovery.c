@@ -18,6 +18,16 @@ static void phase_begin(struct conn *c, enum phase phase)
     c->probe_end = 0;
 }
 
+/* All of a path go back to CUBIC together: what one of them found holds for the others, who would starve it else. */
+static void all_back(struct tcpip *t, struct path *p, const struct cc_law *law)
+{
+    for (struct link *l = p->conns.next; l != &p->conns && p->paced; l = l->next) {
+        struct conn *c = LIST_OWNER(l, struct conn, on_path);
+        if (c->cc.law->paced && !c->choice.fixed)
+            conn_law(t, c, law, true);
+    }
+}
+
 static void change_law(struct tcpip *t, struct conn *c, const struct cc_law *law)
 {
     if (!law || !c->sack_ok)
@@ -26,14 +36,17 @@ static void change_law(struct tcpip *t, struct conn *c, const struct cc_law *law
         (unsigned long long)c->board.rate.delivered);
     c->path->lossy_until = law->paced ? t->now + LOSSY_US : 0;
     c->path->lossy_rto = c->rto.base < RTO_INITIAL ? c->rto.base : RTO_INITIAL;
-    cc_change(&c->cc, law, t->now);
-    c->pace_at = c->pace_left = 0;
+    if (law->paced)
+        conn_law(t, c, law, true);
+    else
+        all_back(t, c->path, law);
 }
 
 static void loss_event(struct tcpip *t, struct conn *c)
 {
     c->cc.law->loss(&c->cc, t->now);
-    change_law(t, c, choice_loss(&c->choice, c->cc.law, t->now < c->path->lossy_until, t->now, c->board.rate.delivered, c->lost));
+    enum suspicion s = c->path->paced ? COMPANY : t->now < c->path->lossy_until ? SUSPECT : INNOCENT;
+    change_law(t, c, choice_loss(&c->choice, c->cc.law, s, t->now, c->board.rate.delivered, c->lost));
 }
 
 void recovery_enter(struct tcpip *t, struct conn *c)
@@ -137,7 +150,6 @@ static void paced_ack(struct tcpip *t, struct conn *c, const struct delivery *d,
 {
     if (a->delivered)
         c->probes = 0;
-    a->rate = scoreboard_rate(&c->board, d, c->rto.min_rtt);
     a->rate_limited = d->limited;
     a->total = c->board.rate.delivered;
     a->prior = d->prior;
@@ -145,9 +157,22 @@ static void paced_ack(struct tcpip *t, struct conn *c, const struct delivery *d,
     a->pipe = scoreboard_pipe(&c->board);
     a->rttvar = c->rto.rttvar;
     a->floor = choice_floor(&c->choice);
+    a->probed_at = c->path->probed_at;
     if (a->delivered)
         c->cc.law->ack(&c->cc, a);
+    c->path->probed_at = max64(c->path->probed_at, c->cc.probe_at);
     change_law(t, c, choice_ack(&c->choice, &c->cc, t->now, a->total, a->lost));
+}
+
+static void law_ack(struct tcpip *t, struct conn *c, const struct delivery *d, uint64_t delivered, uint32_t rtt)
+{
+    uint64_t rate = scoreboard_rate(&c->board, d, c->rto.min_rtt); /* whoever asks: what the next sample needs is noted there */
+    struct cc_ack a = {.rate = rate, .now = t->now, .delivered = delivered, .snd_una = c->snd_una, .snd_nxt = c->snd_nxt, .rtt = rtt,
+        .srtt = c->rto.srtt, .min_rtt = c->rto.min_rtt, .limited = c->limited || c->phase == PHASE_LOSS};
+    if (c->cc.law->paced)
+        paced_ack(t, c, d, &a);
+    else if (delivered)
+        c->cc.law->ack(&c->cc, &a);
 }
 
 void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d, uint32_t rtt,
@@ -163,19 +188,19 @@ void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, cons
         recovery_leave(c);
     else if (c->phase == PHASE_RECOVERY && !c->sack_ok && d->acked) /* RFC 6582: a partial ACK shows the next hole */
         scoreboard_lose(&c->board, c->snd_una, c->snd_una + c->mss);
-    if (rtt)
+    if (rtt) {
         choice_rtt(&c->choice, t->now, rtt);
-    recovery_detect(t, c);
-    if (c->phase == PHASE_RECOVERY && !c->cc.law->paced) {
-        prr_ack(c, delivered);
-        return;
+        path_rtt(c->path, t->now, rtt);
     }
-    struct cc_ack a = {.now = t->now, .delivered = delivered, .snd_una = c->snd_una, .snd_nxt = c->snd_nxt, .rtt = rtt,
-        .srtt = c->rto.srtt, .min_rtt = c->rto.min_rtt, .limited = c->limited || c->phase == PHASE_LOSS};
-    if (c->cc.law->paced)
-        paced_ack(t, c, d, &a);
-    else if (delivered)
-        c->cc.law->ack(&c->cc, &a);
+    recovery_detect(t, c);
+    if (c->phase == PHASE_RECOVERY && !c->cc.law->paced)
+        prr_ack(c, delivered);
+    else
+        law_ack(t, c, d, delivered, rtt);
+    if (!c->cc.law->paced && c->rto.min_rtt != UINT32_MAX && c->rto.min_rtt >= PACED_RTT_US)
+        cc_pace(&c->cc, c->snd_nxt - c->snd_una, c->rto.srtt, c->rto.min_rtt);
+    else if (!c->cc.law->paced)
+        c->cc.pacing = 0;
 }
 
 /* ---- timers ---- */

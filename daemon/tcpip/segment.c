@@ -59,11 +59,13 @@ bool segment_parse(const uint8_t *packet, const struct ip_header *ip, struct seg
     uint32_t head = (uint32_t)(tcp[12] >> 4) * 4;
     if (head < TCP_HEAD || head > len)
         return false;
-    uint64_t pseudo = ip_sum(packet + 12, 8) + __builtin_bswap16(IP_TCP) + __builtin_bswap16((uint16_t)len);
+    uint64_t pseudo = ip->v6 ? ip6_pseudo_sum(packet, IP_TCP, (uint16_t)len)
+                             : ip_sum(packet + 12, 8) + __builtin_bswap16(IP_TCP) + __builtin_bswap16((uint16_t)len);
     if (ip_fold(ip_sum_long(tcp, len) + pseudo) != 0xffff)
         return false;
     s->src = ip->src;
     s->dst = ip->dst;
+    s->ip6 = ip->v6 ? packet : NULL;
     s->src_port = ip_load16(tcp);
     s->dst_port = ip_load16(tcp + 2);
     s->seq = ip_load32(tcp + 4);
@@ -107,7 +109,8 @@ static void put_options(struct writer *w, const struct segment *s)
 
 size_t segment_build(uint8_t *out, const struct segment *s, uint16_t ip_id, uint64_t body)
 {
-    struct writer w = writer_of(out + IP_HEAD, 60);
+    uint8_t *tcp = out + (s->ip6 ? IP6_HEAD : IP_HEAD);
+    struct writer w = writer_of(tcp, 60);
     put_u16(&w, s->src_port);
     put_u16(&w, s->dst_port);
     put_u32(&w, s->seq);
@@ -118,10 +121,15 @@ size_t segment_build(uint8_t *out, const struct segment *s, uint16_t ip_id, uint
     put_u32(&w, 0);
     put_options(&w, s);
     size_t head = writer_len(&w);
-    uint8_t *tcp = out + IP_HEAD;
     tcp[12] = (uint8_t)(head / 4 << 4);
     uint16_t len = (uint16_t)(head + s->len);
+    uint64_t sum = ip_sum(tcp, head) + body;
+    if (s->ip6) {
+        ip6_build(out, s->ip6, IP_TCP, len);
+        ip_store_sum(tcp + 16, sum + ip6_pseudo_sum(s->ip6, IP_TCP, len));
+        return IP6_HEAD + head;
+    }
     ip_build(out, s->src, s->dst, IP_TCP, ip_id, (uint16_t)(IP_HEAD + len));
-    ip_store_sum(tcp + 16, ip_sum(tcp, head) + body + ip_pseudo_sum(s->src, s->dst, IP_TCP, len));
+    ip_store_sum(tcp + 16, sum + ip_pseudo_sum(s->src, s->dst, IP_TCP, len));
     return IP_HEAD + head;
 }

@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daemon/tcpip/ip.h"
+#include "daemon/tcpip/ip6.h"
 
-enum { TCP_HEAD = 20, TCP_STAMPS = 12, TCP_SACK_MAX = 4, TCP_WSCALE_MAX = 14, TCP_MSS_DEFAULT = 536 };
+enum { TCP_HEAD = 20, TCP_STAMPS = 12, TCP_SACK_MAX = 4, TCP_WSCALE_MAX = 14, TCP_MSS_DEFAULT = 536, TCP_MSS_DEFAULT6 = 1220 };
 
 enum { TH_FIN = 1, TH_SYN = 2, TH_RST = 4, TH_PUSH = 8, TH_ACK = 16, TH_URG = 32, TH_ECE = 64, TH_CWR = 128 };
 
@@ -26,6 +26,7 @@ struct sack_block {
 
 struct segment {
     uint32_t src, dst;
+    const uint8_t *ip6; /* an IPv6 header with the addresses of src and dst; NULL: IPv4 */
     uint16_t src_port, dst_port;
     uint32_t seq, ack;
     uint8_t flags;
@@ -43,7 +44,7 @@ struct segment {
 /* Reads the TCP part of a packet whose IP header is *ip; checks lengths and the checksum. False: drop it. */
 bool segment_parse(const uint8_t *packet, const struct ip_header *ip, struct segment *s);
 
-/* Everything of a segment but its payload, at `out` (room for 80 bytes): IP header, TCP header, the options which
+/* Everything of a segment but its payload, at `out` (room for 100 bytes): IP header, TCP header, the options which
  * are set in *s; the checksum counts `body`, the unfolded sum of s->len payload bytes. Returns the header's length. */
 size_t segment_build(uint8_t *out, const struct segment *s, uint16_t ip_id, uint64_t body);
 

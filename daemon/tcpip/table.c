@@ -14,7 +14,8 @@ uint64_t engine_random(struct tcpip *t)
 
 static uint64_t tuple_hash(const struct hash_key *k, const struct tuple *w)
 {
-    return hash_words(k, (uint64_t)w->local << 32 | w->remote, (uint64_t)w->local_port << 16 | w->remote_port);
+    return hash_words(k, (uint64_t)w->local << 32 | w->remote,
+        (uint64_t)w->v6 << 32 | (uint64_t)w->local_port << 16 | w->remote_port);
 }
 
 static bool tuple_eq(const struct tuple *a, const struct tuple *b)
@@ -329,6 +330,7 @@ struct path *path_get(struct tcpip *t, uint32_t remote, bool make)
         t->memory += sizeof(*p);
         t->n_paths++;
         p->remote = remote;
+        p->low = p->low_before = UINT32_MAX;
         list_init(&p->conns);
         list_init(&p->blocked);
         struct path **at = &t->paths[path_hash(t, remote) & t->path_mask];
@@ -353,11 +355,33 @@ void path_put(struct tcpip *t, struct path *p)
         path_resize(t, 0);
 }
 
+void path_rtt(struct path *p, uint64_t now, uint32_t rtt)
+{
+    if (now - p->low_at > PATH_FLOOR_US) {
+        p->low_before = p->low;
+        p->low = UINT32_MAX;
+        p->low_at = now;
+    }
+    if (rtt < p->low)
+        p->low = rtt;
+}
+
+/* What the peer's socket holds is what arrives between two of its looks at it, which are DRAIN_US apart at most as long as it
+ * has anything to do. Where the round trip is shorter than that, all that is in flight may be there; where it is
+ * longer, only so much of it, as what goes far is paced. */
+uint64_t path_flight_max(const struct path *p)
+{
+    uint32_t floor = p->low < p->low_before ? p->low : p->low_before;
+    if (!p->flight_max)
+        return UINT64_MAX;
+    return floor == UINT32_MAX || floor < DRAIN_US ? p->flight_max : (uint64_t)p->flight_max * floor / DRAIN_US;
+}
+
 /* The path has room again: the first in the queue may send, and wakes the next when it leaves room. */
 void path_wake(struct tcpip *t, struct path *p)
 {
     struct link *l = list_first(&p->blocked);
-    if (!l || (p->flight_max && p->flight >= p->flight_max))
+    if (!l || p->flight >= path_flight_max(p))
         return;
     struct conn *c = LIST_OWNER(l, struct conn, on_blocked);
     list_remove(l);

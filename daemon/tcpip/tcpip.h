@@ -1,4 +1,4 @@
-/* tcpip.h - the user-space TCP/IP engine: one virtual host per daemon (IPv4, TCP, ICMP echo).
+/* tcpip.h - the user-space TCP/IP engine: one virtual host per daemon (IPv4 and IPv6, TCP, ICMP echo).
  *
  *      programs (pump)                            peers (pump)
  *   bytes |        ^ bytes                  packets |        ^ packets
@@ -21,7 +21,12 @@
  *
  * RFCs: 791, 792, 1122, 9293 (TCP), 7323 (window scale, timestamps, PAWS), 2018/6675 (SACK),
  * 6298 (RTO), 5681, 9438 (CUBIC), 6928 (IW10), 5961 (challenge ACK), 6528 (ISN), 1191.
+ * RFC 8200, 4443, 6437 (IPv6).
  * Addresses are host-order uint32_t, ports host-order uint16_t.
+ *
+ * IPv6: a host keeps its uint32_t, its IPv4 address, as the handle by which paths, runs of packets and calls name it; a
+ * connection is of either family, and those of both between the same two hosts are different ones, ports or no ports. The
+ * engine has no table of IPv6 addresses: it takes them from tcp_connect6() and from what comes in.
  */
 #ifndef I3_TCPIP_H
 #define I3_TCPIP_H
@@ -47,6 +52,7 @@ struct tcpip_config {
     uint32_t conns_max;    /* beyond it, SYNs are ignored and tcp_connect gives -ENOBUFS */
     uint16_t port_lo, port_hi; /* ephemeral ports for tcp_connect, inclusive */
     uint64_t time_wait_us; /* default 60 s */
+    uint64_t ride_us;      /* the ACK of a SYN-ACK or a FIN waits so long to ride on what the program says to it, default 300 */
     uint64_t keepalive_us; /* idle time before the first probe, default 7200 s; 0: none */
     uint8_t seed[32];      /* ISNs, ports, IP ids */
 };
@@ -63,10 +69,13 @@ void tcpip_free(struct tcpip *t);
  * Malformed packets and wrong checksums are dropped and counted. */
 void tcpip_input(struct tcpip *t, mono_t now, const uint8_t *packet, size_t len);
 
+/* One IPv6 packet. The caller has compared its addresses with those of the two hosts, whose handles are src and dst. */
+void tcpip_input6(struct tcpip *t, mono_t now, const uint8_t *packet, size_t len, uint32_t src, uint32_t dst);
+
 /* Ends a batch of inputs: payload not yet consumed is copied into receive buffers. */
 void tcpip_settle(struct tcpip *t, mono_t now);
 
-enum { TCPIP_HEAD_MAX = 20 + 60 };
+enum { TCPIP_HEAD_MAX = 40 + 60 };
 
 /* A packet on its way out: head, then body[0], body[1] (spans of the send buffer; len 0 when unused).
  * Valid until the next call into the engine. */
@@ -77,7 +86,7 @@ struct tcpip_packet {
     struct iovec body[2];
 };
 
-/* Up to `max` packets, all with the same source and destination address, which go to *src and *dst. Returns how
+/* Up to `max` packets, all with the same source and destination host, which go to *src and *dst. Returns how
  * many; 0 when nothing may be sent now. Call until it returns 0. Full-sized segments come in runs, so
  * that they fit into GSO trains. */
 size_t tcpip_output(struct tcpip *t, mono_t now, struct tcpip_packet *v, size_t max, uint32_t *src, uint32_t *dst);
@@ -103,6 +112,7 @@ struct tcpip_event {
     struct tcp_ref ref;
     uint64_t user; /* as set by tcp_set_user() */
     int err;       /* ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH… */
+    bool v6;
     uint32_t local, remote;
     uint16_t local_port, remote_port;
     uint16_t ident, sequence; /* ECHO_REPLY */
@@ -117,6 +127,10 @@ bool tcpip_event(struct tcpip *t, struct tcpip_event *out);
 /* Starts a connection. local_port 0: an ephemeral one. 0 and *ref, or -EADDRINUSE, -EADDRNOTAVAIL, -ENOBUFS. */
 int tcp_connect(struct tcpip *t, mono_t now, uint32_t local, uint16_t local_port, uint32_t remote,
     uint16_t remote_port, struct tcp_ref *ref);
+
+/* The same over IPv6; remote and local remain the hosts' handles. */
+int tcp_connect6(struct tcpip *t, mono_t now, uint32_t local, const uint8_t local6[16], uint16_t local_port,
+    uint32_t remote, const uint8_t remote6[16], uint16_t remote_port, struct tcp_ref *ref);
 
 /* Answers an INCOMING: SYN-ACK, or RST (refuse). The engine holds at most a bounded number of
  * unanswered SYNs and forgets one after 30 s. */
@@ -162,9 +176,14 @@ void tcpip_set_path(struct tcpip *t, uint32_t remote, uint32_t flight_max, uint1
 /* Sends an ICMP echo request; the answer is an ECHO_REPLY event. Echo requests of others are answered inside. */
 int tcpip_ping(struct tcpip *t, mono_t now, uint32_t local, uint32_t remote, uint16_t ident, uint16_t sequence);
 
+/* The same over IPv6 (ICMPv6). */
+int tcpip_ping6(struct tcpip *t, mono_t now, uint32_t local, const uint8_t local6[16], uint32_t remote,
+    const uint8_t remote6[16], uint16_t ident, uint16_t sequence);
+
 /* ---- looking in ---- */
 
 struct tcpip_stats {
+    uint64_t in_unknown; /* an upper layer which there is none for here */
     uint64_t in_packets, in_bad, in_no_conn, out_packets, out_bytes, in_bytes;
     uint64_t retransmits, fast_retransmits, timeouts, resets_out, resets_in, dup_acks_out;
     uint32_t conns, half_open, time_wait;
@@ -175,6 +194,7 @@ void tcpip_stats(const struct tcpip *t, struct tcpip_stats *out);
 
 struct tcp_info_row {
     struct tcp_ref ref;
+    bool v6;
     uint32_t local, remote;
     uint16_t local_port, remote_port;
     const char *state; /* RFC 9293's names */

@@ -72,8 +72,6 @@ static struct addr bound_address(int fd, uint64_t cookie)
         a = addr_from_sockaddr(&ss, len);
     if (!a.port)
         return (struct addr){0};
-    if (a.family == 6)
-        a = addr_v4(0, a.port);
     if (fdtable_get(fd, cookie, &e) && e.kind == FD_BOUND)
         memcpy(a.ip, e.local.ip, sizeof(a.ip));
     return a;
@@ -132,10 +130,10 @@ static int take_over(int fd, int family, int with, const struct ipc_socket *s)
 }
 
 /* One's own virtual address: the service is on this host, and the kernel is the shorter way. */
-static int connect_self(int fd, int family, uint16_t port)
+static int connect_self(int fd, int family, const struct addr *to)
 {
     struct sockaddr_storage ss;
-    struct addr loopback = addr_v4(INADDR_LOOPBACK, port);
+    struct addr loopback = overlay_loopback(to->family, to->port);
     socklen_t len = overlay_sockaddr(&loopback, family, &ss);
     int saved = errno;
     int err = REAL(connect)(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
@@ -157,7 +155,7 @@ static int dial(int fd, int family, const struct addr *to)
         overlay_learn(to, false);
         return CONNECT_PASS;
     case IPC_SELF:
-        return connect_self(fd, family, to->port);
+        return connect_self(fd, family, to);
     case CLIENT_DEAD:
         return overlay_known_real(to) ? CONNECT_PASS : -ENETUNREACH;
     default:
@@ -217,7 +215,7 @@ int connect_covered(int fd, const struct addr *to, int sa_family)
                        overlay_verdict(to) != IPC_NOT_VIRTUAL
                    ? -ENETUNREACH
                    : CONNECT_PASS;
-    if (family == AF_INET6 && sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0)
+    if (family == AF_INET6 && to->family == 4 && sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0)
         return CONNECT_PASS;
     int protocol = sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL);
     if (protocol == IPPROTO_UDP) {

@@ -48,9 +48,9 @@ static int no_host(int *herr, int why)
 static int by_name(const char *plain, int family, struct hostent *h, char *buf, size_t len, struct hostent **result,
     int *herr)
 {
-    struct addr a;
+    struct addr a, a6;
     *result = NULL;
-    switch (resolve_name(plain, &a)) {
+    switch (resolve_name(plain, &a, &a6)) {
     case RESOLVE_LATER:
         return no_host(herr, TRY_AGAIN);
     case RESOLVE_UNKNOWN:
@@ -58,10 +58,11 @@ static int by_name(const char *plain, int family, struct hostent *h, char *buf, 
     case RESOLVE_OK:
         break;
     }
-    if (family != AF_INET)
+    const struct addr *which = family == AF_INET ? &a : family == AF_INET6 && a6.family ? &a6 : NULL;
+    if (!which)
         return no_host(herr, NO_DATA);
     *herr = NETDB_INTERNAL;
-    int err = fill(h, buf, len, plain, family, a.ip);
+    int err = fill(h, buf, len, plain, family, which->ip);
     if (err)
         return err;
     *herr = NETDB_SUCCESS;

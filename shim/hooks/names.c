@@ -1,7 +1,6 @@
 /* names.c - getaddrinfo and getnameinfo for overlay names and virtual addresses.
  *
- * The daemon turns the name into an address, and libc's own getaddrinfo is then asked about that address as a number:
- * so services, socket types, flags and the result's memory are libc's. No overlay name ever reaches it.
+ * The daemon turns the name into addresses, and libc's own getaddrinfo is then asked about each of them as a number: so services, socket types, flags and the result's memory are libc's. No overlay name ever reaches it.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -12,11 +11,11 @@
 #include "shim/overlay.h"
 #include "shim/sys.h"
 
-int resolve_name(const char *plain, struct addr *a)
+int resolve_name(const char *plain, struct addr *a, struct addr *a6)
 {
     if (!*plain)
         return RESOLVE_UNKNOWN;
-    int status = client_resolve(plain, a);
+    int status = client_resolve(plain, a, a6);
     if (status == 0 && a->family == 4) {
         overlay_learn(a, true);
         return RESOLVE_OK;
@@ -24,10 +23,19 @@ int resolve_name(const char *plain, struct addr *a)
     return status == CLIENT_DEAD || status == EAGAIN ? RESOLVE_LATER : RESOLVE_UNKNOWN;
 }
 
-/* "10.1.2.3" */
-static void numeric(const struct addr *a, char text[INET_ADDRSTRLEN])
+/* What libc makes of an address as text, behind what is in the list already. */
+static int append(const struct addr *a, const char *service, const struct addrinfo *hints, struct addrinfo **list)
 {
-    inet_ntop(AF_INET, a->ip, text, INET_ADDRSTRLEN);
+    char text[INET6_ADDRSTRLEN];
+    struct addrinfo *more;
+    inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->ip, text, sizeof(text));
+    int rc = REAL(getaddrinfo)(text, service, hints, &more);
+    if (rc != 0)
+        return rc;
+    while (*list)
+        list = &(*list)->ai_next;
+    *list = more;
+    return 0;
 }
 
 /* libc gives the canonical name to the first entry, from malloc, and frees it with free. */
@@ -41,16 +49,37 @@ static int set_canonical(struct addrinfo *list, const char *plain)
     return 0;
 }
 
+/* Both addresses, IPv4 first where the program does not care: legacy programs keep what they always had, and a server
+ * that listens on IPv4 only is found at the first try. IPv4-mapped ones only when asked for besides (AI_ALL), as there
+ * always is an IPv6 address. The list is libc's to free, entry by entry. */
+static int addresses(const struct addr *a, const struct addr *a6, int flags, const char *service, struct addrinfo *hints,
+    struct addrinfo **out)
+{
+    int family = hints->ai_family, rc = 0;
+    *out = NULL;
+    if (family != AF_INET6)
+        rc = append(a, service, hints, out);
+    if (rc == 0 && family != AF_INET && a6->family)
+        rc = append(a6, service, hints, out);
+    if (rc == 0 && family == AF_INET6 && flags & AI_V4MAPPED && (flags & AI_ALL || !*out))
+        rc = append(a, service, hints, out);
+    if (rc == 0 && !*out)
+        rc = EAI_NODATA;
+    if (rc != 0 && *out)
+        freeaddrinfo(*out);
+    return rc;
+}
+
 static int overlay_addrinfo(const char *plain, const char *service, const struct addrinfo *ask, struct addrinfo **out)
 {
-    struct addrinfo hints = {0};
+    struct addrinfo hints = {0}, *list;
     if (ask)
         hints = *ask;
     int flags = hints.ai_flags;
     if (flags & AI_NUMERICHOST)
         return EAI_NONAME;
-    struct addr a;
-    switch (resolve_name(plain, &a)) {
+    struct addr a, a6;
+    switch (resolve_name(plain, &a, &a6)) {
     case RESOLVE_OK:
         break;
     case RESOLVE_LATER:
@@ -58,18 +87,16 @@ static int overlay_addrinfo(const char *plain, const char *service, const struct
     case RESOLVE_UNKNOWN:
         return EAI_NONAME;
     }
-    if (hints.ai_family == AF_INET6 && !(flags & AI_V4MAPPED))
-        return EAI_NODATA; /* the name exists, and has no such address */
-    /* AI_ADDRCONFIG asks whether the host has a real IPv4 address, on which the overlay does not depend. */
+    /* AI_ADDRCONFIG asks which real addresses the host has, on which the overlay does not depend. */
     hints.ai_flags = (flags & ~(AI_CANONNAME | AI_ADDRCONFIG | AI_IDN | AI_CANONIDN)) | AI_NUMERICHOST;
-    char text[INET_ADDRSTRLEN];
-    numeric(&a, text);
-    int rc = REAL(getaddrinfo)(text, service, &hints, out);
-    if (rc != 0 || !(flags & AI_CANONNAME) || !*out)
-        return rc;
-    rc = set_canonical(*out, plain);
-    if (rc != 0)
-        freeaddrinfo(*out);
+    int rc = addresses(&a, &a6, flags, service, &hints, &list);
+    if (rc == 0 && flags & AI_CANONNAME) {
+        rc = set_canonical(list, plain);
+        if (rc != 0)
+            freeaddrinfo(list);
+    }
+    if (rc == 0)
+        *out = list;
     return rc;
 }
 

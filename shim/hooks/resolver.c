@@ -15,8 +15,8 @@ enum { NAME_ROOM = 2 * IPC_NAME_MAX + 2 };
 
 static int refuse(const char *plain, res_state state)
 {
-    struct addr a;
-    switch (resolve_name(plain, &a)) {
+    struct addr a, a6;
+    switch (resolve_name(plain, &a, &a6)) {
     case RESOLVE_OK:
         h_errno = NO_DATA;
         break;

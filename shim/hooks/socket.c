@@ -143,7 +143,7 @@ HOOK int getsockname(int fd, struct sockaddr *sa, socklen_t *len)
         return rc;
     struct addr local = addr_from_sockaddr(&ss, full);
     struct sock_name name;
-    if (local.family == 4 && local.ip[0] == 127) {
+    if ((local.family == 4 && local.ip[0] == 127) || overlay_is_mirror(&local)) {
         if (virtual_local(fd, &local))
             copy_addr(&local, ss.ss_family, sa, len, room);
     } else if (ss.ss_family == AF_UNIX && pair_of(fd, &name)) {
@@ -179,7 +179,7 @@ HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
         return plain;
     }
     struct sockaddr_storage ss;
-    struct addr loopback = addr_v4(INADDR_LOOPBACK, a.port);
+    struct addr loopback = overlay_loopback(a.family, a.port);
     socklen_t full = overlay_sockaddr(&loopback, sa->sa_family, &ss);
     int rc = REAL(bind)(fd, (struct sockaddr *)&ss, full);
     if (rc == 0) {

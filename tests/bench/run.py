@@ -1,102 +1,148 @@
 #!/usr/bin/env python3
-"""run.py [-n ROUNDS] [-s SECONDS] [--json] [NAME...]: what the overlay costs, as ratios to plain loopback TCP in the same run.
+"""run.py [-n ROUNDS] [-s SECONDS] [--seeds N] [--json] [--list] [ROW...]: what the overlay costs, as ratios.
 
-Makes a demo world (one node, alice, bob), runs the same load program with and without i3run, round by round, baseline and
-overlay next to each other in time, and prints the medians. Absolute figures of shared machines mean little: read the ratios.
-NAME picks measurements: down down4 down16 up rr crr crr32 start lookup."""
-import argparse, json, os, re, shutil, signal, statistics, subprocess, sys, tempfile, time
+Each round measures every row next to what it is held against: plain loopback TCP, kernel TCP over the same impaired path,
+or the limit of a relay in user space (L3-h0, L3-h1: lim.c, variable LIM). Printed are medians over the rounds, of the
+ratios too. Absolute figures of shared machines mean little: read the ratios. CPU is that of the processes which take part:
+programs, daemons, node. ROW: names or patterns such as 'stream*'; --list shows them."""
+import argparse, fnmatch, json, operator, statistics, sys
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("B", os.path.join(TOP, "build"))
-BIN, LOAD = os.path.join(BUILD, "bin"), os.path.join(BUILD, "tests/bench/load")
-PORT = "9731"
+from lab import Lab
+from rows import ROWS
+from world import Missing
 
-
-def environment(world, user):
-    env = dict(os.environ)
-    shell = subprocess.run(["sh", "-c", f'. "{world}/{user}.env"; env -0'], capture_output=True, check=True, env=env)
-    return dict(v.split("=", 1) for v in shell.stdout.decode().split("\0") if "=" in v)
+IS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt}
 
 
-def busy():
-    """CPU seconds that the whole machine has spent working."""
-    f = open("/proc/stat").readline().split()
-    return (int(f[1]) + int(f[2]) + int(f[3]) + int(f[6]) + int(f[7])) / os.sysconf("SC_CLK_TCK")
+def met(bar, value):
+    if not bar:
+        return None
+    sign, limit = bar.split()
+    return IS[sign](value, float(limit))
 
 
-def values(text):
-    return {k: float(v) for k, v in re.findall(r"(\w+)=([-0-9.e+]+)", text)}
+def say(text=""):
+    if sys.stderr.isatty() or text:
+        print(f"\r{text:60}", end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
 
 
-def load(env, prefix, *args):
-    before = busy()
-    run = subprocess.run(prefix + [LOAD, *args], env=env, capture_output=True, text=True, timeout=120)
-    if run.returncode:
-        sys.exit(f"bench: {' '.join(prefix + list(args))}: {run.stderr.strip()}")
-    v = values(run.stdout)
-    v["cpu"] = busy() - before
-    return v
+class Result:
+    """What the rounds of one row gave."""
+
+    def __init__(self, row):
+        self.row, self.ours, self.base, self.why = row, [], [[] for _ in row.against], [None] * len(row.against)
+        self.missing = None
+
+    def measure(self, lab):
+        """Bases first and last of all ours: neighbours in time."""
+        row = []
+        for i, a in enumerate(self.row.against):
+            try:
+                row.append(a.value(lab))
+            except Missing as e:
+                self.why[i] = str(e)
+                row.append(None)
+        try:
+            ours = self.row.ours(lab)
+        except (Missing, RuntimeError) as e:
+            self.missing = str(e)
+            return
+        self.add(ours, row)
+
+    def add(self, ours, bases):
+        self.ours.append(ours)
+        for have, b in zip(self.base, bases):
+            if b is not None:
+                have.append((b, ours / b if b else float("inf")))
+
+    def summary(self):
+        """A dict for JSON, and for the table."""
+        r = {"name": self.row.name, "what": self.row.what, "unit": self.row.unit, "rounds": len(self.ours)}
+        if not self.ours:
+            return r | {"missing": self.missing}
+        r["ours"] = statistics.median(self.ours)
+        r["spread"] = [min(self.ours), max(self.ours)]
+        if self.row.bar:
+            r |= {"bar": self.row.bar, "met": met(self.row.bar, r["ours"])}
+        r["against"] = []
+        for a, have, why in zip(self.row.against, self.base, self.why):
+            b = {"label": a.label, "missing": why}
+            if have:
+                ratio = statistics.median(x[1] for x in have)
+                b = {"label": a.label, "value": statistics.median(x[0] for x in have), "ratio": ratio}
+                if a.bar:
+                    b |= {"bar": a.bar, "met": met(a.bar, ratio)}
+            r["against"].append(b)
+        return r
 
 
-# name -> (what it is, arguments behind HOST PORT, the figure, whether more is better)
-MEASURES = {
-    "down": ("one stream down", ["stream", "S", "1"], "gbit"),
-    "up": ("one stream up", ["stream", "S", "1", "up"], "gbit"),
-    "down4": ("4 streams down", ["stream", "S", "4"], "gbit"),
-    "down16": ("16 streams down", ["stream", "S", "16"], "gbit"),
-    "rr": ("1-byte ping-pong, p50 us", ["rr", "S"], "p50_us"),
-    "crr": ("connect+100 B+close per s", ["crr", "S", "1"], "rate"),
-    "crr32": ("the same, 32 at once", ["crr", "S", "32"], "rate"),
-}
+HEAD = f"{'':46}{'ours':>9} {'unit':7}{'against':>12}{'':>9}{'ratio':>8}  {'bar':9}"
 
 
-def once(name, seconds, plain_env, alice_env):
-    what, args, figure = MEASURES[name]
-    mode, rest = args[0], [seconds if a == "S" else a for a in args[1:]]
-    base = load(plain_env, [], mode, "127.0.0.1", PORT, *rest)
-    over = load(alice_env, ["i3run"], mode, "bob.i3", PORT, *rest)
-    row = {"loopback": base[figure], "overlay": over[figure], "ratio": over[figure] / base[figure]}
-    if figure == "gbit":
-        row["cpu_s_per_GB"] = over["cpu"] / (over["gbit"] / 8 * (float(seconds) + 0.3))
-        row["loopback_cpu_s_per_GB"] = base["cpu"] / (base["gbit"] / 8 * (float(seconds) + 0.3))
-    return row
+def verdict(d):
+    return {None: "", True: "met", False: "MISSED"}[d.get("met")]
+
+
+def lines(r):
+    """The table's lines of one row: its own bar, then one line for each thing it is held against."""
+    if "ours" not in r:
+        yield f"{r['what']:46}{'-':>9} {r['unit']:7}  {r['missing']}"
+        return
+    lead = f"{r['what']:46}{r['ours']:9.4g} {r['unit']:7}"
+    if r.get("bar") or not r["against"]:
+        yield f"{lead}{'':29}  {r.get('bar', ''):9}{verdict(r)}".rstrip()
+        lead = " " * 63
+    for b in r["against"]:
+        if "ratio" in b:
+            yield f"{lead}{b['label']:>12}{b['value']:9.4g}{b['ratio']:8.3f}  {b.get('bar', ''):9}{verdict(b)}".rstrip()
+        else:
+            yield f"{lead}{b['label']:>12}  {b['missing']}"
+        lead = " " * 63
+
+
+def chosen(patterns):
+    rows = [r for r in ROWS if not patterns or any(fnmatch.fnmatch(r.name, p) for p in patterns)]
+    if not rows:
+        sys.exit(f"run.py: no row is called {' '.join(patterns)}; --list shows them")
+    return rows
+
+
+def rounds(lab, results, n):
+    for i in range(n):
+        lab.new_round()
+        for r in results:
+            if not r.row.rounds or i < r.row.rounds:
+                say(f"round {i + 1} of {n}: {r.row.name}")
+                r.measure(lab)
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("-n", type=int, default=5)
-    ap.add_argument("-s", default="2")
+    ap.add_argument("-n", type=int, default=5, help="rounds (5)")
+    ap.add_argument("-s", type=float, default=2, help="seconds of each measurement (2)")
     ap.add_argument("--json", action="store_true")
-    ap.add_argument("names", nargs="*", metavar="NAME")
+    ap.add_argument("--list", action="store_true")
+    ap.add_argument("rows", nargs="*", metavar="ROW")
     opt = ap.parse_args()
-    names = opt.names or list(MEASURES)
-    os.environ["PATH"] = BIN + ":" + os.environ["PATH"]
-    world = os.path.join(tempfile.mkdtemp(prefix="i3bench."), "w")
-    subprocess.run(["i3ctl", "demo", "up", world], check=True, stdout=subprocess.DEVNULL)
-    server = None
+    rows = chosen(opt.rows)
+    if opt.list:
+        for r in rows:
+            print(f"{r.name:20}{r.what}")
+        return
+    results = [Result(r) for r in rows]
+    lab = Lab(opt.s)
     try:
-        alice, bob, plain = environment(world, "alice"), environment(world, "bob"), dict(os.environ)
-        server = subprocess.Popen(["i3run", LOAD, "serve", PORT], env=bob, stdout=subprocess.PIPE, start_new_session=True)
-        server.stdout.readline()
-        rows = {n: [] for n in names}
-        for r in range(opt.n):
-            for n in names:
-                rows[n].append(once(n, opt.s, plain, alice))
-                print(f"\rround {r + 1} of {opt.n}: {n:10}", end="", file=sys.stderr, flush=True)
-        print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
-        result = {n: {k: statistics.median(x[k] for x in v) for k in v[0]} for n, v in rows.items()}
-        if opt.json:
-            print(json.dumps(result))
-            return
-        print(f"{'relayed by one node, encrypted':32}{'loopback':>10}{'overlay':>10}{'ratio':>8}{'CPU s/GB':>10}{'(loopback)':>11}")
-        for n, v in result.items():
-            cpu = f"{v['cpu_s_per_GB']:10.2f}{v['loopback_cpu_s_per_GB']:11.2f}" if "cpu_s_per_GB" in v else ""
-            print(f"{MEASURES[n][0]:32}{v['loopback']:10.4g}{v['overlay']:10.4g}{v['ratio']:8.3f}{cpu}")
+        rounds(lab, results, opt.n)
     finally:
-        if server:
-            os.killpg(server.pid, signal.SIGKILL)
-        subprocess.run(["i3ctl", "demo", "down", world], stdout=subprocess.DEVNULL)
-        shutil.rmtree(os.path.dirname(world), ignore_errors=True)
+        lab.close()
+        say()
+    table = [r.summary() for r in results]
+    if opt.json:
+        print(json.dumps(table, indent=1))
+        return
+    print(HEAD)
+    for r in table:
+        print("\n".join(lines(r)))
 
 
 main()

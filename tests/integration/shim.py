@@ -286,13 +286,26 @@ class Names(Case):
             ask('echo.i3', 7, family=socket.AF_INET6, type=socket.SOCK_STREAM, flags=socket.AI_V4MAPPED)
             ask('echo.i3', 'no-such-service')
             ask('echo.i3', 7, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+            ask('echo.i3', 7, family=socket.AF_INET, type=socket.SOCK_STREAM)
+            ask('echo.i3', 7, family=socket.AF_INET6, type=socket.SOCK_STREAM, flags=socket.AI_V4MAPPED | socket.AI_ALL)
+            ask('echo.i3', 7, family=socket.AF_UNIX)
+            ask('four.i3', 7, type=socket.SOCK_STREAM)
+            ask('four.i3', 7, family=socket.AF_INET6)
+            ask('four.i3', 7, family=socket.AF_INET6, type=socket.SOCK_STREAM, flags=socket.AI_V4MAPPED)
             ask('echo.i3', 7, flags=socket.AI_NUMERICHOST)
             ask('unknown.i3', 7)
             ask('retry.i3', 7)
             ask(('x' * 60 + '.') * 5 + 'i3', 7)
             ask('127.0.0.1', 7, type=socket.SOCK_STREAM)''',
-                    "AF_INET 1 6  ('10.1.2.3', 80)", "AF_INET 1 6 echo.i3 ('10.1.2.3', 7)", "AF_INET 2 17  ('10.1.2.3', 0)", '-5',
-                    "AF_INET6 1 6  ('::ffff:10.1.2.3', 7, 0, 0)", '-8', "AF_INET 1 6  ('10.1.2.3', 7)", '-2', '-2', '-3', '-2',
+                    "AF_INET 1 6  ('10.1.2.3', 80)", "AF_INET6 1 6  ('fd69:3300::1:2:3', 80, 0, 0)",
+                    "AF_INET 1 6 echo.i3 ('10.1.2.3', 7)", "AF_INET6 1 6  ('fd69:3300::1:2:3', 7, 0, 0)",
+                    "AF_INET 2 17  ('10.1.2.3', 0)", "AF_INET6 2 17  ('fd69:3300::1:2:3', 0, 0, 0)",
+                    *["AF_INET6 %s  ('fd69:3300::1:2:3', 0, 0, 0)" % t for t in ('1 6', '2 17', '3 0')],
+                    "AF_INET6 1 6  ('fd69:3300::1:2:3', 7, 0, 0)", '-8',
+                    "AF_INET 1 6  ('10.1.2.3', 7)", "AF_INET6 1 6  ('fd69:3300::1:2:3', 7, 0, 0)",
+                    "AF_INET 1 6  ('10.1.2.3', 7)",
+                    "AF_INET6 1 6  ('fd69:3300::1:2:3', 7, 0, 0)", "AF_INET6 1 6  ('::ffff:10.1.2.3', 7, 0, 0)", '-6',
+                    "AF_INET 1 6  ('10.1.2.12', 7)", '-5', "AF_INET6 1 6  ('::ffff:10.1.2.12', 7, 0, 0)", '-2', '-2', '-3', '-2',
                     "AF_INET 1 6  ('127.0.0.1', 7)")
 
     def test_older_interfaces_and_reverse(self):
@@ -314,10 +327,12 @@ class Names(Case):
                     "('echo.i3', 'http')", "('10.1.2.3', '80')", "('10.1.99.99', 'http')", 'gaierror -2', "('echo.i3', 'http')")
 
     def test_getent(self):
-        for database in 'hosts', 'ahosts', 'ahostsv4':
+        six = 'fd69:3300::1:2:3'
+        for database, first in ('ahosts', '10.1.2.3'), ('ahostsv4', '10.1.2.3'), ('ahostsv6', six), ('hosts', six):
             p = run(['getent', database, 'echo.i3'])
             self.assertEqual(p.returncode, 0)
-            self.assertEqual(p.stdout.split()[0], '10.1.2.3')
+            self.assertEqual(p.stdout.split()[0], first)
+        self.assertEqual(run(['getent', 'hosts', six]).stdout.split(), [six, 'echo.i3'])
         self.assertEqual(run(['getent', 'hosts', '10.1.2.3']).stdout.split(), ['10.1.2.3', 'echo.i3'])
         self.assertEqual(run(['getent', 'hosts', 'unknown.i3']).returncode, 2)
 
@@ -503,7 +518,7 @@ class Programs(Case):
             import asyncio
             async def one(name):
                 try:
-                    r, w = await asyncio.open_connection(name, 7)
+                    r, w = await asyncio.open_connection(name, 7, family=socket.AF_INET)
                     w.write(b'hello'); data = await r.readexactly(5)
                     peer = w.get_extra_info('peername')
                     w.close(); await w.wait_closed()

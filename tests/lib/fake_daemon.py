@@ -3,11 +3,11 @@
 
 Names, under .i3: echo 10.1.2.3 (echoes), refused 10.1.2.4 (ECONNREFUSED after 50 ms), slow 10.1.2.5 (stands after 500 ms, then echoes),
 never 10.1.2.6 (dials for ever), late 10.1.2.7 (refused after 500 ms), down 10.1.2.8 (CONNECT itself says EHOSTUNREACH),
-me 10.9.9.9 (this user), retry: EAGAIN, page 10.1.2.10 (an HTTP page), sink 10.1.2.11 (counts bytes, answers with the count at EOF).
-10.200.0.0/16 is said not to be virtual. LISTEN is kept; connecting to 10.9.9.9 is IPC_SELF.
+me 10.9.9.9 (this user), four 10.1.2.12 (no IPv6 address, echoes), retry: EAGAIN, page 10.1.2.10 (an HTTP page), sink 10.1.2.11 (counts bytes, answers with the count at EOF).
+The IPv6 address of 10.a.b.c is fd69:3300::a:b:c. 10.200.0.0/16 is said not to be virtual. LISTEN is kept; connecting to 10.9.9.9 is IPC_SELF.
 
 On SOCKET.ctl, one text line per request: "call PORT" connects to 127.0.0.1:PORT from the mirror address of 10.77.1.2 and says on
-which ports; "listeners", "requests" (count by type), "conns" (open connections to the daemon), "local" (CONNECT's last local address).
+which ports; "call6 PORT" does so over ::1, for fd69:3300::4d:1:2, whose port is 1000 below ours; "stranger6 PORT" does, for nobody; "listeners", "requests" (count by type), "conns" (open connections to the daemon), "local" (CONNECT's last local address).
 """
 import array, ctypes, errno, os, select, selectors, socket, struct, sys, threading, time
 
@@ -16,7 +16,7 @@ NOT_VIRTUAL, SELF = 4096, 4097
 OWN = '10.9.9.9'
 NAMES = {'echo.i3': '10.1.2.3', 'refused.i3': '10.1.2.4', 'slow.i3': '10.1.2.5', 'never.i3': '10.1.2.6',
          'late.i3': '10.1.2.7', 'down.i3': '10.1.2.8', 'me.i3': OWN, 'page.i3': '10.1.2.10', 'sink.i3': '10.1.2.11',
-         'caller.i3': '10.77.1.2'}
+         'caller.i3': '10.77.1.2', 'four.i3': '10.1.2.12'}
 PAGE = b'the page served over the overlay\n'
 FILL = 8192
 
@@ -26,7 +26,21 @@ conns, last_local = set(), ['']
 libc = ctypes.CDLL(None, use_errno=True)
 
 
+def six(ip):
+    return 'fd69:3300::%x:%x:%x' % tuple(int(b) for b in ip.split('.')[1:]) if ip else None
+
+
+def four(ip):
+    """The IPv4 address of one of our IPv6 addresses; others as they are."""
+    if not ip.startswith('fd69:3300::'):
+        return ip
+    b = socket.inet_pton(socket.AF_INET6, ip)
+    return '10.%d.%d.%d' % (b[11], b[13], b[15])
+
+
 def addr(ip, port):
+    if ip and ':' in ip:
+        return struct.pack('>BBH16s', 6, 0, port, socket.inet_pton(socket.AF_INET6, ip))
     return struct.pack('>BBH4s12x', 4, 0, port, socket.inet_aton(ip)) if ip else bytes(20)
 
 
@@ -38,7 +52,8 @@ def parse(b):
 
 
 def sock_name(side, handle, local, remote):
-    text = lambda a: '4' + socket.inet_aton(a[0]).hex() + '%04x' % a[1]
+    text = lambda a: (('6' + socket.inet_pton(socket.AF_INET6, a[0]).hex()) if ':' in a[0] else
+                      ('4' + socket.inet_aton(a[0]).hex())) + '%04x' % a[1]
     return b'\0i3.1' + ('%s.%016x.%s.%s' % (side, handle, text(local), text(remote))).encode()
 
 
@@ -94,17 +109,18 @@ def serve(kind, s):
 def connect(body):
     remote, local = parse(body[4:24]), parse(body[24:44])
     last_local[0] = '%s:%d' % local
-    if remote[0] == OWN:
+    plain = four(remote[0])
+    if plain == OWN:
         return struct.pack('>IQ', SELF, 0) + bytes(40), None
-    if remote[0].startswith('10.200.') or not remote[0].startswith('10.'):
+    if plain.startswith('10.200.') or not plain.startswith('10.'):
         return struct.pack('>IQ', NOT_VIRTUAL, 0) + bytes(40), None
-    kind = next((n for n, ip in NAMES.items() if ip == remote[0]), None)
+    kind = next((n for n, ip in NAMES.items() if ip == plain), None)
     if kind is None or kind == 'down.i3':
         return struct.pack('>IQ', errno.EHOSTUNREACH, 0) + bytes(40), None
     with lock:
         handles[0] += 1
         handle = handles[0]
-    here = (OWN, local[1] or 40000 + handle % 20000)
+    here = (OWN if plain == remote[0] else six(OWN), local[1] or 40000 + handle % 20000)
     theirs, mine = socket.socketpair()
     theirs.bind(sock_name('p', handle, here, remote))
     mine.bind(sock_name('d', handle, here, remote))
@@ -116,15 +132,15 @@ def connect(body):
 
 def answer(kind, body):
     if kind == INFO:
-        return struct.pack('>I', 0) + addr(OWN, 0) + struct.pack('>IB3xI', 0x0a000000, 8, os.getpid())
+        return struct.pack('>I', 0) + addr(OWN, 0) + struct.pack('>IB3xI', 0x0a000000, 8, os.getpid()) + addr(six(OWN), 0)
     if kind == RESOLVE:
         name = body.decode()
         if name == 'retry.i3':
-            return struct.pack('>I', errno.EAGAIN) + bytes(20)
+            return struct.pack('>I', errno.EAGAIN) + bytes(40)
         ip = NAMES.get(name)
-        return struct.pack('>I', 0 if ip else errno.ENOENT) + addr(ip, 0)
+        return struct.pack('>I', 0 if ip else errno.ENOENT) + addr(ip, 0) + addr(six(ip) if name != 'four.i3' else None, 0)
     if kind == REVERSE:
-        ip = parse(body)[0]
+        ip = four(parse(body)[0])
         name = next((n for n, a in NAMES.items() if a == ip), None)
         if name:
             return struct.pack('>I', 0) + name.encode()
@@ -168,12 +184,15 @@ def client(s):
     s.close()
 
 
-def call(port):
-    s = socket.socket()
-    s.bind(('127.77.1.2', 0))
-    source = s.getsockname()
-    verified[source] = ((OWN, port), ('10.77.1.2', source[1]))
-    s.connect(('127.0.0.1', port))
+def call(port, family=4, known=True):
+    s = socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET)
+    s.bind(('::1' if family == 6 else '127.77.1.2', 0))
+    source = s.getsockname()[:2]
+    if family == 6 and known:
+        verified[source] = ((six(OWN), port), (six('10.77.1.2'), source[1] - 1000))
+    elif known:
+        verified[source] = ((OWN, port), ('10.77.1.2', source[1]))
+    s.connect(('::1' if family == 6 else '127.0.0.1', port))
     s.sendall(b'GET / HTTP/1.0\r\n\r\n')
     data = b''
     try:
@@ -187,7 +206,8 @@ def call(port):
 
 def control(s):
     words = s.recv(4096).decode().split()
-    reply = {'call': lambda: call(int(words[1])), 'listeners': lambda: ' '.join(listeners),
+    reply = {'call': lambda: call(int(words[1])), 'call6': lambda: call(int(words[1]), 6),
+             'stranger6': lambda: call(int(words[1]), 6, False), 'listeners': lambda: ' '.join(listeners),
              'requests': lambda: ' '.join('%d=%d' % c for c in sorted(counts.items())),
              'conns': lambda: str(len(conns)), 'local': lambda: last_local[0]}[words[0]]()
     s.sendall(reply.encode())

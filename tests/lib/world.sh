@@ -172,9 +172,9 @@ relay_stop() {
     cat "$T/relay.log"
 }
 
-# USER's daemon, through the relay.
+# USER's daemon, through the relay, and nothing past it.
 relay_use() {
-    printf 'nodes = { "127.0.0.1:%s" }\n' "$RELAY_PORT" >"$W/$1/config/i3/i3.conf"
+    printf 'nodes = { "127.0.0.1:%s" }\nshortcut = no\n' "$RELAY_PORT" >"$W/$1/config/i3/i3.conf"
     daemon_restart "$1"
 }
 

@@ -228,7 +228,7 @@ static void run(uint64_t us)
 /* One packet; false when there is no key to send with. */
 static bool talk(unsigned from, unsigned to)
 {
-    static uint8_t text[200], out[400];
+    static uint8_t text[200] = {0x45}, out[400]; /* as an IP packet begins */
     struct host *h = &w.host[from];
     struct peer *p = peer_get(h->ps, w.host[to].c.pub, w.host[to].c.own_address);
     ssize_t n = peer_seal(h->ps, p, w.now, wall(), &(struct iovec){text, sizeof(text)}, 1, out, sizeof(out));

@@ -39,7 +39,7 @@ static void fix_law(struct net *n, uint32_t flow, enum law law)
         return;
     c->choice.fixed = law != BBR_FIRST;
     if (law != CUBIC)
-        cc_change(&c->cc, &cc_bbr, n->now);
+        conn_law(n->t[0], c, &cc_bbr, true);
 }
 
 static void shape(struct net *n, const struct cell *p)

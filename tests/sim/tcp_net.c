@@ -124,19 +124,32 @@ static void trace(const struct net *n, int from, const uint8_t *p, uint32_t len,
         tcp[0] << 8 | tcp[1], seq, ack, (unsigned)(tcp[14] << 8 | tcp[15]), tcp[13], len - 20 - (tcp[12] >> 4) * 4u, what);
 }
 
+/* When the host at the end of the link will read what arrives at `at`; 0: its socket is full. */
+static uint64_t socket_takes(struct net_link *l, uint64_t at, uint32_t len)
+{
+    uint64_t turn = at / l->service + 1;
+    if (turn != l->service_at) {
+        l->service_at = turn;
+        l->in_socket = 0;
+    }
+    l->in_socket += len;
+    return l->in_socket > l->socket ? 0 : turn * l->service;
+}
+
 static void link_carry(struct net *n, int from, const uint8_t *data, uint32_t len)
 {
     struct net_link *l = &n->link[from];
     uint64_t out = n->now;
     l->packets++;
     if (l->rate) {
-        uint64_t begin = l->free_at > n->now ? l->free_at : n->now;
-        if ((begin - n->now) * l->rate / 1000000 > l->queue) {
+        uint64_t now = n->now * 1000, begin = l->free_at > now ? l->free_at : now;
+        if ((begin - now) / 1000 * l->rate / 1000000 > l->queue) {
             l->overflowed++;
             trace(n, from, data, len, " overflow");
             return;
         }
-        out = l->free_at = begin + (uint64_t)len * 1000000 / l->rate;
+        l->free_at = begin + (uint64_t)(len + l->overhead) * 1000000000 / l->rate;
+        out = l->free_at / 1000;
     }
     if (link_drops(n, l)) {
         l->lost++;
@@ -149,6 +162,11 @@ static void link_carry(struct net *n, int from, const uint8_t *data, uint32_t le
         uint64_t at = out + l->delay + (l->jitter ? net_random(n) % l->jitter : 0);
         if (net_chance(n, l->reorder))
             at += l->reorder_by ? net_random(n) % l->reorder_by : 0;
+        if (l->socket && !(at = socket_takes(l, at, len))) {
+            l->spilt++;
+            trace(n, from, data, len, " spilt");
+            continue;
+        }
         struct net_packet p = {.at = at, .data = malloc(len), .len = len, .to = (uint32_t)!from};
         memcpy(p.data, data, len);
         if (net_chance(n, l->corrupt))
@@ -211,7 +229,8 @@ static void side_write(struct net *n, int host, struct net_side *s)
         uint64_t most = s->total - s->written < s->chunk ? s->total - s->written : s->chunk, put = 0;
         for (int i = 0; i < k && put < most; i++) {
             size_t len = v[i].iov_len < most - put ? v[i].iov_len : most - put;
-            pattern(side_key(s->flow, host), s->written + put, v[i].iov_base, len);
+            if (!n->bulk)
+                pattern(side_key(s->flow, host), s->written + put, v[i].iov_base, len);
             put += len;
         }
         s->written += put;
@@ -226,6 +245,10 @@ static void side_write(struct net *n, int host, struct net_side *s)
 static void side_check(struct net *n, int host, struct net_side *s, const uint8_t *data, size_t len)
 {
     uint8_t want[4096];
+    if (n->bulk) {
+        s->got += len;
+        len = 0;
+    }
     while (len) {
         size_t step = len < sizeof(want) ? len : sizeof(want);
         pattern(side_key(s->flow, !host), s->got, want, step);

@@ -21,10 +21,14 @@ struct net_link {
     uint32_t loss, reorder, duplicate, corrupt;
     uint32_t burst, burst_len; /* chance that a burst of losses begins; its mean length in µs */
     uint64_t reorder_by;       /* extra delay of a reordered packet */
+    uint32_t overhead;         /* bytes of headers around a packet, which take their time as well */
+    /* The socket at its end: it holds so many bytes and is emptied every `service` µs; what does not fit is lost. 0: no bound. */
+    uint64_t socket, service;
     /* state */
-    uint64_t free_at;
+    uint64_t free_at; /* ns */
     uint64_t burst_until, down_until;
-    uint64_t packets, lost, overflowed;
+    uint64_t service_at, in_socket;
+    uint64_t packets, lost, overflowed, spilt;
 };
 
 struct net_flow;
@@ -59,6 +63,7 @@ struct net {
     uint64_t worst_stall; /* longest time without a byte of progress while a flow was unfinished */
     uint64_t last_progress;
     bool refuse;
+    bool bulk; /* the bytes are nobody's concern: nothing is written to the buffers, nothing compared */
     const char *error; /* the first thing that went wrong */
     uint8_t *batch[256];
 };

@@ -2,6 +2,7 @@
  *
  *     python3 -c 'import hashlib as h; print(h.blake2s(b"i3run id v1" + bytes(range(32))).hexdigest()[:32])'
  *     python3 -c 'import hashlib as h; print(h.blake2s(b"i3run address v1" + bytes(4) + ID).hexdigest()[:8])'   # counter 0
+ *     python3 -c 'import hashlib as h; print("fd69330000" + h.blake2s(b"i3run address6 v1" + ID).hexdigest()[:22])'
  *     python3 -c 'import base64 as b; print(b.b32encode(bytes(range(32))).decode().lower().rstrip("="))'
  */
 #include "daemon/base/id.h"
@@ -15,16 +16,17 @@
 static const struct golden {
     const char *key, *written, *prefix;
     uint32_t in_8, in_12, in_24;
+    const char *in_6;
 } golden[] = {
     {"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
         "aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq", "030fac40264f1495a21510b208de0f6c",
-        0x0a3580a3, 0xac1580a3, 0xc0a805a3},
+        0x0a3580a3, 0xac1580a3, 0xc0a805a3, "fd693300007b7721abf64824236f37f8"},
     {"de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
         "32pnw7l3pxa3ju23mhbozzbvg47ygq6iln4gotnn7r7bi34ifnhq", "c053c5edb0ee5c4c4d72e7a6e3c4f431",
-        0x0a2befec, 0xac1befec, 0xc0a805ec},
+        0x0a2befec, 0xac1befec, 0xc0a805ec, "fd6933000046a6d71204c794c525b1ea"},
     {"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
         "777777777777777777777777777777777777777777777777757q", "6ed900c7537be6a8a06b82d204f2ce29",
-        0x0ac3f65e, 0xac13f65e, 0xc0a8055e},
+        0x0ac3f65e, 0xac13f65e, 0xc0a8055e, "fd69330000ce519cbe635756ccdf637c"},
 };
 
 START_TEST(keys_hash_to_golden_ids)
@@ -65,6 +67,14 @@ START_TEST(ids_hash_to_golden_addresses)
     ck_assert_uint_eq(id_address(&id, 0xac100000, 12), g->in_12);
     ck_assert_uint_eq(id_address(&id, 0xc0a80500, 24), g->in_24);
     ck_assert_uint_eq(id_address(&id, 0x0affffff, 8), g->in_8); /* host bits of the pool do not count */
+    uint8_t in_6[16], ip6[16];
+    unhex(g->in_6, in_6, sizeof(in_6));
+    id_address6(&id, ip6);
+    ck_assert_mem_eq(ip6, in_6, sizeof(ip6));
+    struct addr a = addr_v6(ip6, 1);
+    ck_assert(addr_has_prefix6(&a));
+    a.ip[4] ^= 1;
+    ck_assert(!addr_has_prefix6(&a));
 }
 END_TEST
 

@@ -13,10 +13,10 @@
 #define HEAD(type) 1, type, 0, 0, 0xde, 0xad, 0xbe, 0xef
 
 static const uint8_t info_req[] = {HEAD(1)};
-static const uint8_t info_rep[] = {HEAD(0x81), 0, 0, 0, 0, ADDR4, 10, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0x12, 0x34};
+static const uint8_t info_rep[] = {HEAD(0x81), 0, 0, 0, 0, ADDR4, 10, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0x12, 0x34, ADDR6};
 static const uint8_t resolve_req[] = {HEAD(2), 'b', 'o', 'b', '.', 'i', '3'};
-static const uint8_t resolve_rep[] = {HEAD(0x82), 0, 0, 0, 0, ADDR4};
-static const uint8_t resolve_none[] = {HEAD(0x82), 0, 0, 0, 2, NONE};
+static const uint8_t resolve_rep[] = {HEAD(0x82), 0, 0, 0, 0, ADDR4, ADDR6};
+static const uint8_t resolve_none[] = {HEAD(0x82), 0, 0, 0, 2, NONE, NONE};
 static const uint8_t reverse_req[] = {HEAD(3), ADDR6};
 static const uint8_t reverse_rep[] = {HEAD(0x83), 0, 0, 0, 0, 'b', 'o', 'b'};
 static const uint8_t connect_req[] = {HEAD(4), 6, 0, 0, 0, ADDR4, NONE};
@@ -109,10 +109,10 @@ static const struct golden {
     void (*re)(struct reader *, struct writer *);
 } golden[] = {
     {"info request", info_req, sizeof(info_req), 8, false, IPC_INFO, re_none},
-    {"info reply", info_rep, sizeof(info_rep), 44, false, IPC_INFO | IPC_REPLY, re_info},
+    {"info reply", info_rep, sizeof(info_rep), 64, false, IPC_INFO | IPC_REPLY, re_info},
     {"resolve request", resolve_req, sizeof(resolve_req), 9, true, IPC_RESOLVE, re_name},
-    {"resolve reply", resolve_rep, sizeof(resolve_rep), 32, false, IPC_RESOLVE | IPC_REPLY, re_resolved},
-    {"resolve reply, none", resolve_none, sizeof(resolve_none), 32, false, IPC_RESOLVE | IPC_REPLY,
+    {"resolve reply", resolve_rep, sizeof(resolve_rep), 52, false, IPC_RESOLVE | IPC_REPLY, re_resolved},
+    {"resolve reply, none", resolve_none, sizeof(resolve_none), 52, false, IPC_RESOLVE | IPC_REPLY,
         re_resolved},
     {"reverse request", reverse_req, sizeof(reverse_req), 28, false, IPC_REVERSE, re_address},
     {"reverse reply", reverse_rep, sizeof(reverse_rep), 13, true, IPC_REVERSE | IPC_REPLY, re_status_name},
@@ -222,7 +222,7 @@ START_TEST(fields_are_where_the_drawing_has_them)
     ck_assert(h.type == (IPC_INFO | IPC_REPLY) && h.serial == 0xdeadbeef);
     ipc_get_info(&r, &info);
     ck_assert(info.status == 0 && addr_eq(&info.own, &v4) && info.pool == 0x0a000000 && info.pool_bits == 8 &&
-              info.pid == 0x1234);
+              info.pid == 0x1234 && addr_eq(&info.own6, &v6));
 
     struct ipc_connect c;
     r = reader_of(connect_bound + 8, sizeof(connect_bound) - 8);
@@ -249,9 +249,12 @@ START_TEST(fields_are_where_the_drawing_has_them)
     ck_assert(reader_done(&r) && addr_eq(&p.local, &v4) && addr_eq(&p.remote, &v6));
 
     struct ipc_resolved v;
+    r = reader_of(resolve_rep + 8, sizeof(resolve_rep) - 8);
+    ipc_get_resolved(&r, &v);
+    ck_assert(reader_done(&r) && v.status == 0 && addr_eq(&v.addr, &v4) && addr_eq(&v.addr6, &v6));
     r = reader_of(resolve_none + 8, sizeof(resolve_none) - 8);
     ipc_get_resolved(&r, &v);
-    ck_assert(reader_done(&r) && v.status == ENOENT && v.addr.family == 0);
+    ck_assert(reader_done(&r) && v.status == ENOENT && v.addr.family == 0 && v.addr6.family == 0);
 
     r = reader_of(control_req + 8, sizeof(control_req) - 8);
     uint8_t out[64];

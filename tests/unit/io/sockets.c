@@ -100,7 +100,7 @@ START_TEST(trains_of_mixed_sizes_arrive_as_sent)
         size_t len = i % 70 == 69 ? 100 + i : i > 250 ? 61 : 1461;
         ck_assert(outbox_push(&o, udp_local(b), data[i], len));
     }
-    udp_send(a, &o);
+    udp_send(a, &o, NULL, NULL);
     ck_assert_uint_eq(o.n, 0);
     for (int i = 0; i < 1000 && g.n < 300; i++) {
         struct pollfd p = {udp_fd(b), POLLIN, 0};
@@ -138,15 +138,78 @@ START_TEST(another_socket_on_the_port_is_not_the_listener)
     getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
     ck_assert(diag_listens(d, &bound, cookie));
     ck_assert(!diag_listens(d, &bound, cookie + 1));
-    struct addr from = addr_v4(0x7f090807, 0);
-    int c = loopback_connect(&from, &bound);
+    struct addr from = addr_v4(0x7f090807, 0), to;
+    int c = loopback_connect(&from, &bound, &to);
     ck_assert_int_ge(c, 0);
     ck_assert_uint_eq(addr_ip4(&from), 0x7f090807);
     ck_assert_uint_ne(from.port, 0);
+    ck_assert(addr_eq(&to, &bound));
     close(fd);
     ck_assert(!diag_listens(d, &bound, cookie));
     close(c);
     diag_close(d);
+}
+END_TEST
+
+/* Whom each kind of listener lets in, and from where the daemon comes. */
+START_TEST(listeners_are_reached_over_their_family)
+{
+    static const struct {
+        const char *bound;
+        int v6only, takes4, takes6, reached4;
+    } cases[] = {
+        {"::", 0, 1, 1, 1},
+        {"::", 1, 1, 1, 0}, /* only the connection tells */
+        {"::1", 0, 0, 1, 0},
+        {"0.0.0.0", 0, 1, 0, 1},
+        {"127.0.0.1", 0, 1, 0, 1},
+        {"::ffff:127.0.0.1", 0, 1, 0, 1},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sockaddr_storage ss = {0};
+        bool v6 = strchr(cases[i].bound, ':');
+        ss.ss_family = v6 ? AF_INET6 : AF_INET;
+        inet_pton(ss.ss_family, cases[i].bound,
+            v6 ? (void *)&((struct sockaddr_in6 *)&ss)->sin6_addr : (void *)&((struct sockaddr_in *)&ss)->sin_addr);
+        int fd = socket(ss.ss_family, SOCK_STREAM, 0);
+        if (v6)
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &cases[i].v6only, sizeof(int));
+        socklen_t len = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+        ck_assert_int_eq(bind(fd, (struct sockaddr *)&ss, len), 0);
+        ck_assert_int_eq(listen(fd, 5), 0);
+        len = sizeof(ss);
+        getsockname(fd, (struct sockaddr *)&ss, &len);
+        struct addr bound = addr_from_sockaddr(&ss, len), to;
+        ck_assert_int_eq(loopback_takes(&bound, 4), cases[i].takes4);
+        ck_assert_int_eq(loopback_takes(&bound, 6), cases[i].takes6);
+        for (int family = 4; family <= 6; family += 2) {
+            struct addr virt = family == 6 ? addr_v6((const uint8_t *)ADDR_PREFIX6 "abcdefghijk", 7777) : addr_v4(0x0a090807, 0);
+            struct addr from = mirror_address(&virt);
+            if (!loopback_takes(&bound, (uint8_t)family))
+                continue;
+            int c = loopback_connect(&from, &bound, &to), err = 0;
+            ck_assert_int_ge(c, 0);
+            ck_assert_uint_eq(to.family, family);
+            ck_assert_uint_eq(to.port, bound.port);
+            ck_assert_uint_ne(from.port, 0);
+            len = sizeof(err);
+            getsockopt(c, SOL_SOCKET, SO_ERROR, &err, &len);
+            ck_assert_int_eq(err, family == 4 && !cases[i].reached4 ? ECONNREFUSED : 0);
+            if (!err) { /* the server sees what the daemon knows */
+                len = sizeof(ss);
+                int s = accept(fd, (struct sockaddr *)&ss, &len);
+                struct addr seen = addr_from_sockaddr(&ss, len);
+                ck_assert(addr_eq(&seen, &from));
+                len = sizeof(ss);
+                getsockname(s, (struct sockaddr *)&ss, &len);
+                seen = addr_from_sockaddr(&ss, len);
+                ck_assert(addr_eq(&seen, &to));
+                close(s);
+            }
+            close(c);
+        }
+        close(fd);
+    }
 }
 END_TEST
 
@@ -185,6 +248,7 @@ int main(void)
     tcase_add_test(t, pair_carries_the_four_tuple_in_its_names);
     tcase_add_test(t, trains_of_mixed_sizes_arrive_as_sent);
     tcase_add_test(t, another_socket_on_the_port_is_not_the_listener);
+    tcase_add_test(t, listeners_are_reached_over_their_family);
     tcase_add_test(t, files_are_private_and_whole);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -49,6 +49,34 @@ START_TEST(gives_the_address_the_id_hashes_to)
 }
 END_TEST
 
+START_TEST(an_entry_has_an_ipv6_address_while_it_lives)
+{
+    struct pool *p = pool_new(NET, 8, seed);
+    uint8_t key[KEY_LEN], want[16], got[16];
+    struct i3_id id;
+    for (unsigned i = 0; i < 50; i++) {
+        key_of(key, i);
+        id_of_key(&id, key, NULL);
+        id_address6(&id, want);
+        ck_assert_uint_eq(pool_find6(p, t0, want), 0); /* not handed out yet */
+        uint32_t ip = pool_get(p, t0, key);
+        ck_assert_uint_eq(pool_find6(p, t0, want), ip);
+        ck_assert(pool_address6(p, ip, got));
+        ck_assert_mem_eq(got, want, sizeof(got));
+    }
+    ck_assert(!pool_address6(p, NET | 0x123456, got));
+    mono_t near = mono_add(t0, POOL_LIFE - 1), late = mono_add(near, POOL_LIFE - 1);
+    uint32_t ip = pool_find6(p, near, want); /* in use */
+    pool_expire(p, late);
+    ck_assert_uint_eq(pool_find6(p, late, want), ip);
+    key_of(key, 3);
+    id_of_key(&id, key, NULL);
+    id_address6(&id, want);
+    ck_assert_uint_eq(pool_find6(p, late, want), 0);
+    pool_free(p);
+}
+END_TEST
+
 START_TEST(refuses_networks_it_cannot_serve)
 {
     ck_assert_ptr_null(pool_new(NET, 7, seed));
@@ -203,6 +231,7 @@ int main(void)
     TCase *tc = tcase_create("pool");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, gives_the_address_the_id_hashes_to);
+    tcase_add_test(tc, an_entry_has_an_ipv6_address_while_it_lives);
     tcase_add_test(tc, refuses_networks_it_cannot_serve);
     tcase_add_test(tc, resolves_collisions_until_the_network_is_full);
     tcase_add_test(tc, never_gives_out_excluded_or_mirroring_addresses);

@@ -56,15 +56,20 @@ END_TEST
 START_TEST(mirror_names_one_server)
 {
     struct vsocks *vs = vsocks_new(1000);
-    struct addr m = addr_v4(0x7f010203, 40000), other = addr_v4(0x7f010203, 40001);
+    struct addr m = addr_v4(0x7f010203, 40000), other = addr_v4(0x7f010203, 40001), at = addr_v4(0x7f000001, 80),
+                elsewhere = addr_v4(0x7f000001, 81);
     struct vsock *a = vsock_new(vs, VSOCK_SERVER, 1), *b = vsock_new(vs, VSOCK_SERVER, 2);
-    ck_assert_int_eq(vsock_set_mirror(vs, a, &m), 0);
-    ck_assert_int_eq(vsock_set_mirror(vs, b, &m), -EEXIST);
-    ck_assert_int_eq(vsock_set_mirror(vs, b, &other), 0);
-    ck_assert_ptr_eq(vsock_by_mirror(vs, &m), a);
+    ck_assert_int_eq(vsock_set_mirror(vs, a, &m, &at), 0);
+    ck_assert_int_eq(vsock_set_mirror(vs, b, &m, &at), -EEXIST);
+    ck_assert_int_eq(vsock_set_mirror(vs, b, &other, &at), 0);
+    ck_assert_ptr_eq(vsock_by_mirror(vs, &m, &at), a);
+    ck_assert_ptr_null(vsock_by_mirror(vs, &m, &elsewhere));
     vsock_free(vs, a, 0);
-    ck_assert_ptr_null(vsock_by_mirror(vs, &m));
-    ck_assert_ptr_eq(vsock_by_mirror(vs, &other), b);
+    ck_assert_ptr_null(vsock_by_mirror(vs, &m, &at));
+    struct vsock *c = vsock_new(vs, VSOCK_SERVER, 3);
+    ck_assert_int_eq(vsock_set_mirror(vs, c, &other, &elsewhere), 0); /* the same caller at another service */
+    ck_assert_ptr_eq(vsock_by_mirror(vs, &other, &elsewhere), c);
+    ck_assert_ptr_eq(vsock_by_mirror(vs, &other, &at), b);
     vsocks_free(vs);
 }
 END_TEST

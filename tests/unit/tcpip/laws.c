@@ -18,8 +18,8 @@ struct story {
 
 /* The floor is 20 ms in all of them. */
 static const struct story stories[] = {
-    {"nothing queues", 20000, 20000, 50000, 5},
-    {"many are lost", 20000, 20000, 20000, 4},
+    {"nothing queues", 20000, 20000, 50000, 3},
+    {"it queues a little", 20000, 22500, 50000, 5},
     {"a little queues", 21000, 24000, 50000, 5},
     {"the queue is at its highest when it loses", 24000, 40000, 50000, 0},
     {"a short queue that is full", 20000, 30000, 50000, 0},
@@ -40,7 +40,7 @@ static int changes_at(const struct story *s)
             choice_rtt(&h, now += 1000, s->at_loss);
         total += s->between;
         lost += MSS;
-        const struct cc_law *law = choice_loss(&h, &cc_cubic, false, now, total, lost);
+        const struct cc_law *law = choice_loss(&h, &cc_cubic, INNOCENT, now, total, lost);
         ck_assert(!law || law == &cc_bbr);
         if (law)
             return i;
@@ -65,11 +65,11 @@ START_TEST(what_follows_a_full_queue_counts_for_nothing)
         choice_rtt(&h, now += 20000, 20000);
         for (int k = 0; k < 20; k++)
             choice_rtt(&h, now += 1000, 40000);
-        ck_assert_ptr_null(choice_loss(&h, &cc_cubic, false, now, round * 50000, round * 5000));
+        ck_assert_ptr_null(choice_loss(&h, &cc_cubic, INNOCENT, now, round * 50000, round * 5000));
         for (int after = 0; after < 3; after++) { /* the queue has drained, and the packets it dropped are missed only now */
             for (int k = 0; k < 20; k++)
                 choice_rtt(&h, now += 500, 20000);
-            ck_assert_ptr_null(choice_loss(&h, &cc_cubic, false, now, round * 50000, round * 5000));
+            ck_assert_ptr_null(choice_loss(&h, &cc_cubic, INNOCENT, now, round * 50000, round * 5000));
         }
         now += 1000000;
     }
@@ -81,9 +81,23 @@ START_TEST(connections_follow_the_first_that_found_losses)
     struct choice h = {0};
     choice_init(&h);
     choice_rtt(&h, 1000000, 20000);
-    ck_assert_ptr_null(choice_loss(&h, &cc_cubic, true, 1100000, 100000, 5000));
-    ck_assert_ptr_eq(choice_loss(&h, &cc_cubic, true, 1200000, 200000, 10000), &cc_bbr);
-    ck_assert_ptr_null(choice_loss(&h, &cc_bbr, true, 1300000, 300000, 11000));
+    choice_rtt(&h, 1000000, 30000); /* 22.5 ms of late: no full queue, but not bare */
+    ck_assert_ptr_null(choice_loss(&h, &cc_cubic, SUSPECT, 1100000, 100000, 5000));
+    ck_assert_ptr_eq(choice_loss(&h, &cc_cubic, SUSPECT, 1200000, 200000, 10000), &cc_bbr);
+    ck_assert_ptr_null(choice_loss(&h, &cc_bbr, SUSPECT, 1300000, 300000, 11000));
+}
+END_TEST
+
+START_TEST(whoever_has_company_under_bbr_joins_it_at_the_next_loss)
+{
+    struct choice h = {0};
+    choice_init(&h);
+    choice_rtt(&h, 1000000, 20000);
+    for (int k = 0; k < 20; k++)
+        choice_rtt(&h, 1001000, 40000); /* a full queue: it is theirs */
+    ck_assert_ptr_eq(choice_loss(&h, &cc_cubic, COMPANY, 1100000, 100000, 5000), &cc_bbr);
+    h.fixed = true;
+    ck_assert_ptr_null(choice_loss(&h, &cc_cubic, COMPANY, 1100000, 100000, 5000));
 }
 END_TEST
 
@@ -94,7 +108,7 @@ START_TEST(a_fixed_law_stays)
     choice_init(&h);
     choice_rtt(&h, 1000000, 20000);
     for (int i = 1; i < 20; i++)
-        ck_assert_ptr_null(choice_loss(&h, &cc_cubic, true, 1000000 + i * 100000ull, i * 10000ull, i * 1000ull));
+        ck_assert_ptr_null(choice_loss(&h, &cc_cubic, SUSPECT, 1000000 + i * 100000ull, i * 10000ull, i * 1000ull));
     ck_assert_ptr_null(choice_ack(&h, &c, 2000000, 0, 0));
 }
 END_TEST
@@ -235,9 +249,9 @@ END_TEST
 
 START_TEST(quanta_are_bounded)
 {
-    struct cc c = {.law = &cc_bbr, .mss = MSS, .pacing = 5000000, .bbr.min_rtt = 20000};
+    struct cc c = {.law = &cc_bbr, .mss = MSS, .pacing = 5000000, .near = 20000};
     ck_assert_uint_eq(cc_quantum(&c), 5000); /* a millisecond's */
-    c.bbr.min_rtt = 2000;
+    c.near = 2000;
     ck_assert_uint_eq(cc_quantum(&c), 2500);
     c.pacing = 1000;
     ck_assert_uint_eq(cc_quantum(&c), 2 * MSS);
@@ -254,7 +268,7 @@ static struct conn *paced(struct script *s, uint64_t rate)
     script_run(s, "open\n");
     struct conn *c = table_get(s->t, s->ref);
     c->choice.fixed = true;
-    cc_change(&c->cc, &cc_bbr, s->now);
+    conn_law(s->t, c, &cc_bbr, true);
     c->cc.pacing = rate;
     return c;
 }
@@ -316,7 +330,7 @@ int main(void)
         bbr_is_for_losses_without_a_queue, what_follows_a_full_queue_counts_for_nothing, connections_follow_the_first_that_found_losses,
         a_fixed_law_stays, cubic_comes_back_when_losses_cease_or_others_crowd,
         the_rate_is_what_arrived_over_the_longer_of_both_times, a_silent_program_tells_nothing_of_the_path,
-        bbr_finds_the_rate_of_the_path, bbr_does_not_mind_losses, quanta_are_bounded, a_paced_stream_leaves_in_quanta,
+        whoever_has_company_under_bbr_joins_it_at_the_next_loss, bbr_finds_the_rate_of_the_path, bbr_does_not_mind_losses, quanta_are_bounded, a_paced_stream_leaves_in_quanta,
         a_lone_write_is_not_held_back, every_range_is_told_of_in_its_turn,
     };
     Suite *s = suite_create("tcpip/laws");

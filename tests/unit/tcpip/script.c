@@ -39,6 +39,7 @@ void script_begin(struct script *s, const struct tcpip_config *config)
     tcpip_config_default(&c);
     if (config)
         c = *config;
+    c.ride_us = 0; /* most conversations are easier to follow without */
     *s = (struct script){.now = 10000000, .ts = true, .sack = true, .ws = true, .mss = 1012, .peer_isn = 70000,
         .peer_ts = 500};
     s->t = tcpip_new(&c);
@@ -365,6 +366,8 @@ static void run_line(struct script *s, char *line)
         tcp_abort(s->t, now, s->ref);
     } else if (IS("patient")) {
         table_get(s->t, s->ref)->quick = 0;
+    } else if (IS("ride")) {
+        s->t->cfg.ride_us = strtoull(rest, NULL, 10);
     } else if (IS("peer")) {
         peer_options(s, rest);
     } else if (IS("isn")) {

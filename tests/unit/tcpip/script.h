@@ -8,6 +8,8 @@
  *    event KIND [ERRNAME]     the next event       noevent, none: no event, no packet
  *    state NAME               what tcpip_next() shows; `gone` for no connection
  *
+ *    ride US                  the ACKs of SYN-ACK and FIN may wait so long (in the other scripts they do not)
+ *
  * Flags: S A F R P ('P' must be there when named, and is not looked at else). Numbers are relative to the initial
  * sequence numbers of either side. After a packet: ack N, win N (unscaled bytes), sack a-b,c-d, old (a timestamp
  * from before), nots, mss N, ecr N (ms ago). Payload follows a pattern by sequence number and is checked both ways.

@@ -139,7 +139,7 @@ SCRIPT(does_without_any_option,
     "> A 1013:1012\n"
     "> PA 2025:976\n"
     "< A 1:10 ack 3001\n"
-    "> A 3001 ack 11 win 65535\n")
+    "+25ms\n> A 3001 ack 11 win 65535\n")
 
 /* ---- data ---- */
 
@@ -150,7 +150,7 @@ SCRIPT(carries_data_both_ways,
     "> A 1001:1000 ack 1\n"
     "> PA 2001:500 ack 1\n"
     "< A 1:100 ack 2501\n"
-    "> A 2501 ack 101\n"
+    "+25ms\n> A 2501 ack 101\n"
     "event READABLE\n"
     "read 100\n"
     "none\n")
@@ -251,7 +251,7 @@ START_TEST(takes_more_pieces_than_there_are_spans)
             script_run(&s, line);
         }
     }
-    script_run(&s, "read 200\n> A 1 ack 242\nread 41\n");
+    script_run(&s, "read 200\n+25ms\n> A 1 ack 242\nread 41\n");
     script_end(&s);
 }
 END_TEST
@@ -579,12 +579,12 @@ SCRIPT(speaks_inside_a_window_that_was_shrunk,
     "open\n"
     "write 3000 push\n"
     "> A 1:1000\n> A 1001:1000\n> PA 2001:1000\n"
-    "< A 1:100 ack 1 win 0\n"
-    "> A 1 ack 101\n"
-    "< A 101:100 ack 1 win 1500\n"
-    "> A 1501 ack 201\n"
-    "< A 301:100 ack 1 win 1500\n"
-    "> A 1501 ack 201 sack 301-401\n"
+    "< A 1:1000 ack 1 win 0\n"
+    "> A 1 ack 1001\n"
+    "< A 1001:1000 ack 1 win 1500\n"
+    "> A 1501 ack 2001\n"
+    "< A 3001:100 ack 1 win 1500\n"
+    "> A 1501 ack 2001 sack 3001-3101\n"
     "abort\n"
     "> RA 1501\n")
 
@@ -608,6 +608,19 @@ SCRIPT(answers_a_window_probe,
 
 /* ---- closing ---- */
 
+SCRIPT(lets_acks_of_syn_and_fin_ride,
+    "ride 300\n"
+    "connect\n> S 0\n< SA 0 ack 1\nevent CONNECTED\nnone\n"
+    "write 100 push\n> AP 1:100 ack 1\n" /* the handshake's third packet */
+    "< A 1:50 ack 101\nevent READABLE\nread 50\nnone\n" /* less than a segment: an answer may come */
+    "< FA 51 ack 101\nevent READABLE\nreadall\nnone\n"
+    "eof\n> FA 101 ack 52\n< A 52 ack 102\nevent CLOSED\n")
+
+SCRIPT(acknowledges_syn_and_fin_soon_in_silence,
+    "ride 300\n"
+    "connect\n> S 0\n< SA 0 ack 1\nevent CONNECTED\n+299us\nnone\n+1us\n> A 1 ack 1\n"
+    "< FA 1 ack 1\nevent READABLE\n+299us\nnone\n+1us\n> A 1 ack 2\n")
+
 SCRIPT(closes_first,
     "open\n"
     "write 100 push\n"
@@ -617,7 +630,7 @@ SCRIPT(closes_first,
     "< A 1 ack 102\n"
     "state FIN-WAIT-2\n"
     "< A 1:50 ack 102\n"
-    "> A 102 ack 51\n"
+    "+25ms\n> A 102 ack 51\n"
     "event READABLE\n"
     "read 50\n"
     "< FA 51 ack 102\n"
@@ -712,7 +725,7 @@ SCRIPT(resets_when_data_comes_after_close,
 SCRIPT(resets_when_closed_with_unread_data,
     "open\n"
     "< A 1:10 ack 1\n"
-    "> A 1 ack 11\n"
+    "+25ms\n> A 1 ack 11\n"
     "close\n"
     "> RA 1\n"
     "state gone\n")
@@ -720,7 +733,7 @@ SCRIPT(resets_when_closed_with_unread_data,
 SCRIPT(sends_what_is_buffered_before_that_reset,
     "open\n"
     "< A 1:10 ack 1\n"
-    "> A 1 ack 11\n"
+    "+25ms\n> A 1 ack 11\n"
     "write 100 push\n"
     "close\n"
     "> PA 1:100\n"
@@ -806,13 +819,13 @@ SCRIPT(challenges_an_ack_of_what_was_not_sent,
 SCRIPT(drops_what_paws_knows_to_be_old,
     "open\n"
     "< A 1:10 ack 1\n"
-    "> A 1 ack 11\n"
+    "+25ms\n> A 1 ack 11\n"
     "< A 11:10 ack 1 old\n"
     "> A 1 ack 11\n"
     "< A 11:10 ack 1 nots\n"
     "none\n"
     "< A 11:10 ack 1\n"
-    "> A 1 ack 21\n")
+    "+25ms\n> A 1 ack 21\n")
 
 SCRIPT(delivers_what_came_before_a_reset,
     "open\n"
@@ -986,7 +999,7 @@ START_TEST(keeps_to_what_the_path_holds)
     script_begin(&s, NULL);
     tcpip_set_path(s.t, 0x0a000002, 2500, 0);
     script_run(&s, "open\nwrite 5000 push\n> A 1:1000\n> A 1001:1000\nnone\n");
-    script_run(&s, "+20ms\n< A 1 ack 1001\n> A 2001:1000\nnone\n");
+    script_run(&s, "+200us\n< A 1 ack 1001\n> A 2001:1000\nnone\n");
     tcpip_set_path(s.t, 0x0a000002, 0, 0);
     script_run(&s, "> A 3001:1000\n> PA 4001:1000\nnone\n");
     script_end(&s);
@@ -1018,6 +1031,22 @@ START_TEST(passes_the_room_of_a_path_on)
 }
 END_TEST
 
+/* A twentieth of what is under way on a path of 5 ms is all that can be in the socket of the peer at once. */
+START_TEST(keeps_more_in_flight_the_longer_the_path)
+{
+    struct script s;
+    script_begin(&s, NULL);
+    tcpip_set_path(s.t, 0x0a000002, 2500, 0);
+    script_run(&s, "open\nwrite 30000 push\n> A 1:1000\n> A 1001:1000\nnone\n+5ms\n< A 1 ack 1001\n");
+    for (int i = 0; i < 8; i++) {
+        char text[40];
+        snprintf(text, sizeof(text), "> A %d:1000\n", 2001 + 1000 * i);
+        script_run(&s, text);
+    }
+    script_end(&s);
+}
+END_TEST
+
 START_TEST(does_not_grow_its_window_on_a_full_path)
 {
     struct script s;
@@ -1026,7 +1055,7 @@ START_TEST(does_not_grow_its_window_on_a_full_path)
     script_run(&s, "open\nwrite 30000 push\n> A 1:1000\n> A 1001:1000\n");
     for (int i = 0; i < 20; i++) {
         char text[120];
-        snprintf(text, sizeof(text), "+20ms\n< A 1 ack %d\n> A %d:1000\n", 1001 + 1000 * i, 2001 + 1000 * i);
+        snprintf(text, sizeof(text), "+200us\n< A 1 ack %d\n> A %d:1000\n", 1001 + 1000 * i, 2001 + 1000 * i);
         script_run(&s, text);
     }
     struct tcp_info_row row;
@@ -1221,6 +1250,7 @@ int main(void)
         takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
         keeps_to_the_peers_window, shuts_its_window_and_opens_it_again, answers_a_window_probe, closes_first, closes_second,
         closes_from_both_sides_at_once, takes_a_fin_that_came_too_early, repeats_its_fin,
+        lets_acks_of_syn_and_fin_ride, acknowledges_syn_and_fin_soon_in_silence,
         delivers_what_was_written_before_close, resets_when_data_comes_after_close, resets_when_closed_with_unread_data,
         sends_what_is_buffered_before_that_reset, forgets_an_orphan_whose_peer_never_closes, aborts,
         takes_a_new_connection_over_time_wait, sees_a_rst_for_its_last_fin_as_the_end, is_reset_only_by_the_exact_number,
@@ -1228,7 +1258,7 @@ int main(void)
         delivers_what_came_before_a_reset, ignores_data_far_outside_the_window, cuts_data_at_the_window, keeps_alive,
         forgets_unanswered_syns, bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports,
         takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, keeps_to_what_the_path_holds,
-        keeps_to_the_mtu_of_the_path, tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
+        keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
         carries_ten_thousand_connections, answers_echo_and_reports_replies,
     };
     Suite *s = suite_create("tcp");

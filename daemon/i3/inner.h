@@ -1,0 +1,104 @@
+/* inner.h - what SEALED packets carry beside IP packets: words between two daemons about the way between them (path.h).
+ *
+ * The first byte tells them apart: an IP packet begins with the nibble 4 or 6, these begin with 1, and the low nibble is the
+ * kind. One packet, one message; big-endian; trailing bytes are refused. A kind or a nibble which is not known is ignored, so
+ * that newer daemons may say more.
+ *
+ * OFFER (1)  my addresses; `ack` is the serial of your newest offer that I have, 0 for none. ask: answer with yours
+ *     0      1      2      3      4            8          12
+ *   +------+------+------+------+------------+-----------+----- ... -----------+
+ *   | 0x11 | ask  | n    | 0    | serial (4) | ack (4)   | n addresses (20 n)  |   n: 0 to 8
+ *   +------+------+------+------+------------+-----------+----- ... -----------+
+ *
+ * CHALLENGE (2), RESPONSE (3)  is it you at the address which this was sent to? The response repeats the token
+ *     0      1          4           12
+ *   +------+----------+-----------+
+ *   | 0x12 | 0 0 0    | token (8) |
+ *   +------+----------+-----------+
+ */
+#ifndef I3_INNER_H
+#define I3_INNER_H
+
+#include "include/wire.h"
+
+enum { INNER_NIBBLE = 1, OFFER_MAX = 8, INNER_OFFER_LEN = 12, INNER_TOKEN_LEN = 12, INNER_MAX = INNER_OFFER_LEN + OFFER_MAX * ADDR_WIRE_LEN };
+
+enum inner_kind { INNER_OFFER = 1, INNER_CHALLENGE = 2, INNER_RESPONSE = 3 };
+
+struct inner_offer {
+    bool ask;
+    uint8_t n;
+    uint32_t serial, ack;
+    struct addr addr[OFFER_MAX];
+};
+
+/* Not an IP packet. */
+static inline bool inner_is(const uint8_t *p, size_t len)
+{
+    return len && p[0] >> 4 != 4 && p[0] >> 4 != 6;
+}
+
+/* The kind, 0 when it is of no nibble of ours. */
+static inline unsigned inner_kind(const uint8_t *p, size_t len)
+{
+    return len && p[0] >> 4 == INNER_NIBBLE ? p[0] & 15u : 0;
+}
+
+static inline uint8_t inner_first(enum inner_kind kind)
+{
+    return (uint8_t)(INNER_NIBBLE << 4 | kind);
+}
+
+/* Decoders: 0 or -EBADMSG. Encoders: the length, or 0 when it does not fit. */
+
+static inline int offer_decode(const uint8_t *p, size_t len, struct inner_offer *out)
+{
+    struct reader r = reader_of(p, len);
+    if (get_u8(&r) != inner_first(INNER_OFFER))
+        return -EBADMSG;
+    uint8_t ask = get_u8(&r);
+    out->ask = ask;
+    out->n = get_u8(&r);
+    wire_expect_zeros(&r, 1);
+    out->serial = get_u32(&r);
+    out->ack = get_u32(&r);
+    if (ask > 1 || out->n > OFFER_MAX)
+        return -EBADMSG;
+    for (unsigned i = 0; i < out->n; i++)
+        get_addr(&r, &out->addr[i]);
+    return reader_done(&r) ? 0 : -EBADMSG;
+}
+
+static inline size_t offer_encode(uint8_t *p, size_t cap, const struct inner_offer *o)
+{
+    struct writer w = writer_of(p, cap);
+    put_u8(&w, inner_first(INNER_OFFER));
+    put_u8(&w, o->ask);
+    put_u8(&w, o->n);
+    put_u8(&w, 0);
+    put_u32(&w, o->serial);
+    put_u32(&w, o->ack);
+    for (unsigned i = 0; i < o->n; i++)
+        put_addr(&w, &o->addr[i]);
+    return writer_ok(&w) ? writer_len(&w) : 0;
+}
+
+/* CHALLENGE and RESPONSE. */
+static inline int token_decode(const uint8_t *p, size_t len, enum inner_kind kind, uint64_t *token)
+{
+    struct reader r = reader_of(p, len);
+    if (get_u32(&r) != (uint32_t)inner_first(kind) << 24)
+        return -EBADMSG;
+    *token = get_u64(&r);
+    return reader_done(&r) ? 0 : -EBADMSG;
+}
+
+static inline size_t token_encode(uint8_t *p, size_t cap, enum inner_kind kind, uint64_t token)
+{
+    struct writer w = writer_of(p, cap);
+    put_u32(&w, (uint32_t)inner_first(kind) << 24);
+    put_u64(&w, token);
+    return writer_ok(&w) ? writer_len(&w) : 0;
+}
+
+#endif

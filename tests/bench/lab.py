@@ -1,0 +1,156 @@
+"""lab.py: what can be measured, once per round each however many rows ask for it. A probe is a method which returns a dict."""
+import contextlib, functools, os, subprocess, tempfile, time
+
+from world import LOAD, TESTS, TOP, Missing, Place, Side, World, loopback, values, wait_for
+
+CONF = {"relay": "shortcut = no", "short": "", "plain": "encrypt = no"}
+LIM = os.environ.get("LIM") or os.path.join(TOP, "../shared/bench/lim.c")
+LIM_WINDOW, LIM_SIZE, LIM_BUFFER = "1000000", "1400", "4194304"
+ONE, SECONDS_SHORT = "1", 1.0
+
+
+def once_per_round(probe):
+    @functools.wraps(probe)
+    def ask(self, *args):
+        key = (probe.__name__, *args)
+        if key not in self.seen:
+            try:
+                self.seen[key] = probe(self, *args)
+            except Missing as e:
+                self.seen[key] = e
+        if isinstance(self.seen[key], Missing):
+            raise self.seen[key]
+        return self.seen[key]
+    return ask
+
+
+class Lab:
+    def __init__(self, seconds):
+        self.s, self.seen, self.places, self.absent = str(seconds), {}, {}, {}
+        self.tmp = tempfile.TemporaryDirectory(prefix="i3bench.")
+
+    def new_round(self):
+        self.seen = {}
+
+    def close(self):
+        for place in self.places.values():
+            place.close()
+        self.tmp.cleanup()
+
+    # ---- places
+
+    def place(self, name):
+        """ "loop", or a world by the name of its configuration."""
+        if name in self.absent:
+            raise self.absent[name]
+        if name not in self.places:
+            try:
+                self.places[name] = loopback() if name == "loop" else self.world(name)
+            except Missing as e:
+                self.absent[name] = e
+                raise
+        return self.places[name]
+
+    def world(self, name):
+        try:
+            w = World(CONF[name])
+        except Missing:
+            if name != "relay":
+                raise
+            w = World()  # a version without shortcuts: everything is relayed
+        if name != "relay":
+            try:
+                wait_for("shortcut", lambda: not w.relayed())
+            except Missing:
+                w.close()
+                raise Missing("no shortcut in this version")
+        return w
+
+    # ---- the limit of a relay in user space
+
+    @functools.cached_property
+    def lim(self):
+        if not os.path.exists(LIM):
+            raise Missing(f"not measured: no {LIM} (variable LIM)")
+        out = os.path.join(self.tmp.name, "lim")
+        if subprocess.run(["cc", "-O2", "-w", "-o", out, LIM]).returncode:
+            raise Missing(f"not measured: {LIM} does not compile")
+        return out
+
+    @once_per_round
+    def limit(self, hops):
+        return self.run_lim("chain", self.s, str(hops), LIM_WINDOW, LIM_SIZE, LIM_BUFFER)
+
+    def run_lim(self, *args):
+        return values(subprocess.run([self.lim, *args], capture_output=True, text=True, timeout=60).stdout)
+
+    # ---- TCP
+
+    @once_per_round
+    def stream(self, place, n=1, *up):
+        v = self.place(place).load("stream", self.s, str(n), *up)
+        return v | {"cpu_per_gb": v["cpu_all"] / (v["bytes"] / 1e9)}
+
+    @once_per_round
+    def pingpong(self, place):
+        return self.place(place).load("rr", self.s)
+
+    @once_per_round
+    def connects(self, place, n):
+        v = self.place(place).load("crr", self.s, str(n))
+        if v["errors"]:
+            raise RuntimeError(f"{v['errors']:.0f} connects failed")
+        return v
+
+    @contextlib.contextmanager
+    def holding(self, place, n, per_s=0):
+        """n connections of alice's to bob, over which per_s bytes a second trickle."""
+        port = place.port("keep")
+        p, v = place.alice.start("hold", place.host, port, str(n), str(per_s), stdin=subprocess.PIPE)
+        try:
+            if v["failed"]:
+                raise RuntimeError(f"{v['failed']:.0f} of {n} connections failed")
+            yield v
+        finally:
+            p.stdin.close()
+            place.alice.end(p) if p.wait(30) is None else place.alice.started.remove(p)
+
+    @once_per_round
+    def pingpong_among(self, place, n, per_s):
+        where = self.place(place)
+        with self.holding(where, n, per_s):
+            return where.load("rr", self.s)
+
+    # ---- one daemon's memory, in a world of its own
+
+    @once_per_round
+    def memory(self):
+        v = {}
+        world = World()
+        try:
+            v["idle"], v["idle_own"] = world.memory()
+            for n in 1000, 10000:
+                with self.holding(world, n):
+                    time.sleep(1)
+                    v[f"{n}"], v[f"{n}_own"] = world.memory()
+                time.sleep(3)
+                v[f"{n}_after"], v[f"{n}_after_own"] = world.memory()
+        finally:
+            world.close()
+        return v
+
+    # ---- once
+
+    @once_per_round
+    def lookup(self, place):
+        where = self.place(place)
+        return where.alice.load("lookup", where.host if place != "loop" else "localhost", "200")
+
+    @once_per_round
+    def start(self, how):
+        """`how`: plain, preload (what a child of a program under i3run pays), i3run."""
+        side = self.place("loop" if how == "plain" else "relay").alice
+        if how == "preload":
+            return side.load("start", "100", "/bin/true")
+        v = Side(side.env).load("start", "100", *(["i3run"] if how == "i3run" else []), "/bin/true")
+        return v

@@ -1,0 +1,36 @@
+/* load.h - a plain network load, to be run with and without i3run. Knows nothing of the overlay.
+ *
+ * load.c  who serves, streams, ping-pong, connect and close
+ * many.c  a lot of connections at once, mostly idle
+ * once.c  what is paid once: a name's look-up, a program's start
+ *
+ * Each mode prints one line of KEY=VALUE.
+ */
+#pragma once
+
+#include <stddef.h>
+
+double seconds(void);
+__attribute__((noreturn)) void die(const char *what);
+
+/* A connected stream socket with TCP_NODELAY, or -1; ends the program if the name is not known. */
+int dial(const char *host, const char *port);
+
+/* A listening socket on all of IPv4; ends the program on failure. */
+int listen_on(const char *port);
+
+/* The sample below which `share` of all n lie; sorts them. */
+double quantile(float *v, size_t n, double share);
+
+/* load keep PORT: one process echoes on any number of connections; prints "ready". */
+int keep(char **arg);
+
+/* load hold HOST PORT N PER_S: N connections; prints held= failed=, then sends PER_S single bytes a second over them in turn
+ * (and takes the echo) until its input ends. */
+int hold(char **arg);
+
+/* load lookup NAME N: in N processes, each of which has looked up "localhost" before: first_us= known_us=, medians. */
+int lookup(char **arg);
+
+/* load start N CMD: the median of N runs of a program, p50_ms=. */
+int start(char **arg);

@@ -1,0 +1,100 @@
+"""rows.py: the table. A row is a figure of ours, what it is held against, and bars: of the ratio, or of the figure itself."""
+from dataclasses import dataclass, field
+from typing import Callable
+
+
+@dataclass
+class Against:
+    """Another figure of the same round, and the bar of ours / this; none: for information."""
+    label: str
+    value: Callable
+    bar: str = ""
+
+
+@dataclass
+class Row:
+    name: str
+    what: str
+    unit: str
+    ours: Callable
+    against: list = field(default_factory=list)
+    bar: str = ""      # of ours itself
+    rounds: int = 0    # at most; 0: as many as asked for
+
+
+def stream(place, n=1):
+    return lambda lab: lab.stream(place, n)["gbit"]
+
+
+def cpu(place):
+    return lambda lab: lab.stream(place, 1)["cpu_per_gb"]
+
+
+def pingpong(place):
+    return lambda lab: lab.pingpong(place)["p50_us"]
+
+
+def among(place, n, per_s):
+    return lambda lab: lab.pingpong_among(place, n, per_s)["p50_us"]
+
+
+def connects(place, n):
+    return lambda lab: lab.connects(place, n)["rate"]
+
+
+def limit(hops, bar):
+    return Against(f"L3-h{hops}", lambda lab: lab.limit(hops)["gbit"], bar)
+
+
+def loop(value, bar=""):
+    return Against("loopback", value, bar)
+
+
+def memory(key):
+    return lambda lab: lab.memory()[key]
+
+
+def lookup(place, key):
+    return lambda lab: lab.lookup(place)[key]
+
+
+def start(how):
+    return lambda lab: lab.start(how)["p50_ms"]
+
+
+LOOP_STREAM = loop(stream("loop"))
+
+ROWS = [
+    Row("stream-plain", "one stream, shortcut, encryption off", "Gbit/s", stream("plain"), [limit(0, ">= 0.85"), LOOP_STREAM]),
+    Row("stream", "one stream, shortcut, encrypted", "Gbit/s", stream("short"), [limit(0, ">= 0.75"), LOOP_STREAM]),
+    Row("stream-relay", "one stream, relayed, encrypted", "Gbit/s", stream("relay"), [limit(1, ">= 0.70"), LOOP_STREAM]),
+    Row("stream16", "16 streams, shortcut, encrypted", "Gbit/s", stream("short", 16),
+        [Against("one stream", stream("short"), ">= 0.9"), loop(stream("loop", 16))]),
+    Row("stream16-relay", "16 streams, relayed, encrypted", "Gbit/s", stream("relay", 16),
+        [Against("one stream", stream("relay"), ">= 0.9"), loop(stream("loop", 16))]),
+    Row("cpu", "CPU of all processes, shortcut, encrypted", "s/GB", cpu("short"), [loop(cpu("loop"))], bar="<= 1.2"),
+    Row("cpu-relay", "CPU of all processes, relayed, encrypted", "s/GB", cpu("relay"), [loop(cpu("loop"))]),
+    Row("rr", "1-byte ping-pong p50, shortcut", "us", pingpong("short"), [loop(pingpong("loop"), "<= 1.5")]),
+    Row("rr-relay", "1-byte ping-pong p50, relayed", "us", pingpong("relay"), [loop(pingpong("loop"))]),
+    Row("crr", "connect + 100 B each way + close, shortcut", "/s", connects("short", 1), [loop(connects("loop", 1), ">= 0.40")]),
+    Row("crr32", "the same, 32 at once", "/s", connects("short", 32), [loop(connects("loop", 32), ">= 0.35")]),
+    Row("crr-relay", "connect + 100 B each way + close, relayed", "/s", connects("relay", 1), [loop(connects("loop", 1))]),
+    Row("crr32-relay", "the same, 32 at once", "/s", connects("relay", 32), [loop(connects("loop", 32))]),
+    Row("busy", "ping-pong p50 among 1,000 idle channels", "us", among("relay", 1000, 0),
+        [Against("without", pingpong("relay"), "<= 1.2")]),
+    Row("busy-trickle", "... on each of which 1 byte/s is echoed", "us", among("relay", 1000, 1000),
+        [Against("without", pingpong("relay"), "<= 1.2")]),
+    Row("memory", "memory of one daemon, idle", "MB", memory("idle"), bar="<= 8", rounds=1),
+    Row("memory-own", "... of which anonymous", "MB", memory("idle_own"), rounds=1),
+    Row("memory-1000", "... with 1,000 idle connections", "MB", memory("1000"), bar="<= 20", rounds=1),
+    Row("memory-10000", "... with 10,000", "MB", memory("10000"), bar="< 200", rounds=1),
+    Row("memory-10000-own", "... of which anonymous", "MB", memory("10000_own"), rounds=1),
+    Row("memory-after", "... 3 s after they are closed", "MB", memory("10000_after"),
+        [Against("idle", memory("idle"), "<= 1.25")], rounds=1),
+    Row("lookup-first", "look-up of a virtual name, first of a process", "us", lookup("relay", "first_us"),
+        [Against("/etc/hosts", lookup("loop", "first_us"))], bar="<= 40"),
+    Row("lookup-known", "look-up of a virtual name, known", "us", lookup("relay", "known_us"),
+        [Against("/etc/hosts", lookup("loop", "known_us"))], bar="<= 15"),
+    Row("start-preload", "start of /bin/true, preloaded", "ms", start("preload"), [Against("plain", start("plain"))]),
+    Row("start", "start of /bin/true by i3run", "ms", start("i3run"), [Against("plain", start("plain"))]),
+]
