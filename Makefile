@@ -89,6 +89,7 @@ tcpip_SRC := \
 	daemon/tcpip/engine.c \
 
 program_SRC := \
+	daemon/program/backlog.c \
 	daemon/program/dgram.c \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
@@ -126,6 +127,7 @@ i3d_SRC := \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
 	daemon/pump_udp.c \
+	daemon/pump_deliver.c \
 	daemon/pump_shortcut.c \
 
 i3node_SRC := \
@@ -306,7 +308,7 @@ sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
-bench/load_OBJ := tests/bench/many.o tests/bench/once.o
+bench/load_OBJ := tests/bench/dgrams.o tests/bench/many.o tests/bench/once.o
 bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip

@@ -108,6 +108,7 @@ static void verb_status(struct control_call *k)
         {"dgrams_strangers", d->strangers},
         {"dgrams_unreachable", d->unreachable},
         {"dgrams_refused", d->refused},
+        {"dgrams_overflow", d->overflow},
         {"dgrams_undelivered", d->undelivered},
         {"dgrams_no_room", d->no_room},
         {"mirrors_evicted", d->evicted},

@@ -58,6 +58,7 @@ struct dgram_counters {
     uint64_t strangers;   /* came to a mirror from a socket that is not this user's */
     uint64_t unreachable; /* for a port that nobody has */
     uint64_t refused;     /* ICMP errors of peers */
+    uint64_t overflow;    /* the program reads too slowly, and its backlog is full */
     uint64_t undelivered; /* the program's socket did not take them */
     uint64_t no_room;     /* no mirror could be had */
     uint64_t evicted;     /* mirrors that made room for another */

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/program/dgram.h"
 #include "daemon/io/mirror.h"
+#include "daemon/pump_udp.h"
 #include "daemon/tcpip/udp.h"
 
 enum {
@@ -36,24 +36,6 @@ struct mirror_io {
     struct mirror_io *next_ready;
 };
 
-struct bucket {
-    uint32_t tokens;
-    mono_t at;
-};
-
-struct dgram_side {
-    struct dgrams *t;
-    struct mirrors_io *io;
-    struct mirror_io *ready_first, *ready_last;
-    struct mirror *reading;
-    uint16_t ip_id;
-    uint32_t uid;
-    mono_t verify_at;
-    struct bucket errors, strangers;
-    bool save; /* servers have come or gone since the file was written */
-    struct dgram_counters count;
-};
-
 static bool bucket_take(struct bucket *b, mono_t now, uint32_t burst, uint32_t rate)
 {
     uint64_t more = mono_since(b->at, now) * rate / USEC_PER_SEC;
@@ -68,6 +50,11 @@ static bool bucket_take(struct bucket *b, mono_t now, uint32_t burst, uint32_t r
 }
 
 /* ---- mirrors ---- */
+
+int dgram_fd(const struct mirror *m)
+{
+    return ((const struct mirror_io *)m->io)->fd;
+}
 
 static void on_mirror(void *ctx, uint32_t events)
 {
@@ -174,12 +161,11 @@ static struct addr seen_address(const struct addr *bound)
 static struct usock *verify(struct pump *p, struct usock *u, const struct addr *from)
 {
     struct dgram_side *s = p->dgram;
-    uint64_t cookie;
-    uint32_t uid;
-    int err = diag_udp(p->diag, &u->at, from, &cookie, &uid);
+    struct diag_udp_info info;
+    int err = diag_udp(p->diag, &u->at, from, &info);
     struct usock *found = err == -EOPNOTSUPP ? u : NULL;
-    if (!err && uid == s->uid)
-        found = usock_by_cookie(s->t, u->at.port, cookie);
+    if (!err && info.uid == s->uid)
+        found = usock_by_cookie(s->t, u->at.port, info.cookie);
     if (found) {
         found->verified = p->now;
         return found;
@@ -203,16 +189,15 @@ static struct usock *sender(struct pump *p, const struct mirror *m, const struct
 {
     struct dgram_side *s = p->dgram;
     struct usock *u = usock_find(s->t, from);
-    uint64_t cookie;
-    uint32_t uid;
+    struct diag_udp_info info;
     if (u && fresh(p, u))
         return u;
     if (!u && !bucket_take(&s->strangers, p->now, STRANGERS_BURST, STRANGERS_BURST))
         return NULL;
-    int err = diag_udp(p->diag, from, &m->real, &cookie, &uid);
+    int err = diag_udp(p->diag, from, &m->real, &info);
     if (err == -EOPNOTSUPP)
         return u;
-    return err || uid != s->uid ? NULL : usock_add(s->t, p->now, from, cookie, false);
+    return err || info.uid != s->uid ? NULL : usock_add(s->t, p->now, from, info.cookie, false);
 }
 
 /* The socket that gets what comes from m for the port; NULL: there is none. */
@@ -366,10 +351,7 @@ static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header
         return;
     }
     mirror_touch(s->t, m, p->now);
-    s->count.in++;
-    if (mirrors_full(s->io))
-        dgram_flush(p);
-    mirror_send(s->io, ((struct mirror_io *)m->io)->fd, &u->at, d.data, d.len);
+    deliver(p, u, m, d.data, d.len);
 }
 
 /* A peer says that its port is closed: so say all sockets that have last spoken to it from that port. */
@@ -381,7 +363,7 @@ static void port_closed(struct pump *p, const struct icmp_error *e)
     s->count.refused++;
     for (struct usock *u = m ? usock_on_port(s->t, e->src_port, NULL) : NULL; u; u = usock_on_port(s->t, e->src_port, u))
         if (addr_eq(&u->peer, &m->real))
-            mirror_refuse(s->io, ((struct mirror_io *)m->io)->fd, &m->real, &u->at);
+            mirror_refuse(s->io, dgram_fd(m), &m->real, &u->at);
 }
 
 bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
@@ -453,7 +435,7 @@ int dgram_start(struct pump *p)
     if (!s)
         return -ENOMEM;
     p->dgram = s;
-    s->t = dgrams_new();
+    s->t = dgrams_new(deliver_forget, p);
     s->io = mirrors_io_new(drbg_u64(&p->random));
     s->ip_id = (uint16_t)drbg_u64(&p->random);
     s->uid = geteuid();
@@ -467,10 +449,10 @@ void dgram_stop(struct pump *p)
     struct mirror *m;
     if (!s)
         return;
-    while (s->t && (m = mirror_oldest(s->t)))
+    while (s->t && s->io && (m = mirror_oldest(s->t)))
         mirror_close(p, m);
     mirrors_io_free(s->io);
-    dgrams_free(s->t);
+    dgrams_free(s->t); /* backlogs go with their sockets */
     free(s);
     p->dgram = NULL;
 }
@@ -482,7 +464,9 @@ void dgram_expire(struct pump *p)
     if (mono_due(s->verify_at, p->now)) {
         s->verify_at = MONO_NEVER;
         verify_some(p);
+        deliver_trim(p);
     }
+    deliver_expire(p);
     if (s->verify_at.us == MONO_NEVER.us && usocks_count(s->t))
         s->verify_at = mono_add(p->now, VERIFY_US);
     usocks_expire(s->t, p->now);
@@ -492,7 +476,7 @@ void dgram_expire(struct pump *p)
 
 mono_t dgram_deadline(const struct pump *p)
 {
-    return mono_min(p->dgram->verify_at, dgrams_deadline(p->dgram->t));
+    return mono_min(deliver_deadline(p), mono_min(p->dgram->verify_at, dgrams_deadline(p->dgram->t)));
 }
 
 const struct dgram_counters *dgram_counters(const struct pump *p)

@@ -20,6 +20,8 @@ struct dgrams {
     struct usock_list servers, clients;
     struct mirror_list plain, asked;
     struct mirror *by_virt, *by_real;
+    void (*gone)(void *ctx, struct usock *u);
+    void *ctx;
     struct usock *port[PORTS];
 };
 
@@ -46,9 +48,14 @@ struct dgrams {
             (l)->newest = (x)->older;                                                                                  \
     } while (0)
 
-struct dgrams *dgrams_new(void)
+struct dgrams *dgrams_new(void (*gone)(void *ctx, struct usock *u), void *ctx)
 {
-    return calloc(1, sizeof(struct dgrams));
+    struct dgrams *d = calloc(1, sizeof(*d));
+    if (d) {
+        d->gone = gone;
+        d->ctx = ctx;
+    }
+    return d;
 }
 
 void dgrams_free(struct dgrams *d)
@@ -133,6 +140,7 @@ void usock_touch(struct dgrams *d, struct usock *u, mono_t now)
 void usock_free(struct dgrams *d, struct usock *u)
 {
     struct usock **at = &d->port[u->at.port];
+    d->gone(d->ctx, u);
     while (*at != u)
         at = &(*at)->chain;
     *at = u->chain;

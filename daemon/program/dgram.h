@@ -38,6 +38,9 @@ struct usock {
     bool server;
     mono_t used;
     mono_t verified; /* when it was last seen to be this user's */
+    uint32_t budget;   /* pump_deliver.c: bytes of its buffer that may still be filled */
+    bool budget_known;
+    void *backlog;     /* what waits for room there */
     struct usock *chain; /* the same port */
     struct usock *older, *newer;
 };
@@ -55,7 +58,8 @@ struct mirror {
 
 struct dgrams;
 
-struct dgrams *dgrams_new(void);
+/* gone: called before a usock is freed. */
+struct dgrams *dgrams_new(void (*gone)(void *ctx, struct usock *u), void *ctx);
 /* The mirrors must be gone. */
 void dgrams_free(struct dgrams *d);
 

@@ -326,6 +326,8 @@ static const struct {
     {"hold", 4, hold},
     {"lookup", 2, lookup},
     {"start", 2, start},
+    {"udpserve", 1, udp_serve},
+    {"udp", 5, udp},
 };
 
 int main(int argc, char **argv)

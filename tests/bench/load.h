@@ -2,6 +2,7 @@
  *
  * load.c  who serves, streams, ping-pong, connect and close
  * many.c  a lot of connections at once, mostly idle
+ * dgrams.c  datagrams, counted
  * once.c  what is paid once: a name's look-up, a program's start
  *
  * Each mode prints one line of KEY=VALUE.
@@ -34,3 +35,9 @@ int lookup(char **arg);
 
 /* load start N CMD: the median of N runs of a program, p50_ms=. */
 int start(char **arg);
+
+/* load udpserve PORT: counts datagrams; prints "ready". */
+int udp_serve(char **arg);
+
+/* load udp HOST PORT SECS RATE SIZE: RATE datagrams of SIZE bytes a second to it: pps= (that have come) loss= sent= came= late=. */
+int udp(char **arg);
