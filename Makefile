@@ -65,6 +65,7 @@ node_SRC := \
 
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
+	daemon/tcpip/udp.c \
 	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
@@ -89,6 +90,8 @@ tcpip_SRC := \
 	daemon/tcpip/engine.c \
 
 program_SRC := \
+	daemon/program/backlog.c \
+	daemon/program/dgram.c \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
@@ -104,6 +107,7 @@ io_SRC := \
 	daemon/io/ipc_server.c \
 	daemon/io/log.c \
 	daemon/io/loopback.c \
+	daemon/io/mirror.c \
 	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
@@ -123,6 +127,8 @@ i3d_SRC := \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
+	daemon/pump_udp.c \
+	daemon/pump_deliver.c \
 	daemon/pump_shortcut.c \
 
 i3node_SRC := \
@@ -140,12 +146,15 @@ shim_SRC := \
 	shim/epolls.c \
 	shim/pair.c \
 	shim/options.c \
+	shim/udp.c \
 	shim/hooks/connect.c \
 	shim/hooks/socket.c \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
 	shim/hooks/answer.c \
+	shim/hooks/control.c \
+	shim/hooks/received.c \
 	shim/hooks/names.c \
 	shim/hooks/hostent.c \
 	shim/hooks/resolver.c \
