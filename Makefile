@@ -208,6 +208,7 @@ UNIT_TESTS := \
 	unit/i3/noise \
 	unit/i3/path \
 	unit/i3/peer \
+	unit/i3/pmtu \
 	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/trigger \
@@ -263,6 +264,7 @@ INTEGRATION_TESTS := \
 	integration/idle.sh \
 	integration/cut.sh \
 	integration/shortcut.sh \
+	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
 
@@ -296,6 +298,7 @@ unit/i3/noise_ROOMS := base i3
 unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
+unit/i3/pmtu_ROOMS := base i3
 unit/i3/proof_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o

@@ -42,8 +42,11 @@ static void size_run(struct peers *ps, struct peer *p, struct session *s, bool d
     const struct addr *at = direct ? path_address(p->path) : &ps->node;
     for (unsigned i = 0; i < 2 && (size = pmtu_output(&p->pmtu[direct], now, &id)); i++) {
         size_t len = probe_encode(msg, sizeof(msg), INNER_PROBE, size, id);
+        unsigned before = out->n;
         if (len)
             peer_send_word(ps, p, s, at, now, msg, len, out);
+        if (out->n > before)
+            outbox_alone(out);
     }
 }
 

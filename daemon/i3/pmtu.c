@@ -2,7 +2,7 @@
 
 #define GAP           (50 * USEC_PER_MSEC) /* and two round trips */
 #define GAP_MAX       (2 * USEC_PER_SEC)
-#define CONFIRM_PAUSE (2 * USEC_PER_SEC)
+#define CONFIRM_PAUSE (1 * USEC_PER_SEC)
 #define RAISE_PAUSE   (600 * USEC_PER_SEC)
 #define RTT_GUESS     100000u
 
@@ -60,7 +60,7 @@ static void fall_back(struct pmtu *m, mono_t now, uint16_t bad)
 
 static uint64_t gap(const struct pmtu *m)
 {
-    uint64_t us = (GAP + 2 * (uint64_t)m->rtt_us) << (m->tries > 2);
+    uint64_t us = (GAP + 2 * (uint64_t)m->rtt_us) << (m->tries == PMTU_TRIES);
     return us < GAP_MAX ? us : GAP_MAX;
 }
 

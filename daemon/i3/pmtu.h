@@ -1,7 +1,7 @@
 /* pmtu.h - how large a packet may be on one way to one peer: path-MTU discovery without ICMP (RFC 8899). A state machine without
  * I/O, one for the way by the node and one for the shortcut.
  *
- *             +-------- answered ---------+   +----- every 2 s in which large packets are sent -----+
+ *             +-------- answered ---------+   +----- every second in which large packets are sent -+
  *             |                           v   |                                                     |
  *   start -> CONFIRM (the size in use) -> IDLE <----------- done ---------- SEARCH (between) <------+ 600 s after the last
  *             |                                                               ^                      search, for more

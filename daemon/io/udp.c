@@ -199,8 +199,8 @@ static unsigned train_length(const struct udp *u, const struct outbox *o, unsign
     const struct dgram *d = &o->v[first];
     unsigned n = 1;
     *bytes = d->len;
-    while (u->gso && first + n < o->n && n < GSO_SEGMENTS && d[n - 1].len == d->len) {
-        if (d[n].len > d->len || *bytes + d[n].len > GSO_BYTES || !d[n].len || !addr_eq(&d[n].to, &d->to))
+    while (u->gso && first + n < o->n && n < GSO_SEGMENTS && d[n - 1].len == d->len && !d->alone) {
+        if (d[n].alone || d[n].len > d->len || *bytes + d[n].len > GSO_BYTES || !d[n].len || !addr_eq(&d[n].to, &d->to))
             break;
         *bytes += d[n++].len;
     }

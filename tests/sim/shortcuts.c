@@ -151,7 +151,7 @@ static struct world *narrow_world(size_t relayed, size_t straight)
     w->widest[0] = relayed;
     w->widest[1] = straight;
     world_open(w, 0, 1);
-    world_run(w, 3 * SEC);
+    world_run(w, 15 * SEC);
     ck_assert(straight == 1 || world_info(w, 0, 1).shortcut.family != 0);
     return w;
 }
@@ -169,7 +169,7 @@ START_TEST(what_gets_through_is_found_for_each_way)
         ck_assert_uint_le(world_info(w, i, 1 - i).mtu, c[_i].hi);
     }
     uint64_t sent = w->n_sent;
-    world_run(w, 20 * SEC);
+    world_run(w, 10 * SEC);
     ck_assert_uint_le(w->n_sent, sent + 4); /* then it is quiet */
     if (c[_i].straight != 1) {
         w->straight = false; /* now by the node */
