@@ -1,7 +1,7 @@
 #include "daemon/i3/pmtu.h"
 
 #define GAP           (50 * USEC_PER_MSEC) /* and two round trips */
-#define GAP_MAX       (2 * USEC_PER_SEC)
+#define GAP_MAX       (500 * USEC_PER_MSEC) /* what is answered later counts all the same */
 #define CONFIRM_PAUSE (1 * USEC_PER_SEC)
 #define RAISE_PAUSE   (600 * USEC_PER_SEC)
 #define RTT_GUESS     100000u
@@ -30,7 +30,7 @@ static void probe(struct pmtu *m, mono_t now, enum pmtu_state state, uint16_t si
 void pmtu_start(struct pmtu *m, mono_t now, uint16_t max, uint32_t rtt_us, uint32_t id)
 {
     *m = (struct pmtu){.max = max, .mtu = max, .bad = (uint16_t)(max + 1), .first = id, .next = id,
-        .rtt_us = rtt_us ? rtt_us : RTT_GUESS, .raise_at = MONO_NEVER};
+        .rtt_us = rtt_us && rtt_us < RTT_GUESS ? rtt_us : RTT_GUESS, .raise_at = MONO_NEVER};
     if (max <= PMTU_BASE + PMTU_GRAIN) {
         rest(m, now);
         m->attention = MONO_NEVER; /* there is nothing to find */
@@ -110,8 +110,8 @@ void pmtu_input(struct pmtu *m, mono_t now, uint16_t size, uint32_t id)
     if (!m->max || back == 0 || back > IDS_MAX || back > m->next - m->first || size > m->max)
         return;
     if (back == 1) {
-        uint64_t us = mono_since(m->sent, now);
-        m->rtt_us = us < GAP_MAX ? (uint32_t)((7 * (uint64_t)m->rtt_us + us) / 8) : (uint32_t)GAP_MAX;
+        uint64_t us = mono_since(m->sent, now) < GAP_MAX ? mono_since(m->sent, now) : GAP_MAX;
+        m->rtt_us = (uint32_t)(us < m->rtt_us ? us : m->rtt_us + (us - m->rtt_us) / 4);
     }
     m->base_ok |= size == PMTU_BASE;
     if (size <= PMTU_BASE)
