@@ -228,6 +228,7 @@ static int start_sessions(struct pump *p)
         .shortcut = p->config.shortcut,
         .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
+        .probe_mtu = true,
         .recv_buffer = udp_buffer(p->udp),
         .accel = p->accel = accel_open(),
         .known = key_known,
