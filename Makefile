@@ -70,6 +70,7 @@ tcpip_SRC := \
 	daemon/tcpip/segment.c \
 	daemon/tcpip/rto.c \
 	daemon/tcpip/heap.c \
+	daemon/tcpip/memory.c \
 	daemon/tcpip/bbr.c \
 	daemon/tcpip/choose.c \
 	daemon/tcpip/cubic.c \

@@ -5,7 +5,8 @@
  *     suffix = ".i3"
  *     mtu = 1400                                              # inner MTU, 576 to 9000
  *     bind = "0.0.0.0:0"                                      # UDP socket
- *     send-buffer = 4194304, recv-buffer = 4194304            # per connection, at most (each its own line)
+ *     send-buffer = 33554432, recv-buffer = 33554432          # per connection, at most (each its own line)
+ *     memory = 268435456                                      # all connections together
  *     connections = 10000
  *     shortcut = yes                                          # or no: packets to and from peers go by the node
  *     log = "info"                                            # error, warn, info, debug
@@ -26,6 +27,7 @@ struct config {
     unsigned mtu;
     struct addr bind;
     uint32_t send_buffer, recv_buffer, connections;
+    uint64_t memory;
     bool shortcut;
     int log_level; /* enum log_level */
 };

@@ -7,7 +7,7 @@
  *   choose.c    which law of congestion control (cc.h)     cubic.c, bbr.c   the laws
  *   output.c    what may be sent now, pacing, and building it
  *   timers.c    deadlines          events.c   what the owner is told
- *   conn.c      a connection's life and death
+ *   conn.c      a connection's life and death          memory.c   how large buffers may be
  *   table.c     connections by four-tuple, slots, TIME_WAIT, paths
  *   api.c       the owner's calls  engine.c   packets in and out, statistics
  *
@@ -177,6 +177,7 @@ struct conn {
     uint32_t recv_limit; /* bytes of window plus unread data */
     uint32_t acks_owed;  /* duplicates, for a peer without SACK */
     uint8_t quick;       /* acknowledgements still to be given at once */
+    bool squeezed;       /* there is no memory for what the window has promised: it is taken back */
 
     /* recovery */
     uint64_t recovery_point, prr_delivered, prr_out, prr_flight;
@@ -398,8 +399,14 @@ void receive_settle(struct tcpip *t, struct conn *c);
 /* An ACK is sent in so long at the latest; earlier by whatever else is sent. */
 void receive_ack_within(struct tcpip *t, struct conn *c, uint64_t us);
 void receive_consume(struct tcpip *t, struct conn *c, uint64_t n);
-uint16_t receive_window(struct conn *c); /* for the wire; moves the edge */
+uint16_t receive_window(const struct tcpip *t, struct conn *c); /* for the wire; moves the edge */
+void receive_fit(struct tcpip *t, struct conn *c); /* gives back what is not needed, when memory is short */
 void receive_release(struct tcpip *t, struct conn *c);
+
+/* memory.c */
+bool memory_admits(struct tcpip *t);         /* one more connection; counts those that are not */
+uint64_t memory_share(const struct tcpip *t); /* the largest that a ring may be made now, bytes */
+void memory_fit(struct tcpip *t, struct ring *r, uint64_t from, uint64_t to);
 
 /* output.c */
 size_t output_conn(struct tcpip *t, struct conn *c, struct tcpip_packet *v, size_t max, bool *more);

@@ -210,7 +210,7 @@ void output_sack(struct tcpip *t, struct conn *c)
     uint8_t head[TCPIP_HEAD_MAX];
     if (t->raw_n >= RAW_MAX / 2)
         return;
-    struct segment s = sack_segment(c, receive_window(c));
+    struct segment s = sack_segment(c, receive_window(t, c));
     s.src = c->who.local;
     s.dst = c->who.remote;
     s.ip6 = conn_ip6(c);
@@ -218,6 +218,7 @@ void output_sack(struct tcpip *t, struct conn *c)
     s.dst_port = c->who.remote_port;
     s.ts_val = conn_stamp(c, t->now);
     output_raw(t, s.src, s.dst, head, segment_build(head, &s, c->ip_id++, 0), NULL, 0);
+    c->last_ack = conn_rcv_nxt(c);
 }
 
 static void acked(struct conn *c)
@@ -426,7 +427,7 @@ static void send_open(struct outgoing *o)
 {
     struct conn *c = o->c;
     uint64_t before = c->snd_nxt + c->retransmits;
-    o->window = receive_window(c);
+    o->window = receive_window(o->t, c);
     if (c->ack_due && c->sack_ok && (c->ooo.n || c->dsack.end))
         put_ack(o);
     if (c->board.bytes[RUN_LOST])

@@ -270,6 +270,8 @@ static void note_progress(struct net *n)
 
 static void side_read(struct net *n, int host, struct net_side *s)
 {
+    if (s->asleep)
+        return;
     if (s->pace && n->now < s->resume_at) {
         s->paused = true;
         return;
@@ -381,6 +383,14 @@ void net_connect(struct net *n, uint32_t i, uint64_t up, uint64_t down)
     tcp_set_user(n->t[0], f->side[0].ref, i + 1);
     side_write(n, 0, &f->side[0]);
     host_output(n, 0);
+}
+
+void net_wake(struct net *n, uint32_t i, int side)
+{
+    n->flow[i].side[side].asleep = false;
+    side_read(n, side, &n->flow[i].side[side]);
+    host_events(n, side);
+    host_output(n, side);
 }
 
 /* ---- time ---- */

@@ -37,6 +37,7 @@ struct net_side {
     struct net_flow *flow;
     struct tcp_ref ref;
     bool open, connected, eof_sent, eof_got, closed, failed, paused;
+    bool asleep; /* does not read until net_wake() */
     int err;
     uint64_t total, written, got;
     uint64_t pace;      /* µs between reads; 0: at once */
@@ -77,6 +78,9 @@ void net_free(struct net *n);
 
 /* Starts flow i from host 0 to host 1. */
 void net_connect(struct net *n, uint32_t i, uint64_t up, uint64_t down);
+
+/* The side of flow i reads from now on. */
+void net_wake(struct net *n, uint32_t i, int side);
 
 /* Runs until `until`, or until every flow is over. True when all are over. */
 bool net_run(struct net *n, uint64_t until);

@@ -1191,6 +1191,35 @@ START_TEST(carries_ten_thousand_connections)
 }
 END_TEST
 
+START_TEST(refuses_connections_when_memory_is_used_up)
+{
+    struct tcpip_config c;
+    struct tcpip_stats st;
+    struct tcp_ref ref, first = {0};
+    tcpip_config_default(&c);
+    c.memory_max = 1 << 20;
+    struct tcpip *t = tcpip_new(&c);
+    int n = 0, err = 0;
+    for (; n < 1000 && !(err = tcp_connect(t, (mono_t){1}, 1, (uint16_t)(1000 + n), 2, 80, &ref)); n++)
+        first = n ? first : ref;
+    ck_assert_int_eq(err, -ENOBUFS);
+    ck_assert_int_gt(n, 50);
+    struct segment s = {.src = 2, .dst = 1, .src_port = 99, .dst_port = 22, .flags = TH_SYN, .seq = 77, .window = 1000};
+    uint8_t packet[80];
+    struct tcpip_event e;
+    tcpip_input(t, (mono_t){2}, packet, segment_build(packet, &s, 1, 0)); /* silence: it will ask again */
+    ck_assert(!tcpip_event(t, &e));
+    tcpip_stats(t, &st);
+    ck_assert_int_eq(st.conns, n);
+    ck_assert_uint_eq(st.refused_memory, 2);
+    ck_assert_uint_le(st.memory, st.memory_max);
+    tcp_abort(t, (mono_t){3}, first);
+    tcpip_input(t, (mono_t){4}, packet, segment_build(packet, &s, 1, 0));
+    ck_assert(tcpip_event(t, &e) && e.kind == TCPIP_INCOMING);
+    tcpip_free(t);
+}
+END_TEST
+
 /* ---- ICMP ---- */
 
 START_TEST(answers_echo_and_reports_replies)
@@ -1259,7 +1288,7 @@ int main(void)
         forgets_unanswered_syns, bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports,
         takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, keeps_to_what_the_path_holds,
         keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
-        carries_ten_thousand_connections, answers_echo_and_reports_replies,
+        carries_ten_thousand_connections, refuses_connections_when_memory_is_used_up, answers_echo_and_reports_replies,
     };
     Suite *s = suite_create("tcp");
     TCase *c = tcase_create("tcp");
