@@ -23,6 +23,8 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, peers_deadline(p->peers));
     at = mono_min(at, triggers_deadline(p->triggers));
     at = mono_min(at, pool_deadline(p->pool));
+    at = mono_min(at, flow_deadline(p));
+    at = mono_min(at, dgram_deadline(p));
     return mono_min(at, ping_deadline(p));
 }
 
@@ -63,8 +65,11 @@ static void expire(struct pump *p)
         tcpip_expire(p->tcpip, p->now);
     if (mono_due(pool_deadline(p->pool), p->now))
         pool_expire(p->pool, p->now);
+    if (mono_due(flow_deadline(p), p->now))
+        flow_expire(p);
     if (mono_due(ping_deadline(p), p->now))
         ping_expire(p);
+    dgram_expire(p);
     net_choose_node(p);
     shortcut_turn(p);
 }
@@ -84,9 +89,12 @@ void pump_clock(struct pump *p)
 void pump_turn(struct pump *p)
 {
     int rounds = 0;
+    bool more;
     do {
         pump_clock(p);
         p->udp_ready = p->udp_ready && udp_recv(p->udp, net_packet_in, p);
+        dgram_flush(p);
+        more = dgram_read(p) || p->udp_ready;
         flow_events(p);
         tcpip_settle(p->tcpip, p->now);
         expire(p);
@@ -94,8 +102,8 @@ void pump_turn(struct pump *p)
         flow_events(p);
         net_output(p);
         net_peer_events(p);
-    } while (p->udp_ready && ++rounds < PUMP_ROUNDS);
-    if (p->udp_ready)
+    } while (more && ++rounds < PUMP_ROUNDS);
+    if (more)
         uv_idle_start(&p->idle, on_idle);
     else
         uv_idle_stop(&p->idle);
@@ -218,6 +226,7 @@ static int start_sessions(struct pump *p)
         .pool = p->config.network,
         .pool_bits = p->config.network_bits,
         .shortcut = p->config.shortcut,
+        .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
         .recv_buffer = udp_buffer(p->udp),
         .accel = p->accel = accel_open(),
@@ -256,12 +265,15 @@ static int start_engine(struct pump *p)
     draw_seed(p, c.seed);
     p->tcpip = tcpip_new(&c);
     p->vsocks = vsocks_new(p->config.connections);
+    TAILQ_INIT(&p->asking);
     p->listeners = listeners_new();
     p->seal = malloc(PUMP_SEAL_BUF);
     p->held = calloc(PUMP_HELD_MAX, sizeof(*p->held));
     p->diag = diag_open();
     if (!p->diag)
         log_warn("listeners cannot be checked: no sock_diag here");
+    if (dgram_start(p) < 0)
+        return -ENOMEM;
     return p->tcpip && p->vsocks && p->listeners && p->seal && p->held ? 0 : -ENOMEM;
 }
 
@@ -304,6 +316,7 @@ static int start_io(struct pump *p, char *why, size_t whylen)
 static void pump_free(struct pump *p)
 {
     ipc_server_close(p->ipc);
+    dgram_stop(p);
     if (p->set) {
         shortcut_stop(p);
         fdset_del(p->set, p->udp_watch);

@@ -2,6 +2,8 @@
 #ifndef I3_PUMP_IMPL_H
 #define I3_PUMP_IMPL_H
 
+#include <sys/queue.h>
+
 #include "daemon/i3/peer.h"
 #include "daemon/i3/trigger.h"
 #include "daemon/io/accel.h"
@@ -49,6 +51,22 @@ struct pump_counters {
     uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused;
 };
 
+struct dgram_side;
+
+/* Datagrams, but for the last two. */
+struct dgram_counters {
+    uint64_t in, out;
+    uint64_t bad;         /* malformed */
+    uint64_t strangers;   /* came to a mirror from a socket that is not this user's */
+    uint64_t unreachable; /* for a port that nobody has */
+    uint64_t refused;     /* ICMP errors of peers */
+    uint64_t overflow;    /* the program reads too slowly, and its backlog is full */
+    uint64_t undelivered; /* the program's socket did not take them */
+    uint64_t no_room;     /* no mirror could be had */
+    uint64_t evicted;     /* mirrors that made room for another */
+    uint64_t mirrors, sockets; /* now */
+};
+
 struct pump {
     struct config config;
     struct pump_paths paths;
@@ -87,8 +105,10 @@ struct pump {
     struct pool *pool;
     struct book *book;
     struct vsocks *vsocks;
+    TAILQ_HEAD(, flow) asking; /* connections whose program waits for the answer, the oldest first */
     struct listeners *listeners;
     struct diag *diag;
+    struct dgram_side *dgram;
     void *accel;
     struct ipc_server *ipc;
 
@@ -124,9 +144,34 @@ void shortcut_stop(struct pump *p);
 void shortcut_turn(struct pump *p);
 
 /* pump_flow.c */
-int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port, struct vsock **out, int *fd);
+/* 0: `client` has its answer, or will have it soon; else -errno, which is its answer. */
+int flow_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial);
+mono_t flow_deadline(const struct pump *p);
+void flow_expire(struct pump *p);
+void flow_client_gone(struct pump *p, const struct ipc_client *c);
 void flow_events(struct pump *p);
 void flow_stop(struct pump *p);
+
+/* A packet of this host on its way to the host with that virtual address. */
+void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
+
+/* pump_udp.c */
+int dgram_start(struct pump *p);
+void dgram_stop(struct pump *p);
+/* A packet from a peer, its addresses checked. False: it is not about UDP. Its bytes must stay until dgram_flush(). */
+bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len);
+void dgram_flush(struct pump *p);
+/* What programs have sent goes out. True: there is more. */
+bool dgram_read(struct pump *p);
+void dgram_expire(struct pump *p);
+mono_t dgram_deadline(const struct pump *p);
+/* The mirror of q->remote, which is virtual and not our own; 0 or -errno. */
+int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror);
+/* A socket was bound. */
+int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie);
+/* Whose mirror is bound there, NULL: nobody's. */
+const struct addr *dgram_peer(const struct pump *p, const struct addr *real);
+const struct dgram_counters *dgram_counters(const struct pump *p);
 
 /* pump_listen.c */
 void listen_load(struct pump *p);
@@ -140,6 +185,7 @@ const struct listener *listen_find(struct pump *p, uint8_t family, uint16_t port
 void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len);
 void ipc_gone(void *ctx, struct ipc_client *c);
 void ipc_reply(struct ipc_client *c, struct writer *w, int fd);
+void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket *s, int fd); /* to CONNECT */
 
 /* pump_names.c */
 /* The key of a name with the overlay's suffix, NULL if the book has none. */

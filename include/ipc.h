@@ -14,17 +14,25 @@
  *                                                                own IPv6 address(20)
  *   2 RESOLVE            name                                    status(4) address(20) IPv6 address(20)
  *   3 REVERSE            address(20)                             status(4) name (no name: ENOENT, or IPC_NOT_VIRTUAL)
- *   4 CONNECT            proto(1) 0 0 0 remote(20) local(20)     status(4) handle(8) local(20) remote(20) + one fd
+ *   4 CONNECT            proto(1) patient(1) 0 0 remote(20) local(20)
+ *                                                                status(4) handle(8) local(20) remote(20) + one fd
  *   5 SOCK_ERROR         handle(8)                               status(4): the errno the connection ended with, 0: none
  *   6 LISTEN             proto(1) 0 0 0 bound(20) cookie(8)      status(4)
  *   7 VERIFY             local(20) peer(20), as accept saw them  status(4) local(20) remote(20), virtual
  *   8 CONTROL            verb and arguments, each ended by NUL   more(1) exit(1) 0 0 text
+ *   9 UDP_OPEN           cookie(8) bound(20) remote(20)          status(4) mirror(20) local(20), virtual
+ *  10 UDP_PEER           mirror(20), as recvfrom saw it          status(4) remote(20) local(20), virtual; ENOENT: no mirror
  *
  * status: 0, an errno, or one of enum ipc_status. Addresses are 20 bytes as in wire.h; family 0 is "none".
  * Names are 1..253 bytes without NUL; they take the rest of the record.
  *
  * CONNECT's fd is the program's end of a socketpair (SHIM.md, recipe 1): it polls as not writable until the
- * overlay connection stands; when it fails, EPOLLERR|EPOLLHUP. Both ends are bound to the names below.
+ * overlay connection stands; when it fails, EPOLLERR|EPOLLHUP. Both ends are bound to the names below. patient (0 or 1): the
+ * program would wait anyhow, so the reply may take 2 ms, by which time the connection mostly stands, or is refused (status).
+ *
+ * A program's UDP socket stays its own: a virtual peer has a mirror, an address on loopback where the daemon receives what is
+ * for it and from which it delivers what comes of it. LISTEN with proto UDP says that a socket was bound; UDP_OPEN that one
+ * (`bound`: what getsockname says, its port not 0) is going to send. Answers hold for a second, then the library asks again.
  */
 #ifndef I3_IPC_H
 #define I3_IPC_H
@@ -52,6 +60,8 @@ enum ipc_type {
     IPC_LISTEN,
     IPC_VERIFY,
     IPC_CONTROL,
+    IPC_UDP_OPEN,
+    IPC_UDP_PEER,
     IPC_TYPES,
 };
 
@@ -88,6 +98,7 @@ struct ipc_resolved {
 
 struct ipc_connect {
     uint8_t proto; /* IPPROTO_TCP */
+    bool patient;
     struct addr remote;
     struct addr local; /* what the program has bound, none if nothing */
 };
@@ -101,7 +112,7 @@ struct ipc_socket {
 struct ipc_listen {
     uint8_t proto;
     struct addr bound;
-    uint64_t cookie; /* SO_COOKIE of the listening socket */
+    uint64_t cookie; /* SO_COOKIE of the socket */
 };
 
 struct ipc_pair {
@@ -202,7 +213,8 @@ static inline void ipc_get_resolved(struct reader *r, struct ipc_resolved *v)
 static inline void ipc_put_connect(struct writer *w, const struct ipc_connect *c)
 {
     put_u8(w, c->proto);
-    put_zeros(w, 3);
+    put_u8(w, c->patient);
+    put_zeros(w, 2);
     put_addr_or_none(w, &c->remote);
     put_addr_or_none(w, &c->local);
 }
@@ -210,7 +222,11 @@ static inline void ipc_put_connect(struct writer *w, const struct ipc_connect *c
 static inline void ipc_get_connect(struct reader *r, struct ipc_connect *c)
 {
     c->proto = get_u8(r);
-    wire_expect_zeros(r, 3);
+    uint8_t patient = get_u8(r);
+    c->patient = patient;
+    if (patient > 1)
+        r->failed = true;
+    wire_expect_zeros(r, 2);
     get_addr(r, &c->remote);
     get_addr_or_none(r, &c->local);
 }
@@ -258,6 +274,25 @@ static inline void ipc_get_pair(struct reader *r, struct ipc_pair *p)
 {
     get_addr_or_none(r, &p->local);
     get_addr_or_none(r, &p->remote);
+}
+
+struct ipc_udp_open {
+    uint64_t cookie;
+    struct addr bound, remote;
+};
+
+static inline void ipc_put_udp_open(struct writer *w, const struct ipc_udp_open *u)
+{
+    put_u64(w, u->cookie);
+    put_addr(w, &u->bound);
+    put_addr(w, &u->remote);
+}
+
+static inline void ipc_get_udp_open(struct reader *r, struct ipc_udp_open *u)
+{
+    u->cookie = get_u64(r);
+    get_addr(r, &u->bound);
+    get_addr(r, &u->remote);
 }
 
 /* The abstract names to which both ends of a virtual connection's socketpair are bound, so that

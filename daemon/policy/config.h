@@ -8,6 +8,7 @@
  *     send-buffer = 33554432, recv-buffer = 33554432          # per connection, at most (each its own line)
  *     memory = 268435456                                      # all connections together
  *     connections = 10000
+ *     encrypt = yes                                           # or no: packets to peers which think so too are only authenticated
  *     shortcut = yes                                          # or no: packets to and from peers go by the node
  *     log = "info"                                            # error, warn, info, debug
  */
@@ -28,7 +29,7 @@ struct config {
     struct addr bind;
     uint32_t send_buffer, recv_buffer, connections;
     uint64_t memory;
-    bool shortcut;
+    bool shortcut, encrypt;
     int log_level; /* enum log_level */
 };
 

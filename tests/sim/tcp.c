@@ -45,6 +45,7 @@ static void random_world(struct net *n, uint64_t seed)
         c.mtu = (uint16_t)(576 + net_below(&r, 9000));
     uint32_t flows = net_below(&r, 4) ? 1 : 1 + net_below(&r, 4);
     net_init(n, seed, &c, flows);
+    n->mix6 = true;
     random_link(n, &n->link[0]);
     random_link(n, &n->link[1]);
     if (!net_below(&r, 4)) {
@@ -354,6 +355,7 @@ static bool run_ends(uint64_t seed)
     struct tcpip_stats base[2], s;
     bool good = true;
     net_init(&n, seed, NULL, 3);
+    n.mix6 = true;
     for (int h = 0; h < 2; h++) {
         tcpip_stats(n.t[h], &base[h]);
         n.link[h].loss = net_below(&n, 3) * 30000;
