@@ -73,6 +73,7 @@ tcpip_SRC := \
 	daemon/tcpip/rto.c \
 	daemon/tcpip/heap.c \
 	daemon/tcpip/memory.c \
+	daemon/tcpip/ecn.c \
 	daemon/tcpip/bbr.c \
 	daemon/tcpip/choose.c \
 	daemon/tcpip/cubic.c \

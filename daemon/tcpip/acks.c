@@ -196,6 +196,7 @@ bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64
         uint32_t rtt = take_rtt(t, c, s, &d);
         recovery_ack(t, c, s, &d, rtt, dsack);
     }
+    ecn_ack(t, c, s, &d);
     if (advanced && !take_fin_acked(t, c))
         return false;
     if (advanced || d.sacked)

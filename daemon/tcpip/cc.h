@@ -58,6 +58,8 @@ struct cc_law {
     void (*ack)(struct cc *c, const struct cc_ack *a);
     /* A loss event begins: sets ssthresh and remembers what an undo needs. */
     void (*loss)(struct cc *c, uint64_t now);
+    /* A router marked instead of dropping: at once, nothing is lost. Once per round trip at most. */
+    void (*mark)(struct cc *c, uint64_t now);
     /* That event was none. */
     void (*undo)(struct cc *c);
 };

@@ -90,6 +90,7 @@ void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn)
     c->ts_recent = syn->ts_val;
     c->ts_recent_at = t->now;
     c->sack_ok = syn->sack_ok;
+    ecn_agree(t, c, syn);
     c->scaled = syn->has_wscale;
     c->snd_scale = syn->has_wscale ? syn->wscale : 0;
     if (!c->scaled)

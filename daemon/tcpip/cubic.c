@@ -177,6 +177,12 @@ static void cubic_loss(struct cc *c, uint64_t now)
     c->ssthresh = half > 2ull * c->mss ? half : 2ull * c->mss;
 }
 
+static void cubic_mark(struct cc *c, uint64_t now)
+{
+    cubic_loss(c, now);
+    c->cwnd = c->ssthresh;
+}
+
 static void cubic_undo(struct cc *c)
 {
     if (c->cwnd < c->undo_cwnd)
@@ -185,4 +191,4 @@ static void cubic_undo(struct cc *c)
     c->cubic = c->undo_cubic;
 }
 
-const struct cc_law cc_cubic = {"cubic", false, cubic_init, cubic_ack, cubic_loss, cubic_undo};
+const struct cc_law cc_cubic = {"cubic", false, cubic_init, cubic_ack, cubic_loss, cubic_mark, cubic_undo};

@@ -16,6 +16,7 @@ void tcpip_config_default(struct tcpip_config *c)
         .send_max = 32u << 20,
         .recv_max = 32u << 20,
         .memory_max = 256u << 20,
+        .ecn = true,
         .conns_max = 65536,
         .port_lo = 32768,
         .port_hi = 60999,

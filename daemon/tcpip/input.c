@@ -234,6 +234,7 @@ static void input_open(struct tcpip *t, struct conn *c, struct segment *s)
         acks_handshake(t, c, s);
         conn_establish(t, c);
     }
+    ecn_arrival(t, c, s);
     if (!acks_input(t, c, s, seq))
         return;
     if ((s->len || s->flags & TH_FIN) && !receive_data(t, c, s, seq))

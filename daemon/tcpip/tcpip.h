@@ -26,7 +26,7 @@
  * queue is full.
  *
  * RFCs: 791, 792, 1122, 9293 (TCP), 7323 (window scale, timestamps, PAWS), 2018/6675 (SACK),
- * 6298 (RTO), 5681, 9438 (CUBIC), 6928 (IW10), 5961 (challenge ACK), 6528 (ISN), 1191.
+ * 6298 (RTO), 5681, 3168 (ECN), 9438 (CUBIC), 6928 (IW10), 5961 (challenge ACK), 6528 (ISN), 1191.
  * RFC 8200, 4443, 6437 (IPv6).
  * Addresses are host-order uint32_t, ports host-order uint16_t.
  *
@@ -60,6 +60,7 @@ struct tcpip_config {
     uint16_t port_lo, port_hi; /* ephemeral ports for tcp_connect, inclusive */
     uint64_t time_wait_us; /* default 60 s */
     uint64_t ride_us;      /* the ACK of a SYN-ACK or a FIN waits so long to ride on what the program says to it, default 300 */
+    bool ecn;              /* offer and take explicit congestion notification; default true */
     uint64_t keepalive_us; /* idle time before the first probe, default 7200 s; 0: none */
     uint8_t seed[32];      /* ISNs, ports, IP ids */
 };
@@ -193,6 +194,7 @@ struct tcpip_stats {
     uint64_t in_unknown; /* an upper layer which there is none for here */
     uint64_t in_packets, in_bad, in_no_conn, out_packets, out_bytes, in_bytes;
     uint64_t retransmits, fast_retransmits, timeouts, resets_out, resets_in, dup_acks_out;
+    uint64_t ecn_marked, ecn_cuts; /* segments that came marked; times that we slowed down for marks of ours */
     uint32_t conns, half_open, time_wait;
     uint64_t memory, memory_max; /* bytes held for connections and buffers, and the cap */
     uint64_t refused_memory;     /* connections refused for want of memory, both ways */
