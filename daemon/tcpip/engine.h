@@ -174,6 +174,7 @@ struct conn {
     uint8_t head_len;
 
     uint64_t rd, buf_end, in_end, edge, fin_at;
+    uint64_t promised; /* the farthest that `edge` ever was: where it had to be taken back, the peer may still speak from there */
     struct ring rx;
     struct spans *spans;
     struct ranges ooo;

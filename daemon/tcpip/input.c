@@ -139,7 +139,7 @@ static bool paws_refuses(const struct tcpip *t, const struct conn *c, const stru
 
 static bool in_window(const struct conn *c, uint64_t seq, uint32_t space)
 {
-    uint64_t next = conn_rcv_nxt(c), right = max64(c->edge, next);
+    uint64_t next = conn_rcv_nxt(c), right = max64(max64(c->edge, c->promised), next);
     if (seq == next)
         return true; /* even into a shut window: its ACK counts, its data is cut off */
     if (space == 0)

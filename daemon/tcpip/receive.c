@@ -381,6 +381,7 @@ uint16_t receive_window(const struct tcpip *t, struct conn *c)
     uint64_t silly = min64(limit / 2, c->mss);
     if (c->squeezed) {
         c->squeezed = false;
+        c->promised = max64(c->promised, c->edge);
         c->edge = min64(c->edge, right);
     }
     if (right < c->edge + silly && c->edge >= c->in_end)

@@ -26,6 +26,8 @@ static void random_link(struct net *n, struct net_link *l)
     l->reorder_by = 1 + net_below(n, 50000);
     l->duplicate = net_below(n, 2) ? 0 : net_below(n, 150000);
     l->corrupt = net_below(n, 3) ? 0 : net_below(n, 50000);
+    l->mark = net_below(n, 3) ? 0 : net_below(n, 100000);
+    l->drops_ect = !net_below(n, 16);
     if (!net_below(n, 4)) {
         l->burst = net_below(n, 10000);
         l->burst_len = 1 + net_below(n, 200000);

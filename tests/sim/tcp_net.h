@@ -20,6 +20,10 @@ struct net_link {
     uint64_t queue;         /* bytes */
     uint32_t loss, reorder, duplicate, corrupt;
     uint32_t burst, burst_len; /* chance that a burst of losses begins; its mean length in µs */
+    uint32_t mark;             /* ECT packets that are marked; above `mark_at` bytes of queue all are */
+    uint64_t mark_at;          /* 0: no such border */
+    bool drops_ect;
+    uint32_t mtu;              /* larger packets vanish; 0: none is too large */
     uint64_t reorder_by;       /* extra delay of a reordered packet */
     uint32_t overhead;         /* bytes of headers around a packet, which take their time as well */
     /* The socket at its end: it holds so many bytes and is emptied every `service` µs; what does not fit is lost. 0: no bound. */
@@ -28,7 +32,7 @@ struct net_link {
     uint64_t free_at; /* ns */
     uint64_t burst_until, down_until;
     uint64_t service_at, in_socket;
-    uint64_t packets, lost, overflowed, spilt;
+    uint64_t packets, lost, overflowed, spilt, marked;
 };
 
 struct net_flow;
