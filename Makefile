@@ -74,6 +74,8 @@ tcpip_SRC := \
 	daemon/tcpip/segment.c \
 	daemon/tcpip/rto.c \
 	daemon/tcpip/heap.c \
+	daemon/tcpip/memory.c \
+	daemon/tcpip/ecn.c \
 	daemon/tcpip/bbr.c \
 	daemon/tcpip/choose.c \
 	daemon/tcpip/cubic.c \
