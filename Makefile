@@ -65,6 +65,7 @@ node_SRC := \
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
 	daemon/tcpip/udp.c \
+	daemon/tcpip/fragment.c \
 	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
@@ -233,11 +234,13 @@ TEST_PROGRAMS := \
 PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm \
+	integration/probes/dgrams \
 
 # scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
+	integration/udp.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \

@@ -17,6 +17,7 @@
 #include "daemon/program/listener.h"
 #include "daemon/program/vsock.h"
 #include "daemon/pump.h"
+#include "daemon/tcpip/fragment.h"
 #include "daemon/tcpip/tcpip.h"
 
 enum {
@@ -63,6 +64,7 @@ struct dgram_counters {
     uint64_t no_room;     /* no mirror could be had */
     uint64_t evicted;     /* mirrors that made room for another */
     uint64_t mirrors, sockets; /* now */
+    struct reassembly_stats fragments;
 };
 
 struct pump {

@@ -15,9 +15,11 @@
 #include "daemon/base/log.h"
 #include "daemon/io/mirror.h"
 #include "daemon/pump_udp.h"
+#include "daemon/tcpip/fragment.h"
 #include "daemon/tcpip/udp.h"
 
 enum {
+    MTU_SURE = 548,           /* no path has a smaller one */
     READ_ROUNDS = 4,          /* batches of one mirror in one turn, then others have theirs */
     VERIFY_MAX = 256,         /* sockets looked after in one go */
     ERRORS_BURST = 50,        /* ICMP errors at once; refilled at ERRORS_RATE a second */
@@ -234,13 +236,41 @@ static void verify_some(struct pump *p)
 
 /* ---- programs to peers ---- */
 
-/* The two headers of a datagram, the IP packet as a whole or its first fragment. */
+/* The inner MTU towards a peer. */
+static uint16_t mtu_of(const struct pump *p, uint32_t remote)
+{
+    const struct peer *peer = peer_by_address(p->peers, remote);
+    struct peer_info info;
+    if (!peer)
+        return (uint16_t)p->config.mtu;
+    peer_info(p->peers, peer, &info);
+    return info.mtu;
+}
+
+/* Too large for the path: the UDP header goes with the first piece. */
+static void fragments_out(struct pump *p, const struct udp_names *n, uint8_t head[UDP_HEADS], const uint8_t *data, size_t len)
+{
+    uint16_t room = fragment_room(mtu_of(p, n->dst)), id = p->dgram->ip_id++;
+    size_t total = UDP_HEAD + len;
+    for (size_t at = 0; at < total; at += room) {
+        uint16_t body = (uint16_t)(total - at < room ? total - at : room);
+        size_t front = at ? 0 : UDP_HEAD;
+        struct iovec v[2] = {{head, IP_HEAD + front}, {(void *)(data + at + front - UDP_HEAD), body - front}};
+        fragment_build(head, n->src, n->dst, IP_UDP, id, (uint16_t)at, body, at + room < total);
+        net_send_packet(p, n->dst, v, 2, IP_HEAD + (size_t)body);
+    }
+}
+
 static void datagram_out(struct pump *p, const struct udp_names *n, const uint8_t *data, size_t len)
 {
     uint8_t head[UDP_HEADS];
     struct iovec v[2] = {{head, sizeof(head)}, {(void *)data, len}};
-    ip_build(head, n->src, n->dst, IP_UDP, p->dgram->ip_id++, (uint16_t)(UDP_HEADS + len));
     udp_build(head + IP_HEAD, n, data, len);
+    if (UDP_HEADS + len > MTU_SURE && UDP_HEADS + len > mtu_of(p, n->dst)) {
+        fragments_out(p, n, head, data, len);
+        return;
+    }
+    ip_build(head, n->src, n->dst, IP_UDP, p->dgram->ip_id++, (uint16_t)(UDP_HEADS + len));
     net_send_packet(p, n->dst, v, len ? 2 : 1, UDP_HEADS + len);
 }
 
@@ -366,7 +396,7 @@ static void port_closed(struct pump *p, const struct icmp_error *e)
             mirror_refuse(s->io, dgram_fd(m), &m->real, &u->at);
 }
 
-bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
+static bool packet_in(struct pump *p, const uint8_t *packet, size_t len)
 {
     struct ip_header ip;
     struct icmp_error e;
@@ -384,6 +414,20 @@ bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
         return false;
     if (e.type == ICMP_UNREACHABLE && e.code == ICMP_UNREACHABLE_PORT && e.src == p->own && e.dst == ip.src)
         port_closed(p, &e);
+    return true;
+}
+
+/* Of fragments only UDP's are taken: the engines send everything else whole. */
+bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
+{
+    size_t whole;
+    if (!ip_is_fragment(packet, len))
+        return packet_in(p, packet, len);
+    packet = packet[9] == IP_UDP ? reassembly_add(p->dgram->pieces, p->now, packet, len, &whole) : NULL;
+    if (packet) {
+        packet_in(p, packet, whole);
+        dgram_flush(p); /* before the bytes go */
+    }
     return true;
 }
 
@@ -440,7 +484,8 @@ int dgram_start(struct pump *p)
     s->ip_id = (uint16_t)drbg_u64(&p->random);
     s->uid = geteuid();
     s->verify_at = MONO_NEVER;
-    return s->t && s->io ? 0 : -ENOMEM;
+    s->pieces = reassembly_new();
+    return s->t && s->io && s->pieces ? 0 : -ENOMEM;
 }
 
 void dgram_stop(struct pump *p)
@@ -452,6 +497,7 @@ void dgram_stop(struct pump *p)
     while (s->t && s->io && (m = mirror_oldest(s->t)))
         mirror_close(p, m);
     mirrors_io_free(s->io);
+    reassembly_free(s->pieces);
     dgrams_free(s->t); /* backlogs go with their sockets */
     free(s);
     p->dgram = NULL;
@@ -467,6 +513,7 @@ void dgram_expire(struct pump *p)
         deliver_trim(p);
     }
     deliver_expire(p);
+    reassembly_expire(s->pieces, p->now);
     if (s->verify_at.us == MONO_NEVER.us && usocks_count(s->t))
         s->verify_at = mono_add(p->now, VERIFY_US);
     usocks_expire(s->t, p->now);
@@ -476,12 +523,15 @@ void dgram_expire(struct pump *p)
 
 mono_t dgram_deadline(const struct pump *p)
 {
-    return mono_min(deliver_deadline(p), mono_min(p->dgram->verify_at, dgrams_deadline(p->dgram->t)));
+    mono_t at = mono_min(p->dgram->verify_at, dgrams_deadline(p->dgram->t));
+    at = mono_min(at, reassembly_deadline(p->dgram->pieces));
+    return mono_min(at, deliver_deadline(p));
 }
 
 const struct dgram_counters *dgram_counters(const struct pump *p)
 {
     p->dgram->count.mirrors = mirrors_count(p->dgram->t);
     p->dgram->count.sockets = usocks_count(p->dgram->t);
+    p->dgram->count.fragments = *reassembly_stats(p->dgram->pieces);
     return &p->dgram->count;
 }
