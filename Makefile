@@ -92,6 +92,7 @@ tcpip_SRC := \
 program_SRC := \
 	daemon/program/backlog.c \
 	daemon/program/dgram.c \
+	daemon/program/dgram_file.c \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
