@@ -33,6 +33,7 @@ endif
 base_SRC := \
 	daemon/base/crypto.c \
 	daemon/base/id.c \
+	daemon/base/lookout.c \
 
 naming_SRC := \
 	daemon/naming/book.c \
@@ -153,11 +154,12 @@ shim_SRC := \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
+	shim/hooks/answer.c \
 	shim/hooks/control.c \
 	shim/hooks/received.c \
 	shim/hooks/names.c \
 	shim/hooks/hostent.c \
-	shim/hooks/resolver.c
+	shim/hooks/resolver.c \
 
 i3run_SRC := \
 	tools/i3run.c \
@@ -196,12 +198,14 @@ UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
 	unit/base/id \
+	unit/base/lookout \
 	unit/naming/book \
 	unit/naming/pool \
 	unit/policy/config \
 	unit/i3/deadline \
 	unit/i3/handshake \
 	unit/i3/noise \
+	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/proof \
 	unit/i3/seal \
@@ -209,6 +213,7 @@ UNIT_TESTS := \
 	unit/node/node \
 	unit/node/store \
 	unit/tcpip/ip \
+	unit/tcpip/ip6 \
 	unit/tcpip/laws \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
@@ -219,6 +224,7 @@ UNIT_TESTS := \
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/shortcuts \
 	sim/tcp \
 	sim/tcp_goodput \
 	sim/tcp_bars \
@@ -229,6 +235,7 @@ SIM_TESTS := \
 TEST_PROGRAMS := \
 	bench/load \
 	bench/node \
+	bench/path \
 	fuzz/flood \
 	interop/tcp_tun \
 	lib/relay \
@@ -249,6 +256,7 @@ INTEGRATION_TESTS := \
 	integration/refuse.sh \
 	integration/rewrite.sh \
 	integration/ipv6_node.sh \
+	integration/ipv6_inside.sh \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
@@ -257,6 +265,7 @@ INTEGRATION_TESTS := \
 	integration/flood.sh \
 	integration/idle.sh \
 	integration/cut.sh \
+	integration/shortcut.sh \
 	integration/install.sh \
 	integration/nat.sh \
 
@@ -281,12 +290,14 @@ FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
 unit/base/id_ROOMS := base
+unit/base/lookout_ROOMS := base
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
+unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
 unit/i3/proof_ROOMS := base i3
@@ -297,6 +308,8 @@ unit/i3/trigger_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip
+unit/tcpip/ip6_ROOMS := base tcpip
+unit/tcpip/ip6_OBJ := tests/unit/tcpip/script.o
 unit/tcpip/laws_ROOMS := base tcpip
 unit/tcpip/laws_OBJ := tests/unit/tcpip/script.o
 unit/tcpip/parts_ROOMS := base tcpip
@@ -306,8 +319,11 @@ unit/program/vsock_ROOMS := program
 unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
 unit/io/sockets_ROOMS := io
+unit/io/sockets_OBJ   := daemon/base/lookout.o
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
+sim/shortcuts_ROOMS := base i3
+sim/shortcuts_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
 sim/tcp_goodput_ROOMS := base tcpip
@@ -317,7 +333,7 @@ sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
-bench/load_OBJ := tests/bench/dgrams.o tests/bench/many.o tests/bench/once.o
+bench/load_OBJ := tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
@@ -432,7 +448,7 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
-bench: build $(B)/tests/bench/load
+bench: build $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
 demo: all

@@ -223,6 +223,7 @@ static int start_sessions(struct pump *p)
         .pool = p->config.network,
         .pool_bits = p->config.network_bits,
         .shortcut = p->config.shortcut,
+        .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
         .recv_buffer = udp_buffer(p->udp),
         .accel = p->accel = accel_open(),

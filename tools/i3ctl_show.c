@@ -154,7 +154,7 @@ static void table_print(struct table *t)
 
 static void show_rest_of_id(const json_t *doc)
 {
-    printf("id       %s\naddress  %s\n", json_text(doc, "id"), json_text(doc, "address"));
+    printf("id       %s\naddress  %s\n         %s\n", json_text(doc, "id"), json_text(doc, "address"), json_text(doc, "address6"));
 }
 
 void show_id(const struct ctl *c, const json_t *doc)
@@ -178,7 +178,7 @@ void show_init(const struct ctl *c, const json_t *doc)
 
 static void show_entry(const char *what, const json_t *doc)
 {
-    printf("%s %s, %s\n", what, json_text(doc, "name"), json_text(doc, "address"));
+    printf("%s %s, %s, %s\n", what, json_text(doc, "name"), json_text(doc, "address"), json_text(doc, "address6"));
 }
 
 void show_book_add(const struct ctl *c, const json_t *doc)
@@ -195,7 +195,7 @@ void show_book_rm(const struct ctl *c, const json_t *doc)
 
 void show_book_ls(const struct ctl *c, const json_t *doc)
 {
-    static const char *const head[] = {"NAME", "ADDRESS", "KEY"};
+    static const char *const head[] = {"NAME", "ADDRESS", "KEY", "IPV6 ADDRESS"};
     struct table t = {head, ARRAY_LEN(head), 0, NULL};
     (void)c;
     size_t i;
@@ -206,6 +206,7 @@ void show_book_ls(const struct ctl *c, const json_t *doc)
         cell_set(row[0], json_text(e, "name"));
         cell_set(row[1], json_text(e, "address"));
         cell_set(row[2], json_text(e, "key"));
+        cell_set(row[3], json_text(e, "address6"));
     }
     if (!t.rows)
         puts("the book is empty: i3ctl book add NAME KEY");
@@ -264,7 +265,7 @@ static void status_head(const json_t *doc)
     printf("daemon     i3d %s, pid %d, up %s\n", json_text(doc, "version"), (int)json_int(doc, "pid"),
         seconds_str(json_int(doc, "uptime_s"), up));
     printf("key        %s\n", json_text(doc, "key"));
-    printf("address    %s\n", json_text(doc, "address"));
+    printf("address    %s, %s\n", json_text(doc, "address"), json_text(doc, "address6"));
     printf("node       %s%s", json_text(node, "address"),
         json_is_true(json_object_get(node, "embedded")) ? " (inside)" : "");
     if (!json_is_true(json_object_get(node, "reachable")))

@@ -58,6 +58,15 @@ static void set_age(json_t *o, const char *name, mono_t t, mono_t now)
         set(o, name, json_real((double)(mono_since(t, now) / 1000) / 1000));
 }
 
+/* The IPv6 address of the host with that id. */
+static void set_ip6_of(json_t *o, const struct i3_id *id)
+{
+    uint8_t ip[16];
+    char s[INET6_ADDRSTRLEN];
+    id_address6(id, ip);
+    set_text(o, "address6", inet_ntop(AF_INET6, ip, s, sizeof(s)));
+}
+
 static const char *full_name(const struct report_view *v, const uint8_t *key, char out[BOOK_NAME_MAX + 66])
 {
     const struct book_entry *e = book_find_key(v->book, key);
@@ -121,6 +130,7 @@ static json_t *peer_object(const struct report_view *v, const struct peer_info *
     set_text(o, "name", full_name(v, p->key, name));
     set_key(o, "key", p->key);
     set_ip(o, "address", p->local);
+    set_ip6_of(o, &p->public_id);
     set_text(o, "state", p->state);
     set_text(o, "cipher", p->standing ? p->cipher_name : NULL);
     set_number(o, "mtu", p->mtu);
@@ -179,19 +189,32 @@ static const struct vsock *vsock_of(const struct report_view *v, const struct tc
     return NULL;
 }
 
+/* The end of a connection which is at that host; none when it is IPv6's and the host is not known any more. */
+static struct addr row_address(const struct i3_id *host, bool v6, uint32_t ip, uint16_t port)
+{
+    uint8_t ip6[16];
+    if (!v6)
+        return addr_v4(ip, port);
+    if (!host)
+        return (struct addr){0};
+    id_address6(host, ip6);
+    return addr_v6(ip6, port);
+}
+
 static json_t *connection_array(const struct report_view *v)
 {
     json_t *a = json_array();
     struct tcp_info_row row;
     for (uint32_t at = 0; tcpip_next(v->tcpip, &at, &row) && json_array_size(a) < REPORT_ROWS_MAX;) {
         char name[BOOK_NAME_MAX + 66];
-        struct addr local = addr_v4(row.local, row.local_port), remote = addr_v4(row.remote, row.remote_port);
         const struct vsock *s = vsock_of(v, &row);
         const struct peer *peer = peer_by_address(v->peers, row.remote);
+        struct addr local = row_address(v->id, row.v6, row.local, row.local_port), remote;
         struct peer_info info;
         json_t *o = json_object();
         if (peer)
             peer_info(v->peers, peer, &info);
+        remote = row_address(peer ? &info.public_id : NULL, row.v6, row.remote, row.remote_port);
         set_addr(o, "local", &local);
         set_addr(o, "remote", &remote);
         set_text(o, "name", peer ? full_name(v, info.key, name) : NULL);
@@ -232,6 +255,7 @@ static void set_self(json_t *o, const struct report_view *v)
     set_key(o, "key", v->key);
     set_text(o, "id", id_format(v->id, id));
     set_ip(o, "address", v->own);
+    set_ip6_of(o, v->id);
 }
 
 char *report_status(const struct report_view *v)
@@ -269,9 +293,12 @@ char *report_id(const struct report_view *v, const bool *created)
 static json_t *entry_object(const struct book_entry *e, uint32_t address)
 {
     json_t *o = json_object();
+    struct i3_id id;
+    id_of_key(&id, e->key, NULL);
     set_text(o, "name", e->name);
     set_key(o, "key", e->key);
     set_ip(o, "address", address);
+    set_ip6_of(o, &id);
     return o;
 }
 

@@ -2,7 +2,7 @@
  *
  * load.c  who serves, streams, ping-pong, connect and close
  * many.c  a lot of connections at once, mostly idle
- * dgrams.c  datagrams, counted
+ * udp.c   datagrams
  * once.c  what is paid once: a name's look-up, a program's start
  *
  * Each mode prints one line of KEY=VALUE.
@@ -37,7 +37,7 @@ int lookup(char **arg);
 int start(char **arg);
 
 /* load udpserve PORT: counts datagrams; prints "ready". */
-int udp_serve(char **arg);
+int udpserve(char **arg);
 
-/* load udp HOST PORT SECS RATE SIZE: RATE datagrams of SIZE bytes a second to it: pps= (that have come) loss= sent= came= late=. */
+/* load udp HOST PORT SECS SIZE: the highest rate at which less than 0.1 % is lost: pps= loss=. */
 int udp(char **arg);

@@ -10,6 +10,8 @@
 
 enum { CONNS = 4, LOCAL = 0x0a000001, REMOTE = 0x0a000002 };
 
+static const uint8_t local6[16] = "\xfd\x69\x33\0\0local", remote6[16] = "\xfd\x69\x33\0\0remote";
+
 struct world {
     struct tcpip *t;
     struct tcp_ref ref[CONNS];
@@ -99,9 +101,11 @@ static void output(struct world *w)
                 if (v[i].body[k].iov_len)
                     memcpy(flat + at, v[i].body[k].iov_base, v[i].body[k].iov_len);
             }
-            struct ip_header ip;
+            struct ip_header ip = {.src = LOCAL, .dst = REMOTE};
             struct segment s;
-            if (at != v[i].len || !ip_parse(flat, at, &ip) || (ip.proto == IP_TCP && !segment_parse(flat, &ip, &s)))
+            bool sound = flat[0] >> 4 == 6 ? ip6_parse(flat, at, &ip) && ip6_is_from_to(flat, at, local6, remote6)
+                                           : ip_parse(flat, at, &ip);
+            if (at != v[i].len || !sound || (ip.proto == IP_TCP && !segment_parse(flat, &ip, &s)))
                 abort();
         }
     }
@@ -115,7 +119,17 @@ static void feed(struct world *w, const uint8_t *packet, size_t len)
     if (w->kept == 64)
         settle(w);
     w->keep[w->kept++] = copy;
-    tcpip_input(w->t, (mono_t){w->now}, copy, len);
+    if (ip6_is_from_to(copy, len, remote6, local6)) /* as the pump does */
+        tcpip_input6(w->t, (mono_t){w->now}, copy, len, REMOTE, LOCAL);
+    else
+        tcpip_input(w->t, (mono_t){w->now}, copy, len);
+}
+
+/* A header from the peer, for a segment of IPv6. */
+static const uint8_t *head6(uint8_t head[IP6_HEAD])
+{
+    ip6_template(head, remote6, local6, 0);
+    return head;
 }
 
 /* A segment near a live connection's numbers, or a stray. */
@@ -132,6 +146,8 @@ static void segment(struct world *w)
         s.src_port = c->who.remote_port;
         s.dst_port = c->who.local_port;
     }
+    uint8_t head[IP6_HEAD];
+    s.ip6 = (c ? c->who.v6 : which >> 7) ? head6(head) : NULL;
     s.seq = (c ? (uint32_t)conn_rcv_nxt(c) : 0) + (uint32_t)(int32_t)seq;
     s.ack = (c ? (uint32_t)c->snd_nxt : 0) + (uint32_t)(int32_t)ack;
     s.window = (uint16_t)take(w, 2);
@@ -154,9 +170,9 @@ static void segment(struct world *w)
     uint8_t fill = (uint8_t)seq;
     uint8_t data[1500];
     memset(data, fill, sizeof(data));
-    size_t head = segment_build(packet, &s, 1, ip_sum(data, s.len));
-    memcpy(packet + head, data, s.len);
-    feed(w, packet, head + s.len);
+    size_t head_len = segment_build(packet, &s, 1, ip_sum(data, s.len));
+    memcpy(packet + head_len, data, s.len);
+    feed(w, packet, head_len + s.len);
 }
 
 static void raw(struct world *w)
@@ -168,6 +184,11 @@ static void raw(struct world *w)
     memcpy(packet, w->at, len);
     w->at += len;
     ip_rewrite(packet, len, LOCAL, REMOTE);
+    if (len >= IP6_HEAD && packet[0] >> 4 == 6) {
+        memcpy(packet + IP6_SRC, remote6, 16);
+        memcpy(packet + IP6_DST, local6, 16);
+        ip_store16(packet + 4, (uint16_t)(len - IP6_HEAD));
+    }
     feed(w, packet, len);
 }
 
@@ -234,7 +255,10 @@ static void step(struct world *w)
         (op & 0x80 ? tcp_close : tcp_abort)(w->t, now, ref);
         break;
     case 5:
-        tcp_connect(w->t, now, LOCAL, (uint16_t)take(w, 1), REMOTE, 80, &w->ref[w->next++ % CONNS]);
+        if (op & 0x80)
+            tcp_connect6(w->t, now, LOCAL, local6, (uint16_t)take(w, 1), REMOTE, remote6, 80, &w->ref[w->next++ % CONNS]);
+        else
+            tcp_connect(w->t, now, LOCAL, (uint16_t)take(w, 1), REMOTE, 80, &w->ref[w->next++ % CONNS]);
         break;
     case 6:
         events(w);
@@ -257,13 +281,17 @@ static void step(struct world *w)
 
 static void handshake(struct world *w, int i)
 {
-    tcp_connect(w->t, (mono_t){w->now}, LOCAL, 0, REMOTE, 80, &w->ref[i]);
+    if (i == 1)
+        tcp_connect6(w->t, (mono_t){w->now}, LOCAL, local6, 0, REMOTE, remote6, 80, &w->ref[i]);
+    else
+        tcp_connect(w->t, (mono_t){w->now}, LOCAL, 0, REMOTE, 80, &w->ref[i]);
     output(w);
     const struct conn *c = table_get(w->t, w->ref[i]);
     struct segment s = {.src = REMOTE, .dst = LOCAL, .src_port = 80, .dst_port = c->who.local_port, .seq = 0xffffff00,
         .ack = (uint32_t)c->iss + 1, .flags = TH_SYN | TH_ACK, .window = 60000, .has_stamps = i & 1, .ts_val = 5,
         .sack_ok = i != 2, .has_wscale = true, .mss = 1000};
-    uint8_t packet[100];
+    uint8_t packet[100], head[IP6_HEAD];
+    s.ip6 = c->who.v6 ? head6(head) : NULL;
     feed(w, packet, segment_build(packet, &s, 1, 0));
     settle(w);
     output(w);

@@ -86,13 +86,13 @@ class Semantics(Case):
 
     def test_local_port_and_address_reach_the_daemon(self):
         self.expect('''
-            s = socket.create_connection(('echo.i3', 7), source_address=('', 45678))
-            print(s.getsockname())''', "('10.9.9.9', 45678)")
-        self.assertEqual(daemon.ask('local'), '0.0.0.0:45678')
+            s = socket.create_connection(('echo.i3', 7), source_address=('', 25678))
+            print(s.getsockname())''', "('10.9.9.9', 25678)")
+        self.assertEqual(daemon.ask('local'), '0.0.0.0:25678')
         self.expect('''
-            s = socket.create_connection(('echo.i3', 7), source_address=('10.9.9.9', 45679))
-            print(s.getsockname())''', "('10.9.9.9', 45679)")
-        self.assertEqual(daemon.ask('local'), '10.9.9.9:45679')
+            s = socket.create_connection(('echo.i3', 7), source_address=('10.9.9.9', 25679))
+            print(s.getsockname())''', "('10.9.9.9', 25679)")
+        self.assertEqual(daemon.ask('local'), '10.9.9.9:25679')
 
     def test_hooks_work_before_the_constructor(self):
         """A library that is initialised before ours, and dials at once."""
@@ -155,7 +155,9 @@ class Semantics(Case):
             attempt(u.connect, ('10.1.2.3', 9))
             attempt(u.connect, ('127.0.0.1', 9))
             v = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-            attempt(v.sendto, b'x', ('::ffff:10.1.2.3', 9))''', '101', '101', '101', 'None', '101')
+            attempt(v.sendto, b'x', ('::ffff:10.1.2.3', 9))
+            attempt(v.sendto, b'x', ('fd69:3300::1:2:3', 9))
+            attempt(v.connect, ('fd69:3300::1:2:3', 9))''', '101', '101', '101', 'None', '101', '101', '101')
 
     def test_stream_data_at_full_length(self):
         self.expect('''
@@ -347,8 +349,8 @@ class Names(Case):
             for f in 'res_query', '__res_query', 'res_search', '__res_search':
                 for name in b'echo.i3', b'unknown.i3': print(getattr(c, f)(name, 1, 65, buf, 512), c.__h_errno_location()[0])
             print(c.res_querydomain(b'unknown', b'i3', 1, 1, buf, 512), c.__h_errno_location()[0])
-            query = bytes.fromhex('0001010000010000000000000465636f6f02693300') + bytes([0, 1, 0, 1])
-            print(c.res_send(query, len(query), buf, 512), ctypes.get_errno() == 111)
+            query = bytes.fromhex('000101000001000000000000') + b'\\4echo\\2i3\\0\\0\\1\\0\\1'
+            print(c.res_send(query, len(query), buf, 512), buf.raw[:41].hex())
 
             entry, result, err = ctypes.create_string_buffer(32), ctypes.c_void_p(), ctypes.c_int()
             small = lambda n: (c.gethostbyname_r(b'echo.i3', entry, buf, ctypes.c_size_t(n), ctypes.byref(result),
@@ -361,7 +363,40 @@ class Names(Case):
             g = [Gaicb(n, b'80') for n in (b'echo.i3', b'unknown.i3', b'127.0.0.1')]
             v = (ctypes.POINTER(Gaicb) * 3)(*[ctypes.pointer(x) for x in g])
             print(c.getaddrinfo_a(0, v, 3, None), [x.ret for x in g], [bool(x.result) for x in g])''',
-                    *['-1 4', '-1 1'] * 4, '-1 1', '-1 True', '(34, False, -1) (0, True, 0)', '0 [0, -2, 0] [True, False, True]')
+                    *['-1 4', '-1 1'] * 4, '-1 1',
+                    '41 ' + '000185800001000100000000' + b'\4echo\2i3\0\0\1\0\1'.hex() + 'c00c0001000100000000' + '0004' + '0a010203', '(34, False, -1) (0, True, 0)', '0 [0, -2, 0] [True, False, True]')
+
+    def test_dns_messages(self):
+        """What a program gets which reads DNS records itself: host, resolver libraries in scripts."""
+        self.expect('''
+            import ctypes, ipaddress
+            c = ctypes.CDLL(None)
+            h = c.__h_errno_location
+            h.restype = ctypes.POINTER(ctypes.c_int)
+            buf = ctypes.create_string_buffer(512)
+            def name(m, at):
+                labels = []
+                while m[at]:
+                    labels.append(m[at + 1:at + 1 + m[at]].decode())
+                    at += m[at] + 1
+                return '.'.join(labels), at + 1
+            def ask(what, kind, room=512):
+                n = c.res_query(what.encode(), 1, kind, buf, room)
+                if n < 0: return n, h()[0]
+                m = buf.raw[:n]
+                asked, at = name(m, 12)
+                assert m[2] & 0x80 and m[4:12] == bytes([0, 1, 0, 1, 0, 0, 0, 0]) and asked.lower() == what.rstrip('.').lower(), m
+                at += 4
+                assert m[at:at + 2] == b'\\xc0\\x0c' and m[at + 2:at + 4] == bytes([0, kind]) and m[at + 6:at + 10] == bytes(4), m
+                data = m[at + 12:]
+                assert len(data) == m[at + 10] * 256 + m[at + 11]
+                return str(ipaddress.ip_address(data)) if kind != 12 else name(data, 0)
+            six = ipaddress.ip_address('fd69:3300::1:2:3').reverse_pointer
+            print(ask('echo.i3', 1), ask('Echo.I3.', 28), ask('echo.i3', 15), ask('unknown.i3', 1), ask('four.i3', 28), ask('retry.i3', 1))
+            print(ask('3.2.1.10.in-addr.arpa', 12), ask(six, 12), ask(six.upper() + '.', 12), ask(six, 16))
+            print(ask('99.99.1.10.in-addr.arpa', 12), ask('9' + six[1:], 12), ask('echo.i3', 1, 20))''',
+                    "10.1.2.3 fd69:3300::1:2:3 (-1, 4) (-1, 1) (-1, 4) (-1, 2)",
+                    "('echo.i3', 9) ('echo.i3', 9) ('echo.i3', 9) (-1, 4)", "(-1, 1) (-1, 1) (-1, 3)")
 
     def test_no_packet_for_overlay_names(self):
         """Rule 3: without any network, DNS says "try again"; overlay names are answered all the same."""
@@ -375,6 +410,135 @@ class Names(Case):
             print(socket.create_connection(('echo.i3', 7)).getpeername())'''
         p = run(['unshare', '-Urn', I3RUN, PYTHON, '-c', 'import socket\n' + textwrap.dedent(code)], i3run=False)
         self.assertEqual(p.stdout.splitlines(), ["('10.1.2.3', 7)", '-2', '-3', "('10.1.2.3', 7)"], p.stderr)
+
+
+class Inet6(Case):
+    """The same over IPv6: names, families, options; what differs from IPv4."""
+
+    def test_connection_names(self):
+        self.expect('''
+            import subprocess
+            s = socket.socket(socket.AF_INET6)
+            s.connect(('fd69:3300::1:2:3', 7, 5, 0)) # a flow label which goes nowhere
+            s.sendall(b'hello')
+            print(s.recv(5), s.getpeername(), s.getsockname()[0], s.getsockname()[2:], s.getsockname()[1] > 0)
+            opt = lambda *a: s.getsockopt(*a)
+            print(opt(socket.SOL_SOCKET, socket.SO_DOMAIN) == socket.AF_INET6, opt(socket.SOL_SOCKET, socket.SO_PROTOCOL),
+                  opt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY), opt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS))
+            code = 'import socket; s = socket.socket(fileno=%d); print(s.family.name, s.getpeername(), s.getsockname() == %r)'
+            subprocess.run([sys.executable, '-c', code % (s.fileno(), s.getsockname())], pass_fds=[s.fileno()])''',
+                    "AF_INET6 ('fd69:3300::1:2:3', 7, 0, 0) True", # the child's, which comes first
+                    "b'hello' ('fd69:3300::1:2:3', 7, 0, 0) fd69:3300::9:9:9 (0, 0) True", 'True 6 0 64')
+
+    def test_refusals_and_states(self):
+        self.expect('''
+            import select
+            def attempt(s, *a):
+                try: return s.connect(*a)
+                except OSError as e: return e.errno
+            six = lambda: socket.socket(socket.AF_INET6)
+            print(attempt(six(), ('fd69:3300::1:2:4', 7)), attempt(six(), ('fd69:3300::1:2:8', 7)))
+            s = six(); s.setblocking(False)
+            print(attempt(s, ('fd69:3300::1:2:5', 7)), attempt(s, ('fd69:3300::1:2:5', 7)), bool(select.select([], [s], [], 0)[1]))
+            print(bool(select.select([], [s], [], 5)[1]), s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), s.connect_ex(('fd69:3300::1:2:5', 7)),
+                  s.connect_ex(('fd69:3300::1:2:5', 7)))
+            only = six(); only.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            print(attempt(only, ('fd69:3300::1:2:3', 7)), only.getpeername()[0])
+            mapped = six(); print(attempt(mapped, ('::ffff:10.1.2.3', 7)), mapped.getpeername()[0])
+            import ctypes # an IPv6 address on an IPv4 socket, and the other way round: libc's own answers
+            c = ctypes.CDLL(None, use_errno=True)
+            sa = bytes([10, 0, 0, 7]) + bytes(4) + socket.inet_pton(socket.AF_INET6, 'fd69:3300::1:2:3') + bytes(4)
+            four = socket.socket()
+            print(c.connect(four.fileno(), sa, 28), ctypes.get_errno())''',
+                    '111 113', '115 114 False', 'True 0 0 106', 'None fd69:3300::1:2:3', 'None ::ffff:10.1.2.3', '-1 97')
+
+    def test_local_port_and_address_reach_the_daemon(self):
+        self.expect('''
+            s = socket.create_connection(('fd69:3300::1:2:3', 7), source_address=('::', 25680))
+            print(s.getsockname())''', "('fd69:3300::9:9:9', 25680, 0, 0)")
+        self.assertEqual(daemon.ask('local'), ':::25680')
+        self.expect('''
+            s = socket.create_connection(('fd69:3300::1:2:3', 7), source_address=('fd69:3300::9:9:9', 25681))
+            print(s.getsockname())''', "('fd69:3300::9:9:9', 25681, 0, 0)")
+        self.assertEqual(daemon.ask('local'), 'fd69:3300::9:9:9:25681')
+
+    def test_own_address_is_loopback(self):
+        self.expect('''
+            l = socket.create_server(('::1', 0), family=socket.AF_INET6)
+            s = socket.create_connection(('fd69:3300::9:9:9', l.getsockname()[1]))
+            c, peer = l.accept()
+            print(peer[0], c.recv(2) if s.sendall(b'hi') is None else '')''', "::1 b'hi'")
+
+    def test_peer_is_the_virtual_caller(self):
+        for bound in '::1', '::':
+            server, port = start_server(self, '''
+                l = socket.create_server(('%s', 0), family=socket.AF_INET6)
+                print(l.getsockname()[1])
+                c, peer = l.accept()
+                d = socket.socket(fileno=os.dup(c.fileno()))
+                same = d.getpeername() == c.getpeername() == peer
+                if os.fork() == 0:
+                    print(c.getpeername()[0], c.getsockname()[0], same, flush=True)
+                    os._exit(0)
+                os.wait()
+                print(peer[0], c.getsockname() == ('fd69:3300::9:9:9', l.getsockname()[1], 0, 0), peer[1], l.getsockname()[0])
+                c.close(); d.close()
+                c, peer = l.accept()
+                print(peer[0], c.getsockname()[0], c.getpeername() == peer)''' % bound)
+            called = daemon.ask('call6 %d' % port)
+            daemon.ask('stranger6 %d' % port)
+            out = server.communicate(timeout=LIMIT)[0].splitlines()
+            self.assertEqual(out, ['fd69:3300::4d:1:2 fd69:3300::9:9:9 True',
+                                   'fd69:3300::4d:1:2 True %d %s' % (int(called.split()[0]) - 1000, bound), '::1 ::1 True'])
+            self.assertIn('%s:%d' % (bound, port), daemon.ask('listeners').split())
+
+    def test_bind_to_the_own_virtual_address(self):
+        server, port = start_server(self, '''
+            l = socket.socket(socket.AF_INET6)
+            l.bind(('fd69:3300::9:9:9', 0))
+            l.listen()
+            print(l.getsockname()[1])
+            c, peer = l.accept()
+            print(l.getsockname()[0], peer[0], c.getsockname()[0])''')
+        daemon.ask('call6 %d' % port)
+        self.assertEqual(server.communicate(timeout=LIMIT)[0].split(), ['fd69:3300::9:9:9', 'fd69:3300::4d:1:2', 'fd69:3300::9:9:9'])
+        self.assertIn('::1:%d' % port, daemon.ask('listeners').split())
+
+    def test_names_of_addresses(self):
+        self.expect('''
+            def ask(f, *a):
+                try: print(f(*a))
+                except OSError as e: print(type(e).__name__, e.args[0])
+            ask(socket.gethostbyaddr, 'fd69:3300::1:2:3')
+            ask(socket.gethostbyaddr, 'fd69:3300::1:99:99')
+            ask(socket.getnameinfo, ('fd69:3300::1:2:3', 80), 0)
+            ask(socket.getnameinfo, ('fd69:3300::1:99:99', 80), 0)
+            ask(socket.getnameinfo, ('fd69:3300::1:99:99', 80), socket.NI_NAMEREQD)
+            ask(socket.gethostbyname, 'echo.i3')
+            import ctypes
+            c = ctypes.CDLL(None)
+            class Hostent(ctypes.Structure):
+                _fields_ = [('name', ctypes.c_char_p), ('aliases', ctypes.c_void_p), ('family', ctypes.c_int),
+                            ('length', ctypes.c_int), ('list', ctypes.POINTER(ctypes.c_void_p))]
+            c.gethostbyname2.restype = ctypes.POINTER(Hostent)
+            h = c.gethostbyname2(b'echo.i3', socket.AF_INET6).contents
+            print(h.name, h.family == socket.AF_INET6, socket.inet_ntop(h.family, ctypes.string_at(h.list[0], h.length)), h.list[1])
+            print(bool(c.gethostbyname2(b'four.i3', socket.AF_INET6)))''',
+                    "('echo.i3', [], ['fd69:3300::1:2:3'])", 'herror 1', "('echo.i3', 'http')", "('fd69:3300::1:99:99', 'http')",
+                    'gaierror -2', '10.1.2.3', "b'echo.i3' True fd69:3300::1:2:3 None", 'False')
+
+    def test_happy_eyeballs(self):
+        self.expect('''
+            import asyncio
+            async def main():
+                for name, delay in ('echo.i3', 0.25), ('refused.i3', 0.25), ('late.i3', 0.1), ('four.i3', 0.25):
+                    start = time.time()
+                    try:
+                        r, w = await asyncio.open_connection(name, 7, happy_eyeballs_delay=delay)
+                        print(w.get_extra_info('peername')[0], time.time() - start < 1)
+                        w.close()
+                    except OSError as e: print(str(e).count('111'), time.time() - start < 2)
+            asyncio.run(main())''', '10.1.2.3 True', '2 True', '2 True', '10.1.2.12 True')
 
 
 class Servers(Case):

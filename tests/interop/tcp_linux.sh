@@ -1,6 +1,6 @@
 #!/bin/sh
 # root: the engine against the kernel's TCP over a TUN device, in a network namespace of its own; both roles, with and
-# without the options, with and without loss. Each transfer is echoed and compared byte by byte.
+# without the options, with and without loss, in IPv4 and IPv6 at once. Each transfer is echoed and compared byte by byte.
 [ "$(id -u)" = 0 ] && [ -c /dev/net/tun ] && unshare -n true 2>/dev/null || { echo "needs root and /dev/net/tun"; exit 77; }
 if [ "$1" != inside ]; then
     for off in none tcp_sack tcp_timestamps tcp_window_scaling "tcp_sack tcp_timestamps tcp_window_scaling"; do
@@ -22,10 +22,7 @@ tun=$B/tests/interop/tcp_tun
 # the engine connects, the kernel echoes
 timeout 60 python3 - <<'PY' &
 import socket, threading
-listener = socket.socket()
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.bind(("0.0.0.0", 9000))
-listener.listen(64)
+listener = socket.create_server(("::", 9000), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
 def echo(s):
     while data := s.recv(1 << 18):
         s.sendall(data)
@@ -48,8 +45,9 @@ until ip addr show t0 2>/dev/null | grep -q 10.9.0.1; do sleep 0.1; done
 timeout 40 python3 - "$bytes" <<'PY'
 import os, socket, sys, threading
 size, right = int(sys.argv[1]), []
-def talk():
-    s = socket.create_connection(("10.9.0.2", 80), 20)
+hosts = ["10.9.0.2", "fd69:3300::2"]
+def talk(host):
+    s = socket.create_connection((host, 80), 20)
     sent, got = os.urandom(size), bytearray()
     def read():
         while data := s.recv(1 << 18):
@@ -60,17 +58,24 @@ def talk():
     s.shutdown(socket.SHUT_WR)
     reader.join()
     right.append(got == sent)
-threads = [threading.Thread(target=talk) for _ in range(4)]
+threads = [threading.Thread(target=talk, args=(h,)) for h in hosts * 2]
 for t in threads: t.start()
 for t in threads: t.join()
-refused = False
-try:
-    socket.create_connection(("10.9.0.2", 81), 5)
-except ConnectionRefusedError:
-    refused = True
+refused = 0
+for h in hosts:
+    try:
+        socket.create_connection((h, 81), 5)
+    except ConnectionRefusedError:
+        refused += 1
+refused = refused == 2
 print("kernel:", right.count(True), "of 4 right, refused" if refused else "of 4 right, NOT refused")
 sys.exit(0 if right == [True] * 4 and refused else 1)
 PY
 rc=$?
+if [ $rc = 0 ] && [ "$loss" = 0 ] && command -v ping >/dev/null; then
+    for to in 10.9.0.2 fd69:3300::2; do
+        ping -q -c 2 -i 0.2 -s 1000 -W 2 $to || rc=1
+    done
+fi
 kill $server
 exit $rc

@@ -1,9 +1,10 @@
 /* The engine on a TUN device, so that it can talk to the kernel's TCP.
  *
- *   tcp_tun echo LOSS SECONDS            port 80 of 10.9.0.2 echoes, every other port refuses
- *   tcp_tun talk LOSS SECONDS N BYTES    N connections to 10.9.0.1:9000, which echoes BYTES on each; status 0 when right
+ *   tcp_tun echo LOSS SECONDS            port 80 of 10.9.0.2 and fd69:3300::2 echoes, every other port refuses
+ *   tcp_tun talk LOSS SECONDS N BYTES    N connections to port 9000 of 10.9.0.1 and fd69:3300::1, in turn, which echoes BYTES on
+ *                                        each; status 0 when right
  *
- * LOSS: of 1000 packets, in either direction. The device is called t0; 10.9.0.1/24 is put on it. Needs root in a
+ * LOSS: of 1000 packets, in either direction. The device is called t0; 10.9.0.1/24 and fd69:3300::1/64 are put on it. Needs root in a
  * network namespace of its own.
  */
 #include <fcntl.h>
@@ -17,9 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/tcpip/ip6.h"
 #include "daemon/tcpip/tcpip.h"
 
 enum { MTU = 1400, CONNS = 64, BATCH = 64, ENGINE = 0x0a090002, KERNEL = 0x0a090001 };
+
+static const uint8_t engine6[16] = {0xfd, 0x69, 0x33, [15] = 2}, kernel6[16] = {0xfd, 0x69, 0x33, [15] = 1};
 
 struct conn {
     struct tcp_ref ref;
@@ -57,7 +61,7 @@ static int tun_open(void)
 {
     struct ifreq f = {.ifr_flags = IFF_TUN | IFF_NO_PI, .ifr_name = "t0"};
     int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
-    if (fd < 0 || ioctl(fd, TUNSETIFF, &f) < 0 || system("ip addr add 10.9.0.1/24 dev t0 && ip link set t0 mtu 1400 up")) {
+    if (fd < 0 || ioctl(fd, TUNSETIFF, &f) < 0 || system("ip addr add 10.9.0.1/24 dev t0 && ip addr add fd69:3300::1/64 dev t0 nodad && ip link set t0 mtu 1400 up")) {
         perror("tun");
         exit(2);
     }
@@ -173,7 +177,11 @@ static void turn(struct world *w)
         ssize_t len = read(w->tun, packet[i], sizeof(packet[i]));
         if (len <= 0)
             break;
-        if (!lost(w))
+        if (lost(w))
+            continue;
+        if (ip6_is_from_to(packet[i], (size_t)len, kernel6, engine6)) /* not the multicast of the kernel's neighbour discovery */
+            tcpip_input6(w->t, now(), packet[i], (size_t)len, KERNEL, ENGINE);
+        else
             tcpip_input(w->t, now(), packet[i], (size_t)len);
     }
     take_events(w);
@@ -202,7 +210,9 @@ int main(int argc, char **argv)
     usleep(200000);
     for (unsigned i = 0; i < w.wanted; i++) {
         w.conn[i].used = true;
-        if (tcp_connect(w.t, now(), ENGINE, 0, KERNEL, 9000, &w.conn[i].ref) == 0)
+        int err = i & 1 ? tcp_connect6(w.t, now(), ENGINE, engine6, 0, KERNEL, kernel6, 9000, &w.conn[i].ref)
+                        : tcp_connect(w.t, now(), ENGINE, 0, KERNEL, 9000, &w.conn[i].ref);
+        if (err == 0)
             tcp_set_user(w.t, w.conn[i].ref, i + 1);
     }
     for (uint64_t end = now().us + strtoull(argv[3], NULL, 0) * 1000000; now().us < end && (!w.talk || w.over < w.wanted);)

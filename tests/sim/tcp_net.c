@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/tcpip/ip6.h"
+
 enum { BATCH = 64 };
+
+static const uint8_t addr6[2][16] = {"\xfd\x69\x33\0\0zero", "\xfd\x69\x33\0\0one"};
 
 struct net_packet {
     uint64_t at, serial;
@@ -115,13 +119,14 @@ static bool link_drops(struct net *n, struct net_link *l)
 /* With I3_TEST_TRACE set: a line for each packet on its way in. */
 static void trace(const struct net *n, int from, const uint8_t *p, uint32_t len, const char *what)
 {
-    if (!getenv("I3_TEST_TRACE") || len < 40 || p[9] != 6)
+    uint32_t head = p[0] >> 4 == 6 ? IP6_HEAD : IP_HEAD;
+    if (!getenv("I3_TEST_TRACE") || len < head + 20 || p[head == IP6_HEAD ? 6 : 9] != IP_TCP)
         return;
-    const uint8_t *tcp = p + 20;
+    const uint8_t *tcp = p + head;
     uint32_t seq = (uint32_t)tcp[4] << 24 | (uint32_t)tcp[5] << 16 | (uint32_t)tcp[6] << 8 | tcp[7];
     uint32_t ack = (uint32_t)tcp[8] << 24 | (uint32_t)tcp[9] << 16 | (uint32_t)tcp[10] << 8 | tcp[11];
     fprintf(stderr, "%10.6f %d> %u seq %u ack %u win %u flags %02x len %u%s\n", (double)n->now / 1e6, from,
-        tcp[0] << 8 | tcp[1], seq, ack, (unsigned)(tcp[14] << 8 | tcp[15]), tcp[13], len - 20 - (tcp[12] >> 4) * 4u, what);
+        tcp[0] << 8 | tcp[1], seq, ack, (unsigned)(tcp[14] << 8 | tcp[15]), tcp[13], len - head - (tcp[12] >> 4) * 4u, what);
 }
 
 /* When the host at the end of the link will read what arrives at `at`; 0: its socket is full. */
@@ -316,7 +321,7 @@ static void host_incoming(struct net *n, int host, const struct tcpip_event *e)
         uint32_t a, b;
         uint16_t port, other;
         if (!c->open || n->flow[i].side[host].open || !tcp_names(n->t[!host], c->ref, &a, &port, &b, &other) ||
-            port != e->remote_port)
+            port != e->remote_port || n->flow[i].v6 != e->v6)
             continue;
         struct net_side *s = &n->flow[i].side[host];
         s->ref = e->ref;
@@ -373,7 +378,11 @@ void net_connect(struct net *n, uint32_t i, uint64_t up, uint64_t down)
     f->side[0].total = up;
     f->side[1].total = down;
     f->start = n->now;
-    if (tcp_connect(n->t[0], (mono_t){n->now}, NET_ADDR_0, 0, NET_ADDR_1, NET_PORT, &f->side[0].ref) != 0) {
+    f->v6 = n->mix6 && f->key & 1;
+    int err = f->v6 ? tcp_connect6(n->t[0], (mono_t){n->now}, NET_ADDR_0, addr6[0], 0, NET_ADDR_1, addr6[1], NET_PORT,
+                          &f->side[0].ref)
+                    : tcp_connect(n->t[0], (mono_t){n->now}, NET_ADDR_0, 0, NET_ADDR_1, NET_PORT, &f->side[0].ref);
+    if (err) {
         n->error = "no connection could be begun";
         return;
     }
@@ -402,6 +411,16 @@ static uint64_t next_time(struct net *n)
     return at;
 }
 
+/* As the pump does: an IPv6 packet reaches the engine only when its addresses are the two hosts'. */
+static void host_input(struct net *n, int host, const uint8_t *data, uint32_t len)
+{
+    static const uint32_t handle[2] = {NET_ADDR_0, NET_ADDR_1};
+    if (ip6_is_from_to(data, len, addr6[!host], addr6[host]))
+        tcpip_input6(n->t[host], (mono_t){n->now}, data, len, handle[!host], handle[host]);
+    else
+        tcpip_input(n->t[host], (mono_t){n->now}, data, len);
+}
+
 static void host_turn(struct net *n, int host)
 {
     size_t batch = 0;
@@ -409,7 +428,7 @@ static void host_turn(struct net *n, int host)
     while (n->n && n->heap[0].at <= n->now && (int)n->heap[0].to == host && batch < 256) {
         struct net_packet p = net_pop(n);
         n->batch[batch++] = p.data;
-        tcpip_input(n->t[host], (mono_t){n->now}, p.data, p.len);
+        host_input(n, host, p.data, p.len);
     }
     host_events(n, host);
     tcpip_settle(n->t[host], (mono_t){n->now});

@@ -4,7 +4,7 @@
  *                              <== link 1 <==             all of them from one seed.
  *
  * A flow is one connection: each side writes `total` bytes of a pattern, then closes its half, and checks each byte
- * it reads against the pattern of the other side.
+ * it reads against the pattern of the other side. Flows are IPv4's unless mix6 is set: then those with an odd key are IPv6's.
  */
 #ifndef I3_TESTS_TCP_NET_H
 #define I3_TESTS_TCP_NET_H
@@ -48,6 +48,7 @@ struct net_side {
 struct net_flow {
     struct net_side side[2];
     uint64_t key; /* of the pattern */
+    bool v6;
     uint64_t start;
 };
 
@@ -62,7 +63,7 @@ struct net {
     uint64_t serial;
     uint64_t worst_stall; /* longest time without a byte of progress while a flow was unfinished */
     uint64_t last_progress;
-    bool refuse;
+    bool refuse, mix6;
     bool bulk; /* the bytes are nobody's concern: nothing is written to the buffers, nothing compared */
     const char *error; /* the first thing that went wrong */
     uint8_t *batch[256];

@@ -8,6 +8,9 @@
 
 enum { LOCAL = 0x0a000001, REMOTE = 0x0a000002, LOCAL_PORT = 4000, REMOTE_PORT = 80, ISN = 1000 };
 
+bool script_v6;
+const uint8_t script_local6[16] = "\xfd\x69\x33\0\0local", script_remote6[16] = "\xfd\x69\x33\0\0remote";
+
 struct segment_copy {
     struct segment s;
     uint8_t data[9000];
@@ -40,7 +43,7 @@ void script_begin(struct script *s, const struct tcpip_config *config)
     if (config)
         c = *config;
     c.ride_us = 0; /* most conversations are easier to follow without */
-    *s = (struct script){.now = 10000000, .ts = true, .sack = true, .ws = true, .mss = 1012, .peer_isn = 70000,
+    *s = (struct script){.v6 = script_v6, .now = 10000000, .ts = true, .sack = true, .ws = true, .mss = 1012, .peer_isn = 70000,
         .peer_ts = 500};
     s->t = tcpip_new(&c);
     s->t->isn_fixed = true;
@@ -68,10 +71,12 @@ static void drain(struct script *s)
                 if (v[i].body[k].iov_len)
                     memcpy(flat + at, v[i].body[k].iov_base, v[i].body[k].iov_len);
             }
-            struct ip_header ip;
-            ck_assert_msg(ip_parse(flat, at, &ip) && at == v[i].len, "line %d: a bad IP header went out", s->line);
-            ck_assert_uint_eq(ip.src, LOCAL);
-            ck_assert_uint_eq(ip.dst, REMOTE);
+            struct ip_header ip = {.src = LOCAL, .dst = REMOTE};
+            bool sound = s->v6 ? ip6_is_from_to(flat, at, script_local6, script_remote6) && ip6_parse(flat, at, &ip)
+                               : ip_parse(flat, at, &ip);
+            ck_assert_msg(sound && at == ip.len && at == v[i].len, "line %d: a bad IP header went out", s->line);
+            ck_assert(ip.src == LOCAL && ip.dst == REMOTE && src == LOCAL && dst == REMOTE);
+            ck_assert(ip.proto == IP_TCP && ip.ttl == 64);
             ck_assert_uint_lt(s->out_n, 256);
             struct segment_copy *o = &s->out[s->out_n++];
             ck_assert_msg(segment_parse(flat, &ip, &o->s), "line %d: a bad segment went out", s->line);
@@ -153,6 +158,9 @@ static void inject(struct script *s, char *words)
     struct segment g = {.src = REMOTE, .dst = LOCAL, .src_port = REMOTE_PORT, .dst_port = LOCAL_PORT,
         .seq = s->peer_isn + p.seq, .ack = p.has_ack ? isn_of(s) + p.ack : 0, .flags = p.flags,
         .window = (uint16_t)(p.has_win ? p.win : 60000), .len = p.len};
+    uint8_t back[IP6_HEAD];
+    ip6_template(back, script_remote6, script_local6, 77);
+    g.ip6 = s->v6 ? back : NULL;
     g.has_stamps = s->ts && !p.no_ts;
     g.ts_val = p.old ? s->peer_ts - 100 : (s->peer_ts += 1);
     g.ts_ecr = p.has_ecr ? s->last_ts - p.ecr : s->last_ts;
@@ -167,7 +175,10 @@ static void inject(struct script *s, char *words)
         data[i] = pattern(p.seq + i);
     size_t head = segment_build(packet, &g, 1, ip_sum(data, p.len));
     memcpy(packet + head, data, p.len);
-    tcpip_input(s->t, (mono_t){s->now}, packet, head + p.len);
+    if (s->v6)
+        tcpip_input6(s->t, (mono_t){s->now}, packet, head + p.len, REMOTE, LOCAL);
+    else
+        tcpip_input(s->t, (mono_t){s->now}, packet, head + p.len);
     s->keep[s->kept++] = packet;
 }
 
@@ -308,7 +319,10 @@ static void begin(struct script *s, bool active)
     struct tcpip_event e;
     char syn[] = "S 0";
     if (active) {
-        ck_assert_int_eq(tcp_connect(s->t, (mono_t){s->now}, LOCAL, LOCAL_PORT, REMOTE, REMOTE_PORT, &s->ref), 0);
+        int err = s->v6 ? tcp_connect6(s->t, (mono_t){s->now}, LOCAL, script_local6, LOCAL_PORT, REMOTE, script_remote6,
+                              REMOTE_PORT, &s->ref)
+                        : tcp_connect(s->t, (mono_t){s->now}, LOCAL, LOCAL_PORT, REMOTE, REMOTE_PORT, &s->ref);
+        ck_assert_int_eq(err, 0);
         return;
     }
     inject(s, syn);

@@ -20,8 +20,13 @@
 
 #include "daemon/tcpip/engine.h"
 
+/* What begins hereafter is a conversation in IPv6; set by a fixture, so that the same scripts are told in either. */
+extern bool script_v6;
+extern const uint8_t script_local6[16], script_remote6[16];
+
 struct script {
     struct tcpip *t;
+    bool v6;
     struct tcp_ref ref;
     uint64_t now;
     bool ts, sack, ws;
