@@ -68,6 +68,7 @@ node_SRC := \
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
 	daemon/tcpip/udp.c \
+	daemon/tcpip/fragment.c \
 	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
@@ -96,6 +97,7 @@ tcpip_SRC := \
 program_SRC := \
 	daemon/program/backlog.c \
 	daemon/program/dgram.c \
+	daemon/program/dgram_file.c \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
@@ -221,7 +223,9 @@ UNIT_TESTS := \
 	unit/tcpip/laws \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
+	unit/tcpip/udp \
 	unit/program/vsock \
+	unit/program/dgram \
 	unit/io/sockets \
 
 SIM_TESTS := \
@@ -246,11 +250,13 @@ TEST_PROGRAMS := \
 PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm \
+	integration/probes/dgrams \
 
 # scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
+	integration/udp.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
@@ -272,6 +278,7 @@ INTEGRATION_TESTS := \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
+	interop/udp.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
 
@@ -317,6 +324,8 @@ unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
 unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 unit/program/vsock_ROOMS := program
+unit/program/dgram_ROOMS := program
+unit/tcpip/udp_ROOMS := base tcpip
 unit/io/sockets_ROOMS := io
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 sim/sessions_ROOMS := base i3
