@@ -310,6 +310,7 @@ unit/tcpip/tcp_ROOMS := base tcpip
 unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
+unit/io/sockets_OBJ   := daemon/base/lookout.o
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
