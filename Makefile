@@ -33,6 +33,7 @@ endif
 base_SRC := \
 	daemon/base/crypto.c \
 	daemon/base/id.c \
+	daemon/base/lookout.c \
 
 naming_SRC := \
 	daemon/naming/book.c \
@@ -64,6 +65,7 @@ node_SRC := \
 
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
+	daemon/tcpip/udp.c \
 	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
@@ -88,6 +90,8 @@ tcpip_SRC := \
 	daemon/tcpip/engine.c \
 
 program_SRC := \
+	daemon/program/backlog.c \
+	daemon/program/dgram.c \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
@@ -103,6 +107,7 @@ io_SRC := \
 	daemon/io/ipc_server.c \
 	daemon/io/log.c \
 	daemon/io/loopback.c \
+	daemon/io/mirror.c \
 	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
@@ -122,6 +127,8 @@ i3d_SRC := \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
+	daemon/pump_udp.c \
+	daemon/pump_deliver.c \
 	daemon/pump_shortcut.c \
 
 i3node_SRC := \
@@ -139,15 +146,18 @@ shim_SRC := \
 	shim/epolls.c \
 	shim/pair.c \
 	shim/options.c \
+	shim/udp.c \
 	shim/hooks/connect.c \
 	shim/hooks/socket.c \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
 	shim/hooks/answer.c \
+	shim/hooks/control.c \
+	shim/hooks/received.c \
 	shim/hooks/names.c \
 	shim/hooks/hostent.c \
-	shim/hooks/resolver.c
+	shim/hooks/resolver.c \
 
 i3run_SRC := \
 	tools/i3run.c \
@@ -186,12 +196,14 @@ UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
 	unit/base/id \
+	unit/base/lookout \
 	unit/naming/book \
 	unit/naming/pool \
 	unit/policy/config \
 	unit/i3/deadline \
 	unit/i3/handshake \
 	unit/i3/noise \
+	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/proof \
 	unit/i3/seal \
@@ -208,6 +220,7 @@ UNIT_TESTS := \
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/shortcuts \
 	sim/tcp \
 	sim/tcp_goodput \
 	sim/tcp_bars \
@@ -218,6 +231,7 @@ SIM_TESTS := \
 TEST_PROGRAMS := \
 	bench/load \
 	bench/node \
+	bench/path \
 	fuzz/flood \
 	interop/tcp_tun \
 	lib/relay \
@@ -245,6 +259,7 @@ INTEGRATION_TESTS := \
 	integration/flood.sh \
 	integration/idle.sh \
 	integration/cut.sh \
+	integration/shortcut.sh \
 	integration/install.sh \
 	integration/nat.sh \
 
@@ -268,12 +283,14 @@ FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
 unit/base/id_ROOMS := base
+unit/base/lookout_ROOMS := base
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
+unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
 unit/i3/proof_ROOMS := base i3
@@ -295,6 +312,8 @@ unit/program/vsock_ROOMS := program
 unit/io/sockets_ROOMS := io
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
+sim/shortcuts_ROOMS := base i3
+sim/shortcuts_OBJ := tests/sim/world.o
 sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
 sim/tcp_goodput_ROOMS := base tcpip
@@ -304,7 +323,7 @@ sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
-bench/load_OBJ := tests/bench/many.o tests/bench/once.o
+bench/load_OBJ := tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
@@ -419,7 +438,7 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
-bench: build $(B)/tests/bench/load
+bench: build $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
 demo: all

@@ -23,6 +23,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, peers_deadline(p->peers));
     at = mono_min(at, triggers_deadline(p->triggers));
     at = mono_min(at, pool_deadline(p->pool));
+    at = mono_min(at, dgram_deadline(p));
     return mono_min(at, ping_deadline(p));
 }
 
@@ -65,6 +66,7 @@ static void expire(struct pump *p)
         pool_expire(p->pool, p->now);
     if (mono_due(ping_deadline(p), p->now))
         ping_expire(p);
+    dgram_expire(p);
     net_choose_node(p);
     shortcut_turn(p);
 }
@@ -84,9 +86,12 @@ void pump_clock(struct pump *p)
 void pump_turn(struct pump *p)
 {
     int rounds = 0;
+    bool more;
     do {
         pump_clock(p);
         p->udp_ready = p->udp_ready && udp_recv(p->udp, net_packet_in, p);
+        dgram_flush(p);
+        more = dgram_read(p) || p->udp_ready;
         flow_events(p);
         tcpip_settle(p->tcpip, p->now);
         expire(p);
@@ -94,8 +99,8 @@ void pump_turn(struct pump *p)
         flow_events(p);
         net_output(p);
         net_peer_events(p);
-    } while (p->udp_ready && ++rounds < PUMP_ROUNDS);
-    if (p->udp_ready)
+    } while (more && ++rounds < PUMP_ROUNDS);
+    if (more)
         uv_idle_start(&p->idle, on_idle);
     else
         uv_idle_stop(&p->idle);
@@ -218,6 +223,7 @@ static int start_sessions(struct pump *p)
         .pool = p->config.network,
         .pool_bits = p->config.network_bits,
         .shortcut = p->config.shortcut,
+        .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
         .recv_buffer = udp_buffer(p->udp),
         .accel = p->accel = accel_open(),
@@ -261,6 +267,8 @@ static int start_engine(struct pump *p)
     p->diag = diag_open();
     if (!p->diag)
         log_warn("listeners cannot be checked: no sock_diag here");
+    if (dgram_start(p) < 0)
+        return -ENOMEM;
     return p->tcpip && p->vsocks && p->listeners && p->seal && p->held ? 0 : -ENOMEM;
 }
 
@@ -303,6 +311,7 @@ static int start_io(struct pump *p, char *why, size_t whylen)
 static void pump_free(struct pump *p)
 {
     ipc_server_close(p->ipc);
+    dgram_stop(p);
     if (p->set) {
         shortcut_stop(p);
         fdset_del(p->set, p->udp_watch);

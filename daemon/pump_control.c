@@ -86,6 +86,7 @@ static void verb_status(struct control_call *k)
 {
     struct pump *p = k->p;
     const struct udp_stats *u = udp_stats(p->udp);
+    const struct dgram_counters *d = dgram_counters(p);
     const struct report_counter counters[] = {
         {"udp_packets_in", u->packets_in},
         {"udp_packets_out", u->packets_out},
@@ -101,6 +102,18 @@ static void verb_status(struct control_call *k)
         {"connects", p->count.connects},
         {"incoming", p->count.incoming},
         {"refused", p->count.refused},
+        {"dgrams_in", d->in},
+        {"dgrams_out", d->out},
+        {"dgrams_bad", d->bad},
+        {"dgrams_strangers", d->strangers},
+        {"dgrams_unreachable", d->unreachable},
+        {"dgrams_refused", d->refused},
+        {"dgrams_overflow", d->overflow},
+        {"dgrams_undelivered", d->undelivered},
+        {"dgrams_no_room", d->no_room},
+        {"mirrors_evicted", d->evicted},
+        {"mirrors", d->mirrors},
+        {"dgram_sockets", d->sockets},
         {"programs", ipc_server_clients(p->ipc)},
     };
     char socket[sizeof(p->paths.runtime) + 16];

@@ -49,6 +49,22 @@ struct pump_counters {
     uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused;
 };
 
+struct dgram_side;
+
+/* Datagrams, but for the last two. */
+struct dgram_counters {
+    uint64_t in, out;
+    uint64_t bad;         /* malformed */
+    uint64_t strangers;   /* came to a mirror from a socket that is not this user's */
+    uint64_t unreachable; /* for a port that nobody has */
+    uint64_t refused;     /* ICMP errors of peers */
+    uint64_t overflow;    /* the program reads too slowly, and its backlog is full */
+    uint64_t undelivered; /* the program's socket did not take them */
+    uint64_t no_room;     /* no mirror could be had */
+    uint64_t evicted;     /* mirrors that made room for another */
+    uint64_t mirrors, sockets; /* now */
+};
+
 struct pump {
     struct config config;
     struct pump_paths paths;
@@ -89,6 +105,7 @@ struct pump {
     struct vsocks *vsocks;
     struct listeners *listeners;
     struct diag *diag;
+    struct dgram_side *dgram;
     void *accel;
     struct ipc_server *ipc;
 
@@ -127,6 +144,27 @@ void shortcut_turn(struct pump *p);
 int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port, struct vsock **out, int *fd);
 void flow_events(struct pump *p);
 void flow_stop(struct pump *p);
+
+/* A packet of this host on its way to the host with that virtual address. */
+void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
+
+/* pump_udp.c */
+int dgram_start(struct pump *p);
+void dgram_stop(struct pump *p);
+/* A packet from a peer, its addresses checked. False: it is not about UDP. Its bytes must stay until dgram_flush(). */
+bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len);
+void dgram_flush(struct pump *p);
+/* What programs have sent goes out. True: there is more. */
+bool dgram_read(struct pump *p);
+void dgram_expire(struct pump *p);
+mono_t dgram_deadline(const struct pump *p);
+/* The mirror of q->remote, which is virtual and not our own; 0 or -errno. */
+int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror);
+/* A socket was bound. */
+int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie);
+/* Whose mirror is bound there, NULL: nobody's. */
+const struct addr *dgram_peer(const struct pump *p, const struct addr *real);
+const struct dgram_counters *dgram_counters(const struct pump *p);
 
 /* pump_listen.c */
 void listen_load(struct pump *p);

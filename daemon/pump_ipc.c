@@ -70,20 +70,21 @@ static void on_reverse(struct request *q)
     reply(q, -1);
 }
 
-/* What a connect() to that address is to us: 0, an errno, or an enum ipc_status. */
-static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
+/* What that destination is to us: 0, an errno, or an enum ipc_status. */
+static uint32_t remote_verdict(struct pump *p, const struct addr *remote)
 {
-    uint32_t ip = names_host(p, &c->remote);
+    uint32_t ip = names_host(p, remote);
     if (!names_is_virtual(p, ip))
         return IPC_NOT_VIRTUAL;
     if (ip == p->own)
         return IPC_SELF;
-    const uint8_t *key = pool_key(p->pool, p->now, ip);
-    if (c->proto != IPPROTO_TCP)
-        return EPROTONOSUPPORT;
-    if (!names_address(p, key))
-        return ENETUNREACH;
-    return 0;
+    return names_address(p, pool_key(p->pool, p->now, ip)) ? 0 : ENETUNREACH;
+}
+
+static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
+{
+    uint32_t status = remote_verdict(p, &c->remote);
+    return !status && c->proto != IPPROTO_TCP ? EPROTONOSUPPORT : status;
 }
 
 static void on_connect(struct request *q)
@@ -116,8 +117,12 @@ static void on_listen(struct request *q)
 {
     struct ipc_listen l;
     ipc_get_listen(&q->r, &l);
-    if (q->r.failed || l.proto != IPPROTO_TCP || !l.bound.port) {
+    if (q->r.failed || (l.proto != IPPROTO_TCP && l.proto != IPPROTO_UDP) || !l.bound.port) {
         reply_status(q, EINVAL);
+        return;
+    }
+    if (l.proto == IPPROTO_UDP) {
+        reply_status(q, (uint32_t)-dgram_listen(q->p, &l.bound, l.cookie));
         return;
     }
     struct listener add = {l.proto, l.bound, l.cookie};
@@ -132,6 +137,33 @@ static void on_verify(struct request *q)
     put_u32(&q->w, v ? 0 : ENOENT);
     ipc_put_pair(&q->w, &(struct ipc_pair){.local = v ? v->local : (struct addr){0},
                             .remote = v ? v->remote : (struct addr){0}});
+    reply(q, -1);
+}
+
+static void on_udp_open(struct request *q)
+{
+    struct ipc_udp_open u;
+    struct addr mirror = {0}, local = {0};
+    uint32_t status = EINVAL;
+    ipc_get_udp_open(&q->r, &u);
+    if (!q->r.failed && u.bound.port && u.remote.port)
+        status = remote_verdict(q->p, &u.remote);
+    if (!status)
+        status = (uint32_t)-dgram_open(q->p, &u, &mirror);
+    if (!status || status == IPC_SELF)
+        local = addr_v4(q->p->own, u.bound.port);
+    put_u32(&q->w, status);
+    ipc_put_pair(&q->w, &(struct ipc_pair){.local = mirror, .remote = local});
+    reply(q, -1);
+}
+
+static void on_udp_peer(struct request *q)
+{
+    struct addr real;
+    get_addr(&q->r, &real);
+    const struct addr *peer = q->r.failed ? NULL : dgram_peer(q->p, &real);
+    put_u32(&q->w, peer ? 0 : ENOENT);
+    ipc_put_pair(&q->w, &(struct ipc_pair){.local = peer ? *peer : (struct addr){0}, .remote = addr_v4(q->p->own, 0)});
     reply(q, -1);
 }
 
@@ -151,6 +183,8 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
         [IPC_LISTEN] = on_listen,
         [IPC_VERIFY] = on_verify,
         [IPC_CONTROL] = on_control,
+        [IPC_UDP_OPEN] = on_udp_open,
+        [IPC_UDP_PEER] = on_udp_peer,
     };
     struct ipc_header h;
     uint8_t out[512];

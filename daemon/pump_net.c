@@ -13,12 +13,14 @@
 static void peer_packet(struct pump *p, const struct peer *peer, const uint8_t *packet, size_t len)
 {
     uint32_t src, dst, local = peer_addresses(peer).local;
-    if (ip_addresses(packet, len, &src, &dst) && src == local && dst == p->own)
-        tcpip_input(p->tcpip, p->now, packet, len);
-    else if (ip6_is_from_to(packet, len, peer_address6(peer), p->own6) && local)
+    if (ip_addresses(packet, len, &src, &dst) && src == local && dst == p->own) {
+        if (!dgram_packet_in(p, packet, len))
+            tcpip_input(p->tcpip, p->now, packet, len);
+    } else if (ip6_is_from_to(packet, len, peer_address6(peer), p->own6) && local) {
         tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
-    else
+    } else {
         p->count.packets_spoofed++;
+    }
 }
 
 static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
@@ -143,6 +145,13 @@ static void packet_out(struct pump *p, struct peer *peer, uint32_t remote, const
     } else {
         p->count.packets_unsealed++;
     }
+}
+
+void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len)
+{
+    struct peer *peer = peer_by_address(p->peers, remote);
+    if (peer)
+        packet_out(p, peer, remote, v, n, len);
 }
 
 static void engine_output(struct pump *p)

@@ -19,12 +19,18 @@
  *   6 LISTEN             proto(1) 0 0 0 bound(20) cookie(8)      status(4)
  *   7 VERIFY             local(20) peer(20), as accept saw them  status(4) local(20) remote(20), virtual
  *   8 CONTROL            verb and arguments, each ended by NUL   more(1) exit(1) 0 0 text
+ *   9 UDP_OPEN           cookie(8) bound(20) remote(20)          status(4) mirror(20) local(20), virtual
+ *  10 UDP_PEER           mirror(20), as recvfrom saw it          status(4) remote(20) local(20), virtual; ENOENT: no mirror
  *
  * status: 0, an errno, or one of enum ipc_status. Addresses are 20 bytes as in wire.h; family 0 is "none".
  * Names are 1..253 bytes without NUL; they take the rest of the record.
  *
  * CONNECT's fd is the program's end of a socketpair (SHIM.md, recipe 1): it polls as not writable until the
  * overlay connection stands; when it fails, EPOLLERR|EPOLLHUP. Both ends are bound to the names below.
+ *
+ * A program's UDP socket stays its own: a virtual peer has a mirror, an address on loopback where the daemon receives what is
+ * for it and from which it delivers what comes of it. LISTEN with proto UDP says that a socket was bound; UDP_OPEN that one
+ * (`bound`: what getsockname says, its port not 0) is going to send. Answers hold for a second, then the library asks again.
  */
 #ifndef I3_IPC_H
 #define I3_IPC_H
@@ -52,6 +58,8 @@ enum ipc_type {
     IPC_LISTEN,
     IPC_VERIFY,
     IPC_CONTROL,
+    IPC_UDP_OPEN,
+    IPC_UDP_PEER,
     IPC_TYPES,
 };
 
@@ -101,7 +109,7 @@ struct ipc_socket {
 struct ipc_listen {
     uint8_t proto;
     struct addr bound;
-    uint64_t cookie; /* SO_COOKIE of the listening socket */
+    uint64_t cookie; /* SO_COOKIE of the socket */
 };
 
 struct ipc_pair {
@@ -258,6 +266,25 @@ static inline void ipc_get_pair(struct reader *r, struct ipc_pair *p)
 {
     get_addr_or_none(r, &p->local);
     get_addr_or_none(r, &p->remote);
+}
+
+struct ipc_udp_open {
+    uint64_t cookie;
+    struct addr bound, remote;
+};
+
+static inline void ipc_put_udp_open(struct writer *w, const struct ipc_udp_open *u)
+{
+    put_u64(w, u->cookie);
+    put_addr(w, &u->bound);
+    put_addr(w, &u->remote);
+}
+
+static inline void ipc_get_udp_open(struct reader *r, struct ipc_udp_open *u)
+{
+    u->cookie = get_u64(r);
+    get_addr(r, &u->bound);
+    get_addr(r, &u->remote);
 }
 
 /* The abstract names to which both ends of a virtual connection's socketpair are bound, so that

@@ -120,6 +120,7 @@ enum wire_proto {
     PROTO_HANDSHAKE_INIT = 1, /* i3/peer.h */
     PROTO_HANDSHAKE_RESPONSE = 2,
     PROTO_SEALED = 3,
+    PROTO_PLAIN = 4,
 };
 
 enum refused_reason {

@@ -218,15 +218,40 @@ int client_listen(const struct ipc_listen *ask)
     return call_status(&c, status);
 }
 
+/* The reply to a question whose answer is two addresses. */
+static int call_pair(struct call *c, struct addr *local, struct addr *remote)
+{
+    struct ipc_pair v = {0};
+    if (call_run(c) < 0)
+        return CLIENT_DEAD;
+    drop_fd(c);
+    v.status = get_u32(&c->r);
+    ipc_get_pair(&c->r, &v);
+    *local = v.local;
+    *remote = v.remote;
+    return call_status(c, v.status);
+}
+
 int client_verify(const struct ipc_pair *real, struct ipc_pair *virtual)
 {
     struct call c;
     call_init(&c, IPC_VERIFY);
     ipc_put_pair(&c.w, real);
-    if (call_run(&c) < 0)
-        return CLIENT_DEAD;
-    drop_fd(&c);
-    virtual->status = get_u32(&c.r);
-    ipc_get_pair(&c.r, virtual);
-    return call_status(&c, virtual->status);
+    return call_pair(&c, &virtual->local, &virtual->remote);
+}
+
+int client_udp_open(const struct ipc_udp_open *ask, struct addr *mirror, struct addr *own)
+{
+    struct call c;
+    call_init(&c, IPC_UDP_OPEN);
+    ipc_put_udp_open(&c.w, ask);
+    return call_pair(&c, mirror, own);
+}
+
+int client_udp_peer(const struct addr *mirror, struct addr *virtual, struct addr *own)
+{
+    struct call c;
+    call_init(&c, IPC_UDP_PEER);
+    put_addr(&c.w, mirror);
+    return call_pair(&c, virtual, own);
 }

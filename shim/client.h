@@ -21,5 +21,9 @@ int client_sock_error(uint64_t handle);
 int client_listen(const struct ipc_listen *ask);
 /* Addresses as accept saw them in, virtual ones out. */
 int client_verify(const struct ipc_pair *real, struct ipc_pair *virtual);
+/* The mirror of ask->remote; `own` is the user's virtual address with the port of ask->bound (also for IPC_SELF). */
+int client_udp_open(const struct ipc_udp_open *ask, struct addr *mirror, struct addr *own);
+/* Whose mirror is bound to that address: ENOENT for nobody's. */
+int client_udp_peer(const struct addr *mirror, struct addr *virtual, struct addr *own);
 
 #endif

@@ -30,6 +30,10 @@
     X(ssize_t, sendto, (int, const void *, size_t, int, const struct sockaddr *, socklen_t))                  \
     X(ssize_t, sendmsg, (int, const struct msghdr *, int))                                                    \
     X(int, sendmmsg, (int, struct mmsghdr *, unsigned int, int))                                              \
+    X(ssize_t, recvfrom, (int, void *, size_t, int, struct sockaddr *, socklen_t *))                          \
+    X(ssize_t, __recvfrom_chk, (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *))            \
+    X(ssize_t, recvmsg, (int, struct msghdr *, int))                                                          \
+    X(int, recvmmsg, (int, struct mmsghdr *, unsigned int, int, struct timespec *))                           \
     X(int, getaddrinfo, (const char *, const char *, const struct addrinfo *, struct addrinfo **))            \
     X(int, getaddrinfo_a, (int, struct gaicb **, int, struct sigevent *))                                     \
     X(int, getnameinfo,                                                                                       \

@@ -29,11 +29,11 @@ bool overlay_known_real(const struct addr *a);
 /* The user's own virtual address, whatever the port. */
 bool overlay_is_own(const struct addr *a);
 
-/* 127.a.b.c other than 127.0.0.0/16: perhaps the mirror image of a virtual peer (SHIM.md, recipe 5). IPv6 has one loopback
+/* 127.a.b.c other than 127.0.0.0/24: perhaps the mirror image of a virtual peer (SHIM.md, recipe 5). IPv6 has one loopback
  * address, so that anything from there may be one. */
 static inline bool overlay_is_mirror(const struct addr *a)
 {
-    return (a->family == 4 && a->ip[0] == 127 && a->ip[1] != 0) ||
+    return (a->family == 4 && a->ip[0] == 127 && (a->ip[1] | a->ip[2]) != 0) ||
            (a->family == 6 && IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)a->ip));
 }
 

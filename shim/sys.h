@@ -75,6 +75,11 @@ static inline int sys_socket(int family, int type, int protocol)
     return (int)sys_call(SYS_socket, family, type, protocol, 0, 0, 0);
 }
 
+static inline int sys_bind(int fd, const void *sa, socklen_t len)
+{
+    return (int)sys_call(SYS_bind, fd, (long)sa, (long)len, 0, 0, 0);
+}
+
 static inline int sys_connect(int fd, const void *sa, socklen_t len)
 {
     return (int)sys_call(SYS_connect, fd, (long)sa, (long)len, 0, 0, 0);

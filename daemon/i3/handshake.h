@@ -14,7 +14,10 @@ enum {
 };
 
 /* Flags. Unknown ones are not looked at. */
-enum { HELLO_SHORTCUT = 1 }; /* would take shortcuts, and tell its addresses to the peer (path.h) */
+enum {
+    HELLO_SHORTCUT = 1, /* would take shortcuts, and tell its addresses to the peer (path.h) */
+    HELLO_PLAIN = 2,    /* would not encrypt IP packets (PROTO_PLAIN in peer.h) */
+};
 
 /* What either side says of itself. */
 struct hello {

@@ -7,7 +7,13 @@
 #include "daemon/base/log.h"
 #include "daemon/i3/peer_state.h"
 
-enum { SEALED_MIN_LEN = 8 + SEAL_TAG_LEN, SESSIONS_PER_PEER = 3 };
+enum {
+    SEALED_MIN_LEN = 8 + SEAL_TAG_LEN,
+    SESSIONS_PER_PEER = 3,
+    DATA_PROTO_AT = 4,
+    PLAIN_COVERS = 72, /* bytes of a PLAIN packet which its tag is for: IPv6 and TCP headers */
+    PLAIN_AD = 4 + PLAIN_COVERS,
+};
 
 /* ---- the table ---- */
 
@@ -280,6 +286,31 @@ static size_t seal_body(struct session *s, const struct iovec *v, int n, uint8_t
     return 8 + seal_encrypt(s->tx, counter, NULL, 0, v, n, body + 8);
 }
 
+/* What the tag of a PLAIN packet covers beside its counter: its length and its first bytes. Returns how many bytes that is. */
+static size_t plain_ad(uint8_t ad[PLAIN_AD], const uint8_t *text, size_t len)
+{
+    size_t n = len < PLAIN_COVERS ? len : PLAIN_COVERS;
+    struct writer w = writer_of(ad, PLAIN_AD);
+    put_u32(&w, (uint32_t)len);
+    put_bytes(&w, text, n);
+    return 4 + n;
+}
+
+/* The packet as it is, behind its counter and its tag. */
+static size_t plain_body(struct session *s, const struct iovec *v, int n, uint8_t *body)
+{
+    struct writer w = writer_of(body, 8);
+    uint64_t counter = s->counter++;
+    uint8_t *text = body + 8 + SEAL_TAG_LEN, ad[PLAIN_AD];
+    size_t len = 0;
+    put_u64(&w, counter);
+    for (int i = 0; i < n; len += v[i++].iov_len)
+        if (v[i].iov_len)
+            memcpy(text + len, v[i].iov_base, v[i].iov_len);
+    seal_encrypt(s->tx, counter, ad, plain_ad(ad, text, len), NULL, 0, body + 8);
+    return SEALED_MIN_LEN + len;
+}
+
 static void note_sent(struct peers *ps, struct peer *p, const struct session *s, mono_t now)
 {
     p->last_sent = now;
@@ -414,7 +445,13 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
         return -ENOSPC;
 
     memcpy(out, s->header, DATA_HEADER_LEN);
-    size_t total = DATA_HEADER_LEN + seal_body(s, v, n, out + DATA_HEADER_LEN);
+    size_t total = DATA_HEADER_LEN;
+    if (s->plain) {
+        out[DATA_PROTO_AT] = PROTO_PLAIN;
+        total += plain_body(s, v, n, out + DATA_HEADER_LEN);
+    } else {
+        total += seal_body(s, v, n, out + DATA_HEADER_LEN);
+    }
     p->bytes_out += len;
     note_sent(ps, p, s, now);
     watch_silence(ps, p, now);
@@ -471,6 +508,18 @@ static void path_news(struct peers *ps, struct peer *p, mono_t now, const struct
     peer_arm(ps, p, path_deadline(p->path));
 }
 
+/* Decrypts in place, or checks the tag: where the text is, NULL when it is forged. */
+static uint8_t *open_body(struct session *s, uint64_t counter, enum wire_proto proto, uint8_t *p, size_t len)
+{
+    if (proto == PROTO_SEALED)
+        return seal_decrypt(s->rx, counter, NULL, 0, p, len) ? NULL : p;
+    uint8_t *text = p + SEAL_TAG_LEN, ad[PLAIN_AD];
+    len -= SEAL_TAG_LEN;
+    if (!s->plain || inner_is(text, len))
+        return NULL;
+    return seal_decrypt(s->rx, counter, ad, plain_ad(ad, text, len), p, SEAL_TAG_LEN) ? NULL : text;
+}
+
 static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct addr *from, const struct wire_data *d,
     struct outbox *out, struct peer **who, uint8_t **plain, size_t *plain_len)
 {
@@ -485,9 +534,9 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         p->replays++;
         return PEER_DROP;
     }
-    uint8_t *body = (uint8_t *)d->payload + 8; /* the caller's buffer is writable, see peer.h */
     size_t len = d->payload_len - 8;
-    if (seal_decrypt(s->rx, counter, NULL, 0, body, len)) {
+    uint8_t *body = open_body(s, counter, d->proto, (uint8_t *)d->payload + 8, len); /* which is writable, see peer.h */
+    if (!body) {
         p->forged++;
         return PEER_DROP;
     }
@@ -500,7 +549,7 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
     *who = p;
     len -= SEAL_TAG_LEN;
     if (p->path)
-        path_news(ps, p, now, d->hops == HOPS_DEFAULT ? from : NULL, body, len, out);
+        path_news(ps, p, now, d->hops == HOPS_DEFAULT && !addr_eq(from, &ps->node) ? from : NULL, body, len, out);
     if (!len || inner_is(body, len))
         return PEER_CONTROL;
     p->bytes_in += len;
@@ -526,6 +575,7 @@ enum peer_verdict peers_input(struct peers *ps, mono_t now, uint64_t wall_us, co
     case PROTO_HANDSHAKE_RESPONSE:
         return shake_input_response(ps, now, d, out, who);
     case PROTO_SEALED:
+    case PROTO_PLAIN:
         return input_sealed(ps, now, from, d, out, who, plain, plain_len);
     }
     return PEER_DROP;
@@ -577,7 +627,8 @@ void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *o
                  : p->shake || p->wanted ? "handshake"
                                          : "idle",
         .cipher = s ? s->cipher : 0,
-        .cipher_name = s ? cipher_name(s->cipher) : "none",
+        .plain = s && s->plain,
+        .cipher_name = !s ? "none" : s->plain ? "none (headers authenticated)" : cipher_name(s->cipher),
         .mtu = p->mtu,
         .recv_buffer = p->recv_buffer,
         .since = s ? s->created : MONO_NEVER,

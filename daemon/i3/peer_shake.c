@@ -57,7 +57,7 @@ static struct hello hello_of(
         .own_address = ps->c.own_address,
         .your_address = p->local ? p->local : p->address,
         .ciphers = (uint8_t)ciphers,
-        .flags = ps->c.shortcut ? HELLO_SHORTCUT : 0,
+        .flags = (ps->c.shortcut ? HELLO_SHORTCUT : 0) | (ps->c.plain ? HELLO_PLAIN : 0),
         .mtu = ps->c.mtu,
         .recv_buffer = ps->c.recv_buffer,
     };
@@ -72,6 +72,12 @@ static void take_hello(struct peers *ps, struct peer *p, const struct hello *h, 
     if (h->your_address)
         p->we_are = h->your_address;
     peer_path_consent(ps, p, h->flags & HELLO_SHORTCUT, now);
+}
+
+/* Said by both inside the handshake, which nobody else can change. */
+static bool plain_agreed(const struct peers *ps, const struct hello *theirs)
+{
+    return ps->c.plain && theirs->flags & HELLO_PLAIN;
 }
 
 static void shake_start(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
@@ -207,7 +213,7 @@ static enum peer_verdict answer_init(struct peers *ps, struct peer *p, struct no
     p->next = s;
     p->their_answered = true;
     take_hello(ps, p, theirs, now);
-    session_set_keys(&ps->sessions, s, n, false, mine.ciphers, &theirs->id, now);
+    session_set_keys(&ps->sessions, s, n, false, mine.ciphers, plain_agreed(ps, theirs), &theirs->id, now);
     push_response(ps, s, now, out);
     peer_arm(ps, p, mono_add(now, SESSION_LIFE));
     return PEER_CONTROL;
@@ -305,7 +311,7 @@ static enum peer_verdict answered(
     }
     note_rtt(p, now);
     take_hello(ps, p, &theirs, now);
-    session_set_keys(&ps->sessions, s, &n, true, theirs.ciphers, &theirs.id, now);
+    session_set_keys(&ps->sessions, s, &n, true, theirs.ciphers, plain_agreed(ps, &theirs), &theirs.id, now);
     memcpy(s->response, d->payload, RESPONSE_LEN);
     shake_free(p->shake);
     p->shake = NULL;

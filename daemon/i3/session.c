@@ -70,12 +70,13 @@ void session_free(struct sessions *t, struct session *s)
 }
 
 void session_set_keys(struct sessions *t, struct session *s, struct noise *n, bool initiator,
-    enum peer_cipher cipher, const struct i3_id *remote, mono_t now)
+    enum peer_cipher cipher, bool plain, const struct i3_id *remote, mono_t now)
 {
     uint8_t key[2][SEAL_KEY_LEN];
     noise_split(n, key[0], key[1]);
     s->tx = seal_new_with(t->accel, cipher, key[initiator ? 0 : 1], true);
     s->rx = seal_new_with(t->accel, cipher, key[initiator ? 1 : 0], false);
+    s->plain = plain;
     crypto_wipe(key, sizeof(key));
     s->has_keys = true;
     s->initiator = initiator;

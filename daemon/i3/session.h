@@ -35,6 +35,7 @@ struct session {
     enum peer_cipher cipher;
     mono_t created, rekey_at; /* since it has keys */
     struct seal *tx, *rx;
+    bool plain; /* IP packets are not encrypted */
     uint64_t counter; /* of the next packet */
     struct replay replay;
     uint8_t header[DATA_HEADER_LEN]; /* of packets to the peer */
@@ -63,9 +64,9 @@ void sessions_fini(struct sessions *t);
 struct session *session_new(struct sessions *t, struct peer *p, struct drbg *d);
 void session_free(struct sessions *t, struct session *s);
 
-/* Gives it keys and the peer's private id; `n` is split and wiped. */
+/* Gives it keys and the peer's private id; `n` is split and wiped. plain: both ends want IP packets unencrypted. */
 void session_set_keys(struct sessions *t, struct session *s, struct noise *n, bool initiator,
-    enum peer_cipher cipher, const struct i3_id *remote, mono_t now);
+    enum peer_cipher cipher, bool plain, const struct i3_id *remote, mono_t now);
 
 /* The session whose private id this is, or NULL. */
 struct session *session_find(const struct sessions *t, const uint8_t id[ID_LEN]);

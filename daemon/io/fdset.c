@@ -4,15 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "daemon/base/lookout.h"
 #include "daemon/io/clock.h"
 
-enum {
-    FDSET_BATCH = 256,
-    LOOKOUT_US = 50,
-    LOOKOUTS_MAX = 4, /* how many may be saved up */
-    CROWDED_US = 300, /* that long a look-out was off the processor: others need it more ... */
-    CROWDED_FOR_US = 100000, /* ... and sleepers are woken sooner than those who yield */
-};
+enum { FDSET_BATCH = 256 };
 
 struct fdset_entry {
     int fd;
@@ -27,9 +22,7 @@ struct fdset {
     uv_poll_t *poll;
     bool (*after)(void *ctx);
     void *ctx;
-    mono_t slept; /* since when */
-    unsigned lookouts;
-    mono_t crowded_until;
+    struct lookout lookout;
     bool dispatching;
     struct fdset_entry *dead;
 };
@@ -50,6 +43,7 @@ static bool turn(struct fdset *s, bool *answer_soon)
     int n = epoll_wait(s->epfd, ev, FDSET_BATCH, 0);
     if (n <= 0)
         return false;
+    mono_t now = mono_now();
     s->dispatching = true;
     for (int i = 0; i < n; i++) {
         struct fdset_entry *e = ev[i].data.ptr;
@@ -59,25 +53,8 @@ static bool turn(struct fdset *s, bool *answer_soon)
     s->dispatching = false;
     *answer_soon = s->after(s->ctx);
     bury(s);
+    lookout_events(&s->lookout, now, mono_now());
     return true;
-}
-
-static void look_out(struct fdset *s)
-{
-    bool answer_soon = true;
-    while (answer_soon && s->lookouts) {
-        mono_t before = mono_now();
-        sched_yield();
-        mono_t now = mono_now();
-        if (mono_since(before, now) > CROWDED_US) {
-            s->lookouts = 0;
-            s->crowded_until = mono_add(now, CROWDED_FOR_US);
-        }
-        if (turn(s, &answer_soon))
-            s->slept = mono_now();
-        else if (mono_since(s->slept, now) >= LOOKOUT_US)
-            s->lookouts--, answer_soon = false;
-    }
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
@@ -85,14 +62,13 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     struct fdset *s = poll->data;
     bool answer_soon = false;
     (void)status, (void)events;
-    mono_t now = mono_now();
-    if (mono_since(s->slept, now) < LOOKOUT_US && s->lookouts < LOOKOUTS_MAX && mono_due(s->crowded_until, now))
-        s->lookouts++;
     turn(s, &answer_soon);
-    s->slept = mono_now();
-    if (answer_soon)
-        look_out(s);
-    s->slept = mono_now();
+    for (mono_t yielded = mono_now(); answer_soon && lookout_goes_on(&s->lookout, yielded, mono_now());) {
+        if (turn(s, &answer_soon))
+            continue;
+        yielded = mono_now();
+        sched_yield();
+    }
 }
 
 struct fdset *fdset_new(uv_loop_t *loop, bool (*after)(void *ctx), void *ctx)

@@ -1,8 +1,12 @@
 /* fdset.h - many file descriptors inside libuv's loop, edge-triggered and registered once for good.
  *
  * A virtual connection's socket changes its interests at every turn; as a uv_poll_t each change would cost an
- * epoll_ctl(). Here every fd is watched for everything, edge-triggered, in an epoll set of its own, which libuv watches as
- * one fd; the callback notes what has become possible, and the owner reads or writes until EAGAIN.
+ * epoll_ctl(). Here every fd is watched edge-triggered, in an epoll set of its own, which libuv watches as one fd; the
+ * callback notes what has become possible, and the owner reads or writes until EAGAIN. Room to write is reported only once
+ * it was asked for: else every byte that a program reads would wake its writer.
+ *
+ * A turn that seems to be half of a talk is followed by a short look-out for the other half before the loop sleeps
+ * (daemon/base/lookout.h).
  */
 #ifndef I3_FDSET_H
 #define I3_FDSET_H

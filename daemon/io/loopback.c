@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -107,6 +108,48 @@ bool diag_listens(struct diag *d, const struct addr *bound, uint64_t cookie)
     if (err == -ESTALE)
         return diag_dump(d, &req, cookie);
     return err != -ENOENT;
+}
+
+/* For UDP the kernel wants source and destination as in the packet, not as in the socket. */
+int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, struct diag_udp_info *out)
+{
+    struct diag_request req = {
+        .h = {.nlmsg_len = sizeof(req), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
+        .r = {.sdiag_family = AF_INET,
+            .sdiag_protocol = IPPROTO_UDP,
+            .idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1),
+            .idiag_states = UINT32_MAX,
+            .id = {.idiag_sport = htons(from->port), .idiag_dport = htons(at->port),
+                .idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}}},
+    };
+    union diag_answer ans;
+    if (!d)
+        return -EOPNOTSUPP;
+    memcpy(req.r.id.idiag_src, from->ip, 4);
+    memcpy(req.r.id.idiag_dst, at->ip, 4);
+    if (!diag_send(d, &req))
+        return -EOPNOTSUPP;
+    ssize_t n = recv(d->fd, &ans, sizeof(ans), 0);
+    if (n < (ssize_t)sizeof(ans.h))
+        return -EOPNOTSUPP;
+    if (ans.h.nlmsg_type == NLMSG_ERROR)
+        return ((const struct nlmsgerr *)NLMSG_DATA(&ans.h))->error == -ENOENT ? -ENOENT : -EOPNOTSUPP;
+    const struct inet_diag_msg *m = NLMSG_DATA(&ans.h);
+    if (ans.h.nlmsg_type != SOCK_DIAG_BY_FAMILY || n < (ssize_t)NLMSG_LENGTH(sizeof(*m)))
+        return -EOPNOTSUPP;
+    *out = (struct diag_udp_info){.cookie = (uint64_t)m->id.idiag_cookie[1] << 32 | m->id.idiag_cookie[0],
+        .uid = m->idiag_uid,
+        .used = m->idiag_rqueue,
+        .buffer = UINT32_MAX};
+    int left = (int)(n - (ssize_t)NLMSG_LENGTH(sizeof(*m)));
+    for (struct rtattr *a = (struct rtattr *)(void *)((uint8_t *)&ans + NLMSG_SPACE(sizeof(*m))); RTA_OK(a, left);
+         a = RTA_NEXT(a, left)) {
+        if (a->rta_type == INET_DIAG_SKMEMINFO && RTA_PAYLOAD(a) >= 2 * sizeof(uint32_t)) {
+            memcpy(&out->used, (uint8_t *)RTA_DATA(a) + SK_MEMINFO_RMEM_ALLOC * sizeof(uint32_t), sizeof(uint32_t));
+            memcpy(&out->buffer, (uint8_t *)RTA_DATA(a) + SK_MEMINFO_RCVBUF * sizeof(uint32_t), sizeof(uint32_t));
+        }
+    }
+    return 0;
 }
 
 struct addr mirror_address(const struct addr *virt)

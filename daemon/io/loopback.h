@@ -17,6 +17,16 @@ void diag_close(struct diag *d);
  * itself will tell. */
 bool diag_listens(struct diag *d, const struct addr *bound, uint64_t cookie);
 
+struct diag_udp_info {
+    uint64_t cookie;
+    uint32_t uid;
+    uint32_t used, buffer; /* of the receive buffer, as the kernel counts */
+};
+
+/* The UDP socket that a datagram from `from` to `at` would reach. 0, -ENOENT: there is none; -EOPNOTSUPP: the kernel cannot be
+ * asked. */
+int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, struct diag_udp_info *out);
+
 /* 127.a.b.c:port for the virtual 10.a.b.c:port; ports below 1024 appear 64,512 higher. IPv6 has one loopback address only: ::1,
  * port 0. */
 struct addr mirror_address(const struct addr *virt);

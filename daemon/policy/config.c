@@ -45,6 +45,7 @@ void config_default(struct config *c)
         .recv_buffer = 4194304,
         .connections = 10000,
         .shortcut = true,
+        .encrypt = true,
         .log_level = LOG_LVL_INFO,
     };
 }
@@ -278,6 +279,7 @@ static void config_take(struct config *c, cfg_t *cfg)
     c->recv_buffer = (uint32_t)cfg_getint(cfg, "recv-buffer");
     c->connections = (uint32_t)cfg_getint(cfg, "connections");
     c->shortcut = cfg_getbool(cfg, "shortcut");
+    c->encrypt = cfg_getbool(cfg, "encrypt");
     c->log_level = level_parse(cfg_getstr(cfg, "log"));
 }
 
@@ -294,6 +296,7 @@ static int parse_stripped(struct config *c, const char *text, char *title)
         CFG_INT("recv-buffer", 4194304, CFGF_NONE),
         CFG_INT("connections", 10000, CFGF_NONE),
         CFG_BOOL("shortcut", cfg_true, CFGF_NONE),
+        CFG_BOOL("encrypt", cfg_true, CFGF_NONE),
         CFG_STR("log", "info", CFGF_NONE),
         CFG_END(),
     };

@@ -7,6 +7,7 @@
  *     bind = "0.0.0.0:0"                                      # UDP socket
  *     send-buffer = 4194304, recv-buffer = 4194304            # per connection, at most (each its own line)
  *     connections = 10000
+ *     encrypt = yes                                           # or no: packets to peers which think so too are only authenticated
  *     shortcut = yes                                          # or no: packets to and from peers go by the node
  *     log = "info"                                            # error, warn, info, debug
  */
@@ -26,7 +27,7 @@ struct config {
     unsigned mtu;
     struct addr bind;
     uint32_t send_buffer, recv_buffer, connections;
-    bool shortcut;
+    bool shortcut, encrypt;
     int log_level; /* enum log_level */
 };
 

@@ -10,7 +10,7 @@
  * each loss event under CUBIC is either
  *   explained:   the round trip at that time stood above its floor (the least of the last 30 to 60 s) by more than a quarter,
  *                and in the upper quarter of the range it had of late; or
- *   unexplained: there was no such queue, nor an explained event within the last 4 round trips.
+ *   unexplained: there was no such queue, nor an explained event of any connection to the remote within the last 4 round trips.
  * An unexplained one counts +1, +2 if the round trip stood within a sixteenth (and half a millisecond) of its floor, an explained
  * one -1 (not below 0). At 5, and if since the first of them at least one byte in 4096 was lost, the connection goes over to BBR.
  * It goes back to CUBIC when losses cease (less than one byte in 8192 over 24 MB or more), or when it is crowded: a queue
@@ -118,7 +118,7 @@ struct choice {
     uint32_t low, low_before; /* least RTT of these 30 s, and of those before */
     uint64_t low_at;
     uint64_t lost, total; /* cc_ack's when the count began */
-    uint64_t since, full_at; /* ... at; the last explained loss event */
+    uint64_t since; /* ... at */
     uint8_t score;
     bool fixed; /* the law is not to be changed (tests, measurements) */
 };
@@ -129,15 +129,17 @@ static inline uint32_t choice_floor(const struct choice *h)
 {
     return h->low < h->low_before ? h->low : h->low_before;
 }
-/* What the other connections to the remote say. */
-enum suspicion {
-    INNOCENT,
-    SUSPECT, /* the path was found to be lossy of late */
-    COMPANY, /* some of them are under BBR now */
+/* What the connections to one remote know together. */
+struct company {
+    uint64_t lossy_until; /* connections begin with BBR */
+    uint32_t lossy_rto;   /* with which a handshake begins until then */
+    uint32_t paced;       /* how many are under BBR */
+    uint64_t full_at;     /* the latest explained event */
+    uint64_t probed_at;   /* when one of them last emptied its share of the queue */
 };
 /* The law for a connection under `law` which has delivered `total` and lost `lost` bytes so far: after a loss event, and
  * at any ACK. NULL: the same. */
-const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, enum suspicion s, uint64_t now, uint64_t total,
+const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, struct company *others, uint64_t now, uint64_t total,
     uint64_t lost);
 const struct cc_law *choice_ack(struct choice *h, const struct cc *c, uint64_t now, uint64_t total, uint64_t lost);
 

@@ -51,7 +51,7 @@ static void restart(struct choice *h, uint64_t now, uint64_t total, uint64_t los
     h->since = now;
 }
 
-const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, enum suspicion s, uint64_t now, uint64_t total,
+const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, struct company *others, uint64_t now, uint64_t total,
     uint64_t lost)
 {
     bool was = !h->rtt || explained(h);
@@ -59,21 +59,22 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, enu
     h->high = h->high - less > h->rtt ? h->high - less : h->rtt;
     if (law->paced || h->fixed)
         return NULL;
-    if (s == COMPANY) {
+    bool suspect = now < others->lossy_until;
+    if (others->paced) {
         restart(h, now, total, lost);
         return &cc_bbr;
     }
     if (was) {
-        h->score -= h->score > 0 && !s;
-        h->full_at = now;
+        h->score -= h->score > 0 && !suspect;
+        others->full_at = now;
         return NULL;
     }
-    if (now - h->full_at < AFTERMATH * (uint64_t)h->rtt)
+    if (now - others->full_at < AFTERMATH * (uint64_t)h->rtt)
         return NULL;
     if (h->score == 0)
         restart(h, now, total, lost);
     h->score += bare(h) ? 2 : 1;
-    if (h->score < (s ? ENOUGH_SUSPECT : ENOUGH))
+    if (h->score < (suspect ? ENOUGH_SUSPECT : ENOUGH))
         return NULL;
     if ((lost - h->lost) * LOST_ONE_IN < total - h->total) { /* rare enough to live with */
         h->score = 0;

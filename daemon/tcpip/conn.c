@@ -56,8 +56,8 @@ void conn_start(struct tcpip *t, struct conn *c, uint32_t isn)
     c->rack.steps = 1;
     c->last_in = c->last_out = t->now;
     rto_init(&c->rto);
-    if (t->now < c->path->lossy_until)
-        c->rto.base = c->path->lossy_rto;
+    if (t->now < c->path->company.lossy_until)
+        c->rto.base = c->path->company.lossy_rto;
     scoreboard_init(&c->board, c->snd_nxt, &t->memory);
     conn_set_mss(t, c);
     choice_init(&c->choice);
@@ -106,7 +106,7 @@ void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn)
 
 void conn_law(struct tcpip *t, struct conn *c, const struct cc_law *law, bool keep)
 {
-    c->path->paced += law->paced - c->cc.law->paced;
+    c->path->company.paced += law->paced - c->cc.law->paced;
     if (keep)
         cc_change(&c->cc, law, t->now);
     else
@@ -125,7 +125,7 @@ void conn_establish(struct tcpip *t, struct conn *c)
     c->rto.backoff = 0;
     c->syn_due = false;
     timer_clear(c, TIMER_REXMIT);
-    conn_law(t, c, c->sack_ok && t->now < c->path->lossy_until ? &cc_bbr : &cc_cubic, false);
+    conn_law(t, c, c->sack_ok && t->now < c->path->company.lossy_until ? &cc_bbr : &cc_cubic, false);
     conn_set_state(c, c->fin_queued ? ST_FIN_WAIT_1 : ST_ESTABLISHED);
     timer_life(t, c);
     event_raise(t, c, TCPIP_CONNECTED);
@@ -165,8 +165,8 @@ static void conn_bury(struct tcpip *t, struct conn *c)
         t->half_open--;
     }
     if (c->cc.law->paced) {
-        c->path->lossy_until = t->now + LOSSY_US;
-        c->path->paced--;
+        c->path->company.lossy_until = t->now + LOSSY_US;
+        c->path->company.paced--;
     }
     heap_remove(&t->heap, &c->heap);
     list_remove(&c->on_active);

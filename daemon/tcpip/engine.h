@@ -110,10 +110,8 @@ struct path {
     uint64_t flight;     /* bytes in flight, all connections */
     uint32_t low, low_before; /* least RTT of these 30 s, and of those before; UINT32_MAX: none */
     uint64_t low_at;
-    uint32_t paced;     /* connections under BBR */
-    uint64_t probed_at; /* when one of them last emptied its share of the queue */
-    uint32_t lossy_rto;  /* with which a handshake begins while it is known to be lossy */
-    uint64_t lossy_until; /* connections begin with BBR; lives as long as the path does: with a setting, or in use */
+    struct company company; /* lives as long as the path does: with a setting, or in use */
+    uint64_t burst, burst_at; /* what may still be sent at once, and when that was reckoned; only far paths */
     struct link conns;   /* conn.on_path */
     struct link blocked; /* conn.on_blocked: want to send, and the path is full */
 };
@@ -338,6 +336,8 @@ void table_trim(struct tcpip *t); /* no connection is left: the arrays go, too *
 void path_wake(struct tcpip *t, struct path *p);
 void path_rtt(struct path *p, uint64_t now, uint32_t rtt);
 uint64_t path_flight_max(const struct path *p); /* bytes; UINT64_MAX: no limit */
+void path_refill(const struct tcpip *t, struct path *p);
+void path_later(struct tcpip *t, struct path *p);
 uint64_t engine_random(struct tcpip *t);
 uint32_t engine_isn(struct tcpip *t, const struct tuple *who);
 

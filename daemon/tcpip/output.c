@@ -267,6 +267,7 @@ static bool paced_out(struct tcpip *t, struct conn *c, uint32_t len)
 
 static void pace(struct conn *c, uint64_t len)
 {
+    c->path->burst -= min64(c->path->burst, len);
     if (!c->cc.pacing)
         return;
     c->pace_left -= min64(c->pace_left, len);
@@ -294,6 +295,11 @@ static bool may_fly(struct tcpip *t, struct conn *c, uint32_t len)
     if (p->flight_max && others + pipe > 0 && others + pipe + len > path_flight_max(p)) {
         list_add(&c->path->blocked, &c->on_blocked);
         c->limited = false; /* a larger window would be of no use */
+        return false;
+    }
+    if (p->burst < len) {
+        list_add(&c->path->blocked, &c->on_blocked);
+        path_later(t, c->path);
         return false;
     }
     if (!paced_out(t, c, len))
@@ -443,6 +449,7 @@ size_t output_conn(struct tcpip *t, struct conn *c, struct tcpip_packet *v, size
 {
     struct outgoing o = {.t = t, .c = c, .v = v, .max = max, .stamp = conn_stamp(c, t->now)};
     list_remove(&c->on_blocked);
+    path_refill(t, c->path);
     if (conn_synced(c))
         send_open(&o);
     else if (c->syn_due && (c->state == ST_SYN_SENT || c->state == ST_SYN_RCVD))

@@ -21,7 +21,7 @@ static void phase_begin(struct conn *c, enum phase phase)
 /* All of a path go back to CUBIC together: what one of them found holds for the others, who would starve it else. */
 static void all_back(struct tcpip *t, struct path *p, const struct cc_law *law)
 {
-    for (struct link *l = p->conns.next; l != &p->conns && p->paced; l = l->next) {
+    for (struct link *l = p->conns.next; l != &p->conns && p->company.paced; l = l->next) {
         struct conn *c = LIST_OWNER(l, struct conn, on_path);
         if (c->cc.law->paced && !c->choice.fixed)
             conn_law(t, c, law, true);
@@ -34,8 +34,8 @@ static void change_law(struct tcpip *t, struct conn *c, const struct cc_law *law
         return;
     log_debug("tcp slot=%u law=%s lost=%llu of %llu", c->ref.slot, law->name, (unsigned long long)c->lost,
         (unsigned long long)c->board.rate.delivered);
-    c->path->lossy_until = law->paced ? t->now + LOSSY_US : 0;
-    c->path->lossy_rto = c->rto.base < RTO_INITIAL ? c->rto.base : RTO_INITIAL;
+    c->path->company.lossy_until = law->paced ? t->now + LOSSY_US : 0;
+    c->path->company.lossy_rto = c->rto.base < RTO_INITIAL ? c->rto.base : RTO_INITIAL;
     if (law->paced)
         conn_law(t, c, law, true);
     else
@@ -45,8 +45,7 @@ static void change_law(struct tcpip *t, struct conn *c, const struct cc_law *law
 static void loss_event(struct tcpip *t, struct conn *c)
 {
     c->cc.law->loss(&c->cc, t->now);
-    enum suspicion s = c->path->paced ? COMPANY : t->now < c->path->lossy_until ? SUSPECT : INNOCENT;
-    change_law(t, c, choice_loss(&c->choice, c->cc.law, s, t->now, c->board.rate.delivered, c->lost));
+    change_law(t, c, choice_loss(&c->choice, c->cc.law, &c->path->company, t->now, c->board.rate.delivered, c->lost));
 }
 
 void recovery_enter(struct tcpip *t, struct conn *c)
@@ -157,10 +156,10 @@ static void paced_ack(struct tcpip *t, struct conn *c, const struct delivery *d,
     a->pipe = scoreboard_pipe(&c->board);
     a->rttvar = c->rto.rttvar;
     a->floor = choice_floor(&c->choice);
-    a->probed_at = c->path->probed_at;
+    a->probed_at = c->path->company.probed_at;
     if (a->delivered)
         c->cc.law->ack(&c->cc, a);
-    c->path->probed_at = max64(c->path->probed_at, c->cc.probe_at);
+    c->path->company.probed_at = max64(c->path->company.probed_at, c->cc.probe_at);
     change_law(t, c, choice_ack(&c->choice, &c->cc, t->now, a->total, a->lost));
 }
 

@@ -377,12 +377,39 @@ uint64_t path_flight_max(const struct path *p)
     return floor == UINT32_MAX || floor < DRAIN_US ? p->flight_max : (uint64_t)p->flight_max * floor / DRAIN_US;
 }
 
+/* However many connections there are, what leaves at once stays below what the peer's socket holds; a near path has its bound in
+ * what is in flight. */
+void path_refill(const struct tcpip *t, struct path *p)
+{
+    uint64_t full = max64(p->flight_max, t->cfg.mtu);
+    if (path_flight_max(p) <= p->flight_max || !p->flight_max) {
+        p->burst = UINT64_MAX;
+    } else {
+        uint64_t spent = t->now - p->burst_at;
+        bool fresh = spent >= DRAIN_US || p->burst == UINT64_MAX;
+        p->burst = fresh ? full : min64(full, p->burst + spent * full / DRAIN_US);
+    }
+    p->burst_at = t->now;
+}
+
+/* The first of those who wait for the next burst will be called. */
+void path_later(struct tcpip *t, struct path *p)
+{
+    struct conn *c = LIST_OWNER(list_first(&p->blocked), struct conn, on_blocked);
+    if (c->timer[TIMER_PACE] == UINT64_MAX || c->timer[TIMER_PACE] <= t->now)
+        timer_set(t, c, TIMER_PACE, t->now + DRAIN_US / 2);
+}
+
 /* The path has room again: the first in the queue may send, and wakes the next when it leaves room. */
 void path_wake(struct tcpip *t, struct path *p)
 {
     struct link *l = list_first(&p->blocked);
     if (!l || p->flight >= path_flight_max(p))
         return;
+    if (p->burst < t->cfg.mtu) {
+        path_later(t, p);
+        return;
+    }
     struct conn *c = LIST_OWNER(l, struct conn, on_blocked);
     list_remove(l);
     conn_activate(t, c);

@@ -1,20 +1,38 @@
-/* addressed.c - sending with a destination. To a virtual one: TCP's MSG_FASTOPEN connects first; datagrams are refused
- * (UDP over the overlay is yet to come), so that none reaches the real network. */
+/* addressed.c - sending with a destination. To a virtual one: TCP's MSG_FASTOPEN connects first; a datagram goes to the peer's
+ * mirror instead (udp.h). What has no mirror fails, so that none reaches the real network. */
 #include "shim/hooks/connect.h"
+#include "shim/hooks/control.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
 #include "shim/sys.h"
+#include "shim/udp.h"
 
 /* Below 0: fail. */
-enum { SEND_AS_IS = 0, SEND_CONNECTED = 1 /* the destination is no longer needed */ };
+enum { SEND_AS_IS = 0, SEND_CONNECTED = 1 /* the destination is no longer needed */, SEND_VIA = 2 /* to another address */ };
 
-static int before_send(int fd, const void *sa, socklen_t len, int flags)
+struct via {
+    struct sockaddr_storage ss;
+    socklen_t len;
+};
+
+/* UDP takes an address without a family for IPv4. */
+static struct addr destination(const struct sockaddr *sa, socklen_t len)
 {
-    struct addr to = {0};
+    struct sockaddr_in in;
+    if (len < sizeof(in) || sa->sa_family != AF_UNSPEC)
+        return addr_from_sockaddr(sa, len);
+    memcpy(&in, sa, sizeof(in));
+    in.sin_family = AF_INET;
+    return addr_from_sockaddr(&in, sizeof(in));
+}
+
+static int before_send(int fd, const void *sa, socklen_t len, int flags, struct via *via)
+{
+    struct addr to = {0}, mirror;
     struct sock_name name;
     if (sa && len >= sizeof(struct sockaddr_in))
-        to = addr_from_sockaddr(sa, len);
+        to = destination(sa, len);
     if (!to.family || !overlay_covers(&to))
         return SEND_AS_IS;
     if (flags & MSG_FASTOPEN) {
@@ -23,7 +41,11 @@ static int before_send(int fd, const void *sa, socklen_t len, int flags)
     }
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM) /* TCP ignores the destination, a Unix socket would not */
         return pair_of(fd, &name) ? SEND_CONNECTED : SEND_AS_IS;
-    return overlay_verdict(&to) == IPC_NOT_VIRTUAL ? SEND_AS_IS : -ENETUNREACH;
+    int err = udp_route(fd, &to, &mirror);
+    if (err)
+        return err == UDP_PASS ? SEND_AS_IS : err;
+    via->len = overlay_sockaddr(&mirror, ((const struct sockaddr *)sa)->sa_family, &via->ss);
+    return SEND_VIA;
 }
 
 static int fail(int err)
@@ -34,25 +56,42 @@ static int fail(int err)
 
 HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
 {
-    int todo = sa ? before_send(fd, sa, len, flags) : SEND_AS_IS;
+    struct via via;
+    int todo = sa ? before_send(fd, sa, len, flags, &via) : SEND_AS_IS;
     if (todo < 0)
         return fail(todo);
     if (todo == SEND_CONNECTED)
         return REAL(send)(fd, buf, n, flags & ~MSG_FASTOPEN);
+    if (todo == SEND_VIA)
+        return REAL(sendto)(fd, buf, n, flags, (struct sockaddr *)&via.ss, via.len);
     return REAL(sendto)(fd, buf, n, flags, sa, len);
+}
+
+/* The message as it goes to a mirror. */
+static void redirect(struct msghdr *m, struct via *via, char room[CONTROL_ROOM])
+{
+    m->msg_name = &via->ss;
+    m->msg_namelen = via->len;
+    control_sent(m, room);
 }
 
 HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
-    int todo = m && m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags) : SEND_AS_IS;
+    struct via via;
+    char room[CONTROL_ROOM] __attribute__((aligned(_Alignof(struct cmsghdr))));
+    int todo = m && m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags, &via) : SEND_AS_IS;
     if (todo < 0)
         return fail(todo);
     if (todo == SEND_AS_IS)
         return REAL(sendmsg)(fd, m, flags);
-    struct msghdr plain = *m;
-    plain.msg_name = NULL;
-    plain.msg_namelen = 0;
-    return REAL(sendmsg)(fd, &plain, flags & ~MSG_FASTOPEN);
+    struct msghdr changed = *m;
+    if (todo == SEND_VIA) {
+        redirect(&changed, &via, room);
+        return REAL(sendmsg)(fd, &changed, flags);
+    }
+    changed.msg_name = NULL;
+    changed.msg_namelen = 0;
+    return REAL(sendmsg)(fd, &changed, flags & ~MSG_FASTOPEN);
 }
 
 /* One message to a socket that was connected on the way. */
@@ -67,17 +106,72 @@ static int send_first(int fd, struct mmsghdr *v, int flags)
     return n;
 }
 
-/* Messages up to the first that needs something else; that one alone when it is the first. Callers know that fewer may be
- * sent than they gave. */
+enum { MANY = 16 };
+
+/* The first messages, at most MANY, the first of which goes to a mirror (`via`), up to one that needs something else. Callers know
+ * that fewer may be sent than they gave. */
+static int send_redirected(int fd, struct mmsghdr *v, unsigned int n, int flags, const struct via *first)
+{
+    struct mmsghdr copy[MANY];
+    struct via via[MANY];
+    char room[MANY][CONTROL_ROOM] __attribute__((aligned(_Alignof(struct cmsghdr))));
+    unsigned int k = 0;
+    for (; k < n && k < MANY; k++) {
+        const struct msghdr *m = &v[k].msg_hdr;
+        int todo = SEND_VIA;
+        if (k == 0)
+            via[k] = *first;
+        else
+            todo = m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags & ~MSG_FASTOPEN, &via[k]) : SEND_AS_IS;
+        if (todo < 0 || todo == SEND_CONNECTED)
+            break;
+        copy[k] = v[k];
+        if (todo == SEND_VIA)
+            redirect(&copy[k].msg_hdr, &via[k], room[k]);
+    }
+    int sent = REAL(sendmmsg)(fd, copy, k, flags);
+    for (int i = 0; i < sent; i++)
+        v[i].msg_len = copy[i].msg_len;
+    return sent;
+}
+
+/* Redirected messages in slices; those before and after them as they are. What has been sent counts, an error after that comes
+ * with the next call, as in the kernel. */
+static int send_slices(int fd, struct mmsghdr *v, unsigned int n, int flags, struct via *via)
+{
+    unsigned int done = 0;
+    int saved = errno;
+    while (done < n) {
+        unsigned int most = n - done < MANY ? n - done : MANY;
+        int sent = send_redirected(fd, v + done, most, flags, via);
+        if (sent <= 0 && done == 0)
+            return sent;
+        if (sent <= 0)
+            break;
+        done += (unsigned int)sent;
+        if ((unsigned int)sent < most || done == n)
+            break;
+        const struct msghdr *m = &v[done].msg_hdr;
+        if (!m->msg_name || before_send(fd, m->msg_name, m->msg_namelen, flags & ~MSG_FASTOPEN, via) != SEND_VIA)
+            break;
+    }
+    errno = saved;
+    return (int)done;
+}
+
+/* Messages up to the first that needs something else; that one alone when it is the first. */
 HOOK int sendmmsg(int fd, struct mmsghdr *v, unsigned int n, int flags)
 {
+    struct via via;
     for (unsigned int i = 0; v && i < n; i++) {
         const struct msghdr *m = &v[i].msg_hdr;
         int todo = SEND_AS_IS;
         if (m->msg_name)
-            todo = before_send(fd, m->msg_name, m->msg_namelen, i == 0 ? flags : flags & ~MSG_FASTOPEN);
+            todo = before_send(fd, m->msg_name, m->msg_namelen, i == 0 ? flags : flags & ~MSG_FASTOPEN, &via);
         if (todo == SEND_AS_IS && (i == 0 || !m->msg_name || !(flags & MSG_FASTOPEN)))
             continue;
+        if (i == 0 && todo == SEND_VIA)
+            return send_slices(fd, v, n, flags, &via);
         if (i == 0)
             return todo < 0 ? fail(todo) : send_first(fd, v, flags);
         n = i;

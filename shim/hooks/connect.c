@@ -15,6 +15,7 @@
 #include "shim/pair.h"
 #include "shim/options.h"
 #include "shim/sys.h"
+#include "shim/udp.h"
 
 enum { KEEP_FD = 500, TCP_STATE_CLOSE = 7 };
 
@@ -217,6 +218,10 @@ int connect_covered(int fd, const struct addr *to, int sa_family)
     if (family == AF_INET6 && to->family == 4 && sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0)
         return CONNECT_PASS;
     int protocol = sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL);
+    if (protocol == IPPROTO_UDP) {
+        int err = udp_connect(fd, family, to);
+        return err == UDP_PASS ? CONNECT_PASS : err;
+    }
     if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
         return overlay_verdict(to) == IPC_NOT_VIRTUAL ? CONNECT_PASS : -ENETUNREACH;
     if (protocol == IPPROTO_TCP && tcp_state(fd) != TCP_STATE_CLOSE)
@@ -242,6 +247,8 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
     int err = CONNECT_PASS;
     if (to.family && overlay_covers(&to))
         err = connect_covered(fd, &to, sa->sa_family);
+    else if (to.family)
+        udp_leave(fd);
     if (err == CONNECT_PASS) {
         if (REAL(connect)(fd, sa, len) == 0) {
             return 0;

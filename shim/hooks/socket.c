@@ -5,6 +5,19 @@
 #include "shim/overlay.h"
 #include "shim/pair.h"
 #include "shim/sys.h"
+#include "shim/udp.h"
+
+/* A UDP socket whose peer is a mirror. */
+static bool connected_to_overlay(int fd, const struct addr *peer, struct fd_entry *e)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    *e = (struct fd_entry){.remote = *peer};
+    if (!udp_source(fd, &e->remote) || sys_getsockname(fd, &ss, &len) < 0)
+        return false;
+    e->local = addr_v4(udp_own(), addr_from_sockaddr(&ss, len).port);
+    return true;
+}
 
 /* Whether `fd`, whose peer libc gives as `peer`, was accepted from the overlay; the virtual addresses are in `e` then.
  * The daemon is asked once for each connection, and again where the answer has been forgotten (a dup, an exec). */
@@ -13,6 +26,8 @@ static bool accepted_from_overlay(int fd, const struct addr *peer, struct fd_ent
     if (!overlay_is_mirror(peer))
         return false;
     uint64_t cookie = sys_cookie(fd);
+    if (sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM)
+        return connected_to_overlay(fd, peer, e);
     if (fdtable_get(fd, cookie, e) && (e->kind == FD_ACCEPTED || e->kind == FD_LOCAL))
         return e->kind == FD_ACCEPTED;
     struct sockaddr_storage ss;
@@ -137,14 +152,32 @@ HOOK int getsockname(int fd, struct sockaddr *sa, socklen_t *len)
     return rc;
 }
 
+/* A UDP socket receives as soon as it is bound; multicast and broadcast are the real network's. */
+static void tell_of_datagrams(int fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t full = sizeof(ss);
+    if (sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP || sys_getsockname(fd, &ss, &full) < 0)
+        return;
+    struct ipc_listen l = {.proto = IPPROTO_UDP, .bound = addr_from_sockaddr(&ss, full)};
+    if (!l.bound.port || (l.bound.family == 4 && l.bound.ip[0] >= 224) || (l.bound.family == 6 && l.bound.ip[0] == 0xff))
+        return;
+    l.cookie = sys_cookie(fd);
+    client_listen(&l);
+}
+
 /* To one's own virtual address: a listener for the overlay only, so on loopback (SHIM.md, recipe 4). */
 HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
 {
     struct addr a = {0};
     if (sa && len >= sizeof(struct sockaddr_in))
         a = addr_from_sockaddr(sa, len);
-    if (!a.family || !overlay_is_own(&a))
-        return REAL(bind)(fd, sa, len);
+    if (!a.family || !overlay_is_own(&a)) {
+        int plain = REAL(bind)(fd, sa, len);
+        if (plain == 0 && a.family)
+            tell_of_datagrams(fd);
+        return plain;
+    }
     struct sockaddr_storage ss;
     struct addr loopback = overlay_loopback(a.family, a.port);
     socklen_t full = overlay_sockaddr(&loopback, sa->sa_family, &ss);
@@ -152,6 +185,7 @@ HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
     if (rc == 0) {
         struct fd_entry e = {.cookie = sys_cookie(fd), .kind = FD_BOUND, .local = a};
         fdtable_put(fd, &e);
+        tell_of_datagrams(fd);
     }
     return rc;
 }

@@ -1,12 +1,15 @@
 """lab.py: what can be measured, once per round each however many rows ask for it. A probe is a method which returns a dict."""
 import contextlib, functools, os, subprocess, tempfile, time
 
-from world import LOAD, TESTS, TOP, Missing, Place, Side, World, loopback, values, wait_for
+import path
+from world import TESTS, TOP, Missing, Side, World, loopback, values, wait_for
 
 CONF = {"relay": "shortcut = no", "short": "", "plain": "encrypt = no"}
 LIM = os.environ.get("LIM") or os.path.join(TOP, "../shared/bench/lim.c")
 LIM_WINDOW, LIM_SIZE, LIM_BUFFER = "1000000", "1400", "4194304"
-ONE, SECONDS_SHORT = "1", 1.0
+ROUGH = ["--dup", "10", "--reorder", "25", "--loss", "5"]
+ROUGH_MB = os.environ.get("SIZE_MB", "1024")
+UDP_SIZE = "1200"
 
 
 def once_per_round(probe):
@@ -120,6 +123,47 @@ class Lab:
         where = self.place(place)
         with self.holding(where, n, per_s):
             return where.load("rr", self.s)
+
+    # ---- UDP
+
+    @once_per_round
+    def udp(self, place):
+        where = self.place(place)
+        try:
+            return where.load("udp", "3", UDP_SIZE, server=("udpserve",))
+        except RuntimeError as e:
+            if place == "loop":
+                raise
+            raise Missing(f"no UDP: {e}")
+
+    # ---- over bad networks
+
+    @once_per_round
+    def cpu_at_rate(self):
+        return path.cpu_at_rate()
+
+    @once_per_round
+    def rough(self):
+        """A transfer compared byte for byte, each packet of which passes a relay that loses, doubles and reorders."""
+        world, relay = None, None
+
+        def via(node):
+            nonlocal relay
+            port = os.path.join(self.tmp.name, "relay.port")
+            relay = subprocess.Popen([os.path.join(TESTS, "lib/relay"), "--listen", "127.0.0.1:0", "--to", node, *ROUGH,
+                                      "--port-file", port], stdout=subprocess.DEVNULL)
+            wait_for("relay", lambda: os.path.exists(port) and os.path.getsize(port))
+            return "127.0.0.1:" + open(port).read().strip()
+
+        try:
+            world = World(via=via)
+            return world.load("fetch", ROUGH_MB, timeout=900)
+        finally:
+            if world:
+                world.close()
+            if relay:
+                relay.terminate()
+                relay.wait()
 
     # ---- one daemon's memory, in a world of its own
 

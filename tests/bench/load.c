@@ -324,6 +324,8 @@ static const struct {
     {"crr", 4, crr},
     {"keep", 1, keep},
     {"hold", 4, hold},
+    {"udpserve", 1, udpserve},
+    {"udp", 4, udp},
     {"lookup", 2, lookup},
     {"start", 2, start},
 };

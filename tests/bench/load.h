@@ -2,6 +2,7 @@
  *
  * load.c  who serves, streams, ping-pong, connect and close
  * many.c  a lot of connections at once, mostly idle
+ * udp.c   datagrams
  * once.c  what is paid once: a name's look-up, a program's start
  *
  * Each mode prints one line of KEY=VALUE.
@@ -34,3 +35,9 @@ int lookup(char **arg);
 
 /* load start N CMD: the median of N runs of a program, p50_ms=. */
 int start(char **arg);
+
+/* load udpserve PORT: counts datagrams; prints "ready". */
+int udpserve(char **arg);
+
+/* load udp HOST PORT SECS SIZE: the highest rate at which less than 0.1 % is lost: pps= loss=. */
+int udp(char **arg);

@@ -2,6 +2,8 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
+from path import LINES, LOSSES
+
 
 @dataclass
 class Against:
@@ -20,6 +22,7 @@ class Row:
     against: list = field(default_factory=list)
     bar: str = ""      # of ours itself
     rounds: int = 0    # at most; 0: as many as asked for
+    cell: tuple = ()   # of the goodput table, whose rounds are seeds: path.py measures it
 
 
 def stream(place, n=1):
@@ -62,6 +65,16 @@ def start(how):
     return lambda lab: lab.start(how)["p50_ms"]
 
 
+def udp(place):
+    return lambda lab: lab.udp(place)["pps"]
+
+
+def goodput(line, loss):
+    bars = [Against("CUBIC", None, ">= 0.98"), Against("BBR", None, ">= 0.90")]
+    name = f"goodput-{line.rtt}-{loss}"
+    return Row(name, f"goodput, {line.name}, {loss} % lost each way", "Mbit/s", None, bars, cell=(line, loss))
+
+
 LOOP_STREAM = loop(stream("loop"))
 
 ROWS = [
@@ -84,6 +97,8 @@ ROWS = [
         [Against("without", pingpong("relay"), "<= 1.2")]),
     Row("busy-trickle", "... on each of which 1 byte/s is echoed", "us", among("relay", 1000, 1000),
         [Against("without", pingpong("relay"), "<= 1.2")]),
+    Row("udp", "UDP, 1200 bytes, highest rate with < 0.1 % lost", "pps", udp("short"), [loop(udp("loop"))], bar=">= 100000"),
+    Row("udp-relay", "... relayed", "pps", udp("relay"), [loop(udp("loop"))]),
     Row("memory", "memory of one daemon, idle", "MB", memory("idle"), bar="<= 8", rounds=1),
     Row("memory-own", "... of which anonymous", "MB", memory("idle_own"), rounds=1),
     Row("memory-1000", "... with 1,000 idle connections", "MB", memory("1000"), bar="<= 20", rounds=1),
@@ -97,4 +112,8 @@ ROWS = [
         [Against("/etc/hosts", lookup("loop", "known_us"))], bar="<= 15"),
     Row("start-preload", "start of /bin/true, preloaded", "ms", start("preload"), [Against("plain", start("plain"))]),
     Row("start", "start of /bin/true by i3run", "ms", start("i3run"), [Against("plain", start("plain"))]),
+    Row("cpu-rate", "CPU of one daemon, 100 Mbit/s over 50 ms", "cores", lambda lab: lab.cpu_at_rate()["cores"], bar="<= 0.1"),
+    *[goodput(line, loss) for line in LINES for loss in LOSSES],
+    Row("rough", "1 GB: 10 % doubled, 25 % reordered, 5 % lost", "equal", lambda lab: lab.rough()["right"], bar=">= 1", rounds=1),
+    Row("rough-speed", "... at", "MB/s", lambda lab: lab.rough()["mbyte_s"], rounds=1),
 ]

@@ -7,6 +7,9 @@ ratios too. Absolute figures of shared machines mean little: read the ratios. CP
 programs, daemons, node. ROW: names or patterns such as 'stream*'; --list shows them."""
 import argparse, fnmatch, json, operator, statistics, sys
 
+sys.dont_write_bytecode = True
+
+import path
 from lab import Lab
 from rows import ROWS
 from world import Missing
@@ -111,15 +114,26 @@ def rounds(lab, results, n):
     for i in range(n):
         lab.new_round()
         for r in results:
-            if not r.row.rounds or i < r.row.rounds:
+            if not r.row.cell and (not r.row.rounds or i < r.row.rounds):
                 say(f"round {i + 1} of {n}: {r.row.name}")
                 r.measure(lab)
+
+
+def goodput(results, seeds):
+    of = {r.row.cell: r for r in results if r.row.cell}
+    try:
+        for cell, mbit in path.cells(of, seeds, say):
+            of[cell].add(mbit[path.OVERLAY], [mbit[k] for k in path.KERNEL])
+    except Missing as e:
+        for r in of.values():
+            r.missing = str(e)
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("-n", type=int, default=5, help="rounds (5)")
     ap.add_argument("-s", type=float, default=2, help="seconds of each measurement (2)")
+    ap.add_argument("--seeds", type=int, default=10, help="rounds of the goodput rows (10)")
     ap.add_argument("--json", action="store_true")
     ap.add_argument("--list", action="store_true")
     ap.add_argument("rows", nargs="*", metavar="ROW")
@@ -133,6 +147,7 @@ def main():
     lab = Lab(opt.s)
     try:
         rounds(lab, results, opt.n)
+        goodput(results, opt.seeds)
     finally:
         lab.close()
         say()

@@ -148,7 +148,7 @@ def loopback():
 
 class World(Place):
     """An overlay of its own. `conf`: lines of both users' i3.conf. `at`: the prefix of each user's commands; the node runs
-    at bob's and listens on `listen`."""
+    at bob's and listens on `listen`. `via`: a function of the node's address; what alice takes for the node instead."""
 
     def __init__(self, conf="", at=None, listen="127.0.0.1", via=None):
         self.dir = tempfile.mkdtemp(prefix="i3bench.")
@@ -158,7 +158,7 @@ class World(Place):
         self.users = sides
         try:
             self.start_node(listen)
-            self.start_users(conf, via or {})
+            self.start_users(conf, {"alice": via(self.node_address)} if via else {})
         except BaseException:
             self.close()
             raise

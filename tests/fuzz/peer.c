@@ -26,6 +26,7 @@ struct world {
     uint64_t wall;
     struct seal *friend_tx;
     struct i3_id to_current, to_asked;
+    struct addr from; /* of what comes in; straight when odd */
     uint8_t taken[1024];
 };
 
@@ -73,10 +74,12 @@ static void give_session(struct world *w, struct peer *p, bool initiator)
     id_of_key(&remote, fixed.pub[1], (const uint8_t *)"0123456789abcdef");
     noise_split(&theirs, key[0], key[1]);
     struct session *s = session_new(&w->ps->sessions, p, &w->ps->drbg);
-    session_set_keys(&w->ps->sessions, s, &n, initiator, CIPHER_AES256GCM, &remote, w->now);
+    session_set_keys(&w->ps->sessions, s, &n, initiator, CIPHER_AES256GCM, true, &remote, w->now);
     *(initiator ? &p->current : &p->next) = s;
     w->friend_tx = seal_new(CIPHER_AES256GCM, key[initiator ? 1 : 0], true);
     w->to_current = s->local;
+    peer_path_consent(w->ps, p, true, w->now);
+    peer_path_up(w->ps, p, w->now);
     peer_arm(w->ps, p, mono_add(w->now, SESSION_LIFE));
 }
 
@@ -100,7 +103,9 @@ static struct world world_new(bool initiator)
         .pool = 0x0a000000,
         .pool_bits = 8,
         .mtu = 1400,
+        .shortcut = true,
         .known = known};
+    struct path_own own = {.addr = {addr_v4(0x7f000002, 7)}, .n = 1, .v4 = true, .v6 = true, .loopback = true};
     struct addr node = addr_v4(0x7f000001, 5610);
     memcpy(c.priv, fixed.priv[0], KEY_LEN);
     memcpy(c.pub, fixed.pub[0], KEY_LEN);
@@ -110,6 +115,7 @@ static struct world world_new(bool initiator)
     struct world w = {.ps = peers_new(&c), .out = &out, .now = {USEC_PER_SEC}, .wall = 1u << 30};
     outbox_clear(&out);
     peers_set_node(w.ps, &node);
+    peers_set_own(w.ps, w.now, &own);
     give_session(&w, peer_get(w.ps, fixed.pub[1], 0x0a000101), initiator);
     give_handshake(&w, peer_get(w.ps, fixed.pub[2], 0x0a000102));
     return w;
@@ -135,7 +141,8 @@ static enum peer_verdict deliver(
 {
     uint8_t *copy = malloc(len ? len : 1); /* of its own, so that a read too far is seen */
     struct wire_data d = {.n = 1, .proto = proto, .ids = to->b, .payload = copy, .payload_len = len};
-    struct addr from = addr_v4(0x01020304, 5);
+    struct addr from = w->from;
+    d.hops = from.port & 1 ? HOPS_DEFAULT : HOPS_DEFAULT - 1;
     struct peer *who;
     uint8_t *plain;
     size_t plain_len;
@@ -146,6 +153,7 @@ static enum peer_verdict deliver(
     unsigned before = w->out->n;
     enum peer_verdict v = peers_input(w->ps, w->now, w->wall, &from, &d, w->out, &who, &plain, &plain_len);
     require(v != PEER_DROP || w->out->n == before);
+    require(v != PEER_PACKET || !inner_is(plain, plain_len));
     require(v != PEER_PACKET || (plain >= copy && plain + plain_len + SEAL_TAG_LEN == copy + len && who));
     free(copy);
     return v;
@@ -171,6 +179,43 @@ static void step_sealed(struct world *w, struct reader *r)
         w->taken[counter] = 1;
 }
 
+/* A message about the way, well formed in part. The codec's both halves must agree. */
+static void step_inner(struct world *w, struct reader *r)
+{
+    static uint64_t counter = 1u << 20;
+    struct inner_offer o = {0}, back;
+    uint8_t body[300], msg[INNER_MAX];
+    uint8_t kind = get_u8(r);
+    size_t len = token_encode(msg, sizeof(msg), kind & 1 ? INNER_CHALLENGE : INNER_RESPONSE, get_u64(r));
+    if (!(kind & 2)) {
+        o.ask = kind >> 2 & 1;
+        o.n = kind >> 3 & 7;
+        o.serial = get_u8(r);
+        o.ack = get_u32(r);
+        for (unsigned i = 0; i < o.n; i++)
+            o.addr[i] = addr_v4(0x0a000000 | get_u16(r), get_u8(r));
+        len = offer_encode(msg, sizeof(msg), &o);
+        require(len && offer_decode(msg, len, &back) == 0);
+        require(offer_encode(body, sizeof(body), &back) == len && memcmp(body, msg, len) == 0);
+    }
+    for (unsigned i = 0; kind >> 6 && i < 2; i++)
+        msg[get_u8(r) % len] ^= get_u8(r);
+    struct peer *p = peer_by_key(w->ps, fixed.pub[1]);
+    if (p && p->path && kind & 128 && p->path->c[0].tries) { /* the right answer, from the right place */
+        w->from = p->path->c[0].addr;
+        len = token_encode(msg, sizeof(msg), INNER_RESPONSE, p->path->c[0].token);
+    }
+    struct writer wr = writer_of(body, sizeof(body));
+    put_u64(&wr, ++counter);
+    len = 8 + seal_encrypt(w->friend_tx, counter, NULL, 0, &(struct iovec){msg, len}, 1, body + 8);
+    deliver(w, &w->to_current, PROTO_SEALED, body, len);
+}
+
+static void step_from(struct world *w, struct reader *r)
+{
+    w->from = addr_v4(0x0a000000 | get_u8(r), get_u8(r));
+}
+
 static void give_response(struct world *w, struct reader *r)
 {
     uint8_t body[RESPONSE_LEN], at = get_u8(r), flip = get_u8(r);
@@ -192,7 +237,7 @@ static void step_raw(struct world *w, struct reader *r)
     len = len < reader_left(r) ? len : reader_left(r);
     const uint8_t *body = get_span(r, len);
     if (body)
-        require(deliver(w, pick_id(w, which, &other), proto & 3, body, len) == PEER_DROP);
+        require(deliver(w, pick_id(w, which, &other), proto & 7, body, len) == PEER_DROP);
 }
 
 /* mac1 may be put right, so that what is behind it is reached. */
@@ -278,13 +323,20 @@ static void step_drop(struct world *w, struct reader *r)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const step[])(struct world *, struct reader *) = {
-        step_sealed, step_raw, step_init, step_not_present, step_seal, step_time, step_output, step_drop};
+        step_sealed, step_raw, step_init, step_not_present, step_seal, step_time, step_output, step_drop, step_inner, step_from};
     struct reader r = reader_of(data, size);
     if (!fixed.init[0])
         fixed_init();
     struct world w = world_new(get_u8(&r) & 1);
     for (unsigned i = 0; i < 64 && reader_left(&r); i++)
         step[get_u8(&r) % ARRAY_LEN(step)](&w, &r);
+    struct peer *p = peer_by_key(w.ps, fixed.pub[1]);
+    for (unsigned i = 0; i < 1000 && p && !mono_due(mono_add(w.now, USEC_PER_SEC), peers_deadline(w.ps)); i++) { /* it ends */
+        w.now = peers_deadline(w.ps).us > w.now.us ? peers_deadline(w.ps) : w.now;
+        outbox_clear(w.out);
+        peers_output(w.ps, w.now, w.wall, w.out);
+        require(i < 900);
+    }
     seal_free(w.friend_tx);
     peers_free(w.ps);
     return 0;

@@ -12,7 +12,7 @@ N=i3t$$
 T=$(mktemp -d /tmp/i3nat.XXXXXX) # not in TMPDIR, which is root's alone here
 chmod 755 "$T"
 # the build may be in a folder of root's own, out of nobody's reach
-cp -r "$B/bin" "$B/lib" "$LIB/web.py" "$T"
+cp -r "$B/bin" "$B/lib" "$LIB/web.py" "$LIB/drip.py" "$T"
 chmod -R a+rX "$T"
 PATH=$T/bin:$PATH
 
@@ -104,6 +104,53 @@ for side in a b; do
     as $other i3run curl -sS --max-time 30 -o "$T/$other/got" "http://friend.i3:$port/page"
     cmp "$T/page" "$T/$other/got" || die "what $other fetched differs"
 done
+
+# Both gateways draw a new port for each destination (symmetric): no way past the node.
+path() {
+    as "$1" i3ctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["peers"][0]["path"])'
+}
+case $(path a) in "relayed by 192.0.2.1:5610 (no direct way was found)" | *"looking for a direct way)") ;; *) die "a's path: $(path a)" ;; esac
+
+echo "== gateways that keep the port: a hole is punched through both"
+for side in a b; do
+    in_ns g$side nft flush ruleset
+    in_ns g$side nft -f - <<EOF
+table ip nat { chain post { type nat hook postrouting priority 100; oifname "wan" masquerade; }; }
+table ip filter { chain pass { type filter hook forward priority 0; policy drop;
+    iifname "lan" accept; ct state established,related accept; };
+    chain in { type filter hook input priority 0; policy accept; iifname "wan" drop; }; }
+EOF
+    as $side i3ctl stop >/dev/null # a new socket, so a new mapping
+done
+(cd "$T/b" && as b i3run python3 "$T/drip.py" serve >"$T/drip.port" 2>&1) &
+for i in $(seq 100); do
+    grep -q '^port ' "$T/drip.port" 2>/dev/null && break
+    sleep 0.1
+done
+port=$(sed -n 's/^port //p' "$T/drip.port")
+as a i3ctl ping friend 3
+case $(path a) in "shortcut 192.0.2.12:"*) ;; *) die "a's path: $(path a)" ;; esac
+case $(path b) in "shortcut 192.0.2.11:"*) ;; *) die "b's path: $(path b)" ;; esac
+
+echo "== the direct way is cut in the middle of a transfer, and mended"
+as a i3run python3 "$T/drip.py" friend.i3 "$port" 14 >"$T/drip" 2>&1 &
+drip=$!
+for i in $(seq 100); do
+    grep -q started "$T/drip" && break
+    sleep 0.1
+done
+sleep 2
+in_ns ga nft insert rule ip filter pass ip saddr 192.0.2.12 drop
+in_ns ga nft insert rule ip filter pass ip daddr 192.0.2.12 drop
+sleep 4
+case $(path a) in "relayed by 192.0.2.1:5610"*) ;; *) die "a's path with the direct way cut: $(path a)" ;; esac
+case $(path b) in "relayed by 192.0.2.1:5610"*) ;; *) die "b's path with the direct way cut: $(path b)" ;; esac
+in_ns ga nft -a list chain ip filter pass | sed -n 's/.*192.0.2.12 drop # handle //p' |
+    while read -r h; do in_ns ga nft delete rule ip filter pass handle "$h"; done
+wait $drip || die "the transfer: $(cat "$T/drip")"
+cat "$T/drip"
+[ "$(sed -n 's/^gap //p' "$T/drip")" -lt 3000 ] || die "it stalled for longer than 3 s"
+case $(path a) in "shortcut 192.0.2.12:"*) ;; *) die "a's path when the direct way is back: $(path a)" ;; esac
 
 echo "== a gateway forgets its mappings: the host is reachable again"
 in_ns ga nft flush ruleset

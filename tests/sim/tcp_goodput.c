@@ -63,6 +63,7 @@ static void setup(struct net *n, const struct cell *p, uint64_t seed, uint64_t u
     struct tcpip_config c;
     tcpip_config_default(&c);
     net_init(n, seed, &c, p->flows);
+    n->bulk = true;
     shape(n, p);
     for (uint32_t i = 0; i < p->flows; i++)
         net_connect(n, i, up, down);

@@ -18,16 +18,40 @@ static bool host_known(void *ctx, const uint8_t key[KEY_LEN])
     return false;
 }
 
+const struct addr world_node = {.family = 4, .port = 5610, .ip = {192, 0, 2, 250}};
+
+static void tell_own(struct world *w, struct host *h)
+{
+    struct path_own own = {.n = 1, .addr = {h->addr}, .v4 = true};
+    peers_set_own(h->ps, w->now, &own);
+}
+
+void world_shortcuts(struct world *w)
+{
+    w->straight = true;
+    for (unsigned i = 0; i < w->hosts; i++) {
+        w->host[i].c.shortcut = true;
+        world_restart(w, i);
+    }
+}
+
+void world_move(struct world *w, unsigned host, uint16_t port)
+{
+    w->host[host].addr.port = port;
+    tell_own(w, &w->host[host]);
+}
+
 static void host_start(struct world *w, struct host *h)
 {
-    struct addr node = addr_v4(0x7f000001, 5610);
     drbg_draw(&w->drbg, h->c.session_priv, KEY_LEN);
     x25519_public(h->c.session_pub, h->c.session_priv);
     id_of_key(&h->private_id, h->c.session_pub, NULL);
     drbg_draw(&w->drbg, h->c.seed, sizeof(h->c.seed));
     h->ps = peers_new(&h->c);
     ck_assert_ptr_nonnull(h->ps);
-    peers_set_node(h->ps, &node);
+    peers_set_node(h->ps, &world_node);
+    if (h->c.shortcut)
+        tell_own(w, h);
 }
 
 struct world *world_new(unsigned hosts, uint64_t seed)
@@ -45,6 +69,7 @@ struct world *world_new(unsigned hosts, uint64_t seed)
         struct host *h = &w->host[i];
         h->w = w;
         h->n = i;
+        h->addr = addr_v4(0xc0000201 + i, 5000);
         drbg_draw(&w->drbg, h->c.priv, KEY_LEN);
         x25519_public(h->c.pub, h->c.priv);
         id_of_key(&h->public_id, h->c.pub, NULL);
@@ -92,10 +117,10 @@ static bool before(const struct flight *a, const struct flight *b)
 }
 
 static void fly(
-    struct world *w, unsigned from, const uint8_t *p, size_t len, bool not_present, uint64_t delay)
+    struct world *w, unsigned from, const uint8_t *p, size_t len, bool not_present, bool straight, uint64_t delay)
 {
     ck_assert_uint_lt(w->n, WORLD_FLIGHT);
-    struct flight f = {mono_add(w->now, delay), w->order++, from, not_present, len, malloc(len)};
+    struct flight f = {mono_add(w->now, delay), w->order++, from, not_present, straight, len, malloc(len)};
     memcpy(f.data, p, len);
     unsigned i = w->n++;
     for (; i && before(&f, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
@@ -122,6 +147,12 @@ static struct flight land(struct world *w)
 
 void world_send(struct world *w, unsigned from, const uint8_t *p, size_t len)
 {
+    world_send_to(w, from, &world_node, p, len);
+}
+
+void world_send_to(struct world *w, unsigned from, const struct addr *to, const uint8_t *p, size_t len)
+{
+    bool straight = !addr_eq(to, &world_node), there = !straight && !w->node_down;
     uint8_t copy[WORLD_PACKET];
     ck_assert_uint_le(len, sizeof(copy));
     ck_assert_uint_ge(len, DATA_HEADER_LEN);
@@ -135,12 +166,16 @@ void world_send(struct world *w, unsigned from, const uint8_t *p, size_t len)
         *r = (struct recorded){from, len, malloc(len)};
         memcpy(r->data, p, len);
     }
-    if (w->n_sent == w->drop_at || (w->filter && !w->filter(w, from, copy, len)))
+    w->sent_straight += straight;
+    for (unsigned i = 0; straight && w->straight && i < w->hosts; i++)
+        there |= addr_eq(to, &w->host[i].addr);
+    copy[2] = (uint8_t)(copy[2] - !straight); /* hops */
+    if (!there || w->n_sent == w->drop_at || (w->filter && !w->filter(w, from, copy, len)))
         return;
     unsigned copies = 1 + (draw(w, 1000) < w->dup);
     while (copies--)
         if (draw(w, 1000) >= w->loss)
-            fly(w, from, copy, len, false, w->delay + draw(w, w->jitter + 1));
+            fly(w, from, copy, len, false, straight, w->delay + draw(w, w->jitter + 1));
 }
 
 void world_flush(struct world *w, unsigned host)
@@ -150,7 +185,7 @@ void world_flush(struct world *w, unsigned host)
         outbox_clear(w->out);
         peers_output(h->ps, w->now, wall(h), w->out);
         for (unsigned i = 0; i < w->out->n; i++)
-            world_send(w, host, w->out->v[i].data, w->out->v[i].len);
+            world_send_to(w, host, &w->out->v[i].to, w->out->v[i].data, w->out->v[i].len);
     }
 }
 
@@ -187,10 +222,10 @@ static void send_not_present(struct world *w, unsigned to, const uint8_t *p, siz
     memcpy(v.id.b, p + 5, ID_LEN);
     memcpy(v.echo, p + DATA_HEADER_LEN, NOT_PRESENT_ECHO);
     w->not_presents++;
-    fly(w, to, np, not_present_encode(np, sizeof(np), &v), true, w->delay);
+    fly(w, to, np, not_present_encode(np, sizeof(np), &v), true, false, w->delay);
 }
 
-void world_deliver(struct world *w, unsigned from, const uint8_t *p, size_t len)
+static void deliver(struct world *w, unsigned from, bool straight, const uint8_t *p, size_t len)
 {
     static struct outbox out;
     uint8_t *copy = malloc(len); /* so that ASan sees a read too far */
@@ -207,12 +242,11 @@ void world_deliver(struct world *w, unsigned from, const uint8_t *p, size_t len)
         return;
     }
     struct host *h = &w->host[to];
-    struct addr node = addr_v4(0x7f000001, 5610);
     struct peer *who;
     uint8_t *plain;
     size_t plain_len;
     outbox_clear(&out);
-    switch (peers_input(h->ps, w->now, wall(h), &node, &d, &out, &who, &plain, &plain_len)) {
+    switch (peers_input(h->ps, w->now, wall(h), straight ? &w->host[from].addr : &world_node, &d, &out, &who, &plain, &plain_len)) {
     case PEER_DROP:
         h->dropped++;
         ck_assert_uint_eq(out.n, 0);
@@ -224,6 +258,7 @@ void world_deliver(struct world *w, unsigned from, const uint8_t *p, size_t len)
         ck_assert_ptr_nonnull(who);
         ck_assert_uint_le(plain_len, sizeof(h->last));
         h->got++;
+        h->got_straight += straight;
         h->got_bytes += plain_len;
         memcpy(h->last, plain, plain_len);
         h->last_len = plain_len;
@@ -234,9 +269,14 @@ void world_deliver(struct world *w, unsigned from, const uint8_t *p, size_t len)
         break;
     }
     for (unsigned i = 0; i < out.n; i++)
-        world_send(w, (unsigned)to, out.v[i].data, out.v[i].len);
+        world_send_to(w, (unsigned)to, &out.v[i].to, out.v[i].data, out.v[i].len);
     free(copy);
     take_events(h);
+}
+
+void world_deliver(struct world *w, unsigned from, const uint8_t *p, size_t len)
+{
+    deliver(w, from, false, p, len);
 }
 
 void world_run(struct world *w, uint64_t us)
@@ -264,7 +304,7 @@ void world_run(struct world *w, uint64_t us)
                 peers_not_present(h->ps, w->now, wall(h), &np);
                 take_events(h);
             } else {
-                world_deliver(w, f.from, f.data, f.len);
+                deliver(w, f.from, f.straight, f.data, f.len);
             }
             free(f.data);
         }
@@ -298,7 +338,7 @@ ssize_t world_packet(struct world *w, unsigned from, unsigned to, uint64_t numbe
     ssize_t n = peer_seal(h->ps, world_peer(w, from, to), w->now, wall(h), v, 3, out, sizeof(out));
     if (n > 0) {
         ck_assert_int_eq(n, (ssize_t)(len + PEER_SEAL_OVERHEAD));
-        world_send(w, from, out, (size_t)n);
+        world_send_to(w, from, peer_destination(h->ps, world_peer(w, from, to)), out, (size_t)n);
     }
     world_flush(w, from);
     return n;

@@ -186,9 +186,8 @@ START_TEST(without_a_node_nothing_is_sent)
     world_open(w, 0, 1);
     world_run(w, SEC);
     ck_assert_uint_eq(w->n_sent, 0);
-    struct addr node = addr_v4(0x7f000001, 5610);
-    peers_set_node(w->host[0].ps, &node);
-    ck_assert(addr_eq(peer_destination(w->host[0].ps, world_peer(w, 0, 1)), &node));
+    peers_set_node(w->host[0].ps, &world_node);
+    ck_assert(addr_eq(peer_destination(w->host[0].ps, world_peer(w, 0, 1)), &world_node));
     world_run(w, 2 * SEC);
     ck_assert(world_info(w, 0, 1).standing);
     world_free(w);
@@ -245,6 +244,105 @@ START_TEST(events_of_one_peer_are_told_once_and_not_after_its_end)
     ck_assert_int_eq(e.kind, PEER_UNREACHABLE);
     ck_assert_int_eq(e.err, ETIMEDOUT);
     ck_assert(!peers_event(ps, &e));
+    world_free(w);
+}
+END_TEST
+
+/* ---- without encryption ---- */
+
+static uint8_t caught[WORLD_PACKET];
+static size_t caught_len;
+static unsigned flag_seen;
+
+static bool catch_last(struct world *w, unsigned from, uint8_t *p, size_t len)
+{
+    (void)w;
+    if (from == 0) {
+        memcpy(caught, p, len);
+        caught_len = len;
+        flag_seen |= p[4] == PROTO_PLAIN;
+    }
+    return true;
+}
+
+/* Bit 0: the first wants none, bit 1: the second. */
+static struct world *plain_world(unsigned who)
+{
+    struct world *w = world_new(2, 12);
+    w->host[0].c.plain = who & 1;
+    w->host[1].c.plain = who & 2;
+    world_shortcuts(w);
+    w->filter = catch_last;
+    flag_seen = 0;
+    world_open(w, 0, 1);
+    world_run(w, 300 * MS);
+    return w;
+}
+
+START_TEST(plain_only_when_both_say_so)
+{
+    struct world *w = plain_world((unsigned)_i);
+    ck_assert(!flag_seen); /* words about the way are sealed in any case */
+    ck_assert(world_info(w, 0, 1).shortcut.family != 0);
+    world_assert_talk(w, 0);
+    ck_assert_int_eq(flag_seen, _i == 3);
+    for (unsigned i = 0; i < 2; i++) {
+        struct peer_info info = world_info(w, i, 1 - i);
+        ck_assert_int_eq(info.plain, _i == 3);
+        ck_assert_str_eq(info.cipher_name, _i == 3 ? "none (headers authenticated)" : "AESGCM");
+    }
+    ck_assert_int_gt(world_packet(w, 0, 1, 7, 1000), 0);
+    ck_assert_uint_eq(caught_len, 1000 + PEER_SEAL_OVERHEAD);
+    bool readable = memcmp(caught + PEER_SEAL_OVERHEAD, "\x45\x07", 2) == 0;
+    ck_assert_int_eq(readable, _i == 3);
+    world_free(w);
+}
+END_TEST
+
+/* A packet of the first, changed, repeated, or in the other form. */
+START_TEST(plain_packets_are_believed_as_far_as_the_tag_goes)
+{
+    enum { HEAD = DATA_HEADER_LEN, BODY = PEER_SEAL_OVERHEAD };
+    static const struct {
+        size_t at;
+        bool taken;
+    } c[] = {{HEAD, false}, {HEAD + 7, false}, {HEAD + 8, false}, {BODY - 1, false}, {BODY + 1, false}, {BODY + 71, false},
+        {BODY + 72, true}, {BODY + 999, true}};
+    struct world *w = plain_world(3);
+    for (unsigned i = 0; i < ARRAY_LEN(c); i++) {
+        uint8_t p[WORLD_PACKET];
+        ck_assert_int_gt(world_packet(w, 0, 1, i, 1000), 0);
+        memcpy(p, caught, caught_len);
+        w->n--; /* the packet itself is lost */
+        free(w->heap[w->n].data);
+        uint64_t got = w->host[1].got;
+        p[c[i].at] ^= 1;
+        world_deliver(w, 0, p, caught_len);
+        ck_assert_uint_eq(w->host[1].got, got + c[i].taken);
+        world_deliver(w, 0, p, caught_len); /* again */
+        ck_assert_uint_eq(w->host[1].got, got + c[i].taken);
+    }
+    ck_assert_int_gt(world_packet(w, 0, 1, 50, 1000), 0);
+    uint64_t got = w->host[1].got;
+    world_deliver(w, 0, caught, caught_len - 1);
+    caught[4] = PROTO_SEALED;
+    world_deliver(w, 0, caught, caught_len);
+    for (size_t len = HEAD; len < BODY; len++)
+        world_deliver(w, 0, caught, len);
+    ck_assert_uint_eq(w->host[1].got, got);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_sealed_session_takes_nothing_plain)
+{
+    struct world *w = plain_world(1);
+    ck_assert_int_gt(world_packet(w, 0, 1, 1, 100), 0);
+    caught[4] = PROTO_PLAIN;
+    uint64_t forged = world_info(w, 1, 0).forged;
+    world_deliver(w, 0, caught, caught_len);
+    ck_assert_uint_eq(w->host[1].got, 0);
+    ck_assert_uint_eq(world_info(w, 1, 0).forged, forged + 1);
     world_free(w);
 }
 END_TEST
@@ -325,6 +423,9 @@ int main(void)
     tcase_add_test(t, without_a_node_nothing_is_sent);
     tcase_add_test(t, a_dropped_peer_is_gone_with_all_it_had);
     tcase_add_test(t, events_of_one_peer_are_told_once_and_not_after_its_end);
+    tcase_add_loop_test(t, plain_only_when_both_say_so, 0, 4);
+    tcase_add_test(t, plain_packets_are_believed_as_far_as_the_tag_goes);
+    tcase_add_test(t, a_sealed_session_takes_nothing_plain);
     tcase_add_test(t, a_flood_of_inits_is_read_at_a_bounded_rate);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -32,12 +32,14 @@ START_TEST(empty_text_gives_the_defaults)
     ck_assert_uint_eq(c.send_buffer, 4194304);
     ck_assert_uint_eq(c.recv_buffer, 4194304);
     ck_assert_uint_eq(c.connections, 10000);
+    ck_assert(c.shortcut && c.encrypt);
     ck_assert_int_eq(c.log_level, LOG_LVL_INFO);
     /* what the parser has as defaults and config_default() are the same */
     ck_assert(d.n_nodes == c.n_nodes && d.network == c.network && d.network_bits == c.network_bits &&
               d.mtu == c.mtu);
     ck_assert(
         d.send_buffer == c.send_buffer && d.recv_buffer == c.recv_buffer && d.connections == c.connections);
+    ck_assert(d.shortcut == c.shortcut && d.encrypt == c.encrypt);
     ck_assert(addr_eq(&d.bind, &c.bind) && !strcmp(d.suffix, c.suffix) && d.log_level == c.log_level);
 }
 END_TEST
@@ -57,6 +59,8 @@ START_TEST(takes_every_option)
                       "send-buffer = 65536\n"
                       "recv-buffer = 131072\n"
                       "connections = 7\n"
+                      "shortcut = no\n"
+                      "encrypt = off\n"
                       "log = debug",
                       err) == 0,
         "%s", err);
@@ -71,6 +75,7 @@ START_TEST(takes_every_option)
     ck_assert_uint_eq(c.send_buffer, 65536);
     ck_assert_uint_eq(c.recv_buffer, 131072);
     ck_assert_uint_eq(c.connections, 7);
+    ck_assert(!c.shortcut && !c.encrypt);
     ck_assert_int_eq(c.log_level, LOG_LVL_DEBUG);
 }
 END_TEST
@@ -93,6 +98,8 @@ static const struct {
     {"include(\"/etc/passwd\")", "1: include: no such option"},
     {"send-buffer = 16383", "1: send-buffer: a number from 16384 to 1073741824"},
     {"recv-buffer = 1073741825", "1: recv-buffer: a number from 16384 to 1073741824"},
+    {"shortcut = perhaps", "1: shortcut: "},
+    {"encrypt = 2", "1: encrypt: "},
     {"connections = 0", "1: connections: a number from 1 to 1000000"},
     {"connections = 1000001", "1: connections: "},
     {"network = \"10.0.0.0\"", "1: network: "},

@@ -30,6 +30,7 @@ static const struct story stories[] = {
 static int changes_at(const struct story *s)
 {
     struct choice h = {0};
+    struct company alone = {0};
     uint64_t now = 1000000, total = 0, lost = 0;
     choice_init(&h);
     choice_rtt(&h, now, 20000);
@@ -40,7 +41,7 @@ static int changes_at(const struct story *s)
             choice_rtt(&h, now += 1000, s->at_loss);
         total += s->between;
         lost += MSS;
-        const struct cc_law *law = choice_loss(&h, &cc_cubic, INNOCENT, now, total, lost);
+        const struct cc_law *law = choice_loss(&h, &cc_cubic, &alone, now, total, lost);
         ck_assert(!law || law == &cc_bbr);
         if (law)
             return i;
@@ -59,17 +60,18 @@ END_TEST
 START_TEST(what_follows_a_full_queue_counts_for_nothing)
 {
     struct choice h = {0};
+    struct company alone = {0};
     uint64_t now = 1000000;
     choice_init(&h);
     for (int round = 0; round < 20; round++) {
         choice_rtt(&h, now += 20000, 20000);
         for (int k = 0; k < 20; k++)
             choice_rtt(&h, now += 1000, 40000);
-        ck_assert_ptr_null(choice_loss(&h, &cc_cubic, INNOCENT, now, round * 50000, round * 5000));
+        ck_assert_ptr_null(choice_loss(&h, &cc_cubic, &alone, now, round * 50000, round * 5000));
         for (int after = 0; after < 3; after++) { /* the queue has drained, and the packets it dropped are missed only now */
             for (int k = 0; k < 20; k++)
                 choice_rtt(&h, now += 500, 20000);
-            ck_assert_ptr_null(choice_loss(&h, &cc_cubic, INNOCENT, now, round * 50000, round * 5000));
+            ck_assert_ptr_null(choice_loss(&h, &cc_cubic, &alone, now, round * 50000, round * 5000));
         }
         now += 1000000;
     }
@@ -79,36 +81,39 @@ END_TEST
 START_TEST(connections_follow_the_first_that_found_losses)
 {
     struct choice h = {0};
+    struct company suspect = {.lossy_until = UINT64_MAX};
     choice_init(&h);
     choice_rtt(&h, 1000000, 20000);
     choice_rtt(&h, 1000000, 30000); /* 22.5 ms of late: no full queue, but not bare */
-    ck_assert_ptr_null(choice_loss(&h, &cc_cubic, SUSPECT, 1100000, 100000, 5000));
-    ck_assert_ptr_eq(choice_loss(&h, &cc_cubic, SUSPECT, 1200000, 200000, 10000), &cc_bbr);
-    ck_assert_ptr_null(choice_loss(&h, &cc_bbr, SUSPECT, 1300000, 300000, 11000));
+    ck_assert_ptr_null(choice_loss(&h, &cc_cubic, &suspect, 1100000, 100000, 5000));
+    ck_assert_ptr_eq(choice_loss(&h, &cc_cubic, &suspect, 1200000, 200000, 10000), &cc_bbr);
+    ck_assert_ptr_null(choice_loss(&h, &cc_bbr, &suspect, 1300000, 300000, 11000));
 }
 END_TEST
 
 START_TEST(whoever_has_company_under_bbr_joins_it_at_the_next_loss)
 {
     struct choice h = {0};
+    struct company joined = {.paced = 1};
     choice_init(&h);
     choice_rtt(&h, 1000000, 20000);
     for (int k = 0; k < 20; k++)
         choice_rtt(&h, 1001000, 40000); /* a full queue: it is theirs */
-    ck_assert_ptr_eq(choice_loss(&h, &cc_cubic, COMPANY, 1100000, 100000, 5000), &cc_bbr);
+    ck_assert_ptr_eq(choice_loss(&h, &cc_cubic, &joined, 1100000, 100000, 5000), &cc_bbr);
     h.fixed = true;
-    ck_assert_ptr_null(choice_loss(&h, &cc_cubic, COMPANY, 1100000, 100000, 5000));
+    ck_assert_ptr_null(choice_loss(&h, &cc_cubic, &joined, 1100000, 100000, 5000));
 }
 END_TEST
 
 START_TEST(a_fixed_law_stays)
 {
     struct choice h = {.fixed = true};
+    struct company suspect = {.lossy_until = UINT64_MAX};
     struct cc c = {.law = &cc_bbr, .crowded = true};
     choice_init(&h);
     choice_rtt(&h, 1000000, 20000);
     for (int i = 1; i < 20; i++)
-        ck_assert_ptr_null(choice_loss(&h, &cc_cubic, SUSPECT, 1000000 + i * 100000ull, i * 10000ull, i * 1000ull));
+        ck_assert_ptr_null(choice_loss(&h, &cc_cubic, &suspect, 1000000 + i * 100000ull, i * 10000ull, i * 1000ull));
     ck_assert_ptr_null(choice_ack(&h, &c, 2000000, 0, 0));
 }
 END_TEST

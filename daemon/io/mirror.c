@@ -1,0 +1,304 @@
+#include "daemon/io/mirror.h"
+
+#include <errno.h>
+#include <linux/errqueue.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+enum {
+    RECV_BUF = 65536,
+    SOCKET_BUF = 2 << 20, /* asked for; the kernel gives at most its rmem_max */
+    GSO_SEGMENTS = 64,
+    GSO_BYTES = 65000,
+    TRAIN_IOV_MAX = GSO_SEGMENTS,
+};
+
+/* A run of datagrams from one mirror to one socket, all of one size but for a shorter last one. */
+struct train {
+    int fd;
+    struct addr to;
+    unsigned first, n; /* of span */
+    size_t size, bytes;
+};
+
+struct mirrors_io {
+    uint8_t *buf[MIRROR_BATCH];
+    uint64_t probe; /* what a probe of mirror_refuse() carries: one that is late must not go to the peer */
+    bool no_gso;
+    unsigned trains, spans;
+    struct train train[MIRROR_TRAINS];
+    struct iovec span[MIRROR_SPANS];
+    uint8_t refused[128];
+};
+
+struct mirrors_io *mirrors_io_new(uint64_t random)
+{
+    struct mirrors_io *io = calloc(1, sizeof(*io));
+    if (io)
+        io->probe = random;
+    for (int i = 0; io && i < MIRROR_BATCH; i++) {
+        io->buf[i] = malloc(RECV_BUF);
+        if (!io->buf[i]) {
+            mirrors_io_free(io);
+            return NULL;
+        }
+    }
+    return io;
+}
+
+void mirrors_io_free(struct mirrors_io *io)
+{
+    if (!io)
+        return;
+    for (int i = 0; i < MIRROR_BATCH; i++)
+        free(io->buf[i]);
+    free(io);
+}
+
+static int bind_to(int fd, struct addr *at)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = addr_to_sockaddr(at, &ss);
+    if (bind(fd, (struct sockaddr *)&ss, len) < 0)
+        return -errno;
+    len = sizeof(ss);
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+        return -errno;
+    *at = addr_from_sockaddr(&ss, len);
+    return 0;
+}
+
+int mirror_open(struct addr *at)
+{
+    int one = 1, size = SOCKET_BUF;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int err = bind_to(fd, at);
+    if (err == -EADDRINUSE || err == -EACCES) {
+        at->port = 0;
+        err = bind_to(fd, at);
+    }
+    if (err) {
+        close(fd);
+        return err;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));
+    setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one)); /* older kernels: single datagrams */
+    return fd;
+}
+
+/* ---- in ---- */
+
+/* The size of the segments of a coalesced datagram, its whole length when it is none. */
+static size_t segment_size(struct msghdr *m, size_t len)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        int size;
+        if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
+            continue;
+        memcpy(&size, CMSG_DATA(c), sizeof(size));
+        if (size > 0)
+            return (size_t)size;
+    }
+    return len;
+}
+
+static void deliver(const struct mirrors_io *io, const uint8_t *p, struct mmsghdr *m, mirror_datagram_fn *fn, void *ctx)
+{
+    struct addr from = addr_from_sockaddr(m->msg_hdr.msg_name, m->msg_hdr.msg_namelen);
+    size_t len = m->msg_len, at = 0, size = segment_size(&m->msg_hdr, len);
+    if (len == sizeof(io->probe) && !memcmp(p, &io->probe, len))
+        return;
+    do {
+        fn(ctx, &from, p + at, len - at < size ? len - at : size);
+        at += size;
+    } while (at < len);
+}
+
+int mirror_recv(struct mirrors_io *io, int fd, mirror_datagram_fn *fn, void *ctx)
+{
+    struct mmsghdr m[MIRROR_BATCH];
+    struct iovec v[MIRROR_BATCH];
+    struct sockaddr_in6 from[MIRROR_BATCH];
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control[MIRROR_BATCH];
+    for (int i = 0; i < MIRROR_BATCH; i++) {
+        v[i] = (struct iovec){io->buf[i], RECV_BUF};
+        m[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+            .msg_namelen = sizeof(from[i]),
+            .msg_iov = &v[i],
+            .msg_iovlen = 1,
+            .msg_control = &control[i],
+            .msg_controllen = sizeof(control[i])};
+    }
+    int got = recvmmsg(fd, m, MIRROR_BATCH, MSG_DONTWAIT, NULL);
+    if (got < 0)
+        return errno == EAGAIN ? 0 : -EIO;
+    for (int i = 0; i < got; i++)
+        deliver(io, io->buf[i], &m[i], fn, ctx);
+    return got == MIRROR_BATCH;
+}
+
+static bool is_refusal(struct msghdr *m)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        struct sock_extended_err e;
+        if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_RECVERR)
+            continue;
+        memcpy(&e, CMSG_DATA(c), sizeof(e));
+        return e.ee_origin == SO_EE_ORIGIN_ICMP && e.ee_type == ICMP_DEST_UNREACH && e.ee_code == ICMP_PORT_UNREACH;
+    }
+    return false;
+}
+
+bool mirror_refused(struct mirrors_io *io, int fd, struct addr *to, const uint8_t **data, size_t *len)
+{
+    struct sockaddr_in6 name;
+    struct iovec v = {io->refused, sizeof(io->refused)};
+    union {
+        char space[512];
+        struct cmsghdr align;
+    } control;
+    for (;;) {
+        struct msghdr m = {.msg_name = &name, .msg_namelen = sizeof(name), .msg_iov = &v, .msg_iovlen = 1,
+            .msg_control = &control, .msg_controllen = sizeof(control)};
+        ssize_t n = recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT);
+        if (n < 0)
+            return false;
+        if (!is_refusal(&m))
+            continue;
+        *to = addr_from_sockaddr(&name, m.msg_namelen);
+        *data = io->refused;
+        *len = (size_t)n;
+        return true;
+    }
+}
+
+/* ---- out ---- */
+
+void mirror_send(struct mirrors_io *io, int fd, const struct addr *to, const uint8_t *data, size_t len)
+{
+    struct train *t = io->trains ? &io->train[io->trains - 1] : NULL;
+    bool joins = t && !io->no_gso && t->fd == fd && addr_eq(&t->to, to) && t->n < GSO_SEGMENTS && len && len <= t->size &&
+                 t->bytes == t->n * t->size && t->bytes + len <= GSO_BYTES;
+    if (!joins) {
+        t = &io->train[io->trains++];
+        *t = (struct train){.fd = fd, .to = *to, .first = io->spans, .size = len};
+    }
+    io->span[io->spans++] = (struct iovec){(void *)data, len};
+    t->n++;
+    t->bytes += len;
+}
+
+bool mirrors_full(const struct mirrors_io *io)
+{
+    return io->trains == MIRROR_TRAINS || io->spans == MIRROR_SPANS;
+}
+
+static ssize_t send_some(struct mirrors_io *io, const struct train *t, unsigned first, unsigned n)
+{
+    struct sockaddr_storage to;
+    union {
+        char space[CMSG_SPACE(sizeof(uint16_t))];
+        struct cmsghdr align;
+    } control = {{0}};
+    struct msghdr m = {.msg_name = &to, .msg_namelen = addr_to_sockaddr(&t->to, &to), .msg_iov = io->span + first, .msg_iovlen = n};
+    if (n > 1) {
+        uint16_t size = (uint16_t)t->size;
+        m.msg_control = &control;
+        m.msg_controllen = sizeof(control);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = IPPROTO_UDP;
+        c->cmsg_type = UDP_SEGMENT;
+        c->cmsg_len = CMSG_LEN(sizeof(size));
+        memcpy(CMSG_DATA(c), &size, sizeof(size));
+    }
+    ssize_t sent = -1;
+    for (int tries = 0; sent < 0 && tries < 3; tries++) { /* an error of an earlier one is told first, and once */
+        sent = sendmsg(t->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent < 0 && errno != ECONNREFUSED && errno != EINTR)
+            break;
+    }
+    return sent;
+}
+
+static unsigned send_train(struct mirrors_io *io, const struct train *t)
+{
+    unsigned lost = 0;
+    if (send_some(io, t, t->first, t->n) >= 0)
+        return 0;
+    if (t->n == 1)
+        return 1;
+    if (errno == EIO || errno == EOPNOTSUPP)
+        io->no_gso = true;
+    else if (errno != EINVAL && errno != EMSGSIZE)
+        return t->n;
+    for (unsigned i = 0; i < t->n; i++)
+        lost += send_some(io, t, t->first + i, 1) < 0;
+    return lost;
+}
+
+unsigned mirrors_flush(struct mirrors_io *io)
+{
+    unsigned lost = 0;
+    for (unsigned i = 0; i < io->trains; i++)
+        lost += send_train(io, &io->train[i]);
+    io->trains = io->spans = 0;
+    return lost;
+}
+
+/* ---- refusing ---- */
+
+static const struct addr *nowhere(void)
+{
+    static struct addr a = {.family = 4, .port = 1, .ip = {127, 0, 0, 1}};
+    return &a;
+}
+
+static int connect_to(int fd, const struct addr *to)
+{
+    struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
+    socklen_t len = to ? addr_to_sockaddr(to, &ss) : sizeof(struct sockaddr_in);
+    return connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
+}
+
+/* A second socket on the program's port sends a datagram to the mirror, which meanwhile takes datagrams from nobody: the
+ * kernel answers with ICMP, and looks for the socket that the answer is for. That is the program's, since the second one is
+ * connected elsewhere. */
+int mirror_refuse(const struct mirrors_io *io, int fd, const struct addr *real, const struct addr *at)
+{
+    struct sockaddr_storage ss;
+    struct addr local = *at;
+    int one = 1, err;
+    int probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0)
+        return -errno;
+    setsockopt(probe, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+    err = bind_to(probe, &local);
+    if (!err)
+        err = connect_to(probe, nowhere());
+    if (!err)
+        err = connect_to(fd, nowhere());
+    if (!err) {
+        socklen_t len = addr_to_sockaddr(real, &ss);
+        if (sendto(probe, &io->probe, sizeof(io->probe), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, len) < 0)
+            err = -errno;
+        connect_to(fd, NULL);
+    }
+    close(probe);
+    return err;
+}

@@ -1,0 +1,283 @@
+#include "daemon/program/dgram.h"
+
+#include <string.h>
+
+#include "include/bytes.h"
+
+enum { PORTS = 65536 };
+
+/* Least recently used first. */
+struct mirror_list {
+    struct mirror *oldest, *newest;
+};
+
+struct usock_list {
+    struct usock *oldest, *newest;
+};
+
+struct dgrams {
+    unsigned n_usocks, n_mirrors;
+    struct usock_list servers, clients;
+    struct mirror_list plain, asked;
+    struct mirror *by_virt, *by_real;
+    void (*gone)(void *ctx, struct usock *u);
+    void *ctx;
+    struct usock *port[PORTS];
+};
+
+#define LIST_ADD(l, x)                                                                                                 \
+    do {                                                                                                               \
+        (x)->older = (l)->newest;                                                                                      \
+        (x)->newer = NULL;                                                                                             \
+        if ((l)->newest)                                                                                               \
+            (l)->newest->newer = (x);                                                                                  \
+        else                                                                                                           \
+            (l)->oldest = (x);                                                                                         \
+        (l)->newest = (x);                                                                                             \
+    } while (0)
+
+#define LIST_REMOVE(l, x)                                                                                              \
+    do {                                                                                                               \
+        if ((x)->older)                                                                                                \
+            (x)->older->newer = (x)->newer;                                                                            \
+        else                                                                                                           \
+            (l)->oldest = (x)->newer;                                                                                  \
+        if ((x)->newer)                                                                                                \
+            (x)->newer->older = (x)->older;                                                                            \
+        else                                                                                                           \
+            (l)->newest = (x)->older;                                                                                  \
+    } while (0)
+
+struct dgrams *dgrams_new(void (*gone)(void *ctx, struct usock *u), void *ctx)
+{
+    struct dgrams *d = calloc(1, sizeof(*d));
+    if (d) {
+        d->gone = gone;
+        d->ctx = ctx;
+    }
+    return d;
+}
+
+void dgrams_free(struct dgrams *d)
+{
+    if (!d)
+        return;
+    while (d->clients.oldest)
+        usock_free(d, d->clients.oldest);
+    while (d->servers.oldest)
+        usock_free(d, d->servers.oldest);
+    while (mirror_oldest(d))
+        mirror_free(d, mirror_oldest(d));
+    free(d);
+}
+
+/* ---- programs' sockets ---- */
+
+static struct usock_list *usock_list(struct dgrams *d, const struct usock *u)
+{
+    return u->server ? &d->servers : &d->clients;
+}
+
+struct usock *usock_add(struct dgrams *d, mono_t now, const struct addr *at, uint64_t cookie, bool server)
+{
+    struct usock *u = usock_by_cookie(d, at->port, cookie);
+    if (u) {
+        LIST_REMOVE(usock_list(d, u), u);
+        u->server |= server;
+        u->at = *at;
+        u->used = u->verified = now;
+        LIST_ADD(usock_list(d, u), u);
+        return u;
+    }
+    if (d->n_usocks == USOCKS_MAX)
+        usock_free(d, d->clients.oldest ? d->clients.oldest : d->servers.oldest);
+    u = calloc(1, sizeof(*u));
+    if (!u)
+        return NULL;
+    *u = (struct usock){.at = *at, .cookie = cookie, .server = server, .used = now, .verified = now};
+    u->chain = d->port[at->port];
+    d->port[at->port] = u;
+    LIST_ADD(usock_list(d, u), u);
+    d->n_usocks++;
+    return u;
+}
+
+struct usock *usock_by_cookie(const struct dgrams *d, uint16_t port, uint64_t cookie)
+{
+    struct usock *u = d->port[port];
+    while (u && u->cookie != cookie)
+        u = u->chain;
+    return u;
+}
+
+struct usock *usock_find(const struct dgrams *d, const struct addr *at)
+{
+    struct usock *u = d->port[at->port];
+    while (u && !addr_eq(&u->at, at))
+        u = u->chain;
+    return u;
+}
+
+struct usock *usock_for_port(const struct dgrams *d, uint16_t port)
+{
+    struct usock *u = d->port[port], *first = u;
+    for (; u; u = u->chain)
+        if (addr_ip4(&u->at) == INADDR_LOOPBACK)
+            return u;
+    return first;
+}
+
+void usock_touch(struct dgrams *d, struct usock *u, mono_t now)
+{
+    struct usock_list *l = usock_list(d, u);
+    u->used = now;
+    if (l->newest == u)
+        return;
+    LIST_REMOVE(l, u);
+    LIST_ADD(l, u);
+}
+
+void usock_free(struct dgrams *d, struct usock *u)
+{
+    struct usock **at = &d->port[u->at.port];
+    d->gone(d->ctx, u);
+    while (*at != u)
+        at = &(*at)->chain;
+    *at = u->chain;
+    LIST_REMOVE(usock_list(d, u), u);
+    d->n_usocks--;
+    free(u);
+}
+
+void usock_demote(struct dgrams *d, struct usock *u)
+{
+    LIST_REMOVE(usock_list(d, u), u);
+    u->server = false;
+    LIST_ADD(usock_list(d, u), u);
+}
+
+struct usock *usock_newest(const struct dgrams *d)
+{
+    return d->clients.newest;
+}
+
+struct usock *usock_server(const struct dgrams *d)
+{
+    return d->servers.oldest;
+}
+
+struct usock *usock_on_port(const struct dgrams *d, uint16_t port, const struct usock *u)
+{
+    return u ? u->chain : d->port[port];
+}
+
+struct usock *usock_next(const struct dgrams *d, const struct usock *u)
+{
+    if (!u)
+        return d->clients.oldest ? d->clients.oldest : d->servers.oldest;
+    return u->newer || u->server ? u->newer : d->servers.oldest;
+}
+
+unsigned usocks_count(const struct dgrams *d)
+{
+    return d->n_usocks;
+}
+
+void usocks_expire(struct dgrams *d, mono_t now)
+{
+    struct usock *u;
+    while ((u = d->clients.oldest) && mono_due(mono_add(u->used, USOCK_IDLE_US), now))
+        usock_free(d, u);
+}
+
+/* ---- mirrors ---- */
+
+static struct mirror_list *mirror_list(struct dgrams *d, const struct mirror *m)
+{
+    return m->asked ? &d->asked : &d->plain;
+}
+
+struct mirror *mirror_new(struct dgrams *d, mono_t now, const struct addr *virt, const struct addr *real, bool asked)
+{
+    struct mirror *m = d->n_mirrors < MIRRORS_MAX ? calloc(1, sizeof(*m)) : NULL;
+    if (!m)
+        return NULL;
+    m->virt = *virt;
+    m->real = *real;
+    m->asked = asked;
+    m->used = now;
+    HASH_ADD(by_virt, d->by_virt, virt, sizeof(m->virt), m);
+    HASH_ADD(by_real, d->by_real, real, sizeof(m->real), m);
+    LIST_ADD(mirror_list(d, m), m);
+    d->n_mirrors++;
+    return m;
+}
+
+struct mirror *mirror_find(const struct dgrams *d, const struct addr *virt)
+{
+    struct mirror *m;
+    HASH_FIND(by_virt, d->by_virt, virt, sizeof(*virt), m);
+    return m;
+}
+
+struct mirror *mirror_find_real(const struct dgrams *d, const struct addr *real)
+{
+    struct mirror *m;
+    HASH_FIND(by_real, d->by_real, real, sizeof(*real), m);
+    return m;
+}
+
+void mirror_touch(struct dgrams *d, struct mirror *m, mono_t now)
+{
+    struct mirror_list *l = mirror_list(d, m);
+    m->used = now;
+    if (l->newest == m)
+        return;
+    LIST_REMOVE(l, m);
+    LIST_ADD(l, m);
+}
+
+void mirror_ask(struct dgrams *d, struct mirror *m, mono_t now)
+{
+    LIST_REMOVE(mirror_list(d, m), m);
+    m->asked = true;
+    m->used = now;
+    LIST_ADD(mirror_list(d, m), m);
+}
+
+void mirror_free(struct dgrams *d, struct mirror *m)
+{
+    HASH_DELETE(by_virt, d->by_virt, m);
+    HASH_DELETE(by_real, d->by_real, m);
+    LIST_REMOVE(mirror_list(d, m), m);
+    d->n_mirrors--;
+    free(m);
+}
+
+struct mirror *mirror_oldest(const struct dgrams *d)
+{
+    return d->plain.oldest ? d->plain.oldest : d->asked.oldest;
+}
+
+unsigned mirrors_count(const struct dgrams *d)
+{
+    return d->n_mirrors;
+}
+
+static mono_t mirror_end(const struct mirror *m)
+{
+    return m ? mono_add(m->used, m->asked ? MIRROR_ASKED_US : MIRROR_IDLE_US) : MONO_NEVER;
+}
+
+struct mirror *mirror_expired(const struct dgrams *d, mono_t now)
+{
+    if (mono_due(mirror_end(d->plain.oldest), now))
+        return d->plain.oldest;
+    return mono_due(mirror_end(d->asked.oldest), now) ? d->asked.oldest : NULL;
+}
+
+mono_t dgrams_deadline(const struct dgrams *d)
+{
+    mono_t at = mono_min(mirror_end(d->plain.oldest), mirror_end(d->asked.oldest));
+    return d->clients.oldest ? mono_min(at, mono_add(d->clients.oldest->used, USOCK_IDLE_US)) : at;
+}

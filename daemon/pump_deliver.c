@@ -1,0 +1,187 @@
+/* pump_deliver.c - datagrams of peers into programs' sockets, no faster than those take them.
+ *
+ * A kernel's socket that is full drops in silence, and what comes in trains fills it in no time: 92 datagrams of 1200 bytes fit
+ * into the usual one. So each socket has a budget, what was free in its buffer when the kernel was last asked; when it is used
+ * up, the kernel is asked again, and what finds no room waits in a backlog until the program has read.
+ *
+ * Bounds: BACKLOG_BYTES per socket, BACKLOGS of them at a time; beyond, datagrams are lost and counted ("overflow").
+ */
+#include "daemon/pump_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/io/mirror.h"
+#include "daemon/program/backlog.h"
+#include "daemon/pump_udp.h"
+
+enum {
+    FIRST_BUDGET = 16384,
+    BACKLOGS = 32,
+    RETRY_US = 300, /* doubled while the program does not read */
+    RETRY_MAX_US = 50000,
+};
+
+struct backlog {
+    struct usock *u;
+    struct backlog *next;
+    uint32_t retry_us;
+    mono_t retry_at;
+    struct backlog_ring ring;
+};
+
+/* What a datagram of that length costs in the receiver's buffer: the kernel counts whole allocations. */
+static uint32_t cost_of(size_t len)
+{
+    uint32_t need = (uint32_t)len + 28 + 64 + 320, room = 512;
+    while (room < need && room < 4096)
+        room *= 2;
+    return (room < need ? need + 4096 : room) + 256;
+}
+
+/* Asks the kernel. False: the socket is gone. */
+static bool ask_budget(struct pump *p, struct usock *u, const struct mirror *m)
+{
+    struct diag_udp_info info;
+    dgram_flush(p); /* what is on its way counts */
+    int err = diag_udp(p->diag, &u->at, &m->real, &info);
+    if (err == -EOPNOTSUPP) {
+        u->budget = UINT32_MAX / 2;
+        return true;
+    }
+    if (err)
+        return false;
+    uint32_t room = info.buffer > info.used ? info.buffer - info.used : 0;
+    u->budget = room - room / 8;
+    return true;
+}
+
+static bool fits(struct pump *p, struct usock *u, const struct mirror *m, uint32_t cost)
+{
+    if (u->budget >= cost)
+        return true;
+    if (!ask_budget(p, u, m))
+        u->budget = UINT32_MAX / 2; /* sending will tell */
+    /* a datagram always goes into an empty buffer, however large it is */
+    return u->budget >= cost || (u->budget && cost > 65536);
+}
+
+static void spend(struct usock *u, uint32_t cost)
+{
+    u->budget -= u->budget < cost ? u->budget : cost;
+}
+
+static void send_now(struct pump *p, const struct usock *u, const struct mirror *m, const uint8_t *data, size_t len)
+{
+    if (mirrors_full(p->dgram->io))
+        dgram_flush(p);
+    mirror_send(p->dgram->io, dgram_fd(m), &u->at, data, len);
+    p->dgram->count.in++;
+}
+
+/* ---- backlogs ---- */
+
+static struct backlog *backlog_new(struct pump *p, struct usock *u)
+{
+    struct dgram_side *s = p->dgram;
+    struct backlog *b = s->n_backlogs < BACKLOGS ? malloc(sizeof(*b)) : NULL;
+    if (!b)
+        return NULL;
+    b->u = u;
+    backlog_init(&b->ring);
+    b->retry_us = RETRY_US;
+    b->retry_at = mono_add(p->now, RETRY_US);
+    b->next = s->backlogs;
+    s->backlogs = b;
+    s->n_backlogs++;
+    u->backlog = b;
+    return b;
+}
+
+static void backlog_free(struct dgram_side *s, struct backlog *b)
+{
+    struct backlog **at = &s->backlogs;
+    while (*at != b)
+        at = &(*at)->next;
+    *at = b->next;
+    s->n_backlogs--;
+    b->u->backlog = NULL;
+    free(b);
+}
+
+void deliver_forget(void *ctx, struct usock *u)
+{
+    struct pump *p = ctx;
+    if (u->backlog)
+        backlog_free(p->dgram, u->backlog);
+}
+
+/* As much as the socket takes. */
+static void backlog_drain(struct pump *p, struct backlog *b)
+{
+    bool some = false;
+    struct addr virt;
+    uint8_t *data;
+    for (size_t len; backlog_first(&b->ring, &virt, &data, &len); backlog_drop(&b->ring), some = true) {
+        struct mirror *m = mirror_find(p->dgram->t, &virt);
+        if (!m)
+            continue;
+        if (!fits(p, b->u, m, cost_of(len)))
+            break;
+        spend(b->u, cost_of(len));
+        send_now(p, b->u, m, data, len);
+    }
+    dgram_flush(p); /* before the ring is written again */
+    b->retry_us = some ? RETRY_US : b->retry_us * 2 < RETRY_MAX_US ? b->retry_us * 2 : RETRY_MAX_US;
+    b->retry_at = mono_add(p->now, b->retry_us);
+}
+
+/* ---- from the overlay ---- */
+
+void deliver(struct pump *p, struct usock *u, const struct mirror *m, const uint8_t *data, size_t len)
+{
+    uint32_t cost = cost_of(len);
+    struct backlog *b = u->backlog;
+    if (!u->budget_known) {
+        u->budget_known = true;
+        u->budget = FIRST_BUDGET;
+    }
+    if ((!b || backlog_is_empty(&b->ring)) && fits(p, u, m, cost)) {
+        spend(u, cost);
+        send_now(p, u, m, data, len);
+        return;
+    }
+    if (!b)
+        b = backlog_new(p, u);
+    if (!b || !backlog_put(&b->ring, &m->virt, data, len))
+        p->dgram->count.overflow++;
+}
+
+void deliver_expire(struct pump *p)
+{
+    struct dgram_side *s = p->dgram;
+    for (struct backlog *b = s->backlogs, *next; b; b = next) {
+        next = b->next;
+        if (!backlog_is_empty(&b->ring) && mono_due(b->retry_at, p->now))
+            backlog_drain(p, b);
+    }
+}
+
+/* Empty ones are given back once in a while, not each time. */
+void deliver_trim(struct pump *p)
+{
+    for (struct backlog *b = p->dgram->backlogs, *next; b; b = next) {
+        next = b->next;
+        if (backlog_is_empty(&b->ring))
+            backlog_free(p->dgram, b);
+    }
+}
+
+mono_t deliver_deadline(const struct pump *p)
+{
+    mono_t at = MONO_NEVER;
+    for (const struct backlog *b = p->dgram->backlogs; b; b = b->next)
+        if (!backlog_is_empty(&b->ring))
+            at = mono_min(at, b->retry_at);
+    return at;
+}

@@ -1,0 +1,487 @@
+/* pump_udp.c - UDP between programs and peers (program/dgram.h has the picture).
+ *
+ * Nothing is stored: what a program sends to a mirror is sealed straight out of the receive buffers; what a peer sends goes to
+ * the program's socket straight out of the packets, in trains. Datagrams for which there is no room, no session or nobody are
+ * lost and counted, as UDP may.
+ *
+ * Whose datagram is it? Any local user may send to a mirror, so the sender's socket must be this user's: the kernel is asked
+ * (sock_diag) when a socket is first seen, and then about once a second while it is in use.
+ */
+#include "daemon/pump_impl.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+#include "daemon/io/mirror.h"
+#include "daemon/pump_udp.h"
+#include "daemon/tcpip/udp.h"
+
+enum {
+    READ_ROUNDS = 4,          /* batches of one mirror in one turn, then others have theirs */
+    VERIFY_MAX = 256,         /* sockets looked after in one go */
+    ERRORS_BURST = 50,        /* ICMP errors at once; refilled at ERRORS_RATE a second */
+    ERRORS_RATE = 1000,
+    STRANGERS_BURST = 200,    /* questions to the kernel about sockets that nobody has told us of */
+    MIRROR_REST_US = 1000000, /* one used since is not idle: it makes no room for another */
+};
+#define VERIFY_US USEC_PER_SEC
+#define VERIFIED_US (5 * USEC_PER_SEC / 2) /* a verdict holds so long: two rounds and a half */
+
+struct mirror_io {
+    struct pump *p;
+    struct mirror *m;
+    int fd;
+    struct fdset_entry *watch;
+    struct mirror_io *next_ready;
+};
+
+static bool bucket_take(struct bucket *b, mono_t now, uint32_t burst, uint32_t rate)
+{
+    uint64_t more = mono_since(b->at, now) * rate / USEC_PER_SEC;
+    if (more) {
+        b->tokens = more + b->tokens > burst ? burst : b->tokens + (uint32_t)more;
+        b->at = now;
+    }
+    if (!b->tokens)
+        return false;
+    b->tokens--;
+    return true;
+}
+
+/* ---- mirrors ---- */
+
+int dgram_fd(const struct mirror *m)
+{
+    return ((const struct mirror_io *)m->io)->fd;
+}
+
+static void on_mirror(void *ctx, uint32_t events)
+{
+    struct mirror_io *x = ctx;
+    struct dgram_side *s = x->p->dgram;
+    (void)events;
+    if (x->m->ready)
+        return;
+    x->m->ready = true;
+    x->next_ready = NULL;
+    if (s->ready_last)
+        s->ready_last->next_ready = x;
+    else
+        s->ready_first = x;
+    s->ready_last = x;
+}
+
+static void unready(struct dgram_side *s, struct mirror_io *x)
+{
+    struct mirror_io **at = &s->ready_first, *before = NULL;
+    for (; *at && *at != x; at = &(*at)->next_ready)
+        before = *at;
+    if (!*at)
+        return;
+    *at = x->next_ready;
+    if (s->ready_last == x)
+        s->ready_last = before;
+    x->m->ready = false;
+}
+
+static void mirror_close(struct pump *p, struct mirror *m)
+{
+    struct mirror_io *x = m->io;
+    dgram_flush(p); /* it may still have to deliver */
+    if (m->ready)
+        unready(p->dgram, x);
+    fdset_del(p->set, x->watch);
+    close(x->fd);
+    free(x);
+    mirror_free(p->dgram->t, m);
+}
+
+/* Room for one more, at the cost of one that has not been used for a while. */
+static bool make_room(struct pump *p)
+{
+    struct mirror *m = mirror_oldest(p->dgram->t);
+    if (!m || mono_since(m->used, p->now) < MIRROR_REST_US || m == p->dgram->reading)
+        return false;
+    mirror_close(p, m);
+    p->dgram->count.evicted++;
+    return true;
+}
+
+static int open_fd(struct pump *p, struct addr *real)
+{
+    int fd = mirror_open(real);
+    if ((fd == -EMFILE || fd == -ENFILE) && make_room(p))
+        fd = mirror_open(real);
+    return fd;
+}
+
+/* The mirror of a virtual peer, made if need be. 0 or -errno (-ENOBUFS: too many, and all in use). */
+static int mirror_get(struct pump *p, const struct addr *virt, bool asked, struct mirror **out)
+{
+    struct dgram_side *s = p->dgram;
+    struct addr real = mirror_address(virt);
+    struct mirror *m = *out = mirror_find(s->t, virt);
+    if (m)
+        return 0;
+    if (mirrors_count(s->t) == MIRRORS_MAX && !make_room(p))
+        return -ENOBUFS;
+    int fd = open_fd(p, &real);
+    if (fd < 0)
+        return fd == -EMFILE || fd == -ENFILE ? -ENOBUFS : fd;
+    struct mirror_io *x = calloc(1, sizeof(*x));
+    m = x ? mirror_new(s->t, p->now, virt, &real, asked) : NULL;
+    if (m) {
+        *x = (struct mirror_io){.p = p, .m = m, .fd = fd};
+        m->io = x;
+        x->watch = fdset_add(p->set, fd, false, on_mirror, x);
+    }
+    if (!m || !x->watch) {
+        if (m)
+            mirror_free(s->t, m);
+        free(x);
+        close(fd);
+        return -ENOMEM;
+    }
+    *out = m;
+    return 0;
+}
+
+/* ---- whose socket ---- */
+
+/* What the mirrors see: a socket bound to all addresses speaks to loopback from 127.0.0.1. */
+static struct addr seen_address(const struct addr *bound)
+{
+    static const uint8_t any[16];
+    return memcmp(bound->ip, any, sizeof(any)) ? *bound : addr_v4(INADDR_LOOPBACK, bound->port);
+}
+
+/* Asks the kernel which socket a datagram from the mirror at `from` to u's address would reach. It must be this user's and one
+ * we know: that one. NULL: it is not. A u which is gone, or another's now, is forgotten. */
+static struct usock *verify(struct pump *p, struct usock *u, const struct addr *from)
+{
+    struct dgram_side *s = p->dgram;
+    struct diag_udp_info info;
+    int err = diag_udp(p->diag, &u->at, from, &info);
+    struct usock *found = err == -EOPNOTSUPP ? u : NULL;
+    if (!err && info.uid == s->uid)
+        found = usock_by_cookie(s->t, u->at.port, info.cookie);
+    if (found) {
+        found->verified = p->now;
+        return found;
+    }
+    if (err == -ENOENT && u->server && from->port) { /* it may have connected itself to somebody else */
+        usock_demote(s->t, u);
+        return NULL;
+    }
+    s->save |= u->server;
+    usock_free(s->t, u);
+    return NULL;
+}
+
+static bool fresh(const struct pump *p, const struct usock *u)
+{
+    return mono_since(u->verified, p->now) < VERIFIED_US;
+}
+
+/* The sender of a datagram that came to the mirror m; NULL: nobody of ours. */
+static struct usock *sender(struct pump *p, const struct mirror *m, const struct addr *from)
+{
+    struct dgram_side *s = p->dgram;
+    struct usock *u = usock_find(s->t, from);
+    struct diag_udp_info info;
+    if (u && fresh(p, u))
+        return u;
+    if (!u && !bucket_take(&s->strangers, p->now, STRANGERS_BURST, STRANGERS_BURST))
+        return NULL;
+    int err = diag_udp(p->diag, from, &m->real, &info);
+    if (err == -EOPNOTSUPP)
+        return u;
+    return err || info.uid != s->uid ? NULL : usock_add(s->t, p->now, from, info.cookie, false);
+}
+
+/* The socket that gets what comes from m for the port; NULL: there is none. */
+static struct usock *receiver(struct pump *p, const struct mirror *m, uint16_t port)
+{
+    struct usock *u = usock_for_port(p->dgram->t, port), *next;
+    if (!u || fresh(p, u))
+        return u;
+    for (u = usock_on_port(p->dgram->t, port, NULL); u; u = next) {
+        struct usock *found;
+        next = u->chain;
+        if ((found = verify(p, u, &m->real)))
+            return found;
+    }
+    return NULL;
+}
+
+/* Sockets in use are looked after, so that neither their last datagram before close() nor the first after a pause has to wait
+ * for a question. */
+static void verify_some(struct pump *p)
+{
+    struct addr anybody = addr_v4(0, 0);
+    struct usock *older;
+    unsigned n = 0;
+    for (struct usock *u = usock_newest(p->dgram->t); u && n < VERIFY_MAX; u = older, n++) {
+        older = u->older;
+        verify(p, u, u->peer.family ? &u->peer : &anybody);
+    }
+    for (struct usock *u; n < VERIFY_MAX && (u = usock_server(p->dgram->t)) && !fresh(p, u); n++) {
+        usock_touch(p->dgram->t, u, p->now);
+        verify(p, u, &anybody);
+    }
+}
+
+/* ---- programs to peers ---- */
+
+/* The two headers of a datagram, the IP packet as a whole or its first fragment. */
+static void datagram_out(struct pump *p, const struct udp_names *n, const uint8_t *data, size_t len)
+{
+    uint8_t head[UDP_HEADS];
+    struct iovec v[2] = {{head, sizeof(head)}, {(void *)data, len}};
+    ip_build(head, n->src, n->dst, IP_UDP, p->dgram->ip_id++, (uint16_t)(UDP_HEADS + len));
+    udp_build(head + IP_HEAD, n, data, len);
+    net_send_packet(p, n->dst, v, len ? 2 : 1, UDP_HEADS + len);
+}
+
+static void from_program(void *ctx, const struct addr *from, const uint8_t *data, size_t len)
+{
+    struct pump *p = ctx;
+    struct dgram_side *s = p->dgram;
+    struct mirror *m = s->reading;
+    struct usock *u = sender(p, m, from);
+    if (!u) {
+        s->count.strangers++;
+        return;
+    }
+    u->peer = m->real;
+    usock_touch(s->t, u, p->now);
+    mirror_touch(s->t, m, p->now);
+    struct udp_names n = {p->own, addr_ip4(&m->virt), u->at.port, m->virt.port};
+    s->count.out++;
+    datagram_out(p, &n, data, len);
+}
+
+static void answer_unreachable(struct pump *p, const uint8_t *packet, size_t len)
+{
+    uint8_t out[ICMP_ERROR_MAX];
+    struct dgram_side *s = p->dgram;
+    s->count.unreachable++;
+    if (!bucket_take(&s->errors, p->now, ERRORS_BURST, ERRORS_RATE))
+        return;
+    size_t n = icmp_error_build(out, ICMP_UNREACHABLE_PORT, s->ip_id++, packet, len);
+    if (n)
+        net_send_packet(p, ip_load32(packet + 12), &(struct iovec){out, n}, 1, n);
+}
+
+/* What we delivered has found no socket: the peer hears of it as it would have from a kernel. */
+static void refusals(struct pump *p, struct mirror_io *x)
+{
+    struct dgram_side *s = p->dgram;
+    struct addr to;
+    const uint8_t *data;
+    size_t len;
+    while (mirror_refused(s->io, x->fd, &to, &data, &len)) {
+        uint8_t packet[UDP_HEADS + 128];
+        struct udp_names n = {addr_ip4(&x->m->virt), p->own, x->m->virt.port, to.port};
+        struct usock *u = usock_find(s->t, &to);
+        if (len > sizeof(packet) - UDP_HEADS)
+            len = sizeof(packet) - UDP_HEADS;
+        if (u)
+            verify(p, u, &x->m->real);
+        ip_build(packet, n.src, n.dst, IP_UDP, 0, (uint16_t)(UDP_HEADS + len));
+        udp_build(packet + IP_HEAD, &n, data, len);
+        memcpy(packet + UDP_HEADS, data, len);
+        answer_unreachable(p, packet, UDP_HEADS + len);
+    }
+}
+
+/* True: there is more to read from it. */
+static bool read_mirror(struct pump *p, struct mirror_io *x)
+{
+    struct dgram_side *s = p->dgram;
+    int more = 1;
+    s->reading = x->m;
+    for (int i = 0; i < READ_ROUNDS && more; i++) {
+        more = mirror_recv(s->io, x->fd, from_program, p);
+        if (more < 0)
+            refusals(p, x);
+    }
+    s->reading = NULL;
+    return more != 0;
+}
+
+bool dgram_read(struct pump *p)
+{
+    struct dgram_side *s = p->dgram;
+    struct mirror_io *last = s->ready_last, *x;
+    while ((x = s->ready_first)) {
+        unready(s, x);
+        if (read_mirror(p, x))
+            on_mirror(x, 0);
+        if (x == last)
+            break;
+    }
+    return s->ready_first != NULL;
+}
+
+/* ---- peers to programs ---- */
+
+static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header *ip)
+{
+    struct dgram_side *s = p->dgram;
+    struct udp_datagram d;
+    struct mirror *m;
+    if (!udp_parse(packet, ip, &d) || !d.names.src_port) {
+        s->count.bad++;
+        return;
+    }
+    struct addr virt = addr_v4(d.names.src, d.names.src_port);
+    if (!usock_for_port(s->t, d.names.dst_port)) {
+        answer_unreachable(p, packet, ip->len);
+        return;
+    }
+    if (mirror_get(p, &virt, false, &m) < 0) {
+        s->count.no_room++;
+        return;
+    }
+    struct usock *u = receiver(p, m, d.names.dst_port);
+    if (!u) {
+        answer_unreachable(p, packet, ip->len);
+        return;
+    }
+    mirror_touch(s->t, m, p->now);
+    deliver(p, u, m, d.data, d.len);
+}
+
+/* A peer says that its port is closed: so say all sockets that have last spoken to it from that port. */
+static void port_closed(struct pump *p, const struct icmp_error *e)
+{
+    struct dgram_side *s = p->dgram;
+    struct addr virt = addr_v4(e->dst, e->dst_port);
+    struct mirror *m = mirror_find(s->t, &virt);
+    s->count.refused++;
+    for (struct usock *u = m ? usock_on_port(s->t, e->src_port, NULL) : NULL; u; u = usock_on_port(s->t, e->src_port, u))
+        if (addr_eq(&u->peer, &m->real))
+            mirror_refuse(s->io, dgram_fd(m), &m->real, &u->at);
+}
+
+bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
+{
+    struct ip_header ip;
+    struct icmp_error e;
+    if (packet[9] != IP_UDP && packet[9] != IP_ICMP)
+        return false;
+    if (!ip_parse(packet, len, &ip)) {
+        p->dgram->count.bad++;
+        return true;
+    }
+    if (ip.proto == IP_UDP) {
+        udp_in(p, packet, &ip);
+        return true;
+    }
+    if (!icmp_error_parse(packet, &ip, &e) || e.proto != IP_UDP)
+        return false;
+    if (e.type == ICMP_UNREACHABLE && e.code == ICMP_UNREACHABLE_PORT && e.src == p->own && e.dst == ip.src)
+        port_closed(p, &e);
+    return true;
+}
+
+void dgram_flush(struct pump *p)
+{
+    p->dgram->count.undelivered += mirrors_flush(p->dgram->io);
+}
+
+/* ---- what programs ask ---- */
+
+int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror)
+{
+    struct dgram_side *s = p->dgram;
+    struct addr at = seen_address(&q->bound);
+    struct mirror *m;
+    if (at.family != 4 || q->remote.family != 4)
+        return -ENETUNREACH;
+    int err = mirror_get(p, &q->remote, true, &m);
+    if (err)
+        return err;
+    mirror_ask(s->t, m, p->now);
+    struct usock *u = usock_add(s->t, p->now, &at, q->cookie, false);
+    if (!u)
+        return -ENOBUFS;
+    u->peer = m->real;
+    *mirror = m->real;
+    return 0;
+}
+
+int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie)
+{
+    struct addr at = seen_address(bound);
+    if (at.family != 4)
+        return -EAFNOSUPPORT;
+    return usock_add(p->dgram->t, p->now, &at, cookie, true) ? 0 : -ENOBUFS;
+}
+
+const struct addr *dgram_peer(const struct pump *p, const struct addr *real)
+{
+    const struct mirror *m = mirror_find_real(p->dgram->t, real);
+    return m ? &m->virt : NULL;
+}
+
+/* ---- life ---- */
+
+int dgram_start(struct pump *p)
+{
+    struct dgram_side *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    p->dgram = s;
+    s->t = dgrams_new(deliver_forget, p);
+    s->io = mirrors_io_new(drbg_u64(&p->random));
+    s->ip_id = (uint16_t)drbg_u64(&p->random);
+    s->uid = geteuid();
+    s->verify_at = MONO_NEVER;
+    return s->t && s->io ? 0 : -ENOMEM;
+}
+
+void dgram_stop(struct pump *p)
+{
+    struct dgram_side *s = p->dgram;
+    struct mirror *m;
+    if (!s)
+        return;
+    while (s->t && s->io && (m = mirror_oldest(s->t)))
+        mirror_close(p, m);
+    mirrors_io_free(s->io);
+    dgrams_free(s->t); /* backlogs go with their sockets */
+    free(s);
+    p->dgram = NULL;
+}
+
+void dgram_expire(struct pump *p)
+{
+    struct dgram_side *s = p->dgram;
+    struct mirror *m;
+    if (mono_due(s->verify_at, p->now)) {
+        s->verify_at = MONO_NEVER;
+        verify_some(p);
+        deliver_trim(p);
+    }
+    deliver_expire(p);
+    if (s->verify_at.us == MONO_NEVER.us && usocks_count(s->t))
+        s->verify_at = mono_add(p->now, VERIFY_US);
+    usocks_expire(s->t, p->now);
+    while ((m = mirror_expired(s->t, p->now)))
+        mirror_close(p, m);
+}
+
+mono_t dgram_deadline(const struct pump *p)
+{
+    return mono_min(deliver_deadline(p), mono_min(p->dgram->verify_at, dgrams_deadline(p->dgram->t)));
+}
+
+const struct dgram_counters *dgram_counters(const struct pump *p)
+{
+    p->dgram->count.mirrors = mirrors_count(p->dgram->t);
+    p->dgram->count.sockets = usocks_count(p->dgram->t);
+    return &p->dgram->count;
+}

@@ -1,0 +1,206 @@
+#include "shim/udp.h"
+
+#include "shim/client.h"
+#include "shim/conn.h"
+#include "shim/libc.h"
+#include "shim/overlay.h"
+#include "shim/sys.h"
+
+enum { ROUTES = 1024, PEERS = 1024, GOOD_MS = 1000, BAD_MS = 250, SELF_MS = 3600 * 1000 };
+
+/* An answer of the daemon; a sequence lock as in fdtable.c: odd while being written. */
+struct entry {
+    uint32_t seq;
+    int status;
+    uint64_t cookie; /* of the socket asked for, 0 for all */
+    struct addr key, value;
+    int64_t until;
+};
+
+static struct entry routes[ROUTES], peers[PEERS];
+static uint32_t own_ip;
+static bool self_used; /* somebody has sent to the own virtual address */
+
+static struct entry *entry_for(struct entry *table, unsigned n, uint64_t cookie, const struct addr *key)
+{
+    uint64_t words[2];
+    memcpy(words, key->ip, sizeof(words));
+    uint64_t h = (words[0] ^ words[1] * 31 ^ cookie * 0x9e3779b97f4a7c15ull ^ (uint64_t)key->port << 17) * 0xff51afd7ed558ccdull;
+    return &table[(h >> 32) % n];
+}
+
+/* False: not known, or no longer good. */
+static bool entry_get(const struct entry *e, uint64_t cookie, const struct addr *key, struct addr *value, int *status)
+{
+    struct entry copy;
+    uint32_t before = __atomic_load_n(&e->seq, __ATOMIC_ACQUIRE);
+    if (before == 0 || before & 1)
+        return false;
+    memcpy(&copy, e, sizeof(copy));
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&e->seq, __ATOMIC_RELAXED) != before || copy.cookie != cookie || !addr_eq(&copy.key, key) ||
+        sys_millis() >= copy.until)
+        return false;
+    *value = copy.value;
+    *status = copy.status;
+    return true;
+}
+
+/* Best effort, as fdtable_put(). */
+static void entry_put(struct entry *e, uint64_t cookie, const struct addr *key, const struct addr *value, int status, int64_t life)
+{
+    uint32_t seq = __atomic_load_n(&e->seq, __ATOMIC_RELAXED);
+    if (seq & 1 || !conn_owner())
+        return;
+    if (!__atomic_compare_exchange_n(&e->seq, &seq, seq + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return;
+    e->cookie = cookie;
+    e->key = *key;
+    e->value = *value;
+    e->status = status;
+    e->until = sys_millis() + life;
+    __atomic_store_n(&e->seq, seq + 2, __ATOMIC_RELEASE);
+}
+
+uint32_t udp_own(void)
+{
+    return __atomic_load_n(&own_ip, __ATOMIC_RELAXED);
+}
+
+static void learn_own(const struct addr *a)
+{
+    if (a->family == 4)
+        __atomic_store_n(&own_ip, addr_ip4(a), __ATOMIC_RELAXED);
+}
+
+/* ---- sending ---- */
+
+/* What getsockname says once the socket has a port; the kernel would give it one with the first datagram. */
+static struct addr bound_address(int fd)
+{
+    struct sockaddr_storage ss;
+    struct addr a = {0};
+    socklen_t len = sizeof(ss);
+    if (sys_getsockname(fd, &ss, &len) < 0)
+        return a;
+    a = addr_from_sockaddr(&ss, len);
+    if (!a.family || a.port)
+        return a;
+    sys_bind(fd, &ss, len); /* to its own address and port 0 */
+    len = sizeof(ss);
+    return sys_getsockname(fd, &ss, &len) < 0 ? (struct addr){0} : addr_from_sockaddr(&ss, len);
+}
+
+/* So that the daemon can have the kernel tell this socket of ICMP errors (daemon/io/mirror.h). */
+static void share_port(int fd)
+{
+    int one = 1;
+    sys_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+}
+
+static int ask_route(int fd, uint64_t cookie, const struct addr *to, struct addr *via)
+{
+    struct ipc_udp_open q = {.cookie = cookie, .remote = *to};
+    struct addr own;
+    if (sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
+        return overlay_verdict(to) == IPC_NOT_VIRTUAL ? UDP_PASS : -ENETUNREACH;
+    if (overlay_known_real(to) && overlay_verdict(to) == IPC_NOT_VIRTUAL)
+        return UDP_PASS;
+    q.bound = bound_address(fd);
+    if (!to->port || !q.bound.port)
+        return UDP_PASS; /* the kernel says what is wrong */
+    int status = client_udp_open(&q, via, &own);
+    switch (status) {
+    case 0:
+        overlay_learn(to, true);
+        learn_own(&own);
+        if (sys_sockopt_int(fd, IPPROTO_IP, IP_RECVERR) > 0)
+            share_port(fd);
+        return 0;
+    case IPC_NOT_VIRTUAL:
+        overlay_learn(to, false);
+        return UDP_PASS;
+    case IPC_SELF:
+        learn_own(&own);
+        *via = addr_v4(INADDR_LOOPBACK, to->port);
+        entry_put(entry_for(peers, PEERS, cookie, via), cookie, via, to, 0, SELF_MS);
+        __atomic_store_n(&self_used, true, __ATOMIC_RELAXED);
+        return 0;
+    case CLIENT_DEAD:
+        return overlay_known_real(to) ? UDP_PASS : -ENETUNREACH;
+    default:
+        return -status;
+    }
+}
+
+int udp_route(int fd, const struct addr *to, struct addr *via)
+{
+    uint64_t cookie = sys_cookie(fd);
+    struct entry *e = entry_for(routes, ROUTES, cookie, to);
+    int status;
+    if (!cookie)
+        return UDP_PASS;
+    if (entry_get(e, cookie, to, via, &status))
+        return status;
+    *via = (struct addr){0};
+    status = ask_route(fd, cookie, to, via);
+    entry_put(e, cookie, to, via, status, status == 0 ? GOOD_MS : BAD_MS);
+    return status;
+}
+
+int udp_connect(int fd, int family, const struct addr *to)
+{
+    struct sockaddr_storage ss;
+    struct addr via;
+    int err = udp_route(fd, to, &via);
+    if (err)
+        return err;
+    share_port(fd);
+    socklen_t len = overlay_sockaddr(&via, family, &ss);
+    return sys_connect(fd, &ss, len);
+}
+
+void udp_leave(int fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    if (!udp_own() || sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM || sys_getpeername(fd, &ss, &len) < 0)
+        return;
+    struct addr peer = addr_from_sockaddr(&ss, len);
+    if (!udp_source(fd, &peer))
+        return;
+    ss = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+    sys_connect(fd, &ss, sizeof(struct sockaddr_in));
+}
+
+/* ---- receiving ---- */
+
+static bool self_source(int fd, struct addr *a)
+{
+    struct addr virtual;
+    uint64_t cookie;
+    int status;
+    if (!__atomic_load_n(&self_used, __ATOMIC_RELAXED) || !(cookie = sys_cookie(fd)) ||
+        !entry_get(entry_for(peers, PEERS, cookie, a), cookie, a, &virtual, &status))
+        return false;
+    *a = virtual;
+    return true;
+}
+
+bool udp_source(int fd, struct addr *a)
+{
+    struct addr virtual = {0}, own;
+    int status;
+    if (a->family != 4 || !overlay_is_mirror(a))
+        return a->family == 4 && addr_ip4(a) == INADDR_LOOPBACK && self_source(fd, a);
+    struct entry *e = entry_for(peers, PEERS, 0, a);
+    if (!entry_get(e, 0, a, &virtual, &status)) {
+        status = client_udp_peer(a, &virtual, &own);
+        if (status == 0)
+            learn_own(&own);
+        entry_put(e, 0, a, &virtual, status, status == CLIENT_DEAD ? BAD_MS : GOOD_MS);
+    }
+    if (status == 0)
+        *a = virtual;
+    return status == 0;
+}
