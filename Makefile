@@ -66,6 +66,7 @@ node_SRC := \
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
 	daemon/tcpip/udp.c \
+	daemon/tcpip/fragment.c \
 	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
@@ -92,6 +93,7 @@ tcpip_SRC := \
 program_SRC := \
 	daemon/program/backlog.c \
 	daemon/program/dgram.c \
+	daemon/program/dgram_file.c \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
@@ -240,11 +242,13 @@ TEST_PROGRAMS := \
 PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm \
+	integration/probes/dgrams \
 
 # scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
+	integration/udp.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \

@@ -374,6 +374,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->idle.data = p;
     names_pin_book(p);
     listen_load(p);
+    dgram_load(p);
     shortcut_start(p);
     net_choose_node(p);
     pump_turn(p);

@@ -10,15 +10,22 @@
 #include "daemon/pump_impl.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/io/files.h"
 #include "daemon/io/mirror.h"
+#include "daemon/program/dgram_file.h"
 #include "daemon/pump_udp.h"
+#include "daemon/tcpip/fragment.h"
 #include "daemon/tcpip/udp.h"
 
 enum {
+    MTU_SURE = 548,           /* no path has a smaller one */
     READ_ROUNDS = 4,          /* batches of one mirror in one turn, then others have theirs */
+    SAVE_AT_ONCE = 256,       /* with more to write, once a second is enough */
     VERIFY_MAX = 256,         /* sockets looked after in one go */
     ERRORS_BURST = 50,        /* ICMP errors at once; refilled at ERRORS_RATE a second */
     ERRORS_RATE = 1000,
@@ -116,11 +123,10 @@ static int open_fd(struct pump *p, struct addr *real)
     return fd;
 }
 
-/* The mirror of a virtual peer, made if need be. 0 or -errno (-ENOBUFS: too many, and all in use). */
-static int mirror_get(struct pump *p, const struct addr *virt, bool asked, struct mirror **out)
+/* The mirror of a virtual peer, made if need be, at `real` if that is free. 0 or -errno (-ENOBUFS: too many, and all in use). */
+static int mirror_get_at(struct pump *p, const struct addr *virt, struct addr real, bool asked, struct mirror **out)
 {
     struct dgram_side *s = p->dgram;
-    struct addr real = mirror_address(virt);
     struct mirror *m = *out = mirror_find(s->t, virt);
     if (m)
         return 0;
@@ -145,6 +151,11 @@ static int mirror_get(struct pump *p, const struct addr *virt, bool asked, struc
     }
     *out = m;
     return 0;
+}
+
+static int mirror_get(struct pump *p, const struct addr *virt, bool asked, struct mirror **out)
+{
+    return mirror_get_at(p, virt, mirror_address(virt), asked, out);
 }
 
 /* ---- whose socket ---- */
@@ -177,6 +188,18 @@ static struct usock *verify(struct pump *p, struct usock *u, const struct addr *
     s->save |= u->server;
     usock_free(s->t, u);
     return NULL;
+}
+
+/* From where a datagram reaches it in any case: the peer that it has last spoken to, and may be connected to. */
+static struct addr likely_source(const struct usock *u)
+{
+    return u->peer.family ? u->peer : addr_v4(0, 0);
+}
+
+static struct usock *verify_alive(struct pump *p, struct usock *u)
+{
+    struct addr from = likely_source(u);
+    return verify(p, u, &from);
 }
 
 static bool fresh(const struct pump *p, const struct usock *u)
@@ -219,28 +242,55 @@ static struct usock *receiver(struct pump *p, const struct mirror *m, uint16_t p
  * for a question. */
 static void verify_some(struct pump *p)
 {
-    struct addr anybody = addr_v4(0, 0);
     struct usock *older;
     unsigned n = 0;
     for (struct usock *u = usock_newest(p->dgram->t); u && n < VERIFY_MAX; u = older, n++) {
         older = u->older;
-        verify(p, u, u->peer.family ? &u->peer : &anybody);
+        verify_alive(p, u);
     }
     for (struct usock *u; n < VERIFY_MAX && (u = usock_server(p->dgram->t)) && !fresh(p, u); n++) {
         usock_touch(p->dgram->t, u, p->now);
-        verify(p, u, &anybody);
+        verify_alive(p, u);
     }
 }
 
 /* ---- programs to peers ---- */
 
-/* The two headers of a datagram, the IP packet as a whole or its first fragment. */
+/* The inner MTU towards a peer. */
+static uint16_t mtu_of(const struct pump *p, uint32_t remote)
+{
+    const struct peer *peer = peer_by_address(p->peers, remote);
+    struct peer_info info;
+    if (!peer)
+        return (uint16_t)p->config.mtu;
+    peer_info(p->peers, peer, &info);
+    return info.mtu;
+}
+
+/* Too large for the path: the UDP header goes with the first piece. */
+static void fragments_out(struct pump *p, const struct udp_names *n, uint8_t head[UDP_HEADS], const uint8_t *data, size_t len)
+{
+    uint16_t room = fragment_room(mtu_of(p, n->dst)), id = p->dgram->ip_id++;
+    size_t total = UDP_HEAD + len;
+    for (size_t at = 0; at < total; at += room) {
+        uint16_t body = (uint16_t)(total - at < room ? total - at : room);
+        size_t front = at ? 0 : UDP_HEAD;
+        struct iovec v[2] = {{head, IP_HEAD + front}, {(void *)(data + at + front - UDP_HEAD), body - front}};
+        fragment_build(head, n->src, n->dst, IP_UDP, id, (uint16_t)at, body, at + room < total);
+        net_send_packet(p, n->dst, v, 2, IP_HEAD + (size_t)body);
+    }
+}
+
 static void datagram_out(struct pump *p, const struct udp_names *n, const uint8_t *data, size_t len)
 {
     uint8_t head[UDP_HEADS];
     struct iovec v[2] = {{head, sizeof(head)}, {(void *)data, len}};
-    ip_build(head, n->src, n->dst, IP_UDP, p->dgram->ip_id++, (uint16_t)(UDP_HEADS + len));
     udp_build(head + IP_HEAD, n, data, len);
+    if (UDP_HEADS + len > MTU_SURE && UDP_HEADS + len > mtu_of(p, n->dst)) {
+        fragments_out(p, n, head, data, len);
+        return;
+    }
+    ip_build(head, n->src, n->dst, IP_UDP, p->dgram->ip_id++, (uint16_t)(UDP_HEADS + len));
     net_send_packet(p, n->dst, v, len ? 2 : 1, UDP_HEADS + len);
 }
 
@@ -366,7 +416,7 @@ static void port_closed(struct pump *p, const struct icmp_error *e)
             mirror_refuse(s->io, dgram_fd(m), &m->real, &u->at);
 }
 
-bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
+static bool packet_in(struct pump *p, const uint8_t *packet, size_t len)
 {
     struct ip_header ip;
     struct icmp_error e;
@@ -387,12 +437,77 @@ bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
     return true;
 }
 
+/* Of fragments only UDP's are taken: the engines send everything else whole. */
+bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
+{
+    size_t whole;
+    if (!ip_is_fragment(packet, len))
+        return packet_in(p, packet, len);
+    packet = packet[9] == IP_UDP ? reassembly_add(p->dgram->pieces, p->now, packet, len, &whole) : NULL;
+    if (packet) {
+        packet_in(p, packet, whole);
+        dgram_flush(p); /* before the bytes go */
+    }
+    return true;
+}
+
 void dgram_flush(struct pump *p)
 {
     p->dgram->count.undelivered += mirrors_flush(p->dgram->io);
 }
 
+/* ---- the file ---- */
+
+static const char *state_file(const struct pump *p, char *path, size_t cap)
+{
+    snprintf(path, cap, "%s/udp", p->paths.runtime);
+    return path;
+}
+
+static void save(struct pump *p)
+{
+    char path[sizeof(p->paths.runtime) + 16];
+    size_t len;
+    char *text = dgrams_format(p->dgram->t, &len);
+    int err = text ? file_write(state_file(p, path, sizeof(path)), text, len, false) : -ENOMEM;
+    if (err)
+        log_warn("udp file=%s cannot be written err=%d", path, err);
+    free(text);
+    p->dgram->save = false;
+}
+
+/* After a restart: servers whose sockets are still there, and mirrors at the addresses they had. */
+void dgram_load(struct pump *p)
+{
+    char path[sizeof(p->paths.runtime) + 16], *text;
+    struct dgram_line line;
+    struct mirror *m;
+    size_t len;
+    if (file_read(state_file(p, path, sizeof(path)), true, &text, &len) < 0)
+        return;
+    for (const char *at = text; dgrams_parse(&at, &line);) {
+        if (line.mirror && line.real.family == 4 && line.real.ip[0] == 127 && names_is_virtual(p, addr_ip4(&line.a)))
+            mirror_get_at(p, &line.a, line.real, true, &m);
+        if (line.mirror || line.a.family != 4)
+            continue;
+        struct usock *u = usock_add(p->dgram->t, p->now, &line.a, line.cookie, true);
+        if (u)
+            verify_alive(p, u);
+    }
+    free(text);
+}
+
 /* ---- what programs ask ---- */
+
+/* Servers that are gone leave no trace until somebody looks: each new one pays for a look at two old ones. */
+static void forget_some(struct pump *p)
+{
+    struct usock *u;
+    for (int i = 0; i < 2 && (u = usock_server(p->dgram->t)); i++) {
+        usock_touch(p->dgram->t, u, p->now);
+        verify_alive(p, u);
+    }
+}
 
 int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror)
 {
@@ -404,6 +519,7 @@ int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror
     int err = mirror_get(p, &q->remote, true, &m);
     if (err)
         return err;
+    s->save |= !m->asked || m->used.us == p->now.us;
     mirror_ask(s->t, m, p->now);
     struct usock *u = usock_add(s->t, p->now, &at, q->cookie, false);
     if (!u)
@@ -415,10 +531,17 @@ int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror
 
 int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie)
 {
+    struct dgram_side *s = p->dgram;
     struct addr at = seen_address(bound);
     if (at.family != 4)
         return -EAFNOSUPPORT;
-    return usock_add(p->dgram->t, p->now, &at, cookie, true) ? 0 : -ENOBUFS;
+    forget_some(p);
+    if (!usock_add(s->t, p->now, &at, cookie, true))
+        return -ENOBUFS;
+    s->save = true;
+    if (usocks_count(s->t) + mirrors_count(s->t) <= SAVE_AT_ONCE)
+        save(p);
+    return 0;
 }
 
 const struct addr *dgram_peer(const struct pump *p, const struct addr *real)
@@ -440,7 +563,8 @@ int dgram_start(struct pump *p)
     s->ip_id = (uint16_t)drbg_u64(&p->random);
     s->uid = geteuid();
     s->verify_at = MONO_NEVER;
-    return s->t && s->io ? 0 : -ENOMEM;
+    s->pieces = reassembly_new();
+    return s->t && s->io && s->pieces ? 0 : -ENOMEM;
 }
 
 void dgram_stop(struct pump *p)
@@ -449,9 +573,12 @@ void dgram_stop(struct pump *p)
     struct mirror *m;
     if (!s)
         return;
+    if (s->t && s->io && p->set)
+        save(p);
     while (s->t && s->io && (m = mirror_oldest(s->t)))
         mirror_close(p, m);
     mirrors_io_free(s->io);
+    reassembly_free(s->pieces);
     dgrams_free(s->t); /* backlogs go with their sockets */
     free(s);
     p->dgram = NULL;
@@ -465,8 +592,11 @@ void dgram_expire(struct pump *p)
         s->verify_at = MONO_NEVER;
         verify_some(p);
         deliver_trim(p);
+        if (s->save)
+            save(p);
     }
     deliver_expire(p);
+    reassembly_expire(s->pieces, p->now);
     if (s->verify_at.us == MONO_NEVER.us && usocks_count(s->t))
         s->verify_at = mono_add(p->now, VERIFY_US);
     usocks_expire(s->t, p->now);
@@ -476,12 +606,15 @@ void dgram_expire(struct pump *p)
 
 mono_t dgram_deadline(const struct pump *p)
 {
-    return mono_min(deliver_deadline(p), mono_min(p->dgram->verify_at, dgrams_deadline(p->dgram->t)));
+    mono_t at = mono_min(p->dgram->verify_at, dgrams_deadline(p->dgram->t));
+    at = mono_min(at, reassembly_deadline(p->dgram->pieces));
+    return mono_min(at, deliver_deadline(p));
 }
 
 const struct dgram_counters *dgram_counters(const struct pump *p)
 {
     p->dgram->count.mirrors = mirrors_count(p->dgram->t);
     p->dgram->count.sockets = usocks_count(p->dgram->t);
+    p->dgram->count.fragments = *reassembly_stats(p->dgram->pieces);
     return &p->dgram->count;
 }

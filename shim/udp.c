@@ -6,7 +6,7 @@
 #include "shim/overlay.h"
 #include "shim/sys.h"
 
-enum { ROUTES = 1024, PEERS = 1024, GOOD_MS = 1000, BAD_MS = 250, SELF_MS = 3600 * 1000 };
+enum { ROUTES = 1024, PEERS = 1024, GOOD_MS = 1000, SELF_MS = 3600 * 1000 };
 
 /* An answer of the daemon; a sequence lock as in fdtable.c: odd while being written. */
 struct entry {
@@ -144,7 +144,8 @@ int udp_route(int fd, const struct addr *to, struct addr *via)
         return status;
     *via = (struct addr){0};
     status = ask_route(fd, cookie, to, via);
-    entry_put(e, cookie, to, via, status, status == 0 ? GOOD_MS : BAD_MS);
+    if (status >= 0)
+        entry_put(e, cookie, to, via, status, GOOD_MS);
     return status;
 }
 
@@ -198,7 +199,8 @@ bool udp_source(int fd, struct addr *a)
         status = client_udp_peer(a, &virtual, &own);
         if (status == 0)
             learn_own(&own);
-        entry_put(e, 0, a, &virtual, status, status == CLIENT_DEAD ? BAD_MS : GOOD_MS);
+        if (status != CLIENT_DEAD)
+            entry_put(e, 0, a, &virtual, status, GOOD_MS);
     }
     if (status == 0)
         *a = virtual;

@@ -259,6 +259,11 @@ struct mirror *mirror_oldest(const struct dgrams *d)
     return d->plain.oldest ? d->plain.oldest : d->asked.oldest;
 }
 
+struct mirror *mirror_next_asked(const struct dgrams *d, const struct mirror *m)
+{
+    return m ? m->newer : d->asked.oldest;
+}
+
 unsigned mirrors_count(const struct dgrams *d)
 {
     return d->n_mirrors;

@@ -95,6 +95,8 @@ void mirror_ask(struct dgrams *d, struct mirror *m, mono_t now);
 void mirror_free(struct dgrams *d, struct mirror *m);
 /* Which should make room: the least recently used, first of those nobody asked for. NULL: there are none. */
 struct mirror *mirror_oldest(const struct dgrams *d);
+/* Those that programs have asked for: NULL starts. */
+struct mirror *mirror_next_asked(const struct dgrams *d, const struct mirror *m);
 unsigned mirrors_count(const struct dgrams *d);
 
 /* One that has been idle for its time, or NULL. */
