@@ -66,6 +66,7 @@ node_SRC := \
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
 	daemon/tcpip/udp.c \
+	daemon/tcpip/udp6.c \
 	daemon/tcpip/fragment.c \
 	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
@@ -249,6 +250,7 @@ INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
 	integration/udp.sh \
+	integration/udp6.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
