@@ -218,7 +218,9 @@ UNIT_TESTS := \
 	unit/tcpip/laws \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
+	unit/tcpip/udp \
 	unit/program/vsock \
+	unit/program/dgram \
 	unit/io/sockets \
 
 SIM_TESTS := \
@@ -271,6 +273,7 @@ INTEGRATION_TESTS := \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
+	interop/udp.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
 
@@ -315,7 +318,10 @@ unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
 unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 unit/program/vsock_ROOMS := program
+unit/program/dgram_ROOMS := program
+unit/tcpip/udp_ROOMS := base tcpip
 unit/io/sockets_ROOMS := io
+unit/io/sockets_OBJ   := daemon/base/lookout.o
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
