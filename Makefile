@@ -219,6 +219,7 @@ UNIT_TESTS := \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
 	unit/tcpip/udp \
+	unit/tcpip/udp6 \
 	unit/program/vsock \
 	unit/program/dgram \
 	unit/io/sockets \
@@ -320,6 +321,7 @@ unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 unit/program/vsock_ROOMS := program
 unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
+unit/tcpip/udp6_ROOMS := base tcpip
 unit/io/sockets_ROOMS := io
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 sim/sessions_ROOMS := base i3
