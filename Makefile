@@ -140,6 +140,7 @@ i3node_SRC := \
 
 shim_SRC := \
 	shim/init.c \
+	shim/known.c \
 	shim/libc.c \
 	shim/config.c \
 	shim/conn.c \

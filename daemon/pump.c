@@ -23,6 +23,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, peers_deadline(p->peers));
     at = mono_min(at, triggers_deadline(p->triggers));
     at = mono_min(at, pool_deadline(p->pool));
+    at = mono_min(at, flow_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     return mono_min(at, ping_deadline(p));
 }
@@ -64,6 +65,8 @@ static void expire(struct pump *p)
         tcpip_expire(p->tcpip, p->now);
     if (mono_due(pool_deadline(p->pool), p->now))
         pool_expire(p->pool, p->now);
+    if (mono_due(flow_deadline(p), p->now))
+        flow_expire(p);
     if (mono_due(ping_deadline(p), p->now))
         ping_expire(p);
     dgram_expire(p);
@@ -261,6 +264,7 @@ static int start_engine(struct pump *p)
     draw_seed(p, c.seed);
     p->tcpip = tcpip_new(&c);
     p->vsocks = vsocks_new(p->config.connections);
+    TAILQ_INIT(&p->asking);
     p->listeners = listeners_new();
     p->seal = malloc(PUMP_SEAL_BUF);
     p->held = calloc(PUMP_HELD_MAX, sizeof(*p->held));

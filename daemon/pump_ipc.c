@@ -87,24 +87,26 @@ static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
     return !status && c->proto != IPPROTO_TCP ? EPROTONOSUPPORT : status;
 }
 
+void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket *s, int fd)
+{
+    uint8_t out[128];
+    struct writer w = writer_of(out, sizeof(out));
+    ipc_put_header(&w, IPC_CONNECT | IPC_REPLY, serial);
+    ipc_put_socket(&w, s);
+    ipc_reply(c, &w, fd);
+}
+
 static void on_connect(struct request *q)
 {
     struct ipc_connect c;
     struct ipc_socket s = {.status = EINVAL};
-    struct vsock *v;
-    int fd = -1;
     ipc_get_connect(&q->r, &c);
     if (!q->r.failed)
         s.status = connect_verdict(q->p, &c);
     if (!s.status)
-        s.status = (uint32_t)-flow_connect(q->p, &c.remote, c.local.port, &v, &fd);
-    if (!s.status) {
-        s.handle = v->handle;
-        s.local = v->local;
-        s.remote = v->remote;
-    }
-    ipc_put_socket(&q->w, &s);
-    reply(q, fd);
+        s.status = (uint32_t)-flow_connect(q->p, &c, q->client, q->serial);
+    if (s.status)
+        reply_socket(q->client, q->serial, &s, -1);
 }
 
 static void on_sock_error(struct request *q)
@@ -203,4 +205,5 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
 void ipc_gone(void *ctx, struct ipc_client *c)
 {
     ping_client_gone(ctx, c);
+    flow_client_gone(ctx, c);
 }
