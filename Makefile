@@ -68,6 +68,7 @@ node_SRC := \
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
 	daemon/tcpip/udp.c \
+	daemon/tcpip/udp6.c \
 	daemon/tcpip/fragment.c \
 	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
@@ -224,6 +225,7 @@ UNIT_TESTS := \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
 	unit/tcpip/udp \
+	unit/tcpip/udp6 \
 	unit/program/vsock \
 	unit/program/dgram \
 	unit/io/sockets \
@@ -257,6 +259,7 @@ INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
 	integration/udp.sh \
+	integration/udp6.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
@@ -326,6 +329,7 @@ unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 unit/program/vsock_ROOMS := program
 unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
+unit/tcpip/udp6_ROOMS := base tcpip
 unit/io/sockets_ROOMS := io
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 sim/sessions_ROOMS := base i3

@@ -42,17 +42,37 @@ START_TEST(sockets_are_found_by_address_and_cookie)
     ck_assert_ptr_eq(usock_find(d, &lan), a);
     ck_assert_ptr_eq(usock_find(d, &lo), b);
     ck_assert_ptr_null(usock_find(d, &nobody));
-    ck_assert_ptr_eq(usock_by_cookie(d, 53, 1), a);
-    ck_assert_ptr_null(usock_by_cookie(d, 53, 3));
-    ck_assert_ptr_null(usock_by_cookie(d, 54, 1));
-    ck_assert_ptr_eq(usock_for_port(d, 53), b); /* loopback before the others */
+    ck_assert_ptr_eq(usock_by_cookie(d, 4, 53, 1), a);
+    ck_assert_ptr_null(usock_by_cookie(d, 4, 53, 3));
+    ck_assert_ptr_null(usock_by_cookie(d, 4, 54, 1));
+    ck_assert_ptr_eq(usock_for_port(d, 4, 53), b); /* loopback before the others */
     usock_free(d, b);
-    ck_assert_ptr_eq(usock_for_port(d, 53), a);
+    ck_assert_ptr_eq(usock_for_port(d, 4, 53), a);
     ck_assert_ptr_eq(usock_add(d, at(2), &lan, 1, false), a); /* the same again, and still a server */
     ck_assert(a->server);
     ck_assert_uint_eq(usocks_count(d), 1);
     dgrams_free(d);
     ck_assert_uint_eq(freed, 2);
+}
+END_TEST
+
+START_TEST(a_socket_of_both_families_is_two)
+{
+    struct dgrams *d = new();
+    struct addr lo4 = local(53), lo6 = addr_v6(in6addr_loopback.s6_addr, 53), far = addr_v6((const uint8_t *)"sixteen bytes...", 53);
+    struct usock *four = usock_add(d, at(1), &lo4, 1, true);
+    ck_assert_ptr_null(usock_for_port(d, 6, 53));
+    struct usock *other = usock_add(d, at(1), &far, 2, true), *six = usock_add(d, at(1), &lo6, 1, true);
+    ck_assert_ptr_ne(four, six);
+    ck_assert_ptr_eq(usock_by_cookie(d, 4, 53, 1), four);
+    ck_assert_ptr_eq(usock_by_cookie(d, 6, 53, 1), six);
+    ck_assert_ptr_eq(usock_for_port(d, 4, 53), four);
+    ck_assert_ptr_eq(usock_for_port(d, 6, 53), six); /* loopback before the others */
+    usock_free(d, six);
+    ck_assert_ptr_eq(usock_for_port(d, 6, 53), other);
+    ck_assert_ptr_eq(usock_add(d, at(2), &lo4, 1, true), four);
+    ck_assert_uint_eq(usocks_count(d), 2);
+    dgrams_free(d);
 }
 END_TEST
 
@@ -271,6 +291,7 @@ int main(void)
     Suite *s = suite_create("program/dgram");
     TCase *t = tcase_create("dgram");
     tcase_add_test(t, sockets_are_found_by_address_and_cookie);
+    tcase_add_test(t, a_socket_of_both_families_is_two);
     tcase_add_test(t, idle_sockets_go_and_servers_stay);
     tcase_add_test(t, no_more_sockets_than_there_may_be);
     tcase_add_test(t, mirrors_are_found_from_both_sides);
