@@ -17,7 +17,8 @@ static void peer_packet(struct pump *p, const struct peer *peer, const uint8_t *
         if (!dgram_packet_in(p, packet, len))
             tcpip_input(p->tcpip, p->now, packet, len);
     } else if (ip6_is_from_to(packet, len, peer_address6(peer), p->own6) && local) {
-        tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
+        if (!dgram_packet6_in(p, local, packet, len))
+            tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
     } else {
         p->count.packets_spoofed++;
     }
