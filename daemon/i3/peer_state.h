@@ -60,7 +60,7 @@ struct peer {
     bool refuses_shortcut; /* it is the peer who does not */
     struct pmtu pmtu[2];   /* by the node, and straight */
     struct addr straight;  /* the way in use: pmtu[1] is about this one, and the log knows of it; family 0: by the node */
-    uint16_t told_mtu;     /* by the last event */
+    uint16_t told_mtu;     /* by the last event; 0: never up */
     struct handshake *shake;
     bool wanted; /* a handshake shall start at `start` */
     mono_t start, last_start;
