@@ -20,6 +20,7 @@ struct dgram {
     struct addr to;
     uint8_t *data;
     uint32_t len;
+    uint8_t ecn; /* the outer IP header's bits (RFC 3168) */
 };
 
 struct outbox {
@@ -48,8 +49,15 @@ static inline bool outbox_push(struct outbox *o, const struct addr *to, uint8_t 
         o->dropped++;
         return false;
     }
-    o->v[o->n++] = (struct dgram){*to, data, (uint32_t)len};
+    o->v[o->n++] = (struct dgram){*to, data, (uint32_t)len, 0};
     return true;
+}
+
+/* What was pushed last bears these bits. */
+static inline void outbox_set_ecn(struct outbox *o, uint8_t ecn)
+{
+    if (o->n)
+        o->v[o->n - 1].ecn = ecn;
 }
 
 /* len bytes of arena to build a packet in, or NULL when full. */
