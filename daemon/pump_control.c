@@ -111,6 +111,9 @@ static void verb_status(struct control_call *k)
         {"dgrams_overflow", d->overflow},
         {"dgrams_undelivered", d->undelivered},
         {"dgrams_no_room", d->no_room},
+        {"fragments_in", d->fragments.fragments},
+        {"fragments_bad", d->fragments.bad},
+        {"fragments_lost", d->fragments.expired + d->fragments.evicted},
         {"mirrors_evicted", d->evicted},
         {"mirrors", d->mirrors},
         {"dgram_sockets", d->sockets},
@@ -243,7 +246,7 @@ static void verb_ping(struct control_call *k)
         fail(k, report_error("%s: name not known", k->argv[1]));
         return;
     }
-    uint32_t ip = names_address(p, e->key);
+    uint32_t ip = names_address(p, e->key, 0);
     if (!ip || ip == p->own)
         fail(k, report_error(ip ? "%s is this very host" : "%s: no virtual address is left", k->argv[1]));
     else if (ping_start(p, k->client, k->serial, k->argv[1], ip, (unsigned)count) < 0)

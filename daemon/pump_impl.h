@@ -19,6 +19,7 @@
 #include "daemon/program/listener.h"
 #include "daemon/program/vsock.h"
 #include "daemon/pump.h"
+#include "daemon/tcpip/fragment.h"
 #include "daemon/tcpip/tcpip.h"
 
 enum {
@@ -65,6 +66,7 @@ struct dgram_counters {
     uint64_t no_room;     /* no mirror could be had */
     uint64_t evicted;     /* mirrors that made room for another */
     uint64_t mirrors, sockets; /* now */
+    struct reassembly_stats fragments;
 };
 
 struct pump {
@@ -158,8 +160,11 @@ void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int
 /* pump_udp.c */
 int dgram_start(struct pump *p);
 void dgram_stop(struct pump *p);
+/* What the daemon before us knew. */
+void dgram_load(struct pump *p);
 /* A packet from a peer, its addresses checked. False: it is not about UDP. Its bytes must stay until dgram_flush(). */
 bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len);
+bool dgram_packet6_in(struct pump *p, uint32_t remote, const uint8_t *packet, size_t len);
 void dgram_flush(struct pump *p);
 /* What programs have sent goes out. True: there is more. */
 bool dgram_read(struct pump *p);
@@ -190,8 +195,9 @@ void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket
 /* pump_names.c */
 /* The key of a name with the overlay's suffix, NULL if the book has none. */
 const struct book_entry *names_find(const struct pump *p, const char *name);
-/* The virtual address of a key; a session is wanted as well unless it is our own key. 0: the pool is full. */
-uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN]);
+/* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
+ * that many microseconds from now. */
+uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us);
 /* The host with that virtual address, named by its IPv4 address; 0: there is none. */
 uint32_t names_host(struct pump *p, const struct addr *a);
 /* Its address of that family, 4 or 6. */

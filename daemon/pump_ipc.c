@@ -6,6 +6,10 @@
 
 #include "daemon/base/log.h"
 
+/* The handshake's arithmetic comes that much after the answer to a look-up: the kernel tends to wake the program on our own
+ * processor, where it would wait for the end of it. */
+enum { AFTER_ANSWER_US = 300 };
+
 struct request {
     struct pump *p;
     struct ipc_client *client;
@@ -47,7 +51,7 @@ static void on_resolve(struct request *q)
     struct ipc_name name;
     ipc_get_name(&q->r, &name);
     const struct book_entry *e = q->r.failed ? NULL : names_find(q->p, name.name);
-    uint32_t ip = e ? names_address(q->p, e->key) : 0;
+    uint32_t ip = e ? names_address(q->p, e->key, AFTER_ANSWER_US) : 0;
     struct ipc_resolved v = {.status = !e ? ENOENT : !ip ? EAGAIN : 0};
     if (ip) {
         v.addr = addr_v4(ip, 0);
@@ -78,7 +82,7 @@ static uint32_t remote_verdict(struct pump *p, const struct addr *remote)
         return IPC_NOT_VIRTUAL;
     if (ip == p->own)
         return IPC_SELF;
-    return names_address(p, pool_key(p->pool, p->now, ip)) ? 0 : ENETUNREACH;
+    return names_address(p, pool_key(p->pool, p->now, ip), 0) ? 0 : ENETUNREACH;
 }
 
 static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
@@ -153,7 +157,7 @@ static void on_udp_open(struct request *q)
     if (!status)
         status = (uint32_t)-dgram_open(q->p, &u, &mirror);
     if (!status || status == IPC_SELF)
-        local = addr_v4(q->p->own, u.bound.port);
+        local = names_host_address(q->p, q->p->own, u.remote.family, u.bound.port);
     put_u32(&q->w, status);
     ipc_put_pair(&q->w, &(struct ipc_pair){.local = mirror, .remote = local});
     reply(q, -1);
@@ -165,7 +169,7 @@ static void on_udp_peer(struct request *q)
     get_addr(&q->r, &real);
     const struct addr *peer = q->r.failed ? NULL : dgram_peer(q->p, &real);
     put_u32(&q->w, peer ? 0 : ENOENT);
-    ipc_put_pair(&q->w, &(struct ipc_pair){.local = peer ? *peer : (struct addr){0}, .remote = addr_v4(q->p->own, 0)});
+    ipc_put_pair(&q->w, &(struct ipc_pair){.local = peer ? *peer : (struct addr){0}, .remote = names_host_address(q->p, q->p->own, real.family == 6 ? 6 : 4, 0)});
     reply(q, -1);
 }
 

@@ -21,6 +21,7 @@ struct dgram {
     uint8_t *data;
     uint32_t len;
     uint8_t ecn; /* the outer IP header's bits (RFC 3168) */
+    bool alone;  /* never part of a train: where it is too large, it alone is lost */
 };
 
 struct outbox {
@@ -49,7 +50,7 @@ static inline bool outbox_push(struct outbox *o, const struct addr *to, uint8_t 
         o->dropped++;
         return false;
     }
-    o->v[o->n++] = (struct dgram){*to, data, (uint32_t)len, 0};
+    o->v[o->n++] = (struct dgram){*to, data, (uint32_t)len, 0, false};
     return true;
 }
 
@@ -58,6 +59,13 @@ static inline void outbox_set_ecn(struct outbox *o, uint8_t ecn)
 {
     if (o->n)
         o->v[o->n - 1].ecn = ecn;
+}
+
+/* What was pushed last shall be sent alone. */
+static inline void outbox_alone(struct outbox *o)
+{
+    if (o->n)
+        o->v[o->n - 1].alone = true;
 }
 
 /* len bytes of arena to build a packet in, or NULL when full. */

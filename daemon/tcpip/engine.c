@@ -141,6 +141,13 @@ void tcpip_input6(struct tcpip *t, mono_t now, const uint8_t *packet, size_t len
         t->stats.in_unknown++;
 }
 
+struct tcpip_calm tcpip_calm(struct tcpip *t)
+{
+    struct tcpip_calm calm = t->calm;
+    t->calm = (struct tcpip_calm){0};
+    return calm;
+}
+
 void tcpip_settle(struct tcpip *t, mono_t now)
 {
     conn_now(t, now);

@@ -266,6 +266,7 @@ struct tcpip {
     uint32_t echo_first, echo_n;
 
     struct tcpip_stats stats;
+    struct tcpip_calm calm;
     uint64_t memory;
 
     bool isn_fixed; /* tests put streams close to the wrap */

@@ -246,6 +246,12 @@ static void input_open(struct tcpip *t, struct conn *c, struct segment *s)
         conn_activate(t, c);
 }
 
+static void note_calm(struct tcpip *t, const struct conn *c)
+{
+    if (!t->calm.segments++ || c->rto.srtt < t->calm.rtt_us)
+        t->calm.rtt_us = c->rto.srtt;
+}
+
 void input_tcp(struct tcpip *t, const uint8_t *packet, const struct ip_header *ip)
 {
     struct segment s;
@@ -255,6 +261,8 @@ void input_tcp(struct tcpip *t, const uint8_t *packet, const struct ip_header *i
     }
     struct tuple who = {s.dst, s.src, s.dst_port, s.src_port, ip->v6};
     struct conn *c = table_find(t, &who);
+    if (c)
+        note_calm(t, c);
     if (!c)
         input_stray(t, &s, &who);
     else if (c->state == ST_LISTEN)

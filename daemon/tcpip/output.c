@@ -189,7 +189,7 @@ static void put_syn(struct outgoing *o)
 {
     struct conn *c = o->c;
     bool answer = c->state == ST_SYN_RCVD;
-    uint32_t mtu = c->path->mtu && c->path->mtu < o->t->cfg.mtu ? c->path->mtu : o->t->cfg.mtu;
+    uint32_t mtu = o->t->cfg.mtu; /* what we can take: how large a segment gets through to us, the peer finds out (RFC 6691) */
     struct segment s = {.seq = (uint32_t)c->iss, .flags = TH_SYN, .mss = (uint16_t)(mtu - conn_ip_head(c) - TCP_HEAD),
         .window = (uint16_t)min64(c->recv_limit, 65535), .has_stamps = true, .sack_ok = true, .has_wscale = true,
         .wscale = c->rcv_scale};

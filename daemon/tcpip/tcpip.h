@@ -80,6 +80,13 @@ void tcpip_input(struct tcpip *t, mono_t now, const uint8_t *packet, size_t len)
 /* One IPv6 packet. The caller has compared its addresses with those of the two hosts, whose handles are src and dst. */
 void tcpip_input6(struct tcpip *t, mono_t now, const uint8_t *packet, size_t len, uint32_t src, uint32_t dst);
 
+/* TCP segments of known connections since it was last asked: how many, and the shortest RTT among their connections (0: one has
+ * none yet). Says how long the next packets may be left to gather unnoticed. */
+struct tcpip_calm {
+    uint32_t segments, rtt_us;
+};
+struct tcpip_calm tcpip_calm(struct tcpip *t);
+
 /* Ends a batch of inputs: payload not yet consumed is copied into receive buffers. */
 void tcpip_settle(struct tcpip *t, mono_t now);
 

@@ -1127,7 +1127,7 @@ START_TEST(keeps_to_the_mtu_of_the_path)
     script_begin(&s, NULL);
     s.mss = 9000;
     tcpip_set_path(s.t, 0x0a000002, 0, 700);
-    script_run(&s, "connect\n> S 0 mss 660\n< SA 0 ack 1\n> A 1 ack 1\nwrite 1000 push\n> A 1:648\n> PA 649:352\n");
+    script_run(&s, "connect\n> S 0 mss 1360\n< SA 0 ack 1\n> A 1 ack 1\nwrite 1000 push\n> A 1:648\n> PA 649:352\n");
     tcpip_set_path(s.t, 0x0a000002, 0, 600);
     script_run(&s, "write 600 push\n> A 1001:548\n> PA 1549:52\n");
     script_end(&s);
