@@ -69,7 +69,7 @@ enum {
 #define RECV_FIRST (256u * 1024)
 #define SEND_FIRST (64u * 1024)
 /* No path is taken to need more than 4 bytes for each nanosecond of its round trip; so a near one stays in the cache. */
-#define SEND_NEAR (4u << 20)
+#define BUFFER_NEAR (2u << 20)
 #define FASTEST_PER_US 4000u
 
 enum tcp_state {
@@ -354,6 +354,7 @@ uint32_t engine_isn(struct tcpip *t, const struct tuple *who);
 
 /* conn.c: life and death */
 const char *conn_state_name(const struct conn *c);
+uint64_t conn_path_needs(const struct conn *c); /* bytes of buffer, at most */
 uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c);
 void conn_set_state(struct conn *c, enum tcp_state state);
 void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn); /* what was agreed on */
