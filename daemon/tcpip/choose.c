@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-enum { ENOUGH = 5, ENOUGH_SUSPECT = 2, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
+enum { ENOUGH = 4, ENOUGH_SUSPECT = 2, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
 
 #define FLOOR_US 30000000u
 #define CLEAN_US 5000000u
@@ -32,7 +32,7 @@ void choice_rtt(struct choice *h, uint64_t now, uint32_t rtt)
 static bool explained(const struct choice *h)
 {
     uint64_t floor = choice_floor(h);
-    if (h->rtt <= floor + floor / 4)
+    if (h->rtt <= floor + floor / 8)
         return false;
     return h->rtt >= floor + (h->high - floor) * 3 / 4;
 }
