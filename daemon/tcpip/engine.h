@@ -195,6 +195,7 @@ struct conn {
     uint8_t probes; /* of a paced connection, without an answer */
     bool undo_armed;     /* something was sent again since the phase began, at undo_stamp */
     bool undo_barred;
+    bool start_again, started_again; /* slow start goes on after this recovery; it has done so once */
     uint32_t undo_stamp, dupacks;
     uint64_t dup_bytes;  /* what duplicate ACKs of a peer without SACK stand for */
     uint64_t round_end; /* an RTT sample counts once per round */
