@@ -222,6 +222,14 @@ void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bo
     path_put(t, p);
 }
 
+static void path_set_mss(struct tcpip *t, struct conn *c)
+{
+    uint32_t before = c->mss;
+    conn_set_mss(t, c);
+    if (c->mss < before)
+        recovery_narrowed(t, c);
+}
+
 void tcpip_set_path(struct tcpip *t, uint32_t remote, uint32_t flight_max, uint16_t mtu)
 {
     if (t->n_paths >= PATHS_MAX && !path_get(t, remote, false))
@@ -232,7 +240,7 @@ void tcpip_set_path(struct tcpip *t, uint32_t remote, uint32_t flight_max, uint1
     p->flight_max = flight_max;
     p->mtu = mtu && mtu < MTU_MIN ? MTU_MIN : mtu;
     for (struct link *l = p->conns.next; l != &p->conns; l = l->next)
-        conn_set_mss(t, LIST_OWNER(l, struct conn, on_path));
+        path_set_mss(t, LIST_OWNER(l, struct conn, on_path));
     path_wake(t, p);
     path_put(t, p);
 }

@@ -400,7 +400,9 @@ void recovery_ack(struct tcpip *t, struct conn *c, const struct segment *s, cons
     bool dsack);
 void recovery_detect(struct tcpip *t, struct conn *c);
 
-void recovery_timeout(struct tcpip *t, struct conn *c); /* may free c */
+void recovery_timeout(struct tcpip *t, struct conn *c);
+/* The path has turned out to take smaller segments only. */
+void recovery_narrowed(struct tcpip *t, struct conn *c); /* may free c */
 void recovery_probe(struct tcpip *t, struct conn *c);
 void recovery_arm(struct tcpip *t, struct conn *c);
 void recovery_arm_persist(struct tcpip *t, struct conn *c);

@@ -278,6 +278,18 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
     timer_set(t, c, TIMER_REXMIT, t->now + rto_value(&c->rto));
 }
 
+/* If it has timed out already: that was no congestion, and what went again was too large as well. */
+void recovery_narrowed(struct tcpip *t, struct conn *c)
+{
+    if (!conn_synced(c) || !c->retries || c->rexmit != REXMIT_RTO || c->snd_una == c->snd_nxt)
+        return;
+    scoreboard_lose(&c->board, c->snd_una, c->snd_nxt);
+    conn_show_flight(t, c);
+    c->rto.backoff = 0;
+    conn_activate(t, c);
+    timer_set(t, c, TIMER_REXMIT, t->now + rto_value(&c->rto));
+}
+
 /* Where many are lost the last copy of the first hole may be, too, and nothing behind it is left to show that. */
 static void probe_hole(struct tcpip *t, struct conn *c)
 {
