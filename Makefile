@@ -67,6 +67,7 @@ tcpip_SRC := \
 	daemon/tcpip/ip.c \
 	daemon/tcpip/udp.c \
 	daemon/tcpip/fragment.c \
+	daemon/tcpip/icmp_error.c \
 	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \

@@ -155,8 +155,9 @@ int dgram_start(struct pump *p);
 void dgram_stop(struct pump *p);
 /* What the daemon before us knew. */
 void dgram_load(struct pump *p);
-/* A packet from a peer, its addresses checked. False: it is not about UDP. Its bytes must stay until dgram_flush(). */
-bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len);
+/* A packet from the peer with that handle, its addresses checked. False: it is not about UDP. Its bytes must stay until
+ * dgram_flush(). */
+bool dgram_packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len);
 void dgram_flush(struct pump *p);
 /* What programs have sent goes out. True: there is more. */
 bool dgram_read(struct pump *p);

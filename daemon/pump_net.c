@@ -14,10 +14,11 @@ static void peer_packet(struct pump *p, const struct peer *peer, const uint8_t *
 {
     uint32_t src, dst, local = peer_addresses(peer).local;
     if (ip_addresses(packet, len, &src, &dst) && src == local && dst == p->own) {
-        if (!dgram_packet_in(p, packet, len))
+        if (!dgram_packet_in(p, local, packet, len))
             tcpip_input(p->tcpip, p->now, packet, len);
     } else if (ip6_is_from_to(packet, len, peer_address6(peer), p->own6) && local) {
-        tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
+        if (!dgram_packet_in(p, local, packet, len))
+            tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
     } else {
         p->count.packets_spoofed++;
     }

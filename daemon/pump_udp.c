@@ -20,10 +20,11 @@
 #include "daemon/program/dgram_file.h"
 #include "daemon/pump_udp.h"
 #include "daemon/tcpip/fragment.h"
+#include "daemon/tcpip/icmp_error.h"
 #include "daemon/tcpip/udp.h"
 
 enum {
-    MTU_SURE = 548,           /* no path has a smaller one */
+    MTU_SURE = 548,           /* no path has a smaller one: the price of looking is spared */
     READ_ROUNDS = 4,          /* batches of one mirror in one turn, then others have theirs */
     SAVE_AT_ONCE = 256,       /* with more to write, once a second is enough */
     VERIFY_MAX = 256,         /* sockets looked after in one go */
@@ -138,6 +139,7 @@ static int mirror_get_at(struct pump *p, const struct addr *virt, struct addr re
     struct mirror_io *x = calloc(1, sizeof(*x));
     m = x ? mirror_new(s->t, p->now, virt, &real, asked) : NULL;
     if (m) {
+        m->host = names_host(p, virt);
         *x = (struct mirror_io){.p = p, .m = m, .fd = fd};
         m->io = x;
         x->watch = fdset_add(p->set, fd, false, on_mirror, x);
@@ -160,20 +162,14 @@ static int mirror_get(struct pump *p, const struct addr *virt, bool asked, struc
 
 /* ---- whose socket ---- */
 
-/* What the mirrors see: a socket bound to all addresses speaks to loopback from 127.0.0.1. */
-static struct addr seen_address(const struct addr *bound)
-{
-    static const uint8_t any[16];
-    return memcmp(bound->ip, any, sizeof(any)) ? *bound : addr_v4(INADDR_LOOPBACK, bound->port);
-}
-
 /* Asks the kernel which socket a datagram from the mirror at `from` to u's address would reach. It must be this user's and one
  * we know: that one. NULL: it is not. A u which is gone, or another's now, is forgotten. */
 static struct usock *verify(struct pump *p, struct usock *u, const struct addr *from)
 {
     struct dgram_side *s = p->dgram;
     struct diag_udp_info info;
-    int err = diag_udp(p->diag, &u->at, from, &info);
+    struct addr at = usock_address(u, from->family);
+    int err = diag_udp(p->diag, &at, from, &info);
     struct usock *found = err == -EOPNOTSUPP ? u : NULL;
     if (!err && info.uid == s->uid)
         found = usock_by_cookie(s->t, u->at.port, info.cookie);
@@ -193,7 +189,7 @@ static struct usock *verify(struct pump *p, struct usock *u, const struct addr *
 /* From where a datagram reaches it in any case: the peer that it has last spoken to, and may be connected to. */
 static struct addr likely_source(const struct usock *u)
 {
-    return u->peer.family ? u->peer : addr_v4(0, 0);
+    return u->peer.family ? u->peer : (struct addr){.family = u->at.family};
 }
 
 static struct usock *verify_alive(struct pump *p, struct usock *u)
@@ -226,13 +222,13 @@ static struct usock *sender(struct pump *p, const struct mirror *m, const struct
 /* The socket that gets what comes from m for the port; NULL: there is none. */
 static struct usock *receiver(struct pump *p, const struct mirror *m, uint16_t port)
 {
-    struct usock *u = usock_for_port(p->dgram->t, port), *next;
+    struct usock *u = usock_for_port(p->dgram->t, port, m->real.family), *next;
     if (!u || fresh(p, u))
         return u;
     for (u = usock_on_port(p->dgram->t, port, NULL); u; u = next) {
         struct usock *found;
         next = u->chain;
-        if ((found = verify(p, u, &m->real)))
+        if (usock_takes(u, m->real.family) && (found = verify(p, u, &m->real)))
             return found;
     }
     return NULL;
@@ -268,30 +264,46 @@ static uint16_t mtu_of(const struct pump *p, uint32_t remote)
 }
 
 /* Too large for the path: the UDP header goes with the first piece. */
-static void fragments_out(struct pump *p, const struct udp_names *n, uint8_t head[UDP_HEADS], const uint8_t *data, size_t len)
+static void fragments_out(struct pump *p, uint32_t host, const uint8_t *ip, const uint8_t udp[UDP_HEAD], const uint8_t *data,
+    size_t len)
 {
-    uint16_t room = fragment_room(mtu_of(p, n->dst)), id = p->dgram->ip_id++;
+    uint8_t head[FRAGMENT_HEADS_MAX + UDP_HEAD];
+    uint16_t room = fragment_room(ip, mtu_of(p, host)), id = p->dgram->ip_id++;
     size_t total = UDP_HEAD + len;
     for (size_t at = 0; at < total; at += room) {
         uint16_t body = (uint16_t)(total - at < room ? total - at : room);
-        size_t front = at ? 0 : UDP_HEAD;
-        struct iovec v[2] = {{head, IP_HEAD + front}, {(void *)(data + at + front - UDP_HEAD), body - front}};
-        fragment_build(head, n->src, n->dst, IP_UDP, id, (uint16_t)at, body, at + room < total);
-        net_send_packet(p, n->dst, v, 2, IP_HEAD + (size_t)body);
+        size_t front = at ? 0 : UDP_HEAD, n = fragment_build(head, ip, id, (uint16_t)at, body, at + room < total);
+        memcpy(head + n, udp, front);
+        struct iovec v[2] = {{head, n + front}, {(void *)(data + at + front - UDP_HEAD), body - front}};
+        net_send_packet(p, host, v, 2, n + body);
     }
 }
 
-static void datagram_out(struct pump *p, const struct udp_names *n, const uint8_t *data, size_t len)
+/* The IP header of a datagram to m. Returns its length. */
+static size_t ip_head(struct pump *p, const struct mirror *m, uint8_t *out, size_t len)
 {
-    uint8_t head[UDP_HEADS];
-    struct iovec v[2] = {{head, sizeof(head)}, {(void *)data, len}};
-    udp_build(head + IP_HEAD, n, data, len);
-    if (UDP_HEADS + len > MTU_SURE && UDP_HEADS + len > mtu_of(p, n->dst)) {
-        fragments_out(p, n, head, data, len);
-        return;
+    uint16_t body = (uint16_t)(UDP_HEAD + len);
+    if (m->virt.family == 4) {
+        ip_build(out, p->own, m->host, IP_UDP, p->dgram->ip_id++, (uint16_t)(IP_HEAD + body));
+        return IP_HEAD;
     }
-    ip_build(head, n->src, n->dst, IP_UDP, p->dgram->ip_id++, (uint16_t)(UDP_HEADS + len));
-    net_send_packet(p, n->dst, v, len ? 2 : 1, UDP_HEADS + len);
+    uint8_t template[IP6_HEAD];
+    ip6_template(template, p->own6, m->virt.ip, 0);
+    ip6_build(out, template, IP_UDP, body);
+    return IP6_HEAD;
+}
+
+static void datagram_out(struct pump *p, const struct mirror *m, uint16_t port, const uint8_t *data, size_t len)
+{
+    uint8_t head[UDP_HEADS_MAX];
+    size_t n = ip_head(p, m, head, len);
+    struct iovec v[2] = {{head, n + UDP_HEAD}, {(void *)data, len}};
+    udp_build(head + n, head, port, m->virt.port, data, len);
+    n += UDP_HEAD + len;
+    if (n > MTU_SURE && n > mtu_of(p, m->host))
+        fragments_out(p, m->host, head, head + v[0].iov_len - UDP_HEAD, data, len);
+    else
+        net_send_packet(p, m->host, v, len ? 2 : 1, n);
 }
 
 static void from_program(void *ctx, const struct addr *from, const uint8_t *data, size_t len)
@@ -307,42 +319,48 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *data
     u->peer = m->real;
     usock_touch(s->t, u, p->now);
     mirror_touch(s->t, m, p->now);
-    struct udp_names n = {p->own, addr_ip4(&m->virt), u->at.port, m->virt.port};
     s->count.out++;
-    datagram_out(p, &n, data, len);
+    datagram_out(p, m, u->at.port, data, len);
 }
 
-static void answer_unreachable(struct pump *p, const uint8_t *packet, size_t len)
+static void answer_unreachable(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
 {
     uint8_t out[ICMP_ERROR_MAX];
     struct dgram_side *s = p->dgram;
     s->count.unreachable++;
     if (!bucket_take(&s->errors, p->now, ERRORS_BURST, ERRORS_RATE))
         return;
-    size_t n = icmp_error_build(out, ICMP_UNREACHABLE_PORT, s->ip_id++, packet, len);
+    size_t n = icmp_error_build(out, s->ip_id++, packet, len);
     if (n)
-        net_send_packet(p, ip_load32(packet + 12), &(struct iovec){out, n}, 1, n);
+        net_send_packet(p, host, &(struct iovec){out, n}, 1, n);
 }
 
 /* What we delivered has found no socket: the peer hears of it as it would have from a kernel. */
 static void refusals(struct pump *p, struct mirror_io *x)
 {
     struct dgram_side *s = p->dgram;
+    const struct mirror *m = x->m;
     struct addr to;
     const uint8_t *data;
     size_t len;
     while (mirror_refused(s->io, x->fd, &to, &data, &len)) {
-        uint8_t packet[UDP_HEADS + 128];
-        struct udp_names n = {addr_ip4(&x->m->virt), p->own, x->m->virt.port, to.port};
+        uint8_t packet[UDP_HEADS_MAX + 128], answer[IP6_HEAD];
         struct usock *u = usock_find(s->t, &to);
-        if (len > sizeof(packet) - UDP_HEADS)
-            len = sizeof(packet) - UDP_HEADS;
         if (u)
-            verify(p, u, &x->m->real);
-        ip_build(packet, n.src, n.dst, IP_UDP, 0, (uint16_t)(UDP_HEADS + len));
-        udp_build(packet + IP_HEAD, &n, data, len);
-        memcpy(packet + UDP_HEADS, data, len);
-        answer_unreachable(p, packet, UDP_HEADS + len);
+            verify(p, u, &m->real);
+        if (len > 128)
+            len = 128;
+        /* as it came: the header of what we would send to the peer, turned round */
+        size_t n = ip_head(p, m, packet, len);
+        if (m->virt.family == 6) {
+            ip6_template_back(answer, packet);
+            ip6_build(packet, answer, IP_UDP, (uint16_t)(UDP_HEAD + len));
+        } else {
+            ip_build(packet, m->host, p->own, IP_UDP, 0, (uint16_t)(n + UDP_HEAD + len));
+        }
+        udp_build(packet + n, packet, m->virt.port, to.port, data, len);
+        memcpy(packet + n + UDP_HEAD, data, len);
+        answer_unreachable(p, m->host, packet, n + UDP_HEAD + len);
     }
 }
 
@@ -382,22 +400,22 @@ static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header
     struct dgram_side *s = p->dgram;
     struct udp_datagram d;
     struct mirror *m;
-    if (!udp_parse(packet, ip, &d) || !d.names.src_port) {
+    if (!udp_parse(packet, ip, &d)) {
         s->count.bad++;
         return;
     }
-    struct addr virt = addr_v4(d.names.src, d.names.src_port);
-    if (!usock_for_port(s->t, d.names.dst_port)) {
-        answer_unreachable(p, packet, ip->len);
+    struct addr virt = ip->v6 ? addr_v6(packet + IP6_SRC, d.src_port) : addr_v4(ip->src, d.src_port);
+    if (!usock_for_port(s->t, d.dst_port, virt.family)) {
+        answer_unreachable(p, ip->src, packet, ip->len);
         return;
     }
     if (mirror_get(p, &virt, false, &m) < 0) {
         s->count.no_room++;
         return;
     }
-    struct usock *u = receiver(p, m, d.names.dst_port);
+    struct usock *u = receiver(p, m, d.dst_port);
     if (!u) {
-        answer_unreachable(p, packet, ip->len);
+        answer_unreachable(p, ip->src, packet, ip->len);
         return;
     }
     mirror_touch(s->t, m, p->now);
@@ -405,47 +423,53 @@ static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header
 }
 
 /* A peer says that its port is closed: so say all sockets that have last spoken to it from that port. */
-static void port_closed(struct pump *p, const struct icmp_error *e)
+static void port_closed(struct pump *p, const uint8_t *packet, const struct ip_header *ip, const struct icmp_error *e)
 {
     struct dgram_side *s = p->dgram;
-    struct addr virt = addr_v4(e->dst, e->dst_port);
+    struct addr virt = ip->v6 ? addr_v6(packet + IP6_SRC, e->remote_port) : addr_v4(ip->src, e->remote_port);
     struct mirror *m = mirror_find(s->t, &virt);
+    struct usock *u = NULL;
     s->count.refused++;
-    for (struct usock *u = m ? usock_on_port(s->t, e->src_port, NULL) : NULL; u; u = usock_on_port(s->t, e->src_port, u))
+    while (m && (u = usock_on_port(s->t, e->local_port, u))) {
+        struct addr at = usock_address(u, m->real.family);
         if (addr_eq(&u->peer, &m->real))
-            mirror_refuse(s->io, dgram_fd(m), &m->real, &u->at);
+            mirror_refuse(s->io, dgram_fd(m), &m->real, &at);
+    }
 }
 
-static bool packet_in(struct pump *p, const uint8_t *packet, size_t len)
+/* `host` is the peer's handle. */
+static bool packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
 {
-    struct ip_header ip;
+    struct ip_header ip = {.src = host, .dst = p->own};
     struct icmp_error e;
-    if (packet[9] != IP_UDP && packet[9] != IP_ICMP)
+    bool v6 = packet[0] >> 4 == 6;
+    uint8_t proto = v6 ? packet[6] : packet[9];
+    if (proto != IP_UDP && proto != (v6 ? IP6_ICMP : IP_ICMP))
         return false;
-    if (!ip_parse(packet, len, &ip)) {
+    if (!(v6 ? ip6_parse : ip_parse)(packet, len, &ip)) {
         p->dgram->count.bad++;
         return true;
     }
-    if (ip.proto == IP_UDP) {
+    if (proto == IP_UDP) {
         udp_in(p, packet, &ip);
         return true;
     }
     if (!icmp_error_parse(packet, &ip, &e) || e.proto != IP_UDP)
         return false;
-    if (e.type == ICMP_UNREACHABLE && e.code == ICMP_UNREACHABLE_PORT && e.src == p->own && e.dst == ip.src)
-        port_closed(p, &e);
+    if (e.err == ECONNREFUSED) /* the others are no more than a hint: a UDP socket is not told of them */
+        port_closed(p, packet, &ip, &e);
     return true;
 }
 
 /* Of fragments only UDP's are taken: the engines send everything else whole. */
-bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
+bool dgram_packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
 {
     size_t whole;
     if (!ip_is_fragment(packet, len))
-        return packet_in(p, packet, len);
-    packet = packet[9] == IP_UDP ? reassembly_add(p->dgram->pieces, p->now, packet, len, &whole) : NULL;
-    if (packet) {
-        packet_in(p, packet, whole);
+        return packet_in(p, host, packet, len);
+    packet = reassembly_add(p->dgram->pieces, p->now, packet, len, &whole);
+    if (packet && (packet[0] >> 4 == 6 ? packet[6] : packet[9]) == IP_UDP) {
+        packet_in(p, host, packet, whole);
         dgram_flush(p); /* before the bytes go */
     }
     return true;
@@ -476,6 +500,11 @@ static void save(struct pump *p)
     p->dgram->save = false;
 }
 
+static bool is_loopback(const struct addr *a)
+{
+    return a->family == 6 ? IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)a->ip) : a->ip[0] == 127;
+}
+
 /* After a restart: servers whose sockets are still there, and mirrors at the addresses they had. */
 void dgram_load(struct pump *p)
 {
@@ -486,9 +515,9 @@ void dgram_load(struct pump *p)
     if (file_read(state_file(p, path, sizeof(path)), true, &text, &len) < 0)
         return;
     for (const char *at = text; dgrams_parse(&at, &line);) {
-        if (line.mirror && line.real.family == 4 && line.real.ip[0] == 127 && names_is_virtual(p, addr_ip4(&line.a)))
+        if (line.mirror && is_loopback(&line.real) && names_is_virtual(p, names_host(p, &line.a)))
             mirror_get_at(p, &line.a, line.real, true, &m);
-        if (line.mirror || line.a.family != 4)
+        if (line.mirror)
             continue;
         struct usock *u = usock_add(p->dgram->t, p->now, &line.a, line.cookie, true);
         if (u)
@@ -512,16 +541,16 @@ static void forget_some(struct pump *p)
 int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror)
 {
     struct dgram_side *s = p->dgram;
-    struct addr at = seen_address(&q->bound);
+    bool any = !memcmp(q->bound.ip, (uint8_t[16]){0}, 16);
     struct mirror *m;
-    if (at.family != 4 || q->remote.family != 4)
-        return -ENETUNREACH;
+    if (q->bound.family != q->remote.family && !(q->bound.family == 6 && any))
+        return -ENETUNREACH; /* as the kernel says when source and destination do not go together */
     int err = mirror_get(p, &q->remote, true, &m);
     if (err)
         return err;
     s->save |= !m->asked || m->used.us == p->now.us;
     mirror_ask(s->t, m, p->now);
-    struct usock *u = usock_add(s->t, p->now, &at, q->cookie, false);
+    struct usock *u = usock_add(s->t, p->now, &q->bound, q->cookie, false);
     if (!u)
         return -ENOBUFS;
     u->peer = m->real;
@@ -532,11 +561,8 @@ int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror
 int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie)
 {
     struct dgram_side *s = p->dgram;
-    struct addr at = seen_address(bound);
-    if (at.family != 4)
-        return -EAFNOSUPPORT;
     forget_some(p);
-    if (!usock_add(s->t, p->now, &at, cookie, true))
+    if (!usock_add(s->t, p->now, bound, cookie, true))
         return -ENOBUFS;
     s->save = true;
     if (usocks_count(s->t) + mirrors_count(s->t) <= SAVE_AT_ONCE)

@@ -18,7 +18,10 @@ struct entry {
 };
 
 static struct entry routes[ROUTES], peers[PEERS];
-static uint32_t own_ip;
+static struct {
+    bool known;
+    struct addr a;
+} own[2]; /* IPv4, IPv6 */
 static bool self_used; /* somebody has sent to the own virtual address */
 
 static struct entry *entry_for(struct entry *table, unsigned n, uint64_t cookie, const struct addr *key)
@@ -62,15 +65,20 @@ static void entry_put(struct entry *e, uint64_t cookie, const struct addr *key, 
     __atomic_store_n(&e->seq, seq + 2, __ATOMIC_RELEASE);
 }
 
-uint32_t udp_own(void)
+struct addr udp_own(uint8_t family)
 {
-    return __atomic_load_n(&own_ip, __ATOMIC_RELAXED);
+    int i = family == 6;
+    return __atomic_load_n(&own[i].known, __ATOMIC_ACQUIRE) ? own[i].a : (struct addr){0};
 }
 
 static void learn_own(const struct addr *a)
 {
-    if (a->family == 4)
-        __atomic_store_n(&own_ip, addr_ip4(a), __ATOMIC_RELAXED);
+    int i = a->family == 6;
+    if (!a->family || __atomic_load_n(&own[i].known, __ATOMIC_ACQUIRE))
+        return;
+    own[i].a = *a;
+    own[i].a.port = 0;
+    __atomic_store_n(&own[i].known, true, __ATOMIC_RELEASE);
 }
 
 /* ---- sending ---- */
@@ -101,7 +109,7 @@ static void share_port(int fd)
 static int ask_route(int fd, uint64_t cookie, const struct addr *to, struct addr *via)
 {
     struct ipc_udp_open q = {.cookie = cookie, .remote = *to};
-    struct addr own;
+    struct addr mine;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
         return overlay_verdict(to) == IPC_NOT_VIRTUAL ? UDP_PASS : -ENETUNREACH;
     if (overlay_known_real(to) && overlay_verdict(to) == IPC_NOT_VIRTUAL)
@@ -109,20 +117,20 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, struct addr
     q.bound = bound_address(fd);
     if (!to->port || !q.bound.port)
         return UDP_PASS; /* the kernel says what is wrong */
-    int status = client_udp_open(&q, via, &own);
+    int status = client_udp_open(&q, via, &mine);
     switch (status) {
     case 0:
         overlay_learn(to, true);
-        learn_own(&own);
-        if (sys_sockopt_int(fd, IPPROTO_IP, IP_RECVERR) > 0)
+        learn_own(&mine);
+        if (sys_sockopt_int(fd, IPPROTO_IP, IP_RECVERR) > 0 || sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_RECVERR) > 0)
             share_port(fd);
         return 0;
     case IPC_NOT_VIRTUAL:
         overlay_learn(to, false);
         return UDP_PASS;
     case IPC_SELF:
-        learn_own(&own);
-        *via = addr_v4(INADDR_LOOPBACK, to->port);
+        learn_own(&mine);
+        *via = overlay_loopback(to->family, to->port);
         entry_put(entry_for(peers, PEERS, cookie, via), cookie, via, to, 0, SELF_MS);
         __atomic_store_n(&self_used, true, __ATOMIC_RELAXED);
         return 0;
@@ -165,7 +173,7 @@ void udp_leave(int fd)
 {
     struct sockaddr_storage ss;
     socklen_t len = sizeof(ss);
-    if (!udp_own() || sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM || sys_getpeername(fd, &ss, &len) < 0)
+    if ((!udp_own(4).family && !udp_own(6).family) || sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM || sys_getpeername(fd, &ss, &len) < 0)
         return;
     struct addr peer = addr_from_sockaddr(&ss, len);
     if (!udp_source(fd, &peer))
@@ -176,6 +184,7 @@ void udp_leave(int fd)
 
 /* ---- receiving ---- */
 
+/* What comes from a port of loopback to which this socket has sent under the own virtual address. */
 static bool self_source(int fd, struct addr *a)
 {
     struct addr virtual;
@@ -190,15 +199,17 @@ static bool self_source(int fd, struct addr *a)
 
 bool udp_source(int fd, struct addr *a)
 {
-    struct addr virtual = {0}, own;
+    struct addr virtual = {0}, mine;
     int status;
-    if (a->family != 4 || !overlay_is_mirror(a))
-        return a->family == 4 && addr_ip4(a) == INADDR_LOOPBACK && self_source(fd, a);
+    if (self_source(fd, a))
+        return true;
+    if (!overlay_is_mirror(a))
+        return false;
     struct entry *e = entry_for(peers, PEERS, 0, a);
     if (!entry_get(e, 0, a, &virtual, &status)) {
-        status = client_udp_peer(a, &virtual, &own);
+        status = client_udp_peer(a, &virtual, &mine);
         if (status == 0)
-            learn_own(&own);
+            learn_own(&mine);
         if (status != CLIENT_DEAD)
             entry_put(e, 0, a, &virtual, status, GOOD_MS);
     }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <linux/errqueue.h>
-#include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -77,10 +76,15 @@ static int bind_to(int fd, struct addr *at)
     return 0;
 }
 
+static int datagram_socket(uint8_t family)
+{
+    return socket(family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
 int mirror_open(struct addr *at)
 {
     int one = 1, size = SOCKET_BUF;
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = datagram_socket(at->family);
     if (fd < 0)
         return -errno;
     int err = bind_to(fd, at);
@@ -94,7 +98,7 @@ int mirror_open(struct addr *at)
     }
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));
+    setsockopt(fd, at->family == 6 ? IPPROTO_IPV6 : IPPROTO_IP, at->family == 6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof(one));
     setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one)); /* older kernels: single datagrams */
     return fd;
 }
@@ -157,10 +161,11 @@ static bool is_refusal(struct msghdr *m)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
         struct sock_extended_err e;
-        if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_RECVERR)
+        bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
+        if (!v6 && (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_RECVERR))
             continue;
         memcpy(&e, CMSG_DATA(c), sizeof(e));
-        return e.ee_origin == SO_EE_ORIGIN_ICMP && e.ee_type == ICMP_DEST_UNREACH && e.ee_code == ICMP_PORT_UNREACH;
+        return e.ee_origin == (v6 ? SO_EE_ORIGIN_ICMP6 : SO_EE_ORIGIN_ICMP) && e.ee_errno == ECONNREFUSED;
     }
     return false;
 }
@@ -263,16 +268,15 @@ unsigned mirrors_flush(struct mirrors_io *io)
 
 /* ---- refusing ---- */
 
-static const struct addr *nowhere(void)
+static struct addr nowhere(uint8_t family)
 {
-    static struct addr a = {.family = 4, .port = 1, .ip = {127, 0, 0, 1}};
-    return &a;
+    return family == 6 ? addr_v6(in6addr_loopback.s6_addr, 1) : addr_v4(INADDR_LOOPBACK, 1);
 }
 
 static int connect_to(int fd, const struct addr *to)
 {
     struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
-    socklen_t len = to ? addr_to_sockaddr(to, &ss) : sizeof(struct sockaddr_in);
+    socklen_t len = to ? addr_to_sockaddr(to, &ss) : sizeof(struct sockaddr_in6);
     return connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
 }
 
@@ -284,15 +288,16 @@ int mirror_refuse(const struct mirrors_io *io, int fd, const struct addr *real, 
     struct sockaddr_storage ss;
     struct addr local = *at;
     int one = 1, err;
-    int probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct addr elsewhere = nowhere(real->family);
+    int probe = datagram_socket(real->family);
     if (probe < 0)
         return -errno;
     setsockopt(probe, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
     err = bind_to(probe, &local);
     if (!err)
-        err = connect_to(probe, nowhere());
+        err = connect_to(probe, &elsewhere);
     if (!err)
-        err = connect_to(fd, nowhere());
+        err = connect_to(fd, &elsewhere);
     if (!err) {
         socklen_t len = addr_to_sockaddr(real, &ss);
         if (sendto(probe, &io->probe, sizeof(io->probe), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, len) < 0)

@@ -32,7 +32,7 @@ enum { USOCKS_MAX = 16384, MIRRORS_MAX = 4096 };
 #define USOCK_IDLE_US (300 * USEC_PER_SEC)
 
 struct usock {
-    struct addr at; /* where the kernel has it bound; "any" counts as 127.0.0.1, which is what mirrors see */
+    struct addr at;   /* where the kernel has it bound; to mirrors, one bound to all addresses speaks from loopback */
     struct addr peer; /* the mirror it has last spoken to, as bound; none */
     uint64_t cookie;
     bool server;
@@ -48,6 +48,7 @@ struct usock {
 struct mirror {
     struct addr virt; /* the peer */
     struct addr real; /* where its socket is bound */
+    uint32_t host;    /* the peer's handle, its IPv4 address */
     void *io;         /* the pump's */
     bool asked;
     bool ready;       /* it may have datagrams for us */
@@ -68,10 +69,14 @@ void dgrams_free(struct dgrams *d);
 struct usock *usock_add(struct dgrams *d, mono_t now, const struct addr *at, uint64_t cookie, bool server);
 /* The socket with that cookie on that port, NULL: not known. */
 struct usock *usock_by_cookie(const struct dgrams *d, uint16_t port, uint64_t cookie);
-/* The one bound there, NULL: none is known. */
-struct usock *usock_find(const struct dgrams *d, const struct addr *at);
-/* Which socket a datagram for that port is for: one bound to loopback or to all addresses before any other. NULL: none. */
-struct usock *usock_for_port(const struct dgrams *d, uint16_t port);
+/* The one which speaks from there, NULL: none is known. */
+struct usock *usock_find(const struct dgrams *d, const struct addr *from);
+/* Which socket a datagram of that family for that port is for: one bound to loopback or to all addresses before any other. NULL:
+ * none. */
+struct usock *usock_for_port(const struct dgrams *d, uint16_t port, uint8_t family);
+/* It can be reached over that family; where. */
+bool usock_takes(const struct usock *u, uint8_t family);
+struct addr usock_address(const struct usock *u, uint8_t family);
 void usock_touch(struct dgrams *d, struct usock *u, mono_t now);
 void usock_free(struct dgrams *d, struct usock *u);
 /* No server any more (it has connected itself to one peer): it stays while it is used. */

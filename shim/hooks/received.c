@@ -14,7 +14,7 @@ static struct addr loopback_source(const void *sa, socklen_t len)
     if (len < sizeof(struct sockaddr_in))
         return none;
     a = addr_from_sockaddr(sa, len);
-    return a.family == 4 && a.ip[0] == 127 ? a : none;
+    return (a.family == 4 && a.ip[0] == 127) || (a.family == 6 && IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)a.ip)) ? a : none;
 }
 
 /* True: the source was virtual, and *virt is it. */

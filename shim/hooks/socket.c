@@ -15,8 +15,9 @@ static bool connected_to_overlay(int fd, const struct addr *peer, struct fd_entr
     *e = (struct fd_entry){.remote = *peer};
     if (!udp_source(fd, &e->remote) || sys_getsockname(fd, &ss, &len) < 0)
         return false;
-    e->local = addr_v4(udp_own(), addr_from_sockaddr(&ss, len).port);
-    return true;
+    e->local = udp_own(e->remote.family);
+    e->local.port = addr_from_sockaddr(&ss, len).port;
+    return e->local.family;
 }
 
 /* Whether `fd`, whose peer libc gives as `peer`, was accepted from the overlay; the virtual addresses are in `e` then.
