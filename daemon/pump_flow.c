@@ -12,7 +12,7 @@
 
 #include "daemon/base/log.h"
 
-enum { FLOW_SPANS = 256 };
+enum { FLOW_SPANS = 256, PATIENCE_US = 2000 };
 
 struct flow {
     struct pump *p;
@@ -20,6 +20,11 @@ struct flow {
     int fd;
     struct fdset_entry *watch;
     struct pair pair; /* clients, until OPEN */
+
+    struct ipc_client *asker; /* waits for its answer until `answer_by`; NULL: has it */
+    uint32_t serial;
+    mono_t answer_by;
+    TAILQ_ENTRY(flow) asking;
 };
 
 /* ---- life ---- */
@@ -37,11 +42,23 @@ static struct flow *flow_new(struct pump *p, enum vsock_role role)
     return f;
 }
 
+static void flow_answer(struct flow *f, int err)
+{
+    struct ipc_socket s = {.status = (uint32_t)err};
+    if (!err)
+        s = (struct ipc_socket){0, f->v->handle, f->v->local, f->v->remote};
+    reply_socket(f->asker, f->serial, &s, err ? -1 : f->pair.program);
+    f->asker = NULL;
+    TAILQ_REMOVE(&f->p->asking, f, asking);
+}
+
 /* The engine's side has ended already. err: what the program shall see. */
 static void flow_free(struct flow *f, int err)
 {
     struct linger reset = {.l_onoff = 1, .l_linger = 0};
     fdset_del(f->p->set, f->watch);
+    if (f->asker)
+        flow_answer(f, err ? err : ECONNRESET);
     if (f->v->state == VSOCK_CONNECTING)
         pair_refuse(&f->pair);
     if (f->fd >= 0 && err && f->v->role == VSOCK_SERVER)
@@ -59,11 +76,16 @@ static void flow_closed(struct flow *f)
     flow_free(f, 0);
 }
 
+static void flow_abort(struct flow *f, int err)
+{
+    tcp_abort(f->p->tcpip, f->p->now, f->v->tcp);
+    flow_free(f, err);
+}
+
 /* The program's socket has failed. */
 static void flow_broken(struct flow *f)
 {
-    tcp_abort(f->p->tcpip, f->p->now, f->v->tcp);
-    flow_free(f, ECONNRESET);
+    flow_abort(f, ECONNRESET);
 }
 
 /* ---- bytes ---- */
@@ -185,31 +207,40 @@ static void on_program(void *ctx, uint32_t events)
 
 /* ---- clients ---- */
 
-int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port, struct vsock **out, int *fd)
+/* The program's socket, for its answer. */
+static int open_pair(struct flow *f, bool standing)
+{
+    struct sock_name name = {.handle = f->v->handle, .local = f->v->local, .remote = f->v->remote};
+    return pair_open(&f->pair, &name, standing);
+}
+
+int flow_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial)
 {
     struct flow *f = flow_new(p, VSOCK_CLIENT);
     if (!f)
         return -ENOBUFS;
     struct vsock *v = f->v;
+    const struct addr *remote = &ask->remote;
     uint32_t unused_ip, host = names_host(p, remote);
-    uint16_t unused_port;
+    uint16_t unused_port, port = ask->local.port;
     int err = remote->family == 6
-                  ? tcp_connect6(p->tcpip, p->now, p->own, p->own6, local_port, host, remote->ip, remote->port, &v->tcp)
-                  : tcp_connect(p->tcpip, p->now, p->own, local_port, host, remote->port, &v->tcp);
+                  ? tcp_connect6(p->tcpip, p->now, p->own, p->own6, port, host, remote->ip, remote->port, &v->tcp)
+                  : tcp_connect(p->tcpip, p->now, p->own, port, host, remote->port, &v->tcp);
     if (err)
         goto err_free;
     tcp_set_user(p->tcpip, v->tcp, (uint64_t)(uintptr_t)f);
     v->local = remote->family == 6 ? addr_v6(p->own6, 0) : addr_v4(p->own, 0);
     v->remote = *remote;
     tcp_names(p->tcpip, v->tcp, &unused_ip, &v->local.port, &unused_ip, &unused_port);
-    net_output(p); /* the SYN travels while the pair is made */
-    struct sock_name name = {.handle = v->handle, .local = v->local, .remote = v->remote};
-    err = pair_open(&f->pair, &name);
-    if (err)
-        goto err_abort;
-    *out = v;
-    *fd = f->pair.program;
     p->count.connects++;
+    if (!ask->patient && (err = open_pair(f, false)))
+        goto err_abort;
+    f->asker = client;
+    f->serial = serial;
+    f->answer_by = mono_add(p->now, PATIENCE_US);
+    TAILQ_INSERT_TAIL(&p->asking, f, asking);
+    if (!ask->patient)
+        flow_answer(f, 0);
     return 0;
 
 err_abort:
@@ -221,7 +252,11 @@ err_free:
 
 static void client_connected(struct flow *f)
 {
-    int err = pair_release(&f->pair);
+    int err = f->asker ? open_pair(f, true) : 0;
+    if (!err && f->asker)
+        flow_answer(f, 0);
+    if (!err)
+        err = pair_release(&f->pair);
     f->fd = f->pair.daemon;
     f->pair.daemon = -1;
     f->v->state = VSOCK_OPEN;
@@ -230,6 +265,38 @@ static void client_connected(struct flow *f)
         flow_broken(f);
     else
         flow_open(f);
+}
+
+mono_t flow_deadline(const struct pump *p)
+{
+    const struct flow *f = TAILQ_FIRST(&p->asking);
+    return f ? f->answer_by : MONO_NEVER;
+}
+
+/* It takes longer: the program gets a socket which is still dialling. */
+void flow_expire(struct pump *p)
+{
+    struct flow *f;
+    while ((f = TAILQ_FIRST(&p->asking)) && mono_due(f->answer_by, p->now)) {
+        int err = open_pair(f, false);
+        if (err)
+            flow_abort(f, -err);
+        else
+            flow_answer(f, 0);
+    }
+}
+
+void flow_client_gone(struct pump *p, const struct ipc_client *c)
+{
+    struct flow *f, *next;
+    for (f = TAILQ_FIRST(&p->asking); f; f = next) {
+        next = TAILQ_NEXT(f, asking);
+        if (f->asker != c)
+            continue;
+        f->asker = NULL;
+        TAILQ_REMOVE(&p->asking, f, asking);
+        flow_abort(f, ECONNABORTED);
+    }
 }
 
 /* ---- servers ---- */
@@ -318,8 +385,6 @@ void flow_events(struct pump *p)
 void flow_stop(struct pump *p)
 {
     struct vsock *v;
-    while ((v = vsock_next(p->vsocks, NULL))) {
-        tcp_abort(p->tcpip, p->now, v->tcp);
-        flow_free(v->io, ECONNRESET);
-    }
+    while ((v = vsock_next(p->vsocks, NULL)))
+        flow_broken(v->io);
 }

@@ -2,6 +2,8 @@
 #ifndef I3_PUMP_IMPL_H
 #define I3_PUMP_IMPL_H
 
+#include <sys/queue.h>
+
 #include "daemon/i3/peer.h"
 #include "daemon/i3/trigger.h"
 #include "daemon/io/accel.h"
@@ -105,6 +107,7 @@ struct pump {
     struct pool *pool;
     struct book *book;
     struct vsocks *vsocks;
+    TAILQ_HEAD(, flow) asking; /* connections whose program waits for the answer, the oldest first */
     struct listeners *listeners;
     struct diag *diag;
     struct dgram_side *dgram;
@@ -143,7 +146,11 @@ void shortcut_stop(struct pump *p);
 void shortcut_turn(struct pump *p);
 
 /* pump_flow.c */
-int flow_connect(struct pump *p, const struct addr *remote, uint16_t local_port, struct vsock **out, int *fd);
+/* 0: `client` has its answer, or will have it soon; else -errno, which is its answer. */
+int flow_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial);
+mono_t flow_deadline(const struct pump *p);
+void flow_expire(struct pump *p);
+void flow_client_gone(struct pump *p, const struct ipc_client *c);
 void flow_events(struct pump *p);
 void flow_stop(struct pump *p);
 
@@ -183,12 +190,14 @@ const struct listener *listen_find(struct pump *p, uint8_t family, uint16_t port
 void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len);
 void ipc_gone(void *ctx, struct ipc_client *c);
 void ipc_reply(struct ipc_client *c, struct writer *w, int fd);
+void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket *s, int fd); /* to CONNECT */
 
 /* pump_names.c */
 /* The key of a name with the overlay's suffix, NULL if the book has none. */
 const struct book_entry *names_find(const struct pump *p, const char *name);
-/* The virtual address of a key; a session is wanted as well unless it is our own key. 0: the pool is full. */
-uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN]);
+/* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
+ * that many microseconds from now. */
+uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us);
 /* The host with that virtual address, named by its IPv4 address; 0: there is none. */
 uint32_t names_host(struct pump *p, const struct addr *a);
 /* Its address of that family, 4 or 6. */

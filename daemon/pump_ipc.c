@@ -6,6 +6,10 @@
 
 #include "daemon/base/log.h"
 
+/* The handshake's arithmetic comes that much after the answer to a look-up: the kernel tends to wake the program on our own
+ * processor, where it would wait for the end of it. */
+enum { AFTER_ANSWER_US = 300 };
+
 struct request {
     struct pump *p;
     struct ipc_client *client;
@@ -47,7 +51,7 @@ static void on_resolve(struct request *q)
     struct ipc_name name;
     ipc_get_name(&q->r, &name);
     const struct book_entry *e = q->r.failed ? NULL : names_find(q->p, name.name);
-    uint32_t ip = e ? names_address(q->p, e->key) : 0;
+    uint32_t ip = e ? names_address(q->p, e->key, AFTER_ANSWER_US) : 0;
     struct ipc_resolved v = {.status = !e ? ENOENT : !ip ? EAGAIN : 0};
     if (ip) {
         v.addr = addr_v4(ip, 0);
@@ -78,7 +82,7 @@ static uint32_t remote_verdict(struct pump *p, const struct addr *remote)
         return IPC_NOT_VIRTUAL;
     if (ip == p->own)
         return IPC_SELF;
-    return names_address(p, pool_key(p->pool, p->now, ip)) ? 0 : ENETUNREACH;
+    return names_address(p, pool_key(p->pool, p->now, ip), 0) ? 0 : ENETUNREACH;
 }
 
 static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
@@ -87,24 +91,26 @@ static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
     return !status && c->proto != IPPROTO_TCP ? EPROTONOSUPPORT : status;
 }
 
+void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket *s, int fd)
+{
+    uint8_t out[128];
+    struct writer w = writer_of(out, sizeof(out));
+    ipc_put_header(&w, IPC_CONNECT | IPC_REPLY, serial);
+    ipc_put_socket(&w, s);
+    ipc_reply(c, &w, fd);
+}
+
 static void on_connect(struct request *q)
 {
     struct ipc_connect c;
     struct ipc_socket s = {.status = EINVAL};
-    struct vsock *v;
-    int fd = -1;
     ipc_get_connect(&q->r, &c);
     if (!q->r.failed)
         s.status = connect_verdict(q->p, &c);
     if (!s.status)
-        s.status = (uint32_t)-flow_connect(q->p, &c.remote, c.local.port, &v, &fd);
-    if (!s.status) {
-        s.handle = v->handle;
-        s.local = v->local;
-        s.remote = v->remote;
-    }
-    ipc_put_socket(&q->w, &s);
-    reply(q, fd);
+        s.status = (uint32_t)-flow_connect(q->p, &c, q->client, q->serial);
+    if (s.status)
+        reply_socket(q->client, q->serial, &s, -1);
 }
 
 static void on_sock_error(struct request *q)
@@ -204,4 +210,5 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
 void ipc_gone(void *ctx, struct ipc_client *c)
 {
     ping_client_gone(ctx, c);
+    flow_client_gone(ctx, c);
 }

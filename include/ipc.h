@@ -14,7 +14,8 @@
  *                                                                own IPv6 address(20)
  *   2 RESOLVE            name                                    status(4) address(20) IPv6 address(20)
  *   3 REVERSE            address(20)                             status(4) name (no name: ENOENT, or IPC_NOT_VIRTUAL)
- *   4 CONNECT            proto(1) 0 0 0 remote(20) local(20)     status(4) handle(8) local(20) remote(20) + one fd
+ *   4 CONNECT            proto(1) patient(1) 0 0 remote(20) local(20)
+ *                                                                status(4) handle(8) local(20) remote(20) + one fd
  *   5 SOCK_ERROR         handle(8)                               status(4): the errno the connection ended with, 0: none
  *   6 LISTEN             proto(1) 0 0 0 bound(20) cookie(8)      status(4)
  *   7 VERIFY             local(20) peer(20), as accept saw them  status(4) local(20) remote(20), virtual
@@ -26,7 +27,8 @@
  * Names are 1..253 bytes without NUL; they take the rest of the record.
  *
  * CONNECT's fd is the program's end of a socketpair (SHIM.md, recipe 1): it polls as not writable until the
- * overlay connection stands; when it fails, EPOLLERR|EPOLLHUP. Both ends are bound to the names below.
+ * overlay connection stands; when it fails, EPOLLERR|EPOLLHUP. Both ends are bound to the names below. patient (0 or 1): the
+ * program would wait anyhow, so the reply may take 2 ms, by which time the connection mostly stands, or is refused (status).
  *
  * A program's UDP socket stays its own: a virtual peer has a mirror, an address on loopback where the daemon receives what is
  * for it and from which it delivers what comes of it. LISTEN with proto UDP says that a socket was bound; UDP_OPEN that one
@@ -96,6 +98,7 @@ struct ipc_resolved {
 
 struct ipc_connect {
     uint8_t proto; /* IPPROTO_TCP */
+    bool patient;
     struct addr remote;
     struct addr local; /* what the program has bound, none if nothing */
 };
@@ -210,7 +213,8 @@ static inline void ipc_get_resolved(struct reader *r, struct ipc_resolved *v)
 static inline void ipc_put_connect(struct writer *w, const struct ipc_connect *c)
 {
     put_u8(w, c->proto);
-    put_zeros(w, 3);
+    put_u8(w, c->patient);
+    put_zeros(w, 2);
     put_addr_or_none(w, &c->remote);
     put_addr_or_none(w, &c->local);
 }
@@ -218,7 +222,11 @@ static inline void ipc_put_connect(struct writer *w, const struct ipc_connect *c
 static inline void ipc_get_connect(struct reader *r, struct ipc_connect *c)
 {
     c->proto = get_u8(r);
-    wire_expect_zeros(r, 3);
+    uint8_t patient = get_u8(r);
+    c->patient = patient;
+    if (patient > 1)
+        r->failed = true;
+    wire_expect_zeros(r, 2);
     get_addr(r, &c->remote);
     get_addr_or_none(r, &c->local);
 }

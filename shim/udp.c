@@ -74,7 +74,7 @@ struct addr udp_own(uint8_t family)
 static void learn_own(const struct addr *a)
 {
     int i = a->family == 6;
-    if (!a->family || __atomic_load_n(&own[i].known, __ATOMIC_ACQUIRE))
+    if (!a->family || !conn_owner() || __atomic_load_n(&own[i].known, __ATOMIC_ACQUIRE))
         return;
     own[i].a = *a;
     own[i].a.port = 0;

@@ -5,7 +5,7 @@
  *
  * pair_release(): the bytes are drained and the buffer enlarged: writable, as after a connect that succeeded.
  * pair_refuse(): the daemon's end is closed unread: EPOLLERR|EPOLLHUP and ECONNRESET, as after one that failed.
- * Both ends are bound to the names of ipc.h.
+ * Both ends are bound to the names of ipc.h. Of a connection that stands already the pair is released from the start.
  */
 #ifndef I3_PAIR_H
 #define I3_PAIR_H
@@ -19,9 +19,9 @@ struct pair {
 };
 
 /* 0 or -errno. name->side is ignored. */
-int pair_open(struct pair *p, const struct sock_name *name);
+int pair_open(struct pair *p, const struct sock_name *name, bool standing);
 
-/* 0, or -errno when the program's end is gone. */
+/* The program's end has been passed on, or will not be. 0, or -errno when it is gone. */
 int pair_release(struct pair *p);
 void pair_refuse(struct pair *p);
 

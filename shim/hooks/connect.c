@@ -143,7 +143,10 @@ static int connect_self(int fd, int family, const struct addr *to)
 
 static int dial(int fd, int family, const struct addr *to)
 {
-    struct ipc_connect ask = {.proto = IPPROTO_TCP, .remote = *to, .local = bound_address(fd, sys_cookie(fd))};
+    struct ipc_connect ask = {.proto = IPPROTO_TCP,
+        .patient = !(sys_fcntl(fd, F_GETFL, 0) & O_NONBLOCK),
+        .remote = *to,
+        .local = bound_address(fd, sys_cookie(fd))};
     struct ipc_socket s;
     int with;
     int status = client_connect(&ask, &s, &with);

@@ -7,6 +7,7 @@
 
 #include "shim/client.h"
 #include "shim/hooks/resolve.h"
+#include "shim/known.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/sys.h"
@@ -15,9 +16,12 @@ int resolve_name(const char *plain, struct addr *a, struct addr *a6)
 {
     if (!*plain)
         return RESOLVE_UNKNOWN;
+    if (known_get(plain, a, a6))
+        return RESOLVE_OK;
     int status = client_resolve(plain, a, a6);
     if (status == 0 && a->family == 4) {
         overlay_learn(a, true);
+        known_put(plain, a, a6);
         return RESOLVE_OK;
     }
     return status == CLIENT_DEAD || status == EAGAIN ? RESOLVE_LATER : RESOLVE_UNKNOWN;

@@ -20,7 +20,7 @@ static const uint8_t resolve_none[] = {HEAD(0x82), 0, 0, 0, 2, NONE, NONE};
 static const uint8_t reverse_req[] = {HEAD(3), ADDR6};
 static const uint8_t reverse_rep[] = {HEAD(0x83), 0, 0, 0, 0, 'b', 'o', 'b'};
 static const uint8_t connect_req[] = {HEAD(4), 6, 0, 0, 0, ADDR4, NONE};
-static const uint8_t connect_bound[] = {HEAD(4), 6, 0, 0, 0, ADDR6, ADDR4};
+static const uint8_t connect_bound[] = {HEAD(4), 6, 1, 0, 0, ADDR6, ADDR4};
 static const uint8_t connect_rep[] = {HEAD(0x84), 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, ADDR4, ADDR6};
 static const uint8_t connect_self[] = {HEAD(0x84), 0, 0, 0x10, 0x01, Z8, NONE, NONE};
 static const uint8_t error_req[] = {HEAD(5), 1, 2, 3, 4, 5, 6, 7, 8};
@@ -190,7 +190,7 @@ static const struct violation {
     {resolve_req, sizeof(resolve_req), 10, 0}, /* NUL in a name */
     {resolve_rep, sizeof(resolve_rep), 12, 7},
     {reverse_req, sizeof(reverse_req), 8, 0},
-    {connect_req, sizeof(connect_req), 9, 1},
+    {connect_req, sizeof(connect_req), 9, 2},
     {connect_req, sizeof(connect_req), 11, 1},
     {connect_req, sizeof(connect_req), 12, 0},
     {connect_req, sizeof(connect_req), 51, 1}, /* no family, but not zeros */
@@ -227,7 +227,7 @@ START_TEST(fields_are_where_the_drawing_has_them)
     struct ipc_connect c;
     r = reader_of(connect_bound + 8, sizeof(connect_bound) - 8);
     ipc_get_connect(&r, &c);
-    ck_assert(reader_done(&r) && c.proto == 6 && addr_eq(&c.remote, &v6) && addr_eq(&c.local, &v4));
+    ck_assert(reader_done(&r) && c.proto == 6 && c.patient && addr_eq(&c.remote, &v6) && addr_eq(&c.local, &v4));
 
     struct ipc_socket s;
     r = reader_of(connect_rep + 8, sizeof(connect_rep) - 8);

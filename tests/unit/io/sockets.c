@@ -27,7 +27,7 @@ static short polled(int fd)
 START_TEST(pair_is_writable_only_after_release)
 {
     struct pair p;
-    ck_assert_int_eq(pair_open(&p, &name), 0);
+    ck_assert_int_eq(pair_open(&p, &name, false), 0);
     int program = dup(p.program);
     ck_assert_int_eq(polled(program), 0);
     ck_assert_int_eq(send(program, "x", 1, MSG_DONTWAIT), -1);
@@ -47,7 +47,7 @@ START_TEST(refused_pair_polls_as_an_error)
     struct pair p;
     int err = 0;
     socklen_t len = sizeof(err);
-    ck_assert_int_eq(pair_open(&p, &name), 0);
+    ck_assert_int_eq(pair_open(&p, &name, false), 0);
     int program = dup(p.program);
     pair_refuse(&p);
     ck_assert_int_eq(polled(program) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
@@ -63,7 +63,7 @@ START_TEST(pair_carries_the_four_tuple_in_its_names)
     struct sockaddr_un un;
     struct sock_name got;
     socklen_t len = sizeof(un);
-    ck_assert_int_eq(pair_open(&p, &name), 0);
+    ck_assert_int_eq(pair_open(&p, &name, false), 0);
     ck_assert_int_eq(getpeername(p.program, (struct sockaddr *)&un, &len), 0);
     ck_assert_int_eq(sock_name_decode(&un, len, &got), 0);
     ck_assert_int_eq(got.side, 'd');
