@@ -92,6 +92,7 @@ tcpip_SRC := \
 	daemon/tcpip/input.c \
 	daemon/tcpip/output.c \
 	daemon/tcpip/icmp.c \
+	daemon/tcpip/icmp_tcp.c \
 	daemon/tcpip/api.c \
 	daemon/tcpip/engine.c \
 
