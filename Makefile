@@ -229,6 +229,7 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/program/dgram \
 	unit/io/sockets \
+	unit/io/mirror \
 
 SIM_TESTS := \
 	sim/sessions \
@@ -288,6 +289,7 @@ INTEROP_TESTS := \
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
 	fuzz/tcpip \
+	fuzz/datagram \
 	fuzz/peer \
 	fuzz/trigger \
 	fuzz/wire \
@@ -329,6 +331,8 @@ unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 unit/program/vsock_ROOMS := program
 unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
+unit/io/mirror_ROOMS := io
+unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 sim/sessions_ROOMS := base i3
@@ -349,6 +353,7 @@ bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
+fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
 fuzz/book_ROOMS := naming base

@@ -81,21 +81,42 @@ static int datagram_socket(uint8_t family)
     return socket(family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-int mirror_open(struct addr *at)
+/* On that very port: one that the kernel has chosen for a socket is taken from it when it is disconnected (mirror_refuse). */
+static int open_at(struct addr *at)
 {
-    int one = 1, size = SOCKET_BUF;
     int fd = datagram_socket(at->family);
     if (fd < 0)
         return -errno;
     int err = bind_to(fd, at);
-    if (err == -EADDRINUSE || err == -EACCES) {
+    if (!err)
+        return fd;
+    close(fd);
+    return err;
+}
+
+static int open_anywhere(struct addr *at)
+{
+    enum { TRIES = 8 };
+    int fd = -EADDRINUSE;
+    for (int i = 0; i < TRIES && fd == -EADDRINUSE; i++) {
         at->port = 0;
-        err = bind_to(fd, at);
-    }
-    if (err) {
+        fd = open_at(at);
+        if (fd < 0)
+            return fd;
         close(fd);
-        return err;
+        fd = open_at(at);
     }
+    return fd;
+}
+
+int mirror_open(struct addr *at)
+{
+    int one = 1, size = SOCKET_BUF;
+    int fd = at->port ? open_at(at) : -EADDRINUSE;
+    if (fd == -EADDRINUSE || fd == -EACCES)
+        fd = open_anywhere(at);
+    if (fd < 0)
+        return fd;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     setsockopt(fd, at->family == 6 ? IPPROTO_IPV6 : IPPROTO_IP, at->family == 6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof(one));
