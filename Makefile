@@ -260,6 +260,7 @@ INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
 	integration/udp.sh \
+	integration/udp_strangers.sh \
 	integration/udp6.sh \
 	integration/first_light.sh \
 	integration/cli.sh \

@@ -53,6 +53,7 @@ struct pump_counters {
 };
 
 struct dgram_side;
+struct dgrams;
 
 /* Datagrams, but for the last two. */
 struct dgram_counters {
@@ -176,6 +177,9 @@ int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror
 int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie);
 /* Whose mirror is bound there, NULL: nobody's. */
 const struct addr *dgram_peer(const struct pump *p, const struct addr *real);
+/* Forgets sockets that are gone. */
+void dgram_sweep(struct pump *p);
+const struct dgrams *dgram_table(const struct pump *p);
 const struct dgram_counters *dgram_counters(const struct pump *p);
 
 /* pump_listen.c */

@@ -502,7 +502,7 @@ static void save(struct pump *p)
 
 static bool is_loopback(const struct addr *a)
 {
-    return a->family == 6 ? IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)a->ip) : a->ip[0] == 127;
+    return a->family == 6 ? !memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)) : a->ip[0] == 127;
 }
 
 /* After a restart: servers whose sockets are still there, and mirrors at the addresses they had. */
@@ -545,11 +545,14 @@ int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror
     struct mirror *m;
     if (q->bound.family != q->remote.family && !(q->bound.family == 6 && any))
         return -ENETUNREACH; /* as the kernel says when source and destination do not go together */
-    int err = mirror_get(p, &q->remote, true, &m);
+    int err = mirror_get(p, &q->remote, false, &m);
     if (err)
         return err;
-    s->save |= !m->asked || m->used.us == p->now.us;
-    mirror_ask(s->t, m, p->now);
+    s->save |= q->connects;
+    if (q->connects)
+        mirror_ask(s->t, m, p->now);
+    else
+        mirror_touch(s->t, m, p->now);
     struct usock *u = usock_add(s->t, p->now, &q->bound, q->cookie, false);
     if (!u)
         return -ENOBUFS;
@@ -635,6 +638,20 @@ mono_t dgram_deadline(const struct pump *p)
     mono_t at = mono_min(p->dgram->verify_at, dgrams_deadline(p->dgram->t));
     at = mono_min(at, reassembly_deadline(p->dgram->pieces));
     return mono_min(at, deliver_deadline(p));
+}
+
+void dgram_sweep(struct pump *p)
+{
+    for (struct usock *u = usock_next(p->dgram->t, NULL), *next; u; u = next) {
+        next = usock_next(p->dgram->t, u);
+        if (u->server)
+            verify_alive(p, u);
+    }
+}
+
+const struct dgrams *dgram_table(const struct pump *p)
+{
+    return p->dgram->t;
 }
 
 const struct dgram_counters *dgram_counters(const struct pump *p)

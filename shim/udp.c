@@ -106,9 +106,9 @@ static void share_port(int fd)
     sys_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 }
 
-static int ask_route(int fd, uint64_t cookie, const struct addr *to, struct addr *via)
+static int ask_route(int fd, uint64_t cookie, const struct addr *to, bool connects, struct addr *via)
 {
-    struct ipc_udp_open q = {.cookie = cookie, .remote = *to};
+    struct ipc_udp_open q = {.connects = connects, .cookie = cookie, .remote = *to};
     struct addr mine;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
         return overlay_verdict(to) == IPC_NOT_VIRTUAL ? UDP_PASS : -ENETUNREACH;
@@ -122,7 +122,7 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, struct addr
     case 0:
         overlay_learn(to, true);
         learn_own(&mine);
-        if (sys_sockopt_int(fd, IPPROTO_IP, IP_RECVERR) > 0 || sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_RECVERR) > 0)
+        if (connects || sys_sockopt_int(fd, IPPROTO_IP, IP_RECVERR) > 0 || sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_RECVERR) > 0)
             share_port(fd);
         return 0;
     case IPC_NOT_VIRTUAL:
@@ -141,30 +141,34 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, struct addr
     }
 }
 
-int udp_route(int fd, const struct addr *to, struct addr *via)
+static int ask_and_keep(int fd, uint64_t cookie, const struct addr *to, bool connects, struct addr *via)
 {
-    uint64_t cookie = sys_cookie(fd);
-    struct entry *e = entry_for(routes, ROUTES, cookie, to);
-    int status;
-    if (!cookie)
-        return UDP_PASS;
-    if (entry_get(e, cookie, to, via, &status))
-        return status;
     *via = (struct addr){0};
-    status = ask_route(fd, cookie, to, via);
+    int status = ask_route(fd, cookie, to, connects, via);
     if (status >= 0)
-        entry_put(e, cookie, to, via, status, GOOD_MS);
+        entry_put(entry_for(routes, ROUTES, cookie, to), cookie, to, via, status, GOOD_MS);
     return status;
 }
 
+int udp_route(int fd, const struct addr *to, struct addr *via)
+{
+    uint64_t cookie = sys_cookie(fd);
+    int status;
+    if (!cookie)
+        return UDP_PASS;
+    if (entry_get(entry_for(routes, ROUTES, cookie, to), cookie, to, via, &status))
+        return status;
+    return ask_and_keep(fd, cookie, to, false, via);
+}
+
+/* The daemon is told of each: a mirror to which a socket is connected stays longer. */
 int udp_connect(int fd, int family, const struct addr *to)
 {
     struct sockaddr_storage ss;
     struct addr via;
-    int err = udp_route(fd, to, &via);
+    int err = ask_and_keep(fd, sys_cookie(fd), to, true, &via);
     if (err)
         return err;
-    share_port(fd);
     socklen_t len = overlay_sockaddr(&via, family, &ss);
     return sys_connect(fd, &ss, len);
 }
@@ -197,6 +201,18 @@ static bool self_source(int fd, struct addr *a)
     return true;
 }
 
+/* What a server gets from a peer it answers next: the daemon, which has delivered it, knows both. */
+static void source_found(int fd, struct addr *a, const struct addr *virtual)
+{
+    uint64_t cookie = sys_cookie(fd);
+    struct entry *e = entry_for(routes, ROUTES, cookie, virtual);
+    struct addr via;
+    int status;
+    if (cookie && !entry_get(e, cookie, virtual, &via, &status))
+        entry_put(e, cookie, virtual, a, 0, GOOD_MS);
+    *a = *virtual;
+}
+
 bool udp_source(int fd, struct addr *a)
 {
     struct addr virtual = {0}, mine;
@@ -214,6 +230,6 @@ bool udp_source(int fd, struct addr *a)
             entry_put(e, 0, a, &virtual, status, GOOD_MS);
     }
     if (status == 0)
-        *a = virtual;
+        source_found(fd, a, &virtual);
     return status == 0;
 }

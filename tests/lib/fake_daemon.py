@@ -141,7 +141,7 @@ def echo_datagrams(s):
 
 
 def udp_open(body):
-    bound, peer = parse(body[8:28]), parse(body[28:48])
+    bound, peer = parse(body[12:32]), parse(body[32:52])
     if peer[0] == OWN:
         return struct.pack('>I', SELF) + bytes(20) + addr(OWN, bound[1])
     if peer[0].startswith('10.200.'):
