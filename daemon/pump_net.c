@@ -202,6 +202,17 @@ static void send_held(struct pump *p, struct peer *peer, uint32_t remote)
     }
 }
 
+int net_failed_lately(const struct pump *p, uint32_t host)
+{
+    enum { LATELY_US = 250000 };
+    for (unsigned i = 0; i < PUMP_FAILED_MAX; i++) {
+        const struct failed_host *f = &p->failed[i];
+        if (f->host == host && f->err && mono_since(f->at, p->now) < LATELY_US)
+            return f->err;
+    }
+    return 0;
+}
+
 void net_peer_events(struct pump *p)
 {
     struct peer_event e;
@@ -211,8 +222,12 @@ void net_peer_events(struct pump *p)
         if (e.kind == PEER_UP) {
             /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
             tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, info.mtu);
+            for (unsigned i = 0; i < PUMP_FAILED_MAX; i++)
+                if (p->failed[i].host == info.local)
+                    p->failed[i].err = 0;
             send_held(p, e.peer, info.local);
         } else {
+            p->failed[p->failed_next++ % PUMP_FAILED_MAX] = (struct failed_host){info.local, e.err, p->now};
             tcpip_fail_remote(p->tcpip, p->now, info.local, e.err, false);
         }
     }
