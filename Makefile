@@ -50,6 +50,8 @@ i3_SRC := \
 	daemon/i3/path.c \
 	daemon/i3/peer.c \
 	daemon/i3/peer_shake.c \
+	daemon/i3/peer_way.c \
+	daemon/i3/pmtu.c \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
 	daemon/i3/session.c \
@@ -74,6 +76,8 @@ tcpip_SRC := \
 	daemon/tcpip/segment.c \
 	daemon/tcpip/rto.c \
 	daemon/tcpip/heap.c \
+	daemon/tcpip/memory.c \
+	daemon/tcpip/ecn.c \
 	daemon/tcpip/bbr.c \
 	daemon/tcpip/choose.c \
 	daemon/tcpip/cubic.c \
@@ -209,6 +213,7 @@ UNIT_TESTS := \
 	unit/i3/noise \
 	unit/i3/path \
 	unit/i3/peer \
+	unit/i3/pmtu \
 	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/trigger \
@@ -270,6 +275,7 @@ INTEGRATION_TESTS := \
 	integration/idle.sh \
 	integration/cut.sh \
 	integration/shortcut.sh \
+	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
 
@@ -304,6 +310,7 @@ unit/i3/noise_ROOMS := base i3
 unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
+unit/i3/pmtu_ROOMS := base i3
 unit/i3/proof_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o

@@ -258,7 +258,7 @@ static void verb_ping(struct control_call *k)
         fail(k, report_error("%s: name not known", k->argv[1]));
         return;
     }
-    uint32_t ip = names_address(p, e->key);
+    uint32_t ip = names_address(p, e->key, 0);
     if (!ip || ip == p->own)
         fail(k, report_error(ip ? "%s is this very host" : "%s: no virtual address is left", k->argv[1]));
     else if (ping_start(p, k->client, k->serial, k->argv[1], ip, a.family == 6, (unsigned)count) < 0)

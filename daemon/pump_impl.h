@@ -208,8 +208,9 @@ void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket
 /* pump_names.c */
 /* The key of a name with the overlay's suffix, NULL if the book has none. */
 const struct book_entry *names_find(const struct pump *p, const char *name);
-/* The virtual address of a key; a session is wanted as well unless it is our own key. 0: the pool is full. */
-uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN]);
+/* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
+ * that many microseconds from now. */
+uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us);
 /* The host with that virtual address, named by its IPv4 address; 0: there is none. */
 uint32_t names_host(struct pump *p, const struct addr *a);
 /* Its address of that family, 4 or 6. */

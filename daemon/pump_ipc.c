@@ -6,6 +6,10 @@
 
 #include "daemon/base/log.h"
 
+/* The handshake's arithmetic comes that much after the answer to a look-up: the kernel tends to wake the program on our own
+ * processor, where it would wait for the end of it. */
+enum { AFTER_ANSWER_US = 300 };
+
 struct request {
     struct pump *p;
     struct ipc_client *client;
@@ -47,7 +51,7 @@ static void on_resolve(struct request *q)
     struct ipc_name name;
     ipc_get_name(&q->r, &name);
     const struct book_entry *e = q->r.failed ? NULL : names_find(q->p, name.name);
-    uint32_t ip = e ? names_address(q->p, e->key) : 0;
+    uint32_t ip = e ? names_address(q->p, e->key, AFTER_ANSWER_US) : 0;
     struct ipc_resolved v = {.status = !e ? ENOENT : !ip ? EAGAIN : 0};
     if (ip) {
         v.addr = addr_v4(ip, 0);
@@ -78,7 +82,7 @@ static uint32_t remote_verdict(struct pump *p, const struct addr *remote)
         return IPC_NOT_VIRTUAL;
     if (ip == p->own)
         return IPC_SELF;
-    return names_address(p, pool_key(p->pool, p->now, ip)) ? 0 : ENETUNREACH;
+    return names_address(p, pool_key(p->pool, p->now, ip), 0) ? 0 : ENETUNREACH;
 }
 
 /* Programs which were refused over IPv4 try IPv6 next: a host that cannot be reached just now is not waited for a second time. */

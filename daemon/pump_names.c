@@ -17,12 +17,12 @@ const struct book_entry *names_find(const struct pump *p, const char *name)
     return book_find(p->book, bare);
 }
 
-uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN])
+uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us)
 {
     uint32_t ip = pool_get(p->pool, p->now, key);
     struct peer *peer = ip && ip != p->own ? peer_get(p->peers, key, ip) : NULL;
     if (peer)
-        peer_open(p->peers, peer, p->now, p->wall);
+        peer_open(p->peers, peer, mono_add(p->now, later_us), p->wall);
     return ip;
 }
 

@@ -77,10 +77,12 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
 /* ---- out ---- */
 
 /* A socket which is full is no news, one that cannot send there at all is. */
-static void net_send_failed(void *ctx, const struct addr *to, int err)
+static void net_send_failed(void *ctx, const struct addr *to, size_t len, int err)
 {
     struct pump *p = ctx;
-    if (err == ENETUNREACH || err == EHOSTUNREACH || err == EADDRNOTAVAIL || err == EACCES || err == EPERM || err == EINVAL ||
+    if (err == EMSGSIZE)
+        peers_too_big(p->peers, p->now, to, len);
+    else if (err == ENETUNREACH || err == EHOSTUNREACH || err == EADDRNOTAVAIL || err == EACCES || err == EPERM || err == EINVAL ||
         err == EAFNOSUPPORT)
         peers_send_failed(p->peers, p->now, to);
 }
@@ -213,23 +215,30 @@ int net_failed_lately(const struct pump *p, uint32_t host)
     return 0;
 }
 
+/* err 0: it was none. */
+static void note_failure(struct pump *p, uint32_t host, int err)
+{
+    for (unsigned i = 0; i < PUMP_FAILED_MAX; i++)
+        if (p->failed[i].host == host)
+            p->failed[i].err = 0;
+    if (err)
+        p->failed[p->failed_next++ % PUMP_FAILED_MAX] = (struct failed_host){host, err, p->now};
+}
+
 void net_peer_events(struct pump *p)
 {
     struct peer_event e;
     while (peers_event(p->peers, &e)) {
         struct peer_info info;
         peer_info(p->peers, e.peer, &info);
-        if (e.kind == PEER_UP) {
-            /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
+        /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
+        if (e.kind != PEER_UNREACHABLE)
             tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, info.mtu);
-            for (unsigned i = 0; i < PUMP_FAILED_MAX; i++)
-                if (p->failed[i].host == info.local)
-                    p->failed[i].err = 0;
+        if (e.kind == PEER_UP)
             send_held(p, e.peer, info.local);
-        } else {
-            p->failed[p->failed_next++ % PUMP_FAILED_MAX] = (struct failed_host){info.local, e.err, p->now};
+        note_failure(p, info.local, e.kind == PEER_UNREACHABLE ? e.err : 0);
+        if (e.kind == PEER_UNREACHABLE)
             tcpip_fail_remote(p->tcpip, p->now, info.local, e.err, false);
-        }
     }
 }
 

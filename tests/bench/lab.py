@@ -1,5 +1,5 @@
 """lab.py: what can be measured, once per round each however many rows ask for it. A probe is a method which returns a dict."""
-import contextlib, functools, os, subprocess, tempfile, time
+import base64, contextlib, functools, os, subprocess, tempfile, time
 
 import path
 from world import TESTS, TOP, Missing, Side, World, loopback, values, wait_for
@@ -10,6 +10,7 @@ LIM_WINDOW, LIM_SIZE, LIM_BUFFER = "1000000", "1400", "4194304"
 ROUGH = ["--dup", "10", "--reorder", "25", "--loss", "5"]
 ROUGH_MB = os.environ.get("SIZE_MB", "1024")
 UDP_SIZE = "1200"
+LOOKUPS = "100"
 
 
 def once_per_round(probe):
@@ -188,7 +189,19 @@ class Lab:
     @once_per_round
     def lookup(self, place):
         where = self.place(place)
-        return where.alice.load("lookup", where.host if place != "loop" else "localhost", "200")
+        return where.alice.load("lookup", where.host if place != "loop" else "localhost", LOOKUPS)
+
+    @once_per_round
+    def lookup_new(self):
+        """Names which neither the process nor the daemon has met, in a world of their own: nobody is behind them."""
+        world = World()
+        try:
+            for i in range(int(LOOKUPS)):
+                key = base64.b32encode(os.urandom(32)).decode().rstrip("=").lower()
+                world.alice.call("i3ctl", "book", "add", f"n{i}", key)
+            return world.alice.load("lookup", "n#.i3", LOOKUPS, "alice.i3")
+        finally:
+            world.close()
 
     @once_per_round
     def start(self, how):

@@ -30,7 +30,8 @@ int keep(char **arg);
  * (and takes the echo) until its input ends. */
 int hold(char **arg);
 
-/* load lookup NAME N: in N processes, each of which has looked up "localhost" before: first_us= known_us=, medians. */
+/* load lookup NAME N [BEFORE]: in N processes, each of which has looked up "localhost" before, and BEFORE: first_us= known_us=,
+ * medians. A # in NAME is replaced by 0..N-1. */
 int lookup(char **arg);
 
 /* load start N CMD: the median of N runs of a program, p50_ms=. */

@@ -25,11 +25,14 @@ static float lookup_us(const char *name)
     return (float)us;
 }
 
-/* What libc loads and reads at a process's very first look-up is paid before. */
-static void look_up_in_child(const char *name, int out)
+/* What libc loads and reads at a process's very first look-up is paid before; and, with `before`, the process's connection to
+ * the daemon. */
+static void look_up_in_child(const char *name, const char *before, int out)
 {
     float us[2], again[AGAIN];
     lookup_us("localhost");
+    if (before)
+        lookup_us(before);
     us[0] = lookup_us(name);
     for (int i = 0; i < AGAIN; i++)
         again[i] = lookup_us(name);
@@ -51,9 +54,16 @@ int lookup(char **arg)
         die("pipe");
     for (int i = 0; i < n; i++) {
         float us[2];
+        char name[256];
+        const char *hash = strchr(arg[0], '#');
+        int stem = hash ? (int)(hash - arg[0]) : (int)strlen(arg[0]);
+        if (hash)
+            snprintf(name, sizeof(name), "%.*s%d%s", stem, arg[0], i, hash + 1);
+        else
+            snprintf(name, sizeof(name), "%s", arg[0]);
         pid_t pid = fork();
         if (pid == 0)
-            look_up_in_child(arg[0], p[1]);
+            look_up_in_child(name, arg[2], p[1]);
         int status;
         if (waitpid(pid, &status, 0) != pid || status || read(p[0], us, sizeof(us)) != sizeof(us))
             exit(1);

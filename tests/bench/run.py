@@ -82,6 +82,10 @@ class Result:
 HEAD = f"{'':46}{'ours':>9} {'unit':7}{'against':>12}{'':>9}{'ratio':>8}  {'bar':9}"
 
 
+def figure(v):
+    return f"{v:,.0f}" if abs(v) >= 1000 else f"{v:.4g}"
+
+
 def verdict(d):
     return {None: "", True: "met", False: "MISSED"}[d.get("met")]
 
@@ -91,13 +95,13 @@ def lines(r):
     if "ours" not in r:
         yield f"{r['what']:46}{'-':>9} {r['unit']:7}  {r['missing']}"
         return
-    lead = f"{r['what']:46}{r['ours']:9.4g} {r['unit']:7}"
+    lead = f"{r['what']:46}{figure(r['ours']):>9} {r['unit']:7}"
     if r.get("bar") or not r["against"]:
         yield f"{lead}{'':29}  {r.get('bar', ''):9}{verdict(r)}".rstrip()
         lead = " " * 63
     for b in r["against"]:
         if "ratio" in b:
-            yield f"{lead}{b['label']:>12}{b['value']:9.4g}{b['ratio']:8.3f}  {b.get('bar', ''):9}{verdict(b)}".rstrip()
+            yield f"{lead}{b['label']:>12}{figure(b['value']):>9}{b['ratio']:8.3f}  {b.get('bar', ''):9}{verdict(b)}".rstrip()
         else:
             yield f"{lead}{b['label']:>12}  {b['missing']}"
         lead = " " * 63
