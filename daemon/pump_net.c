@@ -206,7 +206,7 @@ static void send_held(struct pump *p, struct peer *peer, uint32_t remote)
 
 int net_failed_lately(const struct pump *p, uint32_t host)
 {
-    enum { LATELY_US = 250000 };
+    enum { LATELY_US = 1000000 }; /* no new handshake would begin before */
     for (unsigned i = 0; i < PUMP_FAILED_MAX; i++) {
         const struct failed_host *f = &p->failed[i];
         if (f->host == host && f->err && mono_since(f->at, p->now) < LATELY_US)

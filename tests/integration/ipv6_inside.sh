@@ -194,3 +194,17 @@ for u in alice bob; do
     expect "$u's spoofed packets" "$(as $u i3ctl status --json | field counters.packets_spoofed)" 0
     expect "$u's bad segments" "$(as $u i3ctl status --json | field counters.tcp_bad)" 0
 done
+
+step "a host that is not there is waited for once, not once in each family"
+failures() {
+    grep -c 'handshake failed' "$W/alice/run/i3/i3d.log" || :
+}
+as bob i3ctl stop >/dev/null
+before=$(failures)
+as alice i3run python3 -c 'import socket, sys
+try:
+    socket.create_connection(("bob.i3", 80), all_errors=True)
+except ExceptionGroup as e:
+    print(*(x.strerror for x in e.exceptions), sep=", ")' >"$T/absent"
+expect "what both attempts came to" "$(cat "$T/absent")" "No route to host, No route to host"
+expect "handshakes that failed" "$(failures)" $((before + 1))
