@@ -14,6 +14,14 @@ PYTHON = '/usr/bin/python3'
 LIMIT = 30
 
 
+def has_ipv6():
+    try:
+        with open('/proc/net/if_inet6') as f:
+            return any(line.startswith('0' * 31 + '1 ') for line in f)
+    except OSError:
+        return False
+
+
 class Daemon:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix='shim')
@@ -76,7 +84,7 @@ class Semantics(Case):
     """Rule 1 of SHIM.md."""
 
     def test_client_sees_what_the_kernel_would_show(self):
-        for host, net, lines in ('127.0.0.1', '10.', 140), ('::1', 'fd69:3300::', 135):
+        for host, net, lines in (('127.0.0.1', '10.', 140), ('::1', 'fd69:3300::', 135))[:1 + has_ipv6()]:
             with Peers(host) as arguments:
                 native = run([PROBES + 'semantics'] + arguments, i3run=False)
             virtual = [net + ('%d.%d.%d' if host[0] == '1' else '%x:%x:%x') % (1, 2, n) for n in (3, 4, 6)]
@@ -414,6 +422,7 @@ class Names(Case):
         self.assertEqual(p.stdout.splitlines(), ["('10.1.2.3', 7)", '-2', '-3', "('10.1.2.3', 7)"], p.stderr)
 
 
+@unittest.skipUnless(has_ipv6(), 'no IPv6 on loopback here')
 class Inet6(Case):
     """The same over IPv6: names, families, options; what differs from IPv4."""
 
