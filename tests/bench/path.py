@@ -3,7 +3,7 @@ the same draws of loss. Nothing is remembered from one run to the next: namespac
 import concurrent.futures, os, subprocess, sys
 from dataclasses import dataclass
 
-from world import TESTS, Missing, Place, Side, World, cpu_of, values
+from world import TESTS, Missing, Place, Side, World, cpu_of, heart, values
 
 A, B = "192.0.2.1", "192.0.2.2"
 OVERLAY, KERNEL = "overlay", ("cubic", "bbr")
@@ -76,7 +76,7 @@ def cell(line, loss, seed):
     result = {}
     for who in (OVERLAY, *KERNEL):
         try:
-            result[who] = goodput(line, loss, seed, who)
+            result[who] = heart.undisturbed(goodput, line, loss, seed, who)
         except RuntimeError as e:
             print(f"bench: {line.name}, {loss} % lost, seed {seed}, {who}: {e}", file=sys.stderr)
             result[who] = 0.0
