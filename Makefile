@@ -50,6 +50,8 @@ i3_SRC := \
 	daemon/i3/path.c \
 	daemon/i3/peer.c \
 	daemon/i3/peer_shake.c \
+	daemon/i3/peer_way.c \
+	daemon/i3/pmtu.c \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
 	daemon/i3/session.c \
@@ -66,12 +68,16 @@ node_SRC := \
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
 	daemon/tcpip/udp.c \
+	daemon/tcpip/udp6.c \
+	daemon/tcpip/fragment.c \
 	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
 	daemon/tcpip/segment.c \
 	daemon/tcpip/rto.c \
 	daemon/tcpip/heap.c \
+	daemon/tcpip/memory.c \
+	daemon/tcpip/ecn.c \
 	daemon/tcpip/bbr.c \
 	daemon/tcpip/choose.c \
 	daemon/tcpip/cubic.c \
@@ -92,6 +98,7 @@ tcpip_SRC := \
 program_SRC := \
 	daemon/program/backlog.c \
 	daemon/program/dgram.c \
+	daemon/program/dgram_file.c \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
@@ -206,6 +213,7 @@ UNIT_TESTS := \
 	unit/i3/noise \
 	unit/i3/path \
 	unit/i3/peer \
+	unit/i3/pmtu \
 	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/trigger \
@@ -216,7 +224,10 @@ UNIT_TESTS := \
 	unit/tcpip/laws \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
+	unit/tcpip/udp \
+	unit/tcpip/udp6 \
 	unit/program/vsock \
+	unit/program/dgram \
 	unit/io/sockets \
 
 SIM_TESTS := \
@@ -241,11 +252,14 @@ TEST_PROGRAMS := \
 PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm \
+	integration/probes/dgrams \
 
 # scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
+	integration/udp.sh \
+	integration/udp6.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
@@ -261,11 +275,13 @@ INTEGRATION_TESTS := \
 	integration/idle.sh \
 	integration/cut.sh \
 	integration/shortcut.sh \
+	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
+	interop/udp.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
 
@@ -294,6 +310,7 @@ unit/i3/noise_ROOMS := base i3
 unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
+unit/i3/pmtu_ROOMS := base i3
 unit/i3/proof_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
@@ -310,6 +327,9 @@ unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
 unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 unit/program/vsock_ROOMS := program
+unit/program/dgram_ROOMS := program
+unit/tcpip/udp_ROOMS := base tcpip
+unit/tcpip/udp6_ROOMS := base tcpip
 unit/io/sockets_ROOMS := io
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 sim/sessions_ROOMS := base i3

@@ -250,6 +250,7 @@ static int start_sessions(struct pump *p)
         .shortcut = p->config.shortcut,
         .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
+        .probe_mtu = true,
         .recv_buffer = udp_buffer(p->udp),
         .accel = p->accel = accel_open(),
         .known = key_known,
@@ -282,6 +283,7 @@ static int start_engine(struct pump *p)
     c.mtu = (uint16_t)p->config.mtu;
     c.send_max = p->config.send_buffer;
     c.recv_max = p->config.recv_buffer;
+    c.memory_max = p->config.memory;
     c.conns_max = p->config.connections;
     draw_seed(p, c.seed);
     p->tcpip = tcpip_new(&c);
@@ -400,6 +402,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->idle.data = p;
     names_pin_book(p);
     listen_load(p);
+    dgram_load(p);
     shortcut_start(p);
     net_choose_node(p);
     pump_turn(p);

@@ -19,6 +19,7 @@
 #include "daemon/program/listener.h"
 #include "daemon/program/vsock.h"
 #include "daemon/pump.h"
+#include "daemon/tcpip/fragment.h"
 #include "daemon/tcpip/tcpip.h"
 
 enum {
@@ -65,6 +66,7 @@ struct dgram_counters {
     uint64_t no_room;     /* no mirror could be had */
     uint64_t evicted;     /* mirrors that made room for another */
     uint64_t mirrors, sockets; /* now */
+    struct reassembly_stats fragments;
 };
 
 struct pump {
@@ -158,8 +160,11 @@ void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int
 /* pump_udp.c */
 int dgram_start(struct pump *p);
 void dgram_stop(struct pump *p);
+/* What the daemon before us knew. */
+void dgram_load(struct pump *p);
 /* A packet from a peer, its addresses checked. False: it is not about UDP. Its bytes must stay until dgram_flush(). */
 bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len);
+bool dgram_packet6_in(struct pump *p, uint32_t remote, const uint8_t *packet, size_t len);
 void dgram_flush(struct pump *p);
 /* What programs have sent goes out. True: there is more. */
 bool dgram_read(struct pump *p);

@@ -157,7 +157,7 @@ static void on_udp_open(struct request *q)
     if (!status)
         status = (uint32_t)-dgram_open(q->p, &u, &mirror);
     if (!status || status == IPC_SELF)
-        local = addr_v4(q->p->own, u.bound.port);
+        local = names_host_address(q->p, q->p->own, u.remote.family, u.bound.port);
     put_u32(&q->w, status);
     ipc_put_pair(&q->w, &(struct ipc_pair){.local = mirror, .remote = local});
     reply(q, -1);
@@ -169,7 +169,7 @@ static void on_udp_peer(struct request *q)
     get_addr(&q->r, &real);
     const struct addr *peer = q->r.failed ? NULL : dgram_peer(q->p, &real);
     put_u32(&q->w, peer ? 0 : ENOENT);
-    ipc_put_pair(&q->w, &(struct ipc_pair){.local = peer ? *peer : (struct addr){0}, .remote = addr_v4(q->p->own, 0)});
+    ipc_put_pair(&q->w, &(struct ipc_pair){.local = peer ? *peer : (struct addr){0}, .remote = names_host_address(q->p, q->p->own, real.family == 6 ? 6 : 4, 0)});
     reply(q, -1);
 }
 

@@ -17,7 +17,8 @@ static void peer_packet(struct pump *p, const struct peer *peer, const uint8_t *
         if (!dgram_packet_in(p, packet, len))
             tcpip_input(p->tcpip, p->now, packet, len);
     } else if (ip6_is_from_to(packet, len, peer_address6(peer), p->own6) && local) {
-        tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
+        if (!dgram_packet6_in(p, local, packet, len))
+            tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
     } else {
         p->count.packets_spoofed++;
     }
@@ -76,10 +77,12 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
 /* ---- out ---- */
 
 /* A socket which is full is no news, one that cannot send there at all is. */
-static void net_send_failed(void *ctx, const struct addr *to, int err)
+static void net_send_failed(void *ctx, const struct addr *to, size_t len, int err)
 {
     struct pump *p = ctx;
-    if (err == ENETUNREACH || err == EHOSTUNREACH || err == EADDRNOTAVAIL || err == EACCES || err == EPERM || err == EINVAL ||
+    if (err == EMSGSIZE)
+        peers_too_big(p->peers, p->now, to, len);
+    else if (err == ENETUNREACH || err == EHOSTUNREACH || err == EADDRNOTAVAIL || err == EACCES || err == EPERM || err == EINVAL ||
         err == EAFNOSUPPORT)
         peers_send_failed(p->peers, p->now, to);
 }
@@ -207,13 +210,13 @@ void net_peer_events(struct pump *p)
     while (peers_event(p->peers, &e)) {
         struct peer_info info;
         peer_info(p->peers, e.peer, &info);
-        if (e.kind == PEER_UP) {
-            /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
+        /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
+        if (e.kind != PEER_UNREACHABLE)
             tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, info.mtu);
+        if (e.kind == PEER_UP)
             send_held(p, e.peer, info.local);
-        } else {
+        if (e.kind == PEER_UNREACHABLE)
             tcpip_fail_remote(p->tcpip, p->now, info.local, e.err, false);
-        }
     }
 }
 

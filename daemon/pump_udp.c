@@ -10,15 +10,22 @@
 #include "daemon/pump_impl.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/io/files.h"
 #include "daemon/io/mirror.h"
+#include "daemon/program/dgram_file.h"
 #include "daemon/pump_udp.h"
-#include "daemon/tcpip/udp.h"
+#include "daemon/tcpip/fragment.h"
+#include "daemon/tcpip/udp6.h"
 
 enum {
+    MTU_SURE = 548,           /* no path has a smaller one */
     READ_ROUNDS = 4,          /* batches of one mirror in one turn, then others have theirs */
+    SAVE_AT_ONCE = 256,       /* with more to write, once a second is enough */
     VERIFY_MAX = 256,         /* sockets looked after in one go */
     ERRORS_BURST = 50,        /* ICMP errors at once; refilled at ERRORS_RATE a second */
     ERRORS_RATE = 1000,
@@ -116,11 +123,10 @@ static int open_fd(struct pump *p, struct addr *real)
     return fd;
 }
 
-/* The mirror of a virtual peer, made if need be. 0 or -errno (-ENOBUFS: too many, and all in use). */
-static int mirror_get(struct pump *p, const struct addr *virt, bool asked, struct mirror **out)
+/* The mirror of a virtual peer, made if need be, at `real` if that is free. 0 or -errno (-ENOBUFS: too many, and all in use). */
+static int mirror_get_at(struct pump *p, const struct addr *virt, struct addr real, bool asked, struct mirror **out)
 {
     struct dgram_side *s = p->dgram;
-    struct addr real = mirror_address(virt);
     struct mirror *m = *out = mirror_find(s->t, virt);
     if (m)
         return 0;
@@ -147,13 +153,24 @@ static int mirror_get(struct pump *p, const struct addr *virt, bool asked, struc
     return 0;
 }
 
+static int mirror_get(struct pump *p, const struct addr *virt, bool asked, struct mirror **out)
+{
+    return mirror_get_at(p, virt, mirror_address(virt), asked, out);
+}
+
 /* ---- whose socket ---- */
 
-/* What the mirrors see: a socket bound to all addresses speaks to loopback from 127.0.0.1. */
-static struct addr seen_address(const struct addr *bound)
+/* What the mirrors of that family see: a socket bound to all addresses speaks to loopback from loopback. None: it does not speak
+ * to them at all. */
+static struct addr seen_address(const struct addr *bound, uint8_t family)
 {
     static const uint8_t any[16];
-    return memcmp(bound->ip, any, sizeof(any)) ? *bound : addr_v4(INADDR_LOOPBACK, bound->port);
+    bool all = !memcmp(bound->ip, any, sizeof(any));
+    if (all && family == 4)
+        return addr_v4(INADDR_LOOPBACK, bound->port);
+    if (bound->family != family)
+        return (struct addr){0};
+    return all ? addr_v6(in6addr_loopback.s6_addr, bound->port) : *bound;
 }
 
 /* Asks the kernel which socket a datagram from the mirror at `from` to u's address would reach. It must be this user's and one
@@ -165,7 +182,7 @@ static struct usock *verify(struct pump *p, struct usock *u, const struct addr *
     int err = diag_udp(p->diag, &u->at, from, &info);
     struct usock *found = err == -EOPNOTSUPP ? u : NULL;
     if (!err && info.uid == s->uid)
-        found = usock_by_cookie(s->t, u->at.port, info.cookie);
+        found = usock_by_cookie(s->t, u->at.family, u->at.port, info.cookie);
     if (found) {
         found->verified = p->now;
         return found;
@@ -177,6 +194,18 @@ static struct usock *verify(struct pump *p, struct usock *u, const struct addr *
     s->save |= u->server;
     usock_free(s->t, u);
     return NULL;
+}
+
+/* From where a datagram reaches it in any case: the peer that it has last spoken to, and may be connected to. */
+static struct addr likely_source(const struct usock *u)
+{
+    return u->peer.family ? u->peer : (struct addr){.family = u->at.family};
+}
+
+static struct usock *verify_alive(struct pump *p, struct usock *u)
+{
+    struct addr from = likely_source(u);
+    return verify(p, u, &from);
 }
 
 static bool fresh(const struct pump *p, const struct usock *u)
@@ -203,13 +232,13 @@ static struct usock *sender(struct pump *p, const struct mirror *m, const struct
 /* The socket that gets what comes from m for the port; NULL: there is none. */
 static struct usock *receiver(struct pump *p, const struct mirror *m, uint16_t port)
 {
-    struct usock *u = usock_for_port(p->dgram->t, port), *next;
+    struct usock *u = usock_for_port(p->dgram->t, m->real.family, port), *next;
     if (!u || fresh(p, u))
         return u;
     for (u = usock_on_port(p->dgram->t, port, NULL); u; u = next) {
         struct usock *found;
         next = u->chain;
-        if ((found = verify(p, u, &m->real)))
+        if (u->at.family == m->real.family && (found = verify(p, u, &m->real)))
             return found;
     }
     return NULL;
@@ -219,29 +248,91 @@ static struct usock *receiver(struct pump *p, const struct mirror *m, uint16_t p
  * for a question. */
 static void verify_some(struct pump *p)
 {
-    struct addr anybody = addr_v4(0, 0);
     struct usock *older;
     unsigned n = 0;
     for (struct usock *u = usock_newest(p->dgram->t); u && n < VERIFY_MAX; u = older, n++) {
         older = u->older;
-        verify(p, u, u->peer.family ? &u->peer : &anybody);
+        verify_alive(p, u);
     }
     for (struct usock *u; n < VERIFY_MAX && (u = usock_server(p->dgram->t)) && !fresh(p, u); n++) {
         usock_touch(p->dgram->t, u, p->now);
-        verify(p, u, &anybody);
+        verify_alive(p, u);
     }
 }
 
 /* ---- programs to peers ---- */
 
-/* The two headers of a datagram, the IP packet as a whole or its first fragment. */
+/* The inner MTU towards a peer. */
+static uint16_t mtu_of(const struct pump *p, uint32_t remote)
+{
+    const struct peer *peer = peer_by_address(p->peers, remote);
+    struct peer_info info;
+    if (!peer)
+        return (uint16_t)p->config.mtu;
+    peer_info(p->peers, peer, &info);
+    return info.mtu;
+}
+
+/* Too large for the path: the UDP header goes with the first piece. */
+static void fragments_out(struct pump *p, const struct udp_names *n, uint8_t head[UDP_HEADS], const uint8_t *data, size_t len)
+{
+    uint16_t room = fragment_room(mtu_of(p, n->dst)), id = p->dgram->ip_id++;
+    size_t total = UDP_HEAD + len;
+    for (size_t at = 0; at < total; at += room) {
+        uint16_t body = (uint16_t)(total - at < room ? total - at : room);
+        size_t front = at ? 0 : UDP_HEAD;
+        struct iovec v[2] = {{head, IP_HEAD + front}, {(void *)(data + at + front - UDP_HEAD), body - front}};
+        fragment_build(head, n->src, n->dst, IP_UDP, id, (uint16_t)at, body, at + room < total);
+        net_send_packet(p, n->dst, v, 2, IP_HEAD + (size_t)body);
+    }
+}
+
 static void datagram_out(struct pump *p, const struct udp_names *n, const uint8_t *data, size_t len)
 {
     uint8_t head[UDP_HEADS];
     struct iovec v[2] = {{head, sizeof(head)}, {(void *)data, len}};
-    ip_build(head, n->src, n->dst, IP_UDP, p->dgram->ip_id++, (uint16_t)(UDP_HEADS + len));
     udp_build(head + IP_HEAD, n, data, len);
+    if (UDP_HEADS + len > MTU_SURE && UDP_HEADS + len > mtu_of(p, n->dst)) {
+        fragments_out(p, n, head, data, len);
+        return;
+    }
+    ip_build(head, n->src, n->dst, IP_UDP, p->dgram->ip_id++, (uint16_t)(UDP_HEADS + len));
     net_send_packet(p, n->dst, v, len ? 2 : 1, UDP_HEADS + len);
+}
+
+/* The template of an IPv6 header to a peer of that virtual address. */
+static void template_to(const struct pump *p, uint8_t out[IP6_HEAD], const struct addr *virt)
+{
+    ip6_template(out, p->own6, virt->ip, 0);
+}
+
+static void fragments6_out(struct pump *p, const struct udp_names *n, const uint8_t *template, uint8_t udp[UDP_HEAD],
+    const uint8_t *data, size_t len)
+{
+    uint16_t room = fragment6_room(mtu_of(p, n->dst)), id = p->dgram->ip_id++;
+    size_t total = UDP_HEAD + len;
+    for (size_t at = 0; at < total; at += room) {
+        uint8_t head[FRAGMENT6_HEADS];
+        uint16_t body = (uint16_t)(total - at < room ? total - at : room);
+        size_t front = at ? 0 : UDP_HEAD;
+        struct iovec v[3] = {{head, sizeof(head)}, {udp, front}, {(void *)(data + at + front - UDP_HEAD), body - front}};
+        fragment6_build(head, template, IP_UDP, id, (uint16_t)at, body, at + room < total);
+        net_send_packet(p, n->dst, v, 3, sizeof(head) + (size_t)body);
+    }
+}
+
+static void datagram6_out(struct pump *p, const struct addr *virt, const struct udp_names *n, const uint8_t *data, size_t len)
+{
+    uint8_t head[UDP6_HEADS], template[IP6_HEAD];
+    struct iovec v[2] = {{head, sizeof(head)}, {(void *)data, len}};
+    template_to(p, template, virt);
+    udp6_build(head + IP6_HEAD, template, n->src_port, n->dst_port, data, len);
+    if (UDP6_HEADS + len > MTU_SURE && UDP6_HEADS + len > mtu_of(p, n->dst)) {
+        fragments6_out(p, n, template, head + IP6_HEAD, data, len);
+        return;
+    }
+    ip6_build(head, template, IP_UDP, (uint16_t)(UDP_HEAD + len));
+    net_send_packet(p, n->dst, v, len ? 2 : 1, UDP6_HEADS + len);
 }
 
 static void from_program(void *ctx, const struct addr *from, const uint8_t *data, size_t len)
@@ -257,21 +348,44 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *data
     u->peer = m->real;
     usock_touch(s->t, u, p->now);
     mirror_touch(s->t, m, p->now);
-    struct udp_names n = {p->own, addr_ip4(&m->virt), u->at.port, m->virt.port};
+    struct udp_names n = {p->own, names_host(p, &m->virt), u->at.port, m->virt.port};
     s->count.out++;
-    datagram_out(p, &n, data, len);
+    if (m->virt.family == 6)
+        datagram6_out(p, &m->virt, &n, data, len);
+    else
+        datagram_out(p, &n, data, len);
 }
 
-static void answer_unreachable(struct pump *p, const uint8_t *packet, size_t len)
+/* remote: its source. */
+static void answer_unreachable(struct pump *p, uint32_t remote, const uint8_t *packet, size_t len)
 {
-    uint8_t out[ICMP_ERROR_MAX];
+    uint8_t out[ICMP6_ERROR_MAX];
     struct dgram_side *s = p->dgram;
     s->count.unreachable++;
     if (!bucket_take(&s->errors, p->now, ERRORS_BURST, ERRORS_RATE))
         return;
-    size_t n = icmp_error_build(out, ICMP_UNREACHABLE_PORT, s->ip_id++, packet, len);
+    size_t n = packet[0] >> 4 == 6 ? icmp6_error_build(out, packet, len)
+                                   : icmp_error_build(out, ICMP_UNREACHABLE_PORT, s->ip_id++, packet, len);
     if (n)
-        net_send_packet(p, ip_load32(packet + 12), &(struct iovec){out, n}, 1, n);
+        net_send_packet(p, remote, &(struct iovec){out, n}, 1, n);
+}
+
+/* The packet of the mirror's peer to a port of ours whose data began so; its length. */
+static size_t packet_again(struct pump *p, const struct mirror *m, uint16_t port, uint8_t *packet, const uint8_t *data, size_t len)
+{
+    if (m->virt.family == 6) {
+        uint8_t template[IP6_HEAD];
+        ip6_template(template, m->virt.ip, p->own6, 0);
+        ip6_build(packet, template, IP_UDP, (uint16_t)(UDP_HEAD + len));
+        udp6_build(packet + IP6_HEAD, template, m->virt.port, port, data, len);
+        memcpy(packet + UDP6_HEADS, data, len);
+        return UDP6_HEADS + len;
+    }
+    struct udp_names n = {addr_ip4(&m->virt), p->own, m->virt.port, port};
+    ip_build(packet, n.src, n.dst, IP_UDP, 0, (uint16_t)(UDP_HEADS + len));
+    udp_build(packet + IP_HEAD, &n, data, len);
+    memcpy(packet + UDP_HEADS, data, len);
+    return UDP_HEADS + len;
 }
 
 /* What we delivered has found no socket: the peer hears of it as it would have from a kernel. */
@@ -282,17 +396,13 @@ static void refusals(struct pump *p, struct mirror_io *x)
     const uint8_t *data;
     size_t len;
     while (mirror_refused(s->io, x->fd, &to, &data, &len)) {
-        uint8_t packet[UDP_HEADS + 128];
-        struct udp_names n = {addr_ip4(&x->m->virt), p->own, x->m->virt.port, to.port};
+        uint8_t packet[UDP6_HEADS + 128];
         struct usock *u = usock_find(s->t, &to);
-        if (len > sizeof(packet) - UDP_HEADS)
-            len = sizeof(packet) - UDP_HEADS;
+        if (len > sizeof(packet) - UDP6_HEADS)
+            len = sizeof(packet) - UDP6_HEADS;
         if (u)
             verify(p, u, &x->m->real);
-        ip_build(packet, n.src, n.dst, IP_UDP, 0, (uint16_t)(UDP_HEADS + len));
-        udp_build(packet + IP_HEAD, &n, data, len);
-        memcpy(packet + UDP_HEADS, data, len);
-        answer_unreachable(p, packet, UDP_HEADS + len);
+        answer_unreachable(p, names_host(p, &x->m->virt), packet, packet_again(p, x->m, to.port, packet, data, len));
     }
 }
 
@@ -327,46 +437,60 @@ bool dgram_read(struct pump *p)
 
 /* ---- peers to programs ---- */
 
-static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header *ip)
+/* A datagram of the peer at `virt`. packet: the whole of it, for an answer; NULL for none. */
+static void datagram_in(struct pump *p, const struct addr *virt, const struct udp_datagram *d, const uint8_t *packet, size_t len)
 {
     struct dgram_side *s = p->dgram;
-    struct udp_datagram d;
-    struct mirror *m;
-    if (!udp_parse(packet, ip, &d) || !d.names.src_port) {
-        s->count.bad++;
-        return;
-    }
-    struct addr virt = addr_v4(d.names.src, d.names.src_port);
-    if (!usock_for_port(s->t, d.names.dst_port)) {
-        answer_unreachable(p, packet, ip->len);
-        return;
-    }
-    if (mirror_get(p, &virt, false, &m) < 0) {
+    struct mirror *m = NULL;
+    struct usock *u = usock_for_port(s->t, virt->family, d->names.dst_port);
+    if (u && mirror_get(p, virt, false, &m) < 0) {
         s->count.no_room++;
         return;
     }
-    struct usock *u = receiver(p, m, d.names.dst_port);
-    if (!u) {
-        answer_unreachable(p, packet, ip->len);
+    u = u ? receiver(p, m, d->names.dst_port) : NULL;
+    if (!u && packet)
+        answer_unreachable(p, d->names.src, packet, len);
+    if (!u)
+        return;
+    mirror_touch(s->t, m, p->now);
+    deliver(p, u, m, d->data, d->len);
+}
+
+static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header *ip)
+{
+    struct udp_datagram d;
+    if (!udp_parse(packet, ip, &d) || !d.names.src_port) {
+        p->dgram->count.bad++;
         return;
     }
-    mirror_touch(s->t, m, p->now);
-    deliver(p, u, m, d.data, d.len);
+    struct addr virt = addr_v4(d.names.src, d.names.src_port);
+    datagram_in(p, &virt, &d, packet, ip->len);
+}
+
+/* have bytes of UDP, which came under `header`; whole: they stand behind it. */
+static void udp6_in(struct pump *p, uint32_t remote, const uint8_t *header, const uint8_t *udp, size_t have, bool whole)
+{
+    struct udp_datagram d = {.names = {.src = remote, .dst = p->own}};
+    if (!udp6_parse(header, udp, have, &d) || !d.names.src_port) {
+        p->dgram->count.bad++;
+        return;
+    }
+    struct addr virt = addr_v6(header + IP6_SRC, d.names.src_port);
+    datagram_in(p, &virt, &d, whole ? header : NULL, IP6_HEAD + have);
 }
 
 /* A peer says that its port is closed: so say all sockets that have last spoken to it from that port. */
-static void port_closed(struct pump *p, const struct icmp_error *e)
+static void port_closed(struct pump *p, const struct addr *virt, const struct icmp_error *e)
 {
     struct dgram_side *s = p->dgram;
-    struct addr virt = addr_v4(e->dst, e->dst_port);
-    struct mirror *m = mirror_find(s->t, &virt);
+    struct mirror *m = mirror_find(s->t, virt);
     s->count.refused++;
     for (struct usock *u = m ? usock_on_port(s->t, e->src_port, NULL) : NULL; u; u = usock_on_port(s->t, e->src_port, u))
         if (addr_eq(&u->peer, &m->real))
             mirror_refuse(s->io, dgram_fd(m), &m->real, &u->at);
 }
 
-bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
+static bool packet_in(struct pump *p, const uint8_t *packet, size_t len)
 {
     struct ip_header ip;
     struct icmp_error e;
@@ -382,8 +506,63 @@ bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
     }
     if (!icmp_error_parse(packet, &ip, &e) || e.proto != IP_UDP)
         return false;
+    struct addr virt = addr_v4(e.dst, e.dst_port);
     if (e.type == ICMP_UNREACHABLE && e.code == ICMP_UNREACHABLE_PORT && e.src == p->own && e.dst == ip.src)
-        port_closed(p, &e);
+        port_closed(p, &virt, &e);
+    return true;
+}
+
+/* The piece of a datagram; the last one missing brings it in. */
+static void fragment6_in(struct pump *p, const uint8_t *packet, const struct ip_header *ip)
+{
+    uint8_t piece[PUMP_PACKET_MAX];
+    size_t whole, len = fragment6_as4(piece, sizeof(piece), packet, ip);
+    const uint8_t *all = len ? reassembly_add(p->dgram->pieces, p->now, piece, len, &whole) : NULL;
+    if (!len)
+        p->dgram->count.bad++;
+    if (!all)
+        return;
+    udp6_in(p, ip->src, packet, all + IP_HEAD, whole - IP_HEAD, false);
+    dgram_flush(p); /* before the bytes go */
+}
+
+bool dgram_packet6_in(struct pump *p, uint32_t remote, const uint8_t *packet, size_t len)
+{
+    struct ip_header ip = {.src = remote, .dst = p->own};
+    struct icmp_error e;
+    uint8_t next = packet[6];
+    if (next != IP_UDP && next != IP6_FRAGMENT && next != IP6_ICMP)
+        return false;
+    if (!ip6_parse(packet, len, &ip)) {
+        p->dgram->count.bad++;
+        return true;
+    }
+    if (next == IP_UDP) {
+        udp6_in(p, remote, packet, packet + IP6_HEAD, (size_t)(ip.len - IP6_HEAD), true);
+        return true;
+    }
+    if (next == IP6_FRAGMENT) {
+        fragment6_in(p, packet, &ip);
+        return true;
+    }
+    if (!icmp6_error_parse(packet, &ip, &e))
+        return false;
+    struct addr virt = addr_v6(packet + IP6_SRC, e.dst_port);
+    port_closed(p, &virt, &e);
+    return true;
+}
+
+/* Of fragments only UDP's are taken: the engines send everything else whole. */
+bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
+{
+    size_t whole;
+    if (!ip_is_fragment(packet, len))
+        return packet_in(p, packet, len);
+    packet = packet[9] == IP_UDP ? reassembly_add(p->dgram->pieces, p->now, packet, len, &whole) : NULL;
+    if (packet) {
+        packet_in(p, packet, whole);
+        dgram_flush(p); /* before the bytes go */
+    }
     return true;
 }
 
@@ -392,18 +571,71 @@ void dgram_flush(struct pump *p)
     p->dgram->count.undelivered += mirrors_flush(p->dgram->io);
 }
 
+/* ---- the file ---- */
+
+static const char *state_file(const struct pump *p, char *path, size_t cap)
+{
+    snprintf(path, cap, "%s/udp", p->paths.runtime);
+    return path;
+}
+
+static void save(struct pump *p)
+{
+    char path[sizeof(p->paths.runtime) + 16];
+    size_t len;
+    char *text = dgrams_format(p->dgram->t, &len);
+    int err = text ? file_write(state_file(p, path, sizeof(path)), text, len, false) : -ENOMEM;
+    if (err)
+        log_warn("udp file=%s cannot be written err=%d", path, err);
+    free(text);
+    p->dgram->save = false;
+}
+
+/* After a restart: servers whose sockets are still there, and mirrors at the addresses they had. */
+void dgram_load(struct pump *p)
+{
+    char path[sizeof(p->paths.runtime) + 16], *text;
+    struct dgram_line line;
+    struct mirror *m;
+    size_t len;
+    if (file_read(state_file(p, path, sizeof(path)), true, &text, &len) < 0)
+        return;
+    for (const char *at = text; dgrams_parse(&at, &line);) {
+        bool here = line.real.family == 6 ? !memcmp(line.real.ip, &in6addr_loopback, 16) : line.real.ip[0] == 127;
+        if (line.mirror && here && line.real.family == line.a.family && names_is_virtual(p, names_host(p, &line.a)))
+            mirror_get_at(p, &line.a, line.real, true, &m);
+        if (line.mirror)
+            continue;
+        struct usock *u = usock_add(p->dgram->t, p->now, &line.a, line.cookie, true);
+        if (u)
+            verify_alive(p, u);
+    }
+    free(text);
+}
+
 /* ---- what programs ask ---- */
+
+/* Servers that are gone leave no trace until somebody looks: each new one pays for a look at two old ones. */
+static void forget_some(struct pump *p)
+{
+    struct usock *u;
+    for (int i = 0; i < 2 && (u = usock_server(p->dgram->t)); i++) {
+        usock_touch(p->dgram->t, u, p->now);
+        verify_alive(p, u);
+    }
+}
 
 int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror)
 {
     struct dgram_side *s = p->dgram;
-    struct addr at = seen_address(&q->bound);
+    struct addr at = seen_address(&q->bound, q->remote.family);
     struct mirror *m;
-    if (at.family != 4 || q->remote.family != 4)
+    if (!at.family)
         return -ENETUNREACH;
     int err = mirror_get(p, &q->remote, true, &m);
     if (err)
         return err;
+    s->save |= !m->asked || m->used.us == p->now.us;
     mirror_ask(s->t, m, p->now);
     struct usock *u = usock_add(s->t, p->now, &at, q->cookie, false);
     if (!u)
@@ -415,10 +647,17 @@ int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror
 
 int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie)
 {
-    struct addr at = seen_address(bound);
-    if (at.family != 4)
-        return -EAFNOSUPPORT;
-    return usock_add(p->dgram->t, p->now, &at, cookie, true) ? 0 : -ENOBUFS;
+    struct dgram_side *s = p->dgram;
+    forget_some(p);
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        struct addr at = seen_address(bound, family);
+        if (at.family && !usock_add(s->t, p->now, &at, cookie, true))
+            return -ENOBUFS;
+    }
+    s->save = true;
+    if (usocks_count(s->t) + mirrors_count(s->t) <= SAVE_AT_ONCE)
+        save(p);
+    return 0;
 }
 
 const struct addr *dgram_peer(const struct pump *p, const struct addr *real)
@@ -440,7 +679,8 @@ int dgram_start(struct pump *p)
     s->ip_id = (uint16_t)drbg_u64(&p->random);
     s->uid = geteuid();
     s->verify_at = MONO_NEVER;
-    return s->t && s->io ? 0 : -ENOMEM;
+    s->pieces = reassembly_new();
+    return s->t && s->io && s->pieces ? 0 : -ENOMEM;
 }
 
 void dgram_stop(struct pump *p)
@@ -449,9 +689,12 @@ void dgram_stop(struct pump *p)
     struct mirror *m;
     if (!s)
         return;
+    if (s->t && s->io && p->set)
+        save(p);
     while (s->t && s->io && (m = mirror_oldest(s->t)))
         mirror_close(p, m);
     mirrors_io_free(s->io);
+    reassembly_free(s->pieces);
     dgrams_free(s->t); /* backlogs go with their sockets */
     free(s);
     p->dgram = NULL;
@@ -465,8 +708,11 @@ void dgram_expire(struct pump *p)
         s->verify_at = MONO_NEVER;
         verify_some(p);
         deliver_trim(p);
+        if (s->save)
+            save(p);
     }
     deliver_expire(p);
+    reassembly_expire(s->pieces, p->now);
     if (s->verify_at.us == MONO_NEVER.us && usocks_count(s->t))
         s->verify_at = mono_add(p->now, VERIFY_US);
     usocks_expire(s->t, p->now);
@@ -476,12 +722,15 @@ void dgram_expire(struct pump *p)
 
 mono_t dgram_deadline(const struct pump *p)
 {
-    return mono_min(deliver_deadline(p), mono_min(p->dgram->verify_at, dgrams_deadline(p->dgram->t)));
+    mono_t at = mono_min(p->dgram->verify_at, dgrams_deadline(p->dgram->t));
+    at = mono_min(at, reassembly_deadline(p->dgram->pieces));
+    return mono_min(at, deliver_deadline(p));
 }
 
 const struct dgram_counters *dgram_counters(const struct pump *p)
 {
     p->dgram->count.mirrors = mirrors_count(p->dgram->t);
     p->dgram->count.sockets = usocks_count(p->dgram->t);
+    p->dgram->count.fragments = *reassembly_stats(p->dgram->pieces);
     return &p->dgram->count;
 }

@@ -17,6 +17,7 @@ struct bucket {
 struct dgram_side {
     struct dgrams *t;
     struct mirrors_io *io;
+    struct reassembly *pieces;
     struct mirror_io *ready_first, *ready_last;
     struct mirror *reading;
     struct backlog *backlogs;

@@ -41,7 +41,7 @@ static const struct known {
     {IPPROTO_IP, IP_FREEBIND, 0, false},
     {IPPROTO_IP, IP_TRANSPARENT, 0, false},
     {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0, false},
-    {IPPROTO_IPV6, IPV6_V6ONLY, 0, false},
+    {IPPROTO_IPV6, IPV6_V6ONLY, 0, true},
     {IPPROTO_IPV6, IPV6_TCLASS, 0, true},
     {IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64, false},
     {IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_WANT, false},
@@ -178,9 +178,8 @@ int options_get(int fd, int level, int name, void *value, socklen_t *len)
         return get_tcp_info(fd, value, len);
     if (level == IPPROTO_TCP && name == TCP_CONGESTION)
         return put_value("cubic\0\0\0\0\0\0\0\0\0\0", 16, value, len);
-    if ((level != IPPROTO_TCP && level != IPPROTO_IP && level != IPPROTO_IPV6) ||
-        (level == IPPROTO_IPV6 && pair_family(fd) != AF_INET6))
-        return -EOPNOTSUPP;
+    if (level != IPPROTO_TCP && level != IPPROTO_IP && (level != IPPROTO_IPV6 || pair_family(fd) != AF_INET6))
+        return pair_family(fd) == AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP;
     if (!k)
         return -ENOPROTOOPT;
     int v = k->fallback;
@@ -215,6 +214,8 @@ int options_set(int fd, int level, int name, const void *value, socklen_t len)
         return -ENOPROTOOPT;
     if (len < sizeof(v) && (level != IPPROTO_IP || len < 1))
         return -EINVAL;
+    if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
+        return -EINVAL; /* too late on a socket that has an address */
     if (!value)
         return -EFAULT;
     memcpy(&v, value, len < sizeof(v) ? 1 : sizeof(v));

@@ -6,7 +6,7 @@
 #include "shim/overlay.h"
 #include "shim/sys.h"
 
-enum { ROUTES = 1024, PEERS = 1024, GOOD_MS = 1000, BAD_MS = 250, SELF_MS = 3600 * 1000 };
+enum { ROUTES = 1024, PEERS = 1024, GOOD_MS = 1000, SELF_MS = 3600 * 1000 };
 
 /* An answer of the daemon; a sequence lock as in fdtable.c: odd while being written. */
 struct entry {
@@ -18,7 +18,8 @@ struct entry {
 };
 
 static struct entry routes[ROUTES], peers[PEERS];
-static uint32_t own_ip;
+static struct addr own[2]; /* IPv4, IPv6; written once */
+static uint8_t own_known[2];
 static bool self_used; /* somebody has sent to the own virtual address */
 
 static struct entry *entry_for(struct entry *table, unsigned n, uint64_t cookie, const struct addr *key)
@@ -62,15 +63,26 @@ static void entry_put(struct entry *e, uint64_t cookie, const struct addr *key, 
     __atomic_store_n(&e->seq, seq + 2, __ATOMIC_RELEASE);
 }
 
-uint32_t udp_own(void)
+struct addr udp_own(uint8_t family)
 {
-    return __atomic_load_n(&own_ip, __ATOMIC_RELAXED);
+    int i = family == 6;
+    return __atomic_load_n(&own_known[i], __ATOMIC_ACQUIRE) ? own[i] : (struct addr){0};
 }
 
+/* It may change with the daemon's config, in bytes which nobody reads half old and half new: IPv4 in one word, IPv6 never. */
 static void learn_own(const struct addr *a)
 {
-    if (a->family == 4)
-        __atomic_store_n(&own_ip, addr_ip4(a), __ATOMIC_RELAXED);
+    int i = a->family == 6;
+    if (!a->family || (i && own_known[i]) || !conn_owner())
+        return;
+    uint32_t word;
+    memcpy(&word, a->ip, sizeof(word));
+    if (i)
+        memcpy(own[i].ip, a->ip, sizeof(own[i].ip));
+    else
+        __atomic_store_n((uint32_t *)(void *)own[i].ip, word, __ATOMIC_RELAXED);
+    own[i].family = a->family;
+    __atomic_store_n(&own_known[i], 1, __ATOMIC_RELEASE);
 }
 
 /* ---- sending ---- */
@@ -101,7 +113,7 @@ static void share_port(int fd)
 static int ask_route(int fd, uint64_t cookie, const struct addr *to, struct addr *via)
 {
     struct ipc_udp_open q = {.cookie = cookie, .remote = *to};
-    struct addr own;
+    struct addr here;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
         return overlay_verdict(to) == IPC_NOT_VIRTUAL ? UDP_PASS : -ENETUNREACH;
     if (overlay_known_real(to) && overlay_verdict(to) == IPC_NOT_VIRTUAL)
@@ -109,20 +121,20 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, struct addr
     q.bound = bound_address(fd);
     if (!to->port || !q.bound.port)
         return UDP_PASS; /* the kernel says what is wrong */
-    int status = client_udp_open(&q, via, &own);
+    int status = client_udp_open(&q, via, &here);
     switch (status) {
     case 0:
         overlay_learn(to, true);
-        learn_own(&own);
-        if (sys_sockopt_int(fd, IPPROTO_IP, IP_RECVERR) > 0)
+        learn_own(&here);
+        if (sys_sockopt_int(fd, IPPROTO_IP, IP_RECVERR) > 0 || sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_RECVERR) > 0)
             share_port(fd);
         return 0;
     case IPC_NOT_VIRTUAL:
         overlay_learn(to, false);
         return UDP_PASS;
     case IPC_SELF:
-        learn_own(&own);
-        *via = addr_v4(INADDR_LOOPBACK, to->port);
+        learn_own(&here);
+        *via = overlay_loopback(to->family, to->port);
         entry_put(entry_for(peers, PEERS, cookie, via), cookie, via, to, 0, SELF_MS);
         __atomic_store_n(&self_used, true, __ATOMIC_RELAXED);
         return 0;
@@ -144,7 +156,8 @@ int udp_route(int fd, const struct addr *to, struct addr *via)
         return status;
     *via = (struct addr){0};
     status = ask_route(fd, cookie, to, via);
-    entry_put(e, cookie, to, via, status, status == 0 ? GOOD_MS : BAD_MS);
+    if (status >= 0)
+        entry_put(e, cookie, to, via, status, GOOD_MS);
     return status;
 }
 
@@ -164,7 +177,7 @@ void udp_leave(int fd)
 {
     struct sockaddr_storage ss;
     socklen_t len = sizeof(ss);
-    if (!udp_own() || sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM || sys_getpeername(fd, &ss, &len) < 0)
+    if ((!udp_own(4).family && !udp_own(6).family) || sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM || sys_getpeername(fd, &ss, &len) < 0)
         return;
     struct addr peer = addr_from_sockaddr(&ss, len);
     if (!udp_source(fd, &peer))
@@ -189,16 +202,19 @@ static bool self_source(int fd, struct addr *a)
 
 bool udp_source(int fd, struct addr *a)
 {
-    struct addr virtual = {0}, own;
+    struct addr virtual = {0}, here;
     int status;
-    if (a->family != 4 || !overlay_is_mirror(a))
+    if (!overlay_is_mirror(a))
         return a->family == 4 && addr_ip4(a) == INADDR_LOOPBACK && self_source(fd, a);
+    if (a->family == 6 && self_source(fd, a))
+        return true;
     struct entry *e = entry_for(peers, PEERS, 0, a);
     if (!entry_get(e, 0, a, &virtual, &status)) {
-        status = client_udp_peer(a, &virtual, &own);
+        status = client_udp_peer(a, &virtual, &here);
         if (status == 0)
-            learn_own(&own);
-        entry_put(e, 0, a, &virtual, status, status == CLIENT_DEAD ? BAD_MS : GOOD_MS);
+            learn_own(&here);
+        if (status != CLIENT_DEAD)
+            entry_put(e, 0, a, &virtual, status, GOOD_MS);
     }
     if (status == 0)
         *a = virtual;

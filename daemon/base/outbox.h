@@ -20,6 +20,7 @@ struct dgram {
     struct addr to;
     uint8_t *data;
     uint32_t len;
+    bool alone; /* never part of a train: where it is too large, it alone is lost */
 };
 
 struct outbox {
@@ -48,8 +49,15 @@ static inline bool outbox_push(struct outbox *o, const struct addr *to, uint8_t 
         o->dropped++;
         return false;
     }
-    o->v[o->n++] = (struct dgram){*to, data, (uint32_t)len};
+    o->v[o->n++] = (struct dgram){*to, data, (uint32_t)len, false};
     return true;
+}
+
+/* What was pushed last shall be sent alone. */
+static inline void outbox_alone(struct outbox *o)
+{
+    if (o->n)
+        o->v[o->n - 1].alone = true;
 }
 
 /* len bytes of arena to build a packet in, or NULL when full. */

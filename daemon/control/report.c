@@ -246,6 +246,9 @@ static json_t *counter_object(const struct report_view *v)
     set_number(o, "tcp_timeouts", t.timeouts);
     set_number(o, "tcp_bad", t.in_bad);
     set_number(o, "tcp_memory", t.memory);
+    set_number(o, "tcp_memory_max", t.memory_max);
+    set_number(o, "tcp_refused_memory", t.refused_memory);
+    set_number(o, "tcp_dropped_memory", t.dropped_memory);
     return o;
 }
 

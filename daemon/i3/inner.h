@@ -15,15 +15,22 @@
  *   +------+----------+-----------+
  *   | 0x12 | 0 0 0    | token (8) |
  *   +------+----------+-----------+
+ *
+ * PROBE (4)  does a packet of this size get through (pmtu.h)? `size` bytes in all, zeros behind the id
+ * PROBE_ACK (5)  it does; without the zeros, by the way on which the probe came
+ *     0      1      2          4        8
+ *   +------+------+----------+--------+--- ... --+
+ *   | 0x14 | 0    | size (2) | id (4) | zeros    |
+ *   +------+------+----------+--------+--- ... --+
  */
 #ifndef I3_INNER_H
 #define I3_INNER_H
 
 #include "include/wire.h"
 
-enum { INNER_NIBBLE = 1, OFFER_MAX = 8, INNER_OFFER_LEN = 12, INNER_TOKEN_LEN = 12, INNER_MAX = INNER_OFFER_LEN + OFFER_MAX * ADDR_WIRE_LEN };
+enum { INNER_NIBBLE = 1, OFFER_MAX = 8, INNER_OFFER_LEN = 12, INNER_TOKEN_LEN = 12, INNER_PROBE_LEN = 8, INNER_MAX = INNER_OFFER_LEN + OFFER_MAX * ADDR_WIRE_LEN };
 
-enum inner_kind { INNER_OFFER = 1, INNER_CHALLENGE = 2, INNER_RESPONSE = 3 };
+enum inner_kind { INNER_OFFER = 1, INNER_CHALLENGE = 2, INNER_RESPONSE = 3, INNER_PROBE = 4, INNER_PROBE_ACK = 5 };
 
 struct inner_offer {
     bool ask;
@@ -98,6 +105,28 @@ static inline size_t token_encode(uint8_t *p, size_t cap, enum inner_kind kind, 
     struct writer w = writer_of(p, cap);
     put_u32(&w, (uint32_t)inner_first(kind) << 24);
     put_u64(&w, token);
+    return writer_ok(&w) ? writer_len(&w) : 0;
+}
+
+/* The length of a PROBE is its size; of an ACK, INNER_PROBE_LEN. What a probe is filled with is not looked at. */
+static inline int probe_decode(const uint8_t *p, size_t len, enum inner_kind kind, uint16_t *size, uint32_t *id)
+{
+    struct reader r = reader_of(p, len);
+    if (get_u16(&r) != inner_first(kind) << 8)
+        return -EBADMSG;
+    *size = get_u16(&r);
+    *id = get_u32(&r);
+    return reader_ok(&r) && len == (kind == INNER_PROBE ? *size : INNER_PROBE_LEN) ? 0 : -EBADMSG;
+}
+
+static inline size_t probe_encode(uint8_t *p, size_t cap, enum inner_kind kind, uint16_t size, uint32_t id)
+{
+    struct writer w = writer_of(p, cap);
+    put_u16(&w, (uint16_t)(inner_first(kind) << 8));
+    put_u16(&w, size);
+    put_u32(&w, id);
+    if (kind == INNER_PROBE)
+        put_zeros(&w, size > INNER_PROBE_LEN ? size - INNER_PROBE_LEN : 0);
     return writer_ok(&w) ? writer_len(&w) : 0;
 }
 

@@ -80,7 +80,6 @@ struct path {
     unsigned offer_tries;
     mono_t offer_due;
 
-    struct addr told; /* what was last logged */
     struct addr answer_to; /* a response that is due; family 0: none */
     uint64_t answer;
     uint64_t budget; /* of challenges, in microseconds of credit */

@@ -120,7 +120,7 @@ void peer_drop(struct peers *ps, struct peer *p)
     session_free(&ps->sessions, p->current);
     session_free(&ps->sessions, p->previous);
     session_free(&ps->sessions, p->next);
-    free(p->path);
+    way_free(p);
     deadline_set(&ps->due, &p->due, MONO_NEVER);
     if (p->has_event)
         unlink_event(ps, p);
@@ -186,12 +186,10 @@ static mono_t earliest(struct peer *p)
             at = mono_min(at, mono_add((*key_place(p, i))->created, SESSION_LIFE));
     if (p->next)
         at = mono_min(at, response_due(p->next));
-    if (p->path && (p->current || p->next))
-        at = mono_min(at, path_deadline(p->path));
+    if (p->current || p->next)
+        at = mono_min(at, way_deadline(p));
     return at;
 }
-
-static void path_run(struct peers *ps, struct peer *p, mono_t now, struct outbox *out);
 
 static void peer_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, struct outbox *out)
 {
@@ -220,7 +218,7 @@ static void peer_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t w
         s->response_repeats++;
     }
     shake_expire(ps, p, now, wall_us, out);
-    path_run(ps, p, now, out);
+    way_run(ps, p, now, out);
     deadline_set(&ps->due, &p->due, earliest(p));
 }
 
@@ -246,8 +244,7 @@ mono_t peers_deadline(const struct peers *ps)
 
 const struct addr *peer_destination(const struct peers *ps, const struct peer *p)
 {
-    const struct addr *straight = p->path ? path_address(p->path) : NULL;
-    return straight ? straight : &ps->node;
+    return way_is_direct(p) ? path_address(p->path) : &ps->node;
 }
 
 struct session *peer_sending_key(const struct peer *p, mono_t now)
@@ -257,8 +254,7 @@ struct session *peer_sending_key(const struct peer *p, mono_t now)
     return p->next && session_may_send(p->next, now) ? p->next : NULL;
 }
 
-/* The body of a DATA packet of `len` bytes to be filled in, already pushed; NULL when there is no room or no node. */
-static uint8_t *push(const struct addr *at, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out)
+uint8_t *peer_push(const struct addr *at, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out)
 {
     uint8_t *p = at->family ? outbox_alloc(out, DATA_HEADER_LEN + len) : NULL;
     if (!p)
@@ -271,10 +267,10 @@ void peer_push_shake(struct peers *ps, const struct peer *p, const struct i3_id 
     size_t len, bool both, struct outbox *out)
 {
     const struct addr *straight = peer_destination(ps, p);
-    uint8_t *at = push(&ps->node, to, proto, len, out);
+    uint8_t *at = peer_push(&ps->node, to, proto, len, out);
     if (at)
         memcpy(at, body, len);
-    if (both && straight != &ps->node && (at = push(straight, to, proto, len, out)))
+    if (both && straight != &ps->node && (at = peer_push(straight, to, proto, len, out)))
         memcpy(at, body, len);
 }
 
@@ -320,84 +316,19 @@ static void note_sent(struct peers *ps, struct peer *p, const struct session *s,
         shake_want(ps, p, now);
 }
 
-void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t now, struct outbox *out)
+void peer_send_word(struct peers *ps, struct peer *p, struct session *s, const struct addr *at, mono_t now, const uint8_t *msg,
+    size_t len, struct outbox *out)
 {
-    uint8_t *body = push(peer_destination(ps, p), &s->remote, PROTO_SEALED, SEALED_MIN_LEN, out);
+    uint8_t *body = peer_push(at, &s->remote, PROTO_SEALED, SEALED_MIN_LEN + len, out);
     if (!body)
         return;
-    seal_body(s, NULL, 0, body);
+    seal_body(s, &(struct iovec){(void *)msg, len}, len > 0, body);
     note_sent(ps, p, s, now);
 }
 
-/* ---- the way ---- */
-
-void peer_path_consent(struct peers *ps, struct peer *p, bool theirs, mono_t now)
+void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t now, struct outbox *out)
 {
-    p->refuses_shortcut = !theirs;
-    if (!ps->c.shortcut || !theirs) {
-        free(p->path);
-        p->path = NULL;
-    } else if (!p->path && (p->path = malloc(sizeof(*p->path)))) {
-        path_init(p->path, now, &ps->drbg);
-    }
-}
-
-void peer_path_up(struct peers *ps, struct peer *p, mono_t now)
-{
-    if (!p->path || path_address(p->path))
-        return;
-    path_renew(p->path, now);
-    peer_arm(ps, p, now);
-}
-
-static void path_log(struct peer *p)
-{
-    const struct addr *a = path_address(p->path);
-    char id[ID_STR], s[ADDR_STR];
-    if (addr_eq(a ? a : &(struct addr){0}, &p->path->told))
-        return;
-    p->path->told = a ? *a : (struct addr){0};
-    if (a)
-        log_info("peer id=%s shortcut address=%s rtt=%u", id_short(&p->public_id, id), addr_str(a, s), p->path->c[p->path->active].rtt_us);
-    else
-        log_info("peer id=%s relayed: %s", id_short(&p->public_id, id), path_why_name(p->path->why));
-}
-
-/* Sends what is to be said about the way. */
-static void path_run(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
-{
-    struct session *s = p->path ? peer_sending_key(p, now) : NULL;
-    uint8_t msg[INNER_MAX];
-    struct addr to;
-    size_t len;
-    if (!s)
-        return;
-    for (unsigned i = 0; i < PATH_OUTPUT_MAX && (len = path_output(p->path, now, &ps->own, &ps->drbg, &to, msg)); i++) {
-        uint8_t *body = push(to.family ? &to : &ps->node, &s->remote, PROTO_SEALED, SEALED_MIN_LEN + len, out);
-        if (!body)
-            continue;
-        seal_body(s, &(struct iovec){msg, len}, 1, body);
-        note_sent(ps, p, s, now);
-    }
-    path_log(p);
-}
-
-void peers_set_own(struct peers *ps, mono_t now, const struct path_own *own)
-{
-    ps->own = *own;
-    for (struct peer *p = ps->by_key; p; p = p->by_key.next)
-        if (p->path && path_moved(p->path, now))
-            peer_arm(ps, p, now);
-}
-
-void peers_send_failed(struct peers *ps, mono_t now, const struct addr *to)
-{
-    for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
-        if (!p->path)
-            continue;
-        path_fail(p->path, now, to);
-        path_log(p);
-    }
+    peer_send_word(ps, p, s, peer_destination(ps, p), now, NULL, 0, out);
 }
 
 /* A packet which asks for an answer, sooner or later. With the 15 s of SILENCE_MAX alone a peer that has restarted would
@@ -455,8 +386,8 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     p->bytes_out += len;
     note_sent(ps, p, s, now);
     watch_silence(ps, p, now);
-    if (p->path && path_sent(p->path, now, &ps->drbg))
-        peer_arm(ps, p, path_deadline(p->path));
+    if (way_sent(ps, p, now, len))
+        peer_arm(ps, p, way_deadline(p));
     if (p->next)
         want_response(ps, p);
     return (ssize_t)total;
@@ -491,21 +422,6 @@ static void promote_next(struct peers *ps, struct peer *p, mono_t now)
     p->current = p->next;
     p->next = NULL;
     shake_confirmed(ps, p, now);
-}
-
-/* Genuine bytes came. from: NULL when a node has relayed them. */
-static void path_news(struct peers *ps, struct peer *p, mono_t now, const struct addr *from, const uint8_t *plain, size_t len,
-    struct outbox *out)
-{
-    bool news = from && path_heard(p->path, now, &ps->own, &ps->drbg, from);
-    if (inner_is(plain, len)) {
-        path_input(p->path, now, &ps->own, &ps->drbg, from, plain, len);
-        news = true;
-    }
-    if (!news)
-        return;
-    path_run(ps, p, now, out);
-    peer_arm(ps, p, path_deadline(p->path));
 }
 
 /* Decrypts in place, or checks the tag: where the text is, NULL when it is forged. */
@@ -548,10 +464,15 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
     p->packets_in++;
     *who = p;
     len -= SEAL_TAG_LEN;
-    if (p->path)
-        path_news(ps, p, now, d->hops == HOPS_DEFAULT && !addr_eq(from, &ps->node) ? from : NULL, body, len, out);
-    if (!len || inner_is(body, len))
+    if (p->path && d->hops == HOPS_DEFAULT && !addr_eq(from, &ps->node) &&
+        path_heard(p->path, now, &ps->own, &ps->drbg, from))
+        way_run(ps, p, now, out);
+    if (!len)
         return PEER_CONTROL;
+    if (inner_is(body, len)) {
+        way_input(ps, p, now, d->hops == HOPS_DEFAULT && !addr_eq(from, &ps->node) ? from : NULL, body, len, out);
+        return PEER_CONTROL;
+    }
     p->bytes_in += len;
     if (p->keepalive.us == MONO_NEVER.us) {
         p->keepalive = mono_add(now, KEEPALIVE);
@@ -604,15 +525,6 @@ void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const str
 
 /* ---- looking in ---- */
 
-static const char *path_state(const struct peers *ps, const struct peer *p)
-{
-    if (!ps->c.shortcut)
-        return "shortcut = no";
-    if (p->path)
-        return path_why_name(p->path->why);
-    return p->refuses_shortcut ? "the peer wants no shortcut" : "no session yet";
-}
-
 void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *out)
 {
     (void)ps;
@@ -629,7 +541,7 @@ void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *o
         .cipher = s ? s->cipher : 0,
         .plain = s && s->plain,
         .cipher_name = !s ? "none" : s->plain ? "none (headers authenticated)" : cipher_name(s->cipher),
-        .mtu = p->mtu,
+        .mtu = way_mtu(p),
         .recv_buffer = p->recv_buffer,
         .since = s ? s->created : MONO_NEVER,
         .last_received = p->last_received,
@@ -642,7 +554,7 @@ void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *o
         .forged = p->forged,
         .handshakes = p->handshakes,
         .handshake_rtt_us = p->rtt_us,
-        .relayed_why = path_state(ps, p),
+        .relayed_why = way_relayed_why(ps, p),
     };
     if (p->path && path_address(p->path)) {
         out->shortcut = *path_address(p->path);

@@ -81,7 +81,8 @@ struct peers_config {
     unsigned pool_bits;
     bool plain;           /* IP packets need not be encrypted, where the peer thinks so as well */
     bool shortcut;        /* we would take shortcuts, and tell peers our addresses */
-    uint16_t mtu;         /* inner MTU offered; the smaller of both holds */
+    uint16_t mtu;         /* inner MTU offered; the smaller of both is the limit */
+    bool probe_mtu;       /* find out what gets through (pmtu.h) */
     uint32_t recv_buffer; /* of our UDP socket, told to peers */
     uint8_t seed[32];
     const void *accel; /* of io/accel.h, or NULL */
@@ -100,6 +101,8 @@ void peers_set_node(struct peers *ps, const struct addr *node);
 void peers_set_own(struct peers *ps, mono_t now, const struct path_own *own);
 /* The kernel refuses to send there. */
 void peers_send_failed(struct peers *ps, mono_t now, const struct addr *to);
+/* It refuses a datagram of that size: EMSGSIZE. */
+void peers_too_big(struct peers *ps, mono_t now, const struct addr *to, size_t len);
 
 /* The peer with this key, made if need be; NULL when the table is full or the key is our own. `local` is the virtual
  * address under which local programs know it, host order. */
@@ -139,7 +142,7 @@ mono_t peers_deadline(const struct peers *ps);
  * triggers by which its answer would reach us (a NAT has forgotten us). */
 uint64_t peers_unanswered(const struct peers *ps);
 
-enum peer_event_kind { PEER_UP, PEER_UNREACHABLE };
+enum peer_event_kind { PEER_UP, PEER_UNREACHABLE, PEER_MTU };
 
 struct peer_event {
     enum peer_event_kind kind;
@@ -148,7 +151,8 @@ struct peer_event {
 };
 
 /* UP: there is a new key which both ends are known to have, the first time and each later time. UNREACHABLE:
- * a wanted session could not be had. One event per peer is kept, the newest. */
+ * a wanted session could not be had. MTU: info.mtu has changed, for another way or another finding. One event per peer is kept,
+ * the newest; an MTU gives way to others. */
 bool peers_event(struct peers *ps, struct peer_event *out);
 
 /* The addresses of a session, host order: what each packet is checked and rewritten by. */
@@ -176,7 +180,7 @@ struct peer_info {
     enum peer_cipher cipher;
     bool plain;              /* IP packets are not encrypted */
     const char *cipher_name; /* "none (headers authenticated)" then */
-    uint16_t mtu;
+    uint16_t mtu;            /* of the way in use */
     uint32_t recv_buffer;    /* the peer's */
     mono_t since;            /* of the current key */
     mono_t last_received, last_sent;

@@ -71,7 +71,7 @@ static void take_hello(struct peers *ps, struct peer *p, const struct hello *h, 
         p->address = h->own_address;
     if (h->your_address)
         p->we_are = h->your_address;
-    peer_path_consent(ps, p, h->flags & HELLO_SHORTCUT, now);
+    way_consent(ps, p, h->flags & HELLO_SHORTCUT, now);
 }
 
 /* Said by both inside the handshake, which nobody else can change. */
@@ -283,7 +283,7 @@ void shake_confirmed(struct peers *ps, struct peer *p, mono_t now)
     shake_cancel(ps, p);
     p->handshakes++;
     peer_tell(ps, p, PEER_UP, 0);
-    peer_path_up(ps, p, now);
+    way_up(ps, p, now);
 }
 
 /* ---- at the initiator ---- */
@@ -322,7 +322,7 @@ static enum peer_verdict answered(
     p->handshakes++;
     peer_heard(p, now);
     peer_tell(ps, p, PEER_UP, 0);
-    peer_path_up(ps, p, now);
+    way_up(ps, p, now);
     peer_arm(ps, p, mono_add(now, SESSION_LIFE));
     peer_send_empty(ps, p, s, now, out); /* so that the peer knows the key works */
     return PEER_CONTROL;

@@ -12,6 +12,7 @@
 
 #include "daemon/i3/deadline.h"
 #include "daemon/i3/path.h"
+#include "daemon/i3/pmtu.h"
 #include "daemon/i3/session.h"
 
 #define HANDSHAKE_REPEAT     (250 * USEC_PER_MSEC)
@@ -29,7 +30,7 @@
 enum {
     CONFIRMS_MAX = 8,         /* answers to repeated RESPONSEs */
     RESPONSE_REPEATS_MAX = 6, /* RESPONSEs which nobody asked for again */
-    OUTPUT_MAX = OUTBOX_HEADROOM / (PATH_OUTPUT_MAX + 5), /* peers served per call of peers_output, with that many datagrams each */
+    OUTPUT_MAX = OUTBOX_HEADROOM / (PATH_OUTPUT_MAX + 9), /* peers served per call of peers_output, with that many datagrams each */
     HANDSHAKES_PER_S =
         2000, /* decrypted; more are dropped unread, so that a flood cannot take the whole CPU */
     HANDSHAKES_BURST = 500,
@@ -57,6 +58,9 @@ struct peer {
     struct session *current, *previous, *next;
     struct path *path; /* NULL: by the node alone, as either end wants no shortcuts */
     bool refuses_shortcut; /* it is the peer who does not */
+    struct pmtu pmtu[2];   /* by the node, and straight */
+    struct addr straight;  /* the way in use: pmtu[1] is about this one, and the log knows of it; family 0: by the node */
+    uint16_t told_mtu;     /* by the last event */
     struct handshake *shake;
     bool wanted; /* a handshake shall start at `start` */
     mono_t start, last_start;
@@ -111,10 +115,40 @@ void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t
 /* Pushes a message of a handshake by the node; straight as well when `both` and there is a shortcut: the node may be gone. */
 void peer_push_shake(struct peers *ps, const struct peer *p, const struct i3_id *to, enum wire_proto proto, const uint8_t *body,
     size_t len, bool both, struct outbox *out);
+/* Seals a word for the peer (inner.h) and pushes it to `at`. */
+void peer_send_word(struct peers *ps, struct peer *p, struct session *s, const struct addr *at, mono_t now, const uint8_t *msg,
+    size_t len, struct outbox *out);
+/* The body of a DATA packet of `len` bytes to be filled in, already pushed; NULL when there is no room or no node. */
+uint8_t *peer_push(const struct addr *at, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out);
+
+/* ---- peer_way.c: by which way, and how large (path.h, pmtu.h) ---- */
+
 /* Both ends have said whether they want shortcuts. */
-void peer_path_consent(struct peers *ps, struct peer *p, bool theirs, mono_t now);
+void way_consent(struct peers *ps, struct peer *p, bool theirs, mono_t now);
 /* There is a new key. */
-void peer_path_up(struct peers *ps, struct peer *p, mono_t now);
+void way_up(struct peers *ps, struct peer *p, mono_t now);
+void way_free(struct peer *p);
+/* A genuine word of the peer's; from: NULL when a node has relayed it. */
+void way_input(struct peers *ps, struct peer *p, mono_t now, const struct addr *from, const uint8_t *msg, size_t len,
+    struct outbox *out);
+/* Says what is due to be said. */
+void way_run(struct peers *ps, struct peer *p, mono_t now, struct outbox *out);
+mono_t way_deadline(const struct peer *p);
+/* The largest packet which gets through now. */
+uint16_t way_mtu(const struct peer *p);
+const char *way_relayed_why(const struct peers *ps, const struct peer *p);
+
+static inline bool way_is_direct(const struct peer *p)
+{
+    return p->path && p->path->active >= 0;
+}
+
+/* A packet of len bytes goes to peer_destination(). True: the deadline may have come earlier. */
+static inline bool way_sent(struct peers *ps, struct peer *p, mono_t now, size_t len)
+{
+    bool news = p->path && path_sent(p->path, now, &ps->drbg);
+    return pmtu_sent(&p->pmtu[way_is_direct(p)], now, len) || news;
+}
 
 /* ---- peer_shake.c ---- */
 

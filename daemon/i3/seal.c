@@ -75,18 +75,11 @@ static void fast_free(struct fast *f)
     free(f);
 }
 
-/* Straight from the pieces into `out`. */
-static size_t fast_encrypt(const struct fast *f, const uint8_t iv[NONCE], const void *ad, size_t ad_len,
-    const struct iovec *v, int n, uint8_t *out)
+static void fast_encrypt(const struct fast *f, const uint8_t iv[NONCE], const void *ad, size_t ad_len, const uint8_t *text,
+    size_t len, uint8_t *out)
 {
     struct gcm_context_data ctx;
-    uint8_t *at = out;
-    IMB_AES256_GCM_INIT(f->mb, f->key, &ctx, iv, ad, ad_len);
-    for (int i = 0; i < n; at += v[i++].iov_len)
-        if (v[i].iov_len)
-            IMB_AES256_GCM_ENC_UPDATE(f->mb, f->key, &ctx, at, v[i].iov_base, v[i].iov_len);
-    IMB_AES256_GCM_ENC_FINALIZE(f->mb, f->key, &ctx, at, SEAL_TAG_LEN);
-    return (size_t)(at - out) + SEAL_TAG_LEN;
+    IMB_AES256_GCM_ENC(f->mb, f->key, &ctx, out, text, len, iv, ad, ad_len, out + len, SEAL_TAG_LEN);
 }
 
 static int fast_decrypt(const struct fast *f, const uint8_t iv[NONCE], const void *ad, size_t ad_len, uint8_t *p,
@@ -111,10 +104,10 @@ static void fast_free(struct fast *f)
     (void)f;
 }
 
-static size_t fast_encrypt(const struct fast *f, const uint8_t iv[NONCE], const void *ad, size_t ad_len,
-    const struct iovec *v, int n, uint8_t *out)
+static void fast_encrypt(const struct fast *f, const uint8_t iv[NONCE], const void *ad, size_t ad_len, const uint8_t *text,
+    size_t len, uint8_t *out)
 {
-    (void)f, (void)iv, (void)ad, (void)ad_len, (void)v, (void)n, (void)out;
+    (void)f, (void)iv, (void)ad, (void)ad_len, (void)text, (void)len, (void)out;
     abort(); /* there never is one */
 }
 
@@ -157,8 +150,8 @@ void seal_free(struct seal *s)
     free(s);
 }
 
-/* Several pieces are laid side by side where the ciphertext will stand: for a packet of 1400 bytes that costs 6 ns, while
- * the cipher fed with odd lengths loses 100 ns (20 + 32 + 1348 bytes, AES-256-GCM: 657 ns against 551 ns). */
+/* Several pieces are laid side by side where the ciphertext will stand: a cipher fed with odd lengths loses more than that
+ * costs (52 + 1348 bytes, AES-256-GCM: libipsec-mb 221 ns against 183, libcrypto 657 against 551). */
 static size_t gather(uint8_t *out, const struct iovec *v, int n)
 {
     size_t len = 0;
@@ -174,10 +167,12 @@ size_t seal_encrypt(struct seal *s, uint64_t counter, const void *ad, size_t ad_
     uint8_t iv[NONCE];
     int did;
     nonce_of(s, counter, iv);
-    if (s->fast)
-        return fast_encrypt(s->fast, iv, ad, ad_len, v, n, out);
     const uint8_t *text = n == 1 ? v[0].iov_base : out;
     size_t len = n == 1 ? v[0].iov_len : gather(out, v, n);
+    if (s->fast) {
+        fast_encrypt(s->fast, iv, ad, ad_len, text, len, out);
+        return len + SEAL_TAG_LEN;
+    }
     require(EVP_CipherInit_ex(s->ctx, NULL, NULL, NULL, iv, -1) == 1);
     if (ad_len)
         require(EVP_EncryptUpdate(s->ctx, NULL, &did, ad, (int)ad_len) == 1);

@@ -115,7 +115,7 @@ int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, str
 {
     struct diag_request req = {
         .h = {.nlmsg_len = sizeof(req), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
-        .r = {.sdiag_family = AF_INET,
+        .r = {.sdiag_family = at->family == 6 ? AF_INET6 : AF_INET,
             .sdiag_protocol = IPPROTO_UDP,
             .idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1),
             .idiag_states = UINT32_MAX,
@@ -125,8 +125,8 @@ int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, str
     union diag_answer ans;
     if (!d)
         return -EOPNOTSUPP;
-    memcpy(req.r.id.idiag_src, from->ip, 4);
-    memcpy(req.r.id.idiag_dst, at->ip, 4);
+    memcpy(req.r.id.idiag_src, from->ip, sizeof(from->ip));
+    memcpy(req.r.id.idiag_dst, at->ip, sizeof(at->ip));
     if (!diag_send(d, &req))
         return -EOPNOTSUPP;
     ssize_t n = recv(d->fd, &ans, sizeof(ans), 0);

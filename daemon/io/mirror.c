@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
@@ -80,7 +81,8 @@ static int bind_to(int fd, struct addr *at)
 int mirror_open(struct addr *at)
 {
     int one = 1, size = SOCKET_BUF;
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool v6 = at->family == 6;
+    int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     int err = bind_to(fd, at);
@@ -94,7 +96,7 @@ int mirror_open(struct addr *at)
     }
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));
+    setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof(one));
     setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one)); /* older kernels: single datagrams */
     return fd;
 }
@@ -157,9 +159,12 @@ static bool is_refusal(struct msghdr *m)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
         struct sock_extended_err e;
-        if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_RECVERR)
+        bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
+        if (!v6 && (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_RECVERR))
             continue;
         memcpy(&e, CMSG_DATA(c), sizeof(e));
+        if (v6)
+            return e.ee_origin == SO_EE_ORIGIN_ICMP6 && e.ee_type == ICMP6_DST_UNREACH && e.ee_code == ICMP6_DST_UNREACH_NOPORT;
         return e.ee_origin == SO_EE_ORIGIN_ICMP && e.ee_type == ICMP_DEST_UNREACH && e.ee_code == ICMP_PORT_UNREACH;
     }
     return false;
@@ -263,10 +268,10 @@ unsigned mirrors_flush(struct mirrors_io *io)
 
 /* ---- refusing ---- */
 
-static const struct addr *nowhere(void)
+static const struct addr *nowhere(uint8_t family)
 {
-    static struct addr a = {.family = 4, .port = 1, .ip = {127, 0, 0, 1}};
-    return &a;
+    static const struct addr a4 = {.family = 4, .port = 1, .ip = {127, 0, 0, 1}}, a6 = {.family = 6, .port = 1, .ip = {[15] = 1}};
+    return family == 6 ? &a6 : &a4;
 }
 
 static int connect_to(int fd, const struct addr *to)
@@ -284,15 +289,15 @@ int mirror_refuse(const struct mirrors_io *io, int fd, const struct addr *real, 
     struct sockaddr_storage ss;
     struct addr local = *at;
     int one = 1, err;
-    int probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int probe = socket(at->family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0)
         return -errno;
     setsockopt(probe, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
     err = bind_to(probe, &local);
     if (!err)
-        err = connect_to(probe, nowhere());
+        err = connect_to(probe, nowhere(at->family));
     if (!err)
-        err = connect_to(fd, nowhere());
+        err = connect_to(fd, nowhere(at->family));
     if (!err) {
         socklen_t len = addr_to_sockaddr(real, &ss);
         if (sendto(probe, &io->probe, sizeof(io->probe), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, len) < 0)

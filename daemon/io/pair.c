@@ -6,6 +6,7 @@
 enum {
     PAIR_SMALL = 1,          /* the kernel raises it to its minimum */
     PAIR_LARGE = 256 * 1024, /* of the program's end, once connected; capped by wmem_max */
+    PAIR_DEEP = 1024 * 1024, /* of the daemon's end: what the program will read is better kept there than in the engine */
 };
 
 static int bind_end(int fd, const struct sock_name *name, char side)
@@ -29,7 +30,7 @@ static size_t fill(int fd)
 
 int pair_open(struct pair *p, const struct sock_name *name, bool standing)
 {
-    int fd[2], size = standing ? PAIR_LARGE : PAIR_SMALL, err;
+    int fd[2], size = standing ? PAIR_LARGE : PAIR_SMALL, deep = PAIR_DEEP, err;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) < 0)
         return -errno;
     *p = (struct pair){.daemon = fd[0], .program = fd[1]};
@@ -37,6 +38,8 @@ int pair_open(struct pair *p, const struct sock_name *name, bool standing)
     if (!err)
         err = bind_end(p->program, name, 'p');
     if (!err && setsockopt(p->program, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0)
+        err = -errno;
+    if (!err && setsockopt(p->daemon, SOL_SOCKET, SO_SNDBUF, &deep, sizeof(deep)) < 0)
         err = -errno;
     if (!err && fcntl(p->daemon, F_SETFL, O_NONBLOCK) < 0)
         err = -errno;

@@ -31,6 +31,15 @@ struct udp {
     uint8_t *recv[UDP_BATCH];
 };
 
+/* Do not fragment, and do not believe what ICMP says of the path. */
+static void forbid_fragments(int fd, int family)
+{
+    int v4 = IP_PMTUDISC_PROBE, v6 = IPV6_PMTUDISC_PROBE;
+    setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4, sizeof(v4));
+    if (family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof(v6));
+}
+
 static int open_socket(int family, uint32_t buffer)
 {
     int one = 1, size = (int)buffer;
@@ -39,6 +48,7 @@ static int open_socket(int family, uint32_t buffer)
         return -errno;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    forbid_fragments(fd, family);
     setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one)); /* older kernels: single datagrams */
     return fd;
 }
@@ -189,8 +199,8 @@ static unsigned train_length(const struct udp *u, const struct outbox *o, unsign
     const struct dgram *d = &o->v[first];
     unsigned n = 1;
     *bytes = d->len;
-    while (u->gso && first + n < o->n && n < GSO_SEGMENTS && d[n - 1].len == d->len) {
-        if (d[n].len > d->len || *bytes + d[n].len > GSO_BYTES || !d[n].len || !addr_eq(&d[n].to, &d->to))
+    while (u->gso && first + n < o->n && n < GSO_SEGMENTS && d[n - 1].len == d->len && !d->alone) {
+        if (d[n].alone || d[n].len > d->len || *bytes + d[n].len > GSO_BYTES || !d[n].len || !addr_eq(&d[n].to, &d->to))
             break;
         *bytes += d[n++].len;
     }
@@ -240,7 +250,7 @@ static void send_singly(
             continue;
         u->stats.send_lost++;
         if (fn)
-            fn(ctx, &o->v[i].to, errno);
+            fn(ctx, &o->v[i].to, o->v[i].len, errno);
     }
 }
 
@@ -258,7 +268,7 @@ static void send_failed(
     }
     u->stats.send_lost += t->n;
     if (fn)
-        fn(ctx, &o->v[t->first].to, err);
+        fn(ctx, &o->v[t->first].to, o->v[t->first].len, err);
 }
 
 void udp_send(struct udp *u, struct outbox *o, udp_failed_fn *fn, void *ctx)

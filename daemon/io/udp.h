@@ -2,6 +2,8 @@
  *
  * One call of udp_recv() is one batch of at most UDP_BATCH coalesced datagrams (up to 64 KB each). The packets it hands
  * out lie in the socket's own buffers and stay valid until the next udp_recv().
+ * Datagrams are never fragmented on the way: what is too large is lost, and EMSGSIZE where it is the machine's own interface
+ * that is too narrow. Who sends large ones must find out what gets through (i3/pmtu.h).
  */
 #ifndef I3_UDP_H
 #define I3_UDP_H
@@ -33,10 +35,10 @@ const struct udp_stats *udp_stats(const struct udp *u);
  * is none, and poll or an edge-triggered epoll will tell of the next. */
 bool udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx);
 
-typedef void udp_failed_fn(void *ctx, const struct addr *to, int err);
+typedef void udp_failed_fn(void *ctx, const struct addr *to, size_t len, int err);
 
 /* Sends everything in the outbox and clears it. What the socket does not take is lost and counted, and told to fn (NULL: nobody)
- * with a positive errno. */
+ * with the length of a datagram and a positive errno. */
 void udp_send(struct udp *u, struct outbox *o, udp_failed_fn *fn, void *ctx);
 
 #endif

@@ -21,10 +21,13 @@ enum {
     MTU_MAX = 9000,
     BUFFER_MIN = 16 * 1024,
     BUFFER_MAX = 1 << 30,
+    MEMORY_MIN = 1 << 20,
     CONNECTIONS_MAX = 1000000,
     NETWORK_BITS_MIN = 8,
     NETWORK_BITS_MAX = 24,
 };
+
+#define MEMORY_MAX (1l << 40)
 
 static const char *const level_name[] = {
     [LOG_LVL_ERROR] = "error",
@@ -41,8 +44,9 @@ void config_default(struct config *c)
         .suffix = ".i3",
         .mtu = 1400,
         .bind = {.family = 4},
-        .send_buffer = 4194304,
-        .recv_buffer = 4194304,
+        .send_buffer = 33554432,
+        .recv_buffer = 33554432,
+        .memory = 268435456,
         .connections = 10000,
         .shortcut = true,
         .encrypt = true,
@@ -257,6 +261,11 @@ static int check_buffer(cfg_t *cfg, cfg_opt_t *opt)
     return check_range(cfg, opt, BUFFER_MIN, BUFFER_MAX);
 }
 
+static int check_memory(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_range(cfg, opt, MEMORY_MIN, MEMORY_MAX);
+}
+
 static int check_connections(cfg_t *cfg, cfg_opt_t *opt)
 {
     return check_range(cfg, opt, 1, CONNECTIONS_MAX);
@@ -277,6 +286,7 @@ static void config_take(struct config *c, cfg_t *cfg)
     config_parse_addr(&c->bind, cfg_getstr(cfg, "bind"), 0);
     c->send_buffer = (uint32_t)cfg_getint(cfg, "send-buffer");
     c->recv_buffer = (uint32_t)cfg_getint(cfg, "recv-buffer");
+    c->memory = (uint64_t)cfg_getint(cfg, "memory");
     c->connections = (uint32_t)cfg_getint(cfg, "connections");
     c->shortcut = cfg_getbool(cfg, "shortcut");
     c->encrypt = cfg_getbool(cfg, "encrypt");
@@ -292,8 +302,9 @@ static int parse_stripped(struct config *c, const char *text, char *title)
         CFG_STR("suffix", ".i3", CFGF_NONE),
         CFG_INT("mtu", 1400, CFGF_NONE),
         CFG_STR("bind", "0.0.0.0:0", CFGF_NONE),
-        CFG_INT("send-buffer", 4194304, CFGF_NONE),
-        CFG_INT("recv-buffer", 4194304, CFGF_NONE),
+        CFG_INT("send-buffer", 33554432, CFGF_NONE),
+        CFG_INT("recv-buffer", 33554432, CFGF_NONE),
+        CFG_INT("memory", 268435456, CFGF_NONE),
         CFG_INT("connections", 10000, CFGF_NONE),
         CFG_BOOL("shortcut", cfg_true, CFGF_NONE),
         CFG_BOOL("encrypt", cfg_true, CFGF_NONE),
@@ -311,6 +322,7 @@ static int parse_stripped(struct config *c, const char *text, char *title)
         {"bind", check_bind},
         {"send-buffer", check_buffer},
         {"recv-buffer", check_buffer},
+        {"memory", check_memory},
         {"connections", check_connections},
         {"log", check_log},
     };

@@ -5,7 +5,8 @@
  *     suffix = ".i3"
  *     mtu = 1400                                              # inner MTU, 576 to 9000
  *     bind = "0.0.0.0:0"                                      # UDP socket
- *     send-buffer = 4194304, recv-buffer = 4194304            # per connection, at most (each its own line)
+ *     send-buffer = 33554432, recv-buffer = 33554432          # per connection, at most (each its own line)
+ *     memory = 268435456                                      # all connections together
  *     connections = 10000
  *     encrypt = yes                                           # or no: packets to peers which think so too are only authenticated
  *     shortcut = yes                                          # or no: packets to and from peers go by the node
@@ -27,6 +28,7 @@ struct config {
     unsigned mtu;
     struct addr bind;
     uint32_t send_buffer, recv_buffer, connections;
+    uint64_t memory;
     bool shortcut, encrypt;
     int log_level; /* enum log_level */
 };

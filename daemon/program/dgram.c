@@ -80,7 +80,7 @@ static struct usock_list *usock_list(struct dgrams *d, const struct usock *u)
 
 struct usock *usock_add(struct dgrams *d, mono_t now, const struct addr *at, uint64_t cookie, bool server)
 {
-    struct usock *u = usock_by_cookie(d, at->port, cookie);
+    struct usock *u = usock_by_cookie(d, at->family, at->port, cookie);
     if (u) {
         LIST_REMOVE(usock_list(d, u), u);
         u->server |= server;
@@ -102,10 +102,10 @@ struct usock *usock_add(struct dgrams *d, mono_t now, const struct addr *at, uin
     return u;
 }
 
-struct usock *usock_by_cookie(const struct dgrams *d, uint16_t port, uint64_t cookie)
+struct usock *usock_by_cookie(const struct dgrams *d, uint8_t family, uint16_t port, uint64_t cookie)
 {
     struct usock *u = d->port[port];
-    while (u && u->cookie != cookie)
+    while (u && (u->cookie != cookie || u->at.family != family))
         u = u->chain;
     return u;
 }
@@ -118,12 +118,21 @@ struct usock *usock_find(const struct dgrams *d, const struct addr *at)
     return u;
 }
 
-struct usock *usock_for_port(const struct dgrams *d, uint16_t port)
+static bool is_loopback(const struct addr *a)
 {
-    struct usock *u = d->port[port], *first = u;
-    for (; u; u = u->chain)
-        if (addr_ip4(&u->at) == INADDR_LOOPBACK)
+    return a->family == 6 ? IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)a->ip) : addr_ip4(a) == INADDR_LOOPBACK;
+}
+
+struct usock *usock_for_port(const struct dgrams *d, uint8_t family, uint16_t port)
+{
+    struct usock *first = NULL;
+    for (struct usock *u = d->port[port]; u; u = u->chain) {
+        if (u->at.family != family)
+            continue;
+        if (is_loopback(&u->at))
             return u;
+        first = first ? first : u;
+    }
     return first;
 }
 
@@ -257,6 +266,11 @@ void mirror_free(struct dgrams *d, struct mirror *m)
 struct mirror *mirror_oldest(const struct dgrams *d)
 {
     return d->plain.oldest ? d->plain.oldest : d->asked.oldest;
+}
+
+struct mirror *mirror_next_asked(const struct dgrams *d, const struct mirror *m)
+{
+    return m ? m->newer : d->asked.oldest;
 }
 
 unsigned mirrors_count(const struct dgrams *d)

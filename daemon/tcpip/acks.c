@@ -157,6 +157,18 @@ static void take_advance(struct tcpip *t, struct conn *c, uint64_t ack, struct d
     c->retries = 0;
 }
 
+/* A peer that had taken back its window below what was in flight, for so long that we asked again, and has room: it need not
+ * wait for the next time-out. */
+static void take_reopening(struct tcpip *t, struct conn *c, uint64_t before)
+{
+    if (!c->retries || c->snd_una + before >= c->snd_nxt || c->snd_wnd <= before)
+        return;
+    c->rto.backoff = 0;
+    scoreboard_lose(&c->board, c->snd_una, min64(c->snd_nxt, c->snd_una + c->snd_wnd));
+    conn_show_flight(t, c);
+    conn_activate(t, c);
+}
+
 bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64_t seq)
 {
     uint64_t ack = seq_near(c->snd_una, s->ack);
@@ -174,6 +186,8 @@ bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64
         take_advance(t, c, ack, &d);
     d.acked_retx = d.any_retx;
     take_window(c, s, seq, ack);
+    if (!advanced)
+        take_reopening(t, c, window);
     bool dsack = take_sacks(t, c, s, &d);
     if (advanced || d.sacked)
         note_room(t, c);
@@ -182,6 +196,7 @@ bool acks_input(struct tcpip *t, struct conn *c, const struct segment *s, uint64
         uint32_t rtt = take_rtt(t, c, s, &d);
         recovery_ack(t, c, s, &d, rtt, dsack);
     }
+    ecn_ack(t, c, s, &d);
     if (advanced && !take_fin_acked(t, c))
         return false;
     if (advanced || d.sacked)

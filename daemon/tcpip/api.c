@@ -128,7 +128,10 @@ static bool send_grow(struct tcpip *t, struct conn *c, uint64_t base, uint64_t u
     uint64_t cap = c->tx.cap;
     if (cap && used <= cap / 2)
         return true;
-    uint64_t want = cap ? 2 * cap : FIRST;
+    uint64_t want = cap ? 2 * cap : min64(FIRST, memory_share(t));
+    want = ring_size((size_t)want) > want ? ring_size((size_t)want) / 2 : want;
+    if (want > memory_share(t))
+        return cap > 0;
     if (cap >= limit || !ring_reserve(&c->tx, (size_t)want, base, c->snd_end, &t->memory))
         return cap > 0;
     if (c->timer[TIMER_IDLE] == UINT64_MAX)

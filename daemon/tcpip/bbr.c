@@ -263,9 +263,20 @@ static void bbr_loss(struct cc *c, uint64_t now)
     (void)now;
 }
 
+/* Whoever marks has a queue and says so before it is full: that much of the rate is not to be had, and STARTUP has seen enough. */
+static void bbr_mark(struct cc *c, uint64_t now)
+{
+    struct bbr *b = &c->bbr;
+    b->bw[0] -= b->bw[0] / 8;
+    b->bw[1] -= b->bw[1] / 8;
+    b->full = true;
+    if (b->mode == PROBE_BW && b->phase == 0)
+        cycle_begin(b, now, 1);
+}
+
 static void bbr_undo(struct cc *c)
 {
     (void)c;
 }
 
-const struct cc_law cc_bbr = {"bbr", true, bbr_init, bbr_ack, bbr_loss, bbr_undo};
+const struct cc_law cc_bbr = {"bbr", true, bbr_init, bbr_ack, bbr_loss, bbr_mark, bbr_undo};

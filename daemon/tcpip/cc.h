@@ -21,6 +21,9 @@
  * together; for some minutes after that BBR is what new ones begin with, and a count of 2 is enough. Those under BBR empty
  * their shares of a queue at the same time, so that none takes another's for a stranger's.
  *
+ * Marks (ECN) are answered with 0.85 by CUBIC (RFC 8511: the queues that mark are short) and with an eighth of the rate by BBR, which
+ * ends its probing, too, so that both keep to what the router wants.
+ *
  * All sizes are bytes, all times µs.
  */
 #ifndef I3_TCPIP_CC_H
@@ -58,6 +61,8 @@ struct cc_law {
     void (*ack)(struct cc *c, const struct cc_ack *a);
     /* A loss event begins: sets ssthresh and remembers what an undo needs. */
     void (*loss)(struct cc *c, uint64_t now);
+    /* A router marked instead of dropping: at once, nothing is lost. Once per round trip at most. */
+    void (*mark)(struct cc *c, uint64_t now);
     /* That event was none. */
     void (*undo)(struct cc *c);
 };

@@ -51,7 +51,7 @@ void conn_start(struct tcpip *t, struct conn *c, uint32_t isn)
     c->ts_offset = (uint32_t)hash_words(&t->isn_key, c->hash, 1);
     c->ip_id = (uint16_t)engine_random(t);
     c->rcv_scale = engine_scale(t);
-    c->recv_limit = t->cfg.recv_max < RECV_FIRST ? t->cfg.recv_max : RECV_FIRST;
+    c->recv_limit = (uint32_t)min64(min64(t->cfg.recv_max, RECV_FIRST), memory_share(t));
     c->quick = QUICK_ACKS;
     c->rack.steps = 1;
     c->last_in = c->last_out = t->now;
@@ -90,6 +90,7 @@ void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn)
     c->ts_recent = syn->ts_val;
     c->ts_recent_at = t->now;
     c->sack_ok = syn->sack_ok;
+    ecn_agree(t, c, syn);
     c->scaled = syn->has_wscale;
     c->snd_scale = syn->has_wscale ? syn->wscale : 0;
     if (!c->scaled)
@@ -153,6 +154,7 @@ uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c)
     uint64_t window = c->cc.ssthresh != UINT64_MAX ? max64(c->cc.cwnd, c->cc.ssthresh) : c->cc.cwnd;
     uint64_t most = c->rto.min_rtt == UINT32_MAX ? 0 : (uint64_t)c->rto.min_rtt * FASTEST_PER_US;
     most = min64(t->cfg.send_max, max64(most, SEND_NEAR));
+    most = min64(most, max64(c->tx.cap, memory_share(t)));
     return min64(most, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
 }
 

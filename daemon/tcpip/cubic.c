@@ -3,6 +3,7 @@
 
 #define CUBIC_C 0.4
 #define CUBIC_BETA 0.7
+#define MARK_BETA 0.85
 
 /* HyStart++'s constants (RFC 9406 4.3), in µs and segments. */
 enum { HS_SAMPLES = 8, HS_MIN_THRESH = 4000, HS_MAX_THRESH = 16000, HS_CSS_DIVISOR = 4, HS_CSS_ROUNDS = 5 };
@@ -177,6 +178,13 @@ static void cubic_loss(struct cc *c, uint64_t now)
     c->ssthresh = half > 2ull * c->mss ? half : 2ull * c->mss;
 }
 
+static void cubic_mark(struct cc *c, uint64_t now)
+{
+    uint64_t least = 2ull * c->mss, less = (uint64_t)((double)c->cwnd * MARK_BETA);
+    cubic_loss(c, now);
+    c->cwnd = c->ssthresh = less > least ? less : least;
+}
+
 static void cubic_undo(struct cc *c)
 {
     if (c->cwnd < c->undo_cwnd)
@@ -185,4 +193,4 @@ static void cubic_undo(struct cc *c)
     c->cubic = c->undo_cubic;
 }
 
-const struct cc_law cc_cubic = {"cubic", false, cubic_init, cubic_ack, cubic_loss, cubic_undo};
+const struct cc_law cc_cubic = {"cubic", false, cubic_init, cubic_ack, cubic_loss, cubic_mark, cubic_undo};

@@ -7,7 +7,7 @@
 #include "daemon/base/crypto.h"
 #include "include/bytes.h"
 
-enum { MTU_MIN = 576, RECV_MAX_MAX = 1 << 30 };
+enum { MTU_MIN = 576, RECV_MAX_MAX = 1 << 30, MEMORY_MIN = 1 << 20 };
 
 void tcpip_config_default(struct tcpip_config *c)
 {
@@ -15,6 +15,8 @@ void tcpip_config_default(struct tcpip_config *c)
         .mtu = 1400,
         .send_max = 32u << 20,
         .recv_max = 32u << 20,
+        .memory_max = 256u << 20,
+        .ecn = true,
         .conns_max = 65536,
         .port_lo = 32768,
         .port_hi = 60999,
@@ -38,6 +40,8 @@ static void config_clamp(struct tcpip_config *c)
         c->send_max = 4096;
     if (c->port_hi < c->port_lo)
         c->port_hi = c->port_lo;
+    if (c->memory_max < MEMORY_MIN)
+        c->memory_max = MEMORY_MIN;
     if (!c->conns_max)
         c->conns_max = 1;
 }
@@ -240,6 +244,7 @@ void tcpip_stats(const struct tcpip *t, struct tcpip_stats *out)
     out->half_open = t->half_open;
     out->time_wait = t->n_tw;
     out->memory = t->memory;
+    out->memory_max = t->cfg.memory_max;
 }
 
 static uint32_t fit32(uint64_t v)

@@ -7,7 +7,8 @@
  *   choose.c    which law of congestion control (cc.h)     cubic.c, bbr.c   the laws
  *   output.c    what may be sent now, pacing, and building it
  *   timers.c    deadlines          events.c   what the owner is told
- *   conn.c      a connection's life and death
+ *   ecn.c       explicit congestion notification
+ *   conn.c      a connection's life and death          memory.c   how large buffers may be
  *   table.c     connections by four-tuple, slots, TIME_WAIT, paths
  *   api.c       the owner's calls  engine.c   packets in and out, statistics
  *
@@ -48,6 +49,8 @@ enum {
     DATA_RETRIES = 15,
     ORPHAN_RETRIES = 8,
     KEEPALIVE_PROBES = 9,
+    ECT_LOST_MAX = 3,
+    ECN_SYN_TRIES = 2, /* a SYN that is not answered so often goes without ECN: something may drop it for that */
     QUICK_ACKS = 16, /* full segments at the start that are acknowledged without delay */
 };
 
@@ -111,6 +114,7 @@ struct path {
     uint32_t low, low_before; /* least RTT of these 30 s, and of those before; UINT32_MAX: none */
     uint64_t low_at;
     struct company company; /* lives as long as the path does: with a setting, or in use */
+    uint8_t ect_lost;       /* connections in a row whose first flight vanished, ECT; at ECT_LOST_MAX none is offered */
     uint64_t burst, burst_at; /* what may still be sent at once, and when that was reckoned; only far paths */
     struct link conns;   /* conn.on_path */
     struct link blocked; /* conn.on_blocked: want to send, and the path is full */
@@ -135,6 +139,9 @@ struct conn {
     uint8_t state; /* enum tcp_state */
     uint8_t phase; /* enum phase */
     bool stamps, sack_ok, scaled;
+    /* RFC 3168 (ecn.c): agreed on; a mark to be told of until the peer says CWR; CWR to be said with new data; our ECT packets do
+     * not get through; one did; agreed on in the SYN just looked at */
+    bool ecn, ece_owed, cwr_due, ect_off, ect_proven;
     bool fin_queued, fin_sent, fin_rcvd, fin_known, eof_seen;
     bool orphan;      /* the owner is gone */
     bool reset_later; /* orphan with unread data: RST once everything has gone out */
@@ -167,6 +174,7 @@ struct conn {
     uint8_t head_len;
 
     uint64_t rd, buf_end, in_end, edge, fin_at;
+    uint64_t promised; /* the farthest that `edge` ever was: where it had to be taken back, the peer may still speak from there */
     struct ring rx;
     struct spans *spans;
     struct ranges ooo;
@@ -177,8 +185,10 @@ struct conn {
     uint32_t recv_limit; /* bytes of window plus unread data */
     uint32_t acks_owed;  /* duplicates, for a peer without SACK */
     uint8_t quick;       /* acknowledgements still to be given at once */
+    bool squeezed;       /* there is no memory for what the window has promised: it is taken back */
 
     /* recovery */
+    uint64_t ecn_point; /* marks count again when this is acknowledged: once per round trip */
     uint64_t recovery_point, prr_delivered, prr_out, prr_flight;
     uint64_t probe_end; /* SND.NXT when a tail loss probe went out; 0: none */
     bool probe_was_copy;
@@ -399,8 +409,20 @@ void receive_settle(struct tcpip *t, struct conn *c);
 /* An ACK is sent in so long at the latest; earlier by whatever else is sent. */
 void receive_ack_within(struct tcpip *t, struct conn *c, uint64_t us);
 void receive_consume(struct tcpip *t, struct conn *c, uint64_t n);
-uint16_t receive_window(struct conn *c); /* for the wire; moves the edge */
+uint16_t receive_window(const struct tcpip *t, struct conn *c); /* for the wire; moves the edge */
+void receive_fit(struct tcpip *t, struct conn *c); /* gives back what is not needed, when memory is short */
 void receive_release(struct tcpip *t, struct conn *c);
+
+/* ecn.c */
+bool ecn_offered(const struct tcpip *t, const struct conn *c); /* in the SYN or SYN-ACK that goes out now */
+void ecn_agree(const struct tcpip *t, struct conn *c, const struct segment *syn);
+void ecn_arrival(struct tcpip *t, struct conn *c, const struct segment *s); /* what the IP header and CWR say */
+void ecn_ack(struct tcpip *t, struct conn *c, const struct segment *s, const struct delivery *d);
+
+/* memory.c */
+bool memory_admits(struct tcpip *t);         /* one more connection; counts those that are not */
+uint64_t memory_share(const struct tcpip *t); /* the largest that a ring may be made now, bytes */
+void memory_fit(struct tcpip *t, struct ring *r, uint64_t from, uint64_t to);
 
 /* output.c */
 size_t output_conn(struct tcpip *t, struct conn *c, struct tcpip_packet *v, size_t max, bool *more);

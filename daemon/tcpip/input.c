@@ -139,7 +139,7 @@ static bool paws_refuses(const struct tcpip *t, const struct conn *c, const stru
 
 static bool in_window(const struct conn *c, uint64_t seq, uint32_t space)
 {
-    uint64_t next = conn_rcv_nxt(c), right = max64(c->edge, next);
+    uint64_t next = conn_rcv_nxt(c), right = max64(max64(c->edge, c->promised), next);
     if (seq == next)
         return true; /* even into a shut window: its ACK counts, its data is cut off */
     if (space == 0)
@@ -234,6 +234,7 @@ static void input_open(struct tcpip *t, struct conn *c, struct segment *s)
         acks_handshake(t, c, s);
         conn_establish(t, c);
     }
+    ecn_arrival(t, c, s);
     if (!acks_input(t, c, s, seq))
         return;
     if ((s->len || s->flags & TH_FIN) && !receive_data(t, c, s, seq))

@@ -80,10 +80,34 @@ bool ip_parse(const uint8_t *packet, size_t len, struct ip_header *h)
     if (ip_fold(ip_sum(packet, h->head_len)) != 0xffff)
         return false;
     h->v6 = false;
+    h->ecn = packet[1] & 3;
     h->ttl = packet[8];
     h->proto = packet[9];
     h->src = ip_load32(packet + 12);
     h->dst = ip_load32(packet + 16);
+    return true;
+}
+
+void ip_mend_sum(uint8_t *at, uint64_t old, uint64_t new)
+{
+    uint16_t sum;
+    memcpy(&sum, at, 2);
+    ip_store_sum(at, (uint16_t)~sum + (uint64_t)(uint16_t)~ip_fold(old) + ip_fold(new));
+}
+
+bool ip_take_ecn(uint8_t *packet, size_t len, uint8_t outer)
+{
+    if (outer != ECN_CE || len < IP_HEAD || ip_ecn(packet) == ECN_CE)
+        return true;
+    if (ip_ecn(packet) == ECN_NOT)
+        return false;
+    if (packet[0] >> 4 == 6) {
+        packet[1] |= ECN_CE << 4;
+        return true;
+    }
+    uint64_t old = ip_sum(packet, 4);
+    packet[1] |= ECN_CE;
+    ip_mend_sum(packet + 10, old, ip_sum(packet, 4));
     return true;
 }
 
@@ -110,14 +134,6 @@ bool ip_addresses(const uint8_t *packet, size_t len, uint32_t *src, uint32_t *ds
     return true;
 }
 
-/* The checksum at `at` after bytes it covers went from a sum of `old` to a sum of `new` (RFC 1624, eqn. 3). */
-static void mend_sum(uint8_t *at, uint64_t old, uint64_t new)
-{
-    uint16_t sum;
-    memcpy(&sum, at, 2);
-    ip_store_sum(at, (uint16_t)~sum + (uint64_t)(uint16_t)~ip_fold(old) + ip_fold(new));
-}
-
 /* Where the checksum of the upper layer lies that covers the addresses, or NULL. */
 static uint8_t *upper_sum(uint8_t *packet, size_t len, size_t head)
 {
@@ -137,11 +153,11 @@ static void rewrite_one(uint8_t *packet, size_t len, size_t head, uint32_t src, 
     ip_store32(packet + 12, src);
     ip_store32(packet + 16, dst);
     uint64_t new = ip_sum(packet + 12, 8);
-    mend_sum(packet + 10, old, new);
+    ip_mend_sum(packet + 10, old, new);
     uint8_t *sum = upper_sum(packet, len, head);
     if (!sum)
         return;
-    mend_sum(sum, old, new);
+    ip_mend_sum(sum, old, new);
     if (packet[9] == IP_UDP && ip_load16(sum) == 0)
         memset(sum, 0xff, 2);
 }
@@ -172,7 +188,7 @@ static void rewrite_quote(uint8_t *icmp, size_t len, uint32_t old_src, uint32_t 
     uint32_t qsrc = ip_load32(quote + 12), qdst = ip_load32(quote + 16);
     uint64_t old = ip_sum(quote, len - 8);
     rewrite_one(quote, len - 8, head, qsrc == old_dst ? dst : qsrc, qdst == old_src ? src : qdst);
-    mend_sum(icmp + 2, old, ip_sum(quote, len - 8));
+    ip_mend_sum(icmp + 2, old, ip_sum(quote, len - 8));
 }
 
 void ip_rewrite(uint8_t *packet, size_t len, uint32_t src, uint32_t dst)

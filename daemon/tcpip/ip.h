@@ -18,6 +18,8 @@
 #include <string.h>
 
 enum { IP_HEAD = 20, IP_DEFAULT_TTL = 64 };
+/* RFC 3168: the last two bits of TOS or traffic class. */
+enum ip_ecn { ECN_NOT, ECN_ECT1, ECN_ECT0, ECN_CE };
 enum { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17 };
 
 /* Fields at fixed offsets of a header whose length was checked as a whole. */
@@ -49,6 +51,7 @@ struct ip_header {
     uint32_t src, dst; /* host order; of an IPv6 packet: the handles of the two hosts */
     bool v6;
     uint8_t proto, ttl;
+    uint8_t ecn; /* enum ip_ecn */
     uint16_t head_len; /* 20 to 60 */
     uint16_t len;      /* of the whole packet, at most what was received */
 };
@@ -86,6 +89,9 @@ static inline uint64_t ip_sum_odd(uint64_t sum)
     return __builtin_bswap16(ip_fold(sum));
 }
 
+/* The checksum at `at` after bytes it covers went from a sum of `old` to a sum of `new` (RFC 1624, eqn. 3). */
+void ip_mend_sum(uint8_t *at, uint64_t old, uint64_t new);
+
 /* Stores the checksum of `sum` at `at`. */
 static inline void ip_store_sum(uint8_t *at, uint64_t sum)
 {
@@ -95,6 +101,16 @@ static inline void ip_store_sum(uint8_t *at, uint64_t sum)
 
 /* The sum of the pseudo-header (RFC 9293 3.1) for an upper-layer length. */
 uint64_t ip_pseudo_sum(uint32_t src, uint32_t dst, uint8_t proto, uint16_t len);
+
+/* The ECN bits of an IPv4 or IPv6 packet of at least 2 bytes. */
+static inline uint8_t ip_ecn(const uint8_t *packet)
+{
+    return packet[0] >> 4 == 6 ? packet[1] >> 4 & 3 : packet[1] & 3;
+}
+
+/* Out of a tunnel whose outer packet bore `outer` (RFC 6040 4.2): a mark is taken over. False: it must be dropped, since the
+ * sender would not understand. */
+bool ip_take_ecn(uint8_t *packet, size_t len, uint8_t outer);
 
 /* Reads and checks a header: version, lengths, checksum, no fragment. False: drop it. */
 bool ip_parse(const uint8_t *packet, size_t len, struct ip_header *h);

@@ -8,6 +8,7 @@ bool ip6_parse(const uint8_t *packet, size_t len, struct ip_header *h)
     if (total > len || total > UINT16_MAX)
         return false;
     h->v6 = true;
+    h->ecn = ip_ecn(packet);
     h->head_len = IP6_HEAD;
     h->len = (uint16_t)total;
     h->proto = packet[6];

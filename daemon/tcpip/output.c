@@ -129,6 +129,7 @@ static uint64_t put32(uint8_t *at, uint32_t v)
 static void put_segment(struct outgoing *o, uint64_t seq, uint32_t len, uint8_t flags)
 {
     struct conn *c = o->c;
+    flags |= c->ece_owed ? TH_ECE : 0;
     struct tcpip_packet *p = &o->v[o->n++];
     uint32_t ip = conn_ip_head(c);
     uint8_t *tcp = p->head + ip;
@@ -148,6 +149,24 @@ static void put_segment(struct outgoing *o, uint64_t seq, uint32_t len, uint8_t 
     if (c->stamps)
         sum += put32(tcp + 24, o->stamp) + put32(tcp + 28, c->ts_recent);
     ip_store_sum(tcp + 16, sum + (len ? body_sum(p) : 0));
+}
+
+/* The one just built is new data of a connection that has ECN. */
+static void mark_capable(struct outgoing *o)
+{
+    struct conn *c = o->c;
+    struct tcpip_packet *p = &o->v[o->n - 1];
+    uint8_t *tcp = p->head + conn_ip_head(c);
+    if (!c->ecn || c->ect_off)
+        return;
+    p->head[1] |= c->who.v6 ? ECN_ECT0 << 4 : ECN_ECT0;
+    if (!c->who.v6)
+        ip_mend_sum(p->head + 10, 0, __builtin_bswap16(ECN_ECT0));
+    if (!c->cwr_due)
+        return;
+    c->cwr_due = false;
+    tcp[13] |= TH_CWR;
+    ip_mend_sum(tcp + 16, 0, __builtin_bswap16(TH_CWR));
 }
 
 /* Any other, without payload. */
@@ -170,7 +189,7 @@ static void put_syn(struct outgoing *o)
 {
     struct conn *c = o->c;
     bool answer = c->state == ST_SYN_RCVD;
-    uint32_t mtu = c->path->mtu && c->path->mtu < o->t->cfg.mtu ? c->path->mtu : o->t->cfg.mtu;
+    uint32_t mtu = o->t->cfg.mtu; /* what we can take: how large a segment gets through to us, the peer finds out (RFC 6691) */
     struct segment s = {.seq = (uint32_t)c->iss, .flags = TH_SYN, .mss = (uint16_t)(mtu - conn_ip_head(c) - TCP_HEAD),
         .window = (uint16_t)min64(c->recv_limit, 65535), .has_stamps = true, .sack_ok = true, .has_wscale = true,
         .wscale = c->rcv_scale};
@@ -181,6 +200,10 @@ static void put_syn(struct outgoing *o)
         s.sack_ok = c->sack_ok;
         s.has_wscale = c->scaled;
         s.ts_ecr = c->ts_recent;
+        c->ecn &= ecn_offered(o->t, c);
+        s.flags |= c->ecn ? TH_ECE : 0;
+    } else if (ecn_offered(o->t, c)) {
+        s.flags |= TH_ECE | TH_CWR;
     }
     c->syn_due = false;
     put_special(o, &s);
@@ -191,7 +214,8 @@ static void put_syn(struct outgoing *o)
 /* An ACK with SACK blocks: D-SACK first (RFC 2883), then the latest. */
 static struct segment sack_segment(struct conn *c, uint16_t window)
 {
-    struct segment s = {.seq = bare_seq(c), .ack = (uint32_t)conn_rcv_nxt(c), .flags = TH_ACK,
+    struct segment s = {.seq = bare_seq(c), 
+        .flags = c->ece_owed ? TH_ACK | TH_ECE : TH_ACK, .ack = (uint32_t)conn_rcv_nxt(c),
         .window = window, .has_stamps = c->stamps, .ts_ecr = c->ts_recent};
     int max = c->stamps ? 3 : 4;
     if (c->dsack.end)
@@ -210,7 +234,7 @@ void output_sack(struct tcpip *t, struct conn *c)
     uint8_t head[TCPIP_HEAD_MAX];
     if (t->raw_n >= RAW_MAX / 2)
         return;
-    struct segment s = sack_segment(c, receive_window(c));
+    struct segment s = sack_segment(c, receive_window(t, c));
     s.src = c->who.local;
     s.dst = c->who.remote;
     s.ip6 = conn_ip6(c);
@@ -218,6 +242,7 @@ void output_sack(struct tcpip *t, struct conn *c)
     s.dst_port = c->who.remote_port;
     s.ts_val = conn_stamp(c, t->now);
     output_raw(t, s.src, s.dst, head, segment_build(head, &s, c->ip_id++, 0), NULL, 0);
+    c->last_ack = conn_rcv_nxt(c);
 }
 
 static void acked(struct conn *c)
@@ -400,6 +425,8 @@ static void send_new(struct outgoing *o)
         uint64_t end = c->snd_nxt + len + fin;
         scoreboard_sent(&c->board, c->snd_nxt, end, o->t->now, melt);
         put_segment(o, c->snd_nxt, len, segment_flags(c, c->snd_nxt + len) | (fin ? TH_FIN : 0));
+        if (len)
+            mark_capable(o);
         c->fin_sent |= fin;
         c->snd_nxt = end;
         pace(c, len + fin);
@@ -426,7 +453,7 @@ static void send_open(struct outgoing *o)
 {
     struct conn *c = o->c;
     uint64_t before = c->snd_nxt + c->retransmits;
-    o->window = receive_window(c);
+    o->window = receive_window(o->t, c);
     if (c->ack_due && c->sack_ok && (c->ooo.n || c->dsack.end))
         put_ack(o);
     if (c->board.bytes[RUN_LOST])

@@ -10,15 +10,41 @@ static void watch_idle(struct tcpip *t, struct conn *c)
         timer_set(t, c, TIMER_IDLE, t->now + IDLE_US);
 }
 
-static bool receive_reserve(struct tcpip *t, struct conn *c, uint64_t end)
+static void ack_now(struct tcpip *t, struct conn *c)
 {
-    if (end - c->rd <= c->rx.cap)
+    c->ack_due = true;
+    if (c->acks_owed < 16)
+        c->acks_owed++;
+    conn_activate(t, c);
+}
+
+/* One past the last byte in the ring. */
+static uint64_t receive_top(const struct conn *c)
+{
+    return c->ooo.n ? max64(c->ooo.v[c->ooo.n - 1].end, c->buf_end) : c->buf_end;
+}
+
+/* owed: what is to be kept was acknowledged already. */
+static bool receive_reserve(struct tcpip *t, struct conn *c, uint64_t end, bool owed)
+{
+    size_t need = (size_t)(end - c->rd);
+    if (need <= c->rx.cap)
         return true;
-    uint64_t top = c->ooo.n ? c->ooo.v[c->ooo.n - 1].end : c->buf_end;
-    if (!ring_reserve(&c->rx, (size_t)(end - c->rd), c->rd, max64(top, c->buf_end), &t->memory))
+    if (!owed && ring_size(need) > memory_share(t)) {
+        t->stats.dropped_memory++;
+        c->squeezed = true;
+        return false;
+    }
+    if (!ring_reserve(&c->rx, need, c->rd, receive_top(c), &t->memory))
         return false;
     watch_idle(t, c);
     return true;
+}
+
+void receive_fit(struct tcpip *t, struct conn *c)
+{
+    if (!c->spans)
+        memory_fit(t, &c->rx, c->rd, receive_top(c));
 }
 
 /* ---- spans ---- */
@@ -66,15 +92,23 @@ static bool spans_add(struct tcpip *t, struct conn *c, const uint8_t *data, uint
     return true;
 }
 
-/* Moves what the spans still hold into the ring. False: out of memory. */
+/* Moves what the spans still hold into the ring. What there is no memory for was never there, unless it was acknowledged: the
+ * peer will send it again. False: that cannot be helped. */
 static bool spans_copy(struct tcpip *t, struct conn *c)
 {
     if (c->spans && c->buf_end < c->in_end) {
-        if (!receive_reserve(t, c, c->in_end))
-            return false;
-        for (struct spans *s = c->spans; s->first < s->n; s->first++) {
-            ring_write(&c->rx, c->buf_end, s->v[s->first].iov_base, s->v[s->first].iov_len);
-            c->buf_end += s->v[s->first].iov_len;
+        uint64_t fits = max64(c->buf_end, c->rd + c->rx.cap);
+        bool owed = c->fin_rcvd || c->last_ack > fits;
+        if (!receive_reserve(t, c, c->in_end, owed)) {
+            if (owed)
+                return false;
+            c->in_end = fits;
+            ack_now(t, c);
+        }
+        for (struct spans *s = c->spans; s->first < s->n && c->buf_end < c->in_end; s->first++) {
+            uint64_t len = min64(s->v[s->first].iov_len, c->in_end - c->buf_end);
+            ring_write(&c->rx, c->buf_end, s->v[s->first].iov_base, len);
+            c->buf_end += len;
         }
     }
     spans_put(t, c);
@@ -90,14 +124,6 @@ void receive_release(struct tcpip *t, struct conn *c)
 }
 
 /* ---- arrival ---- */
-
-static void ack_now(struct tcpip *t, struct conn *c)
-{
-    c->ack_due = true;
-    if (c->acks_owed < 16)
-        c->acks_owed++;
-    conn_activate(t, c);
-}
 
 void receive_ack_within(struct tcpip *t, struct conn *c, uint64_t us)
 {
@@ -122,8 +148,11 @@ static bool take_in_order(struct tcpip *t, struct conn *c, const uint8_t *data, 
         c->in_end += len;
         return true;
     }
-    if (!spans_copy(t, c) || !receive_reserve(t, c, c->in_end + len))
+    uint64_t start = c->in_end;
+    if (!spans_copy(t, c) || c->in_end != start || !receive_reserve(t, c, start + len, false)) {
+        ack_now(t, c);
         return false;
+    }
     ring_write(&c->rx, c->in_end, data, len);
     c->in_end += len;
     if (c->ooo.n) {
@@ -155,7 +184,7 @@ static void take_out_of_order(struct tcpip *t, struct conn *c, const uint8_t *da
         return;
     }
     /* The ring must not lose the bytes below: in_end may be ahead of buf_end only by spans, which have their place. */
-    if (!receive_reserve(t, c, end) || !ranges_add(&c->ooo, start, end, &fresh, &t->memory))
+    if (!receive_reserve(t, c, end, false) || !ranges_add(&c->ooo, start, end, &fresh, &t->memory))
         return;
     ring_write(&c->rx, start, data, (size_t)(end - start));
     tune_for_holes(t, c, end);
@@ -304,15 +333,21 @@ static void tune_limit(struct tcpip *t, struct conn *c, uint64_t n)
     c->drs_bytes = 0;
 }
 
+/* Window plus unread data. */
+static uint64_t receive_limit(const struct tcpip *t, const struct conn *c)
+{
+    return min64(c->recv_limit, max64(c->rx.cap, memory_share(t)));
+}
+
 /* Tell the peer of new room when it makes a difference: it had little left, and now has much (RFC 9293 3.8.6.2.2). */
 static void offer_window(struct tcpip *t, struct conn *c)
 {
     if (c->fin_known || !conn_synced(c))
         return;
-    uint64_t unread = c->in_end - c->rd;
-    uint64_t room = c->recv_limit > unread ? c->recv_limit - unread : 0;
+    uint64_t unread = c->in_end - c->rd, limit = receive_limit(t, c);
+    uint64_t room = limit > unread ? limit - unread : 0;
     uint64_t left = c->edge > c->in_end ? c->edge - c->in_end : 0;
-    if (room >= 2 * left && room - left >= min64(c->recv_limit / 2, 2ull * c->mss)) {
+    if (room >= 2 * left && room - left >= min64(limit / 2, 2ull * c->mss)) {
         c->ack_due = true;
         conn_activate(t, c);
     }
@@ -339,11 +374,16 @@ void receive_consume(struct tcpip *t, struct conn *c, uint64_t n)
     offer_window(t, c);
 }
 
-uint16_t receive_window(struct conn *c)
+uint16_t receive_window(const struct tcpip *t, struct conn *c)
 {
-    uint64_t unread = c->in_end - c->rd;
-    uint64_t right = c->in_end + (c->recv_limit > unread ? c->recv_limit - unread : 0);
-    uint64_t silly = min64(c->recv_limit / 2, c->mss);
+    uint64_t unread = c->in_end - c->rd, limit = receive_limit(t, c);
+    uint64_t right = c->in_end + (limit > unread ? limit - unread : 0);
+    uint64_t silly = min64(limit / 2, c->mss);
+    if (c->squeezed) {
+        c->squeezed = false;
+        c->promised = max64(c->promised, c->edge);
+        c->edge = min64(c->edge, right);
+    }
     if (right < c->edge + silly && c->edge >= c->in_end)
         right = c->edge; /* not worth moving, or it would have to move back */
     uint64_t window = right > c->in_end ? right - c->in_end : 0;

@@ -229,7 +229,7 @@ static bool too_many(const struct tcpip *t, const struct conn *c)
 static void enter_loss(struct tcpip *t, struct conn *c)
 {
     bool fresh = c->phase == PHASE_OPEN || c->snd_una >= c->recovery_point;
-    if (fresh)
+    if (fresh && c->snd_wnd) /* a shut window drops what is in flight, too, and that says nothing of the path */
         loss_event(t, c);
     if (fresh || c->phase == PHASE_RECOVERY)
         phase_begin(c, PHASE_LOSS);

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RING_FIRST = 4096 };
-
 int ring_spans(const struct ring *r, uint64_t from, size_t len, struct iovec v[2])
 {
     if (len == 0 || !r->data)
@@ -34,24 +32,39 @@ void ring_read(const struct ring *r, uint64_t at, uint8_t *dst, size_t len)
         memcpy(dst, v[i].iov_base, v[i].iov_len);
 }
 
-bool ring_reserve(struct ring *r, size_t need, uint64_t from, uint64_t to, uint64_t *memory)
+size_t ring_size(size_t need)
 {
-    if (need <= r->cap)
-        return true;
-    struct ring bigger = {.cap = r->cap ? r->cap : RING_FIRST};
-    while (bigger.cap < need)
-        bigger.cap *= 2;
-    bigger.data = malloc(bigger.cap);
-    if (!bigger.data)
+    size_t cap = RING_LEAST;
+    while (cap < need)
+        cap *= 2;
+    return cap;
+}
+
+static bool ring_move(struct ring *r, size_t cap, uint64_t from, uint64_t to, uint64_t *memory)
+{
+    struct ring other = {.cap = cap, .data = malloc(cap)};
+    if (!other.data)
         return false;
     struct iovec v[2];
     int n = to > from ? ring_spans(r, from, (size_t)(to - from), v) : 0;
     for (int i = 0; i < n; from += v[i].iov_len, i++)
-        ring_write(&bigger, from, v[i].iov_base, v[i].iov_len);
-    *memory += bigger.cap - r->cap;
+        ring_write(&other, from, v[i].iov_base, v[i].iov_len);
+    *memory += other.cap - r->cap;
     free(r->data);
-    *r = bigger;
+    *r = other;
     return true;
+}
+
+bool ring_reserve(struct ring *r, size_t need, uint64_t from, uint64_t to, uint64_t *memory)
+{
+    return need <= r->cap || ring_move(r, ring_size(need), from, to, memory);
+}
+
+void ring_fit(struct ring *r, uint64_t from, uint64_t to, uint64_t *memory)
+{
+    size_t cap = ring_size(to > from ? (size_t)(to - from) : 0); /* an acknowledged FIN lies beyond the end */
+    if (cap < r->cap)
+        ring_move(r, cap, from, to, memory);
 }
 
 void ring_release(struct ring *r, uint64_t *memory)

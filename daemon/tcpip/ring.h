@@ -11,13 +11,19 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+enum { RING_LEAST = 4096 };
+
 struct ring {
     uint8_t *data;
     size_t cap; /* 0 or a power of two */
 };
 
+/* The capacity that holds `need` bytes. */
+size_t ring_size(size_t need);
 /* Makes the capacity at least `need`, keeping the bytes [from, to). False when out of memory. *memory follows. */
 bool ring_reserve(struct ring *r, size_t need, uint64_t from, uint64_t to, uint64_t *memory);
+/* Gives back what [from, to) does not need. */
+void ring_fit(struct ring *r, uint64_t from, uint64_t to, uint64_t *memory);
 void ring_release(struct ring *r, uint64_t *memory);
 
 /* The bytes [from, from + len) in at most two pieces; len is at most the capacity. Returns how many pieces. */

@@ -71,6 +71,7 @@ bool segment_parse(const uint8_t *packet, const struct ip_header *ip, struct seg
     s->seq = ip_load32(tcp + 4);
     s->ack = ip_load32(tcp + 8);
     s->flags = tcp[13];
+    s->ecn = ip->ecn;
     s->window = ip_load16(tcp + 14);
     s->data = tcp + head;
     s->len = len - head;

@@ -30,6 +30,7 @@ struct segment {
     uint16_t src_port, dst_port;
     uint32_t seq, ack;
     uint8_t flags;
+    uint8_t ecn;     /* of the IP header it came with */
     uint16_t window; /* as on the wire */
     const uint8_t *data;
     uint32_t len; /* of data */

@@ -126,7 +126,7 @@ void table_forget_ref(struct tcpip *t, struct conn *c)
 
 struct conn *table_new(struct tcpip *t, const struct tuple *who)
 {
-    if (t->conns >= t->cfg.conns_max || !slots_grow(t) || !heap_reserve(&t->heap, t->conns + 1, &t->memory))
+    if (t->conns >= t->cfg.conns_max || !memory_admits(t) || !slots_grow(t) || !heap_reserve(&t->heap, t->conns + 1, &t->memory))
         return NULL;
     if (!t->buckets || t->conns > t->mask)
         table_resize(t, t->buckets ? 2 * (t->mask + 1) : TABLE_FIRST);

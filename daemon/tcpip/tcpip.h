@@ -19,8 +19,14 @@
  * No allocation per segment. Buffers are taken when data needs them and given back when empty, so
  * that an idle connection costs little.
  *
+ * Memory has a cap. A buffer may grow to half of what is free, times the part that is free: so one alone gets all it needs, many
+ * that fill up share what there is, and one that comes later still gets as much as each of them; 4 KB each way are every connection's, whatever the others hold, and the
+ * last eighth is kept for that. The windows offered follow, and a window that cannot be kept any more is taken back. When not
+ * even that least is left, tcp_connect() gives -ENOBUFS, and SYNs are ignored: the peer asks again, as of a listener whose
+ * queue is full.
+ *
  * RFCs: 791, 792, 1122, 9293 (TCP), 7323 (window scale, timestamps, PAWS), 2018/6675 (SACK),
- * 6298 (RTO), 5681, 9438 (CUBIC), 6928 (IW10), 5961 (challenge ACK), 6528 (ISN), 1191.
+ * 6298 (RTO), 5681, 3168 (ECN), 9438 (CUBIC), 6928 (IW10), 5961 (challenge ACK), 6528 (ISN), 1191.
  * RFC 8200, 4443, 6437 (IPv6).
  * Addresses are host-order uint32_t, ports host-order uint16_t.
  *
@@ -49,10 +55,12 @@ struct tcpip_config {
     uint16_t mtu;          /* inner MTU, default 1400 */
     uint32_t send_max;     /* bytes of send buffer a connection may grow to */
     uint32_t recv_max;     /* likewise receive buffer, and the largest window offered */
+    uint64_t memory_max;   /* bytes for all connections and their buffers, default 256 MB, at least 1 MB */
     uint32_t conns_max;    /* beyond it, SYNs are ignored and tcp_connect gives -ENOBUFS */
     uint16_t port_lo, port_hi; /* ephemeral ports for tcp_connect, inclusive */
     uint64_t time_wait_us; /* default 60 s */
     uint64_t ride_us;      /* the ACK of a SYN-ACK or a FIN waits so long to ride on what the program says to it, default 300 */
+    bool ecn;              /* offer and take explicit congestion notification; default true */
     uint64_t keepalive_us; /* idle time before the first probe, default 7200 s; 0: none */
     uint8_t seed[32];      /* ISNs, ports, IP ids */
 };
@@ -193,8 +201,11 @@ struct tcpip_stats {
     uint64_t in_unknown; /* an upper layer which there is none for here */
     uint64_t in_packets, in_bad, in_no_conn, out_packets, out_bytes, in_bytes;
     uint64_t retransmits, fast_retransmits, timeouts, resets_out, resets_in, dup_acks_out;
+    uint64_t ecn_marked, ecn_cuts; /* segments that came marked; times that we slowed down for marks of ours */
     uint32_t conns, half_open, time_wait;
-    uint64_t memory; /* bytes held for connections and buffers */
+    uint64_t memory, memory_max; /* bytes held for connections and buffers, and the cap */
+    uint64_t refused_memory;     /* connections refused for want of memory, both ways */
+    uint64_t dropped_memory;     /* segments that came, and for which there was no room after all */
 };
 
 void tcpip_stats(const struct tcpip *t, struct tcpip_stats *out);

@@ -15,11 +15,17 @@ static struct in_addr network(uint32_t ip)
     return (struct in_addr){htonl(ip)};
 }
 
+static uint32_t own4(void)
+{
+    struct addr a = udp_own(4);
+    return addr_ip4(&a);
+}
+
 /* One of our own addresses: loopback as the program shall see it. */
 static void own_in(struct in_addr *a)
 {
-    if (host(*a) >> 24 == 127 && udp_own())
-        *a = network(udp_own());
+    if (host(*a) >> 24 == 127 && own4())
+        *a = network(own4());
 }
 
 static bool is_mapped(const struct in6_addr *a)
@@ -27,9 +33,12 @@ static bool is_mapped(const struct in6_addr *a)
     return IN6_IS_ADDR_V4MAPPED(a);
 }
 
-static void mapped_in(struct in6_addr *a)
+static void own6_in(struct in6_addr *a)
 {
+    struct addr own = udp_own(6);
     struct in_addr v4;
+    if (IN6_IS_ADDR_LOOPBACK(a) && own.family)
+        memcpy(a, own.ip, sizeof(*a));
     memcpy(&v4, a->s6_addr + 12, sizeof(v4));
     if (is_mapped(a))
         own_in(&v4);
@@ -40,7 +49,11 @@ static void mapped_in(struct in6_addr *a)
 static void offender_in(struct cmsghdr *c, size_t room, const struct addr *from)
 {
     struct sockaddr_in *in = (struct sockaddr_in *)((char *)CMSG_DATA(c) + sizeof(struct sock_extended_err));
-    if (room >= sizeof(struct sock_extended_err) + sizeof(*in) && in->sin_family == AF_INET && from->family == 4 &&
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)in;
+    if (room >= sizeof(struct sock_extended_err) + sizeof(*in6) && in6->sin6_family == AF_INET6 && from->family == 6 &&
+        IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr))
+        memcpy(&in6->sin6_addr, from->ip, sizeof(in6->sin6_addr));
+    else if (room >= sizeof(struct sock_extended_err) + sizeof(*in) && in->sin_family == AF_INET && from->family == 4 &&
         host(in->sin_addr) >> 24 == 127)
         memcpy(&in->sin_addr, from->ip, sizeof(in->sin_addr));
 }
@@ -55,8 +68,9 @@ static void one_in(struct cmsghdr *c, const struct addr *from)
     } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_ORIGDSTADDR && room >= sizeof(struct sockaddr_in)) {
         own_in(&((struct sockaddr_in *)data)->sin_addr);
     } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO && room >= sizeof(struct in6_pktinfo)) {
-        mapped_in(&((struct in6_pktinfo *)data)->ipi6_addr);
-    } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) {
+        own6_in(&((struct in6_pktinfo *)data)->ipi6_addr);
+    } else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+               (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR)) {
         offender_in(c, room, from);
     }
 }
@@ -77,16 +91,19 @@ static void one_out(struct cmsghdr *c)
     size_t room = c->cmsg_len - CMSG_LEN(0);
     if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO && room >= sizeof(*info)) {
         info->ipi_ifindex = 0;
-        if (host(info->ipi_spec_dst) == udp_own())
+        if (own4() && host(info->ipi_spec_dst) == own4())
             info->ipi_spec_dst = network(INADDR_LOOPBACK);
     } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO && room >= sizeof(*info6)) {
         struct in_addr v4;
         memcpy(&v4, info6->ipi6_addr.s6_addr + 12, sizeof(v4));
         info6->ipi6_ifindex = 0;
-        if (is_mapped(&info6->ipi6_addr) && host(v4) == udp_own()) {
+        if (is_mapped(&info6->ipi6_addr) && own4() && host(v4) == own4()) {
             v4 = network(INADDR_LOOPBACK);
             memcpy(info6->ipi6_addr.s6_addr + 12, &v4, sizeof(v4));
         }
+        struct addr own = udp_own(6);
+        if (own.family && !memcmp(&info6->ipi6_addr, own.ip, sizeof(info6->ipi6_addr)))
+            info6->ipi6_addr = in6addr_loopback;
     }
 }
 

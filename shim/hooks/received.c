@@ -14,7 +14,7 @@ static struct addr loopback_source(const void *sa, socklen_t len)
     if (len < sizeof(struct sockaddr_in))
         return none;
     a = addr_from_sockaddr(sa, len);
-    return a.family == 4 && a.ip[0] == 127 ? a : none;
+    return (a.family == 4 && a.ip[0] == 127) || overlay_is_mirror(&a) ? a : none;
 }
 
 /* True: the source was virtual, and *virt is it. */
@@ -48,7 +48,10 @@ HOOK ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *s
     return got;
 }
 
-/* What recvfrom() is to programs built with _FORTIFY_SOURCE: a buffer too small for n is the end of the program, in libc. */
+/* libc's headers name it to programs built with _FORTIFY_SOURCE only. */
+ssize_t __recvfrom_chk(int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *);
+
+/* What recvfrom() is to such programs: a buffer too small for n is the end of the program, in libc. */
 HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags, struct sockaddr *sa, socklen_t *len)
 {
     struct addr virt;

@@ -15,7 +15,8 @@ static bool connected_to_overlay(int fd, const struct addr *peer, struct fd_entr
     *e = (struct fd_entry){.remote = *peer};
     if (!udp_source(fd, &e->remote) || sys_getsockname(fd, &ss, &len) < 0)
         return false;
-    e->local = addr_v4(udp_own(), addr_from_sockaddr(&ss, len).port);
+    e->local = udp_own(e->remote.family);
+    e->local.port = addr_from_sockaddr(&ss, len).port;
     return true;
 }
 

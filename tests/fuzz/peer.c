@@ -78,8 +78,8 @@ static void give_session(struct world *w, struct peer *p, bool initiator)
     *(initiator ? &p->current : &p->next) = s;
     w->friend_tx = seal_new(CIPHER_AES256GCM, key[initiator ? 1 : 0], true);
     w->to_current = s->local;
-    peer_path_consent(w->ps, p, true, w->now);
-    peer_path_up(w->ps, p, w->now);
+    way_consent(w->ps, p, true, w->now);
+    way_up(w->ps, p, w->now);
     peer_arm(w->ps, p, mono_add(w->now, SESSION_LIFE));
 }
 
@@ -104,6 +104,7 @@ static struct world world_new(bool initiator)
         .pool_bits = 8,
         .mtu = 1400,
         .shortcut = true,
+        .probe_mtu = true,
         .known = known};
     struct path_own own = {.addr = {addr_v4(0x7f000002, 7)}, .n = 1, .v4 = true, .v6 = true, .loopback = true};
     struct addr node = addr_v4(0x7f000001, 5610);

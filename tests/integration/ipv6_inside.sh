@@ -42,11 +42,12 @@ expect "callers" "$(sed -n 's/ - - .*GET.*//p' "$T/web.log" | xargs)" \
     "::ffff:$alice $alice6 ::ffff:$alice $alice6"
 
 # four_tuple SERVER'S-USER BOUND ADDRESS...: what both ends say of connections to these addresses
+tuples=0
 four_tuple() {
-    user=$1 bound=$2
+    user=$1 bound=$2 tuples=$((tuples + 1))
     shift 2
     # shellcheck disable=SC2086
-    serve "$user" "names$#" python3 "$LIB/names.py" server $bound
+    serve "$user" "names$tuples" python3 "$LIB/names.py" server $bound
     for to in "$@"; do
         as alice i3run python3 "$LIB/names.py" client "$to" "$PORT" >"$T/client" || die "no connection to $to"
         read -r c_local c_peer <"$T/client"
@@ -90,12 +91,12 @@ expect "curl -6" $rc 7
 step "one that listens on IPv6 only refuses IPv4"
 for bound in ':: -6only' ::1 "$bob6"; do
     # shellcheck disable=SC2086
-    serve bob only6 python3 "$LIB/names.py" server $bound
+    serve bob "only6${bound% *}" python3 "$LIB/names.py" server $bound
     expect "IPv4, bound to $bound" "$(dial "$bob")" ECONNREFUSED
     expect "IPv6, bound to $bound" "$(dial "$bob6")" OK
     expect "the name, bound to $bound" "$(dial bob.i3)" OK
 done
-expect "its own name for itself" "$(sed -n '2s/ .*//p' "$T/only6.log")" "[$bob6]:$PORT"
+expect "its own name for itself" "$(sed -n '2s/ .*//p' "$T/only6$bob6.log")" "[$bob6]:$PORT"
 
 step "two servers share a port, one in each family"
 serve bob pair python3 -c 'import socket, threading

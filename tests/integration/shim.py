@@ -76,13 +76,15 @@ class Semantics(Case):
     """Rule 1 of SHIM.md."""
 
     def test_client_sees_what_the_kernel_would_show(self):
-        with Peers() as arguments:
-            native = run([PROBES + 'semantics'] + arguments, i3run=False)
-        overlay = run([PROBES + 'semantics', '10.1.2.3', '7', '10.1.2.4', '7', '10.1.2.6', '7'])
-        self.assertEqual((native.returncode, overlay.returncode, overlay.stderr), (0, 0, ''))
-        self.maxDiff = None
-        self.assertEqual(native.stdout.splitlines(), overlay.stdout.splitlines())
-        self.assertGreater(len(native.stdout.splitlines()), 140)
+        for host, net, lines in ('127.0.0.1', '10.', 140), ('::1', 'fd69:3300::', 135):
+            with Peers(host) as arguments:
+                native = run([PROBES + 'semantics'] + arguments, i3run=False)
+            virtual = [net + ('%d.%d.%d' if host[0] == '1' else '%x:%x:%x') % (1, 2, n) for n in (3, 4, 6)]
+            overlay = run([PROBES + 'semantics'] + [x for ip in virtual for x in (ip, '7')])
+            self.assertEqual((native.returncode, overlay.returncode, overlay.stderr), (0, 0, ''))
+            self.maxDiff = None
+            self.assertEqual(native.stdout.splitlines(), overlay.stdout.splitlines())
+            self.assertGreater(len(native.stdout.splitlines()), lines)
 
     def test_local_port_and_address_reach_the_daemon(self):
         self.expect('''
@@ -443,14 +445,14 @@ class Inet6(Case):
             print(bool(select.select([], [s], [], 5)[1]), s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), s.connect_ex(('fd69:3300::1:2:5', 7)),
                   s.connect_ex(('fd69:3300::1:2:5', 7)))
             only = six(); only.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            print(attempt(only, ('fd69:3300::1:2:3', 7)), only.getpeername()[0])
+            print(attempt(only, ('fd69:3300::1:2:3', 7)), only.getpeername()[0], only.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
             mapped = six(); print(attempt(mapped, ('::ffff:10.1.2.3', 7)), mapped.getpeername()[0])
             import ctypes # an IPv6 address on an IPv4 socket, and the other way round: libc's own answers
             c = ctypes.CDLL(None, use_errno=True)
             sa = bytes([10, 0, 0, 7]) + bytes(4) + socket.inet_pton(socket.AF_INET6, 'fd69:3300::1:2:3') + bytes(4)
             four = socket.socket()
             print(c.connect(four.fileno(), sa, 28), ctypes.get_errno())''',
-                    '111 113', '115 114 False', 'True 0 0 106', 'None fd69:3300::1:2:3', 'None ::ffff:10.1.2.3', '-1 97')
+                    '111 113', '115 114 False', 'True 0 0 106', 'None fd69:3300::1:2:3 1', 'None ::ffff:10.1.2.3', '-1 97')
 
     def test_local_port_and_address_reach_the_daemon(self):
         self.expect('''

@@ -20,4 +20,12 @@ bob=$(address_of bob)
 as alice i3run "$B/tests/integration/probes/semantics" "$bob" "$PORT" "$bob" 9 "$carol" 7 >"$T/overlay" </dev/null
 [ "$(wc -l <"$T/native")" -gt 140 ] || die "the probe ended early"
 diff "$T/native" "$T/overlay" || die "the overlay differs from the kernel"
+
+step "and over IPv6"
+python3 "$LIB/loopback_peers.py" -6 "$B/tests/integration/probes/semantics" >"$T/native" </dev/null
+serve bob echo6 python3 "$LIB/loopback_peers.py" -6
+bob=$(as bob i3ctl id --json | field address6) carol=$(as carol i3ctl id --json | field address6)
+as alice i3run "$B/tests/integration/probes/semantics" "$bob" "$PORT" "$bob" 9 "$carol" 7 >"$T/overlay" </dev/null
+[ "$(wc -l <"$T/native")" -gt 135 ] || die "the probe ended early"
+diff "$T/native" "$T/overlay" || die "the overlay differs from the kernel"
 as carol i3ctl stop >/dev/null

@@ -140,6 +140,50 @@ START_TEST(a_host_that_moves_is_followed_by_both)
 }
 END_TEST
 
+/* ---- sizes ---- */
+
+static struct world *narrow_world(size_t relayed, size_t straight)
+{
+    struct world *w = world_new(2, 20);
+    for (unsigned i = 0; i < 2; i++)
+        w->host[i].c.probe_mtu = true;
+    world_shortcuts(w);
+    w->widest[0] = relayed;
+    w->widest[1] = straight;
+    world_open(w, 0, 1);
+    world_run(w, 15 * SEC);
+    ck_assert(straight == 1 || world_info(w, 0, 1).shortcut.family != 0);
+    return w;
+}
+
+START_TEST(what_gets_through_is_found_for_each_way)
+{
+    static const struct {
+        size_t relayed, straight;
+        unsigned lo, hi;
+    } c[] = {{0, 0, 1400, 1400}, {1200, 1320, 1251, 1259}, {1300, 0, 1400, 1400}, {0, 1200, 1139, 1139}, {0, 1460, 1391, 1399},
+        {1300, 1, 1231, 1239}};
+    struct world *w = narrow_world(c[_i].relayed, c[_i].straight);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_uint_ge(world_info(w, i, 1 - i).mtu, c[_i].lo);
+        ck_assert_uint_le(world_info(w, i, 1 - i).mtu, c[_i].hi);
+    }
+    uint64_t sent = w->n_sent;
+    world_run(w, 10 * SEC);
+    ck_assert_uint_le(w->n_sent, sent + 4); /* then it is quiet */
+    if (c[_i].straight != 1) {
+        w->straight = false; /* now by the node */
+        talk(w, 3 * SEC);
+        unsigned mtu = world_info(w, 0, 1).mtu;
+        if (c[_i].relayed)
+            ck_assert_uint_le(mtu, c[_i].relayed - PEER_SEAL_OVERHEAD);
+        else
+            ck_assert_uint_eq(mtu, 1400);
+    }
+    world_free(w);
+}
+END_TEST
+
 static bool (*forge)(uint8_t *p, size_t len);
 
 static bool forging_filter(struct world *w, unsigned from, uint8_t *p, size_t len)
@@ -252,6 +296,7 @@ int main(void)
     tcase_add_test(t, a_cut_line_is_left_for_the_node_and_taken_again);
     tcase_add_test(t, a_restarted_daemon_is_found_again);
     tcase_add_test(t, a_host_that_moves_is_followed_by_both);
+    tcase_add_loop_test(t, what_gets_through_is_found_for_each_way, 0, 6);
     tcase_add_loop_test(t, a_spoilt_way_is_not_taken, 0, ARRAY_LEN(forgery));
     tcase_add_test(t, replays_move_nothing);
     tcase_add_loop_test(t, thirty_go_straight_over_a_bad_network, 0, 2);

@@ -3,7 +3,7 @@
  *   tcp                  all of it
  *   tcp random SEED      one random world, with what became of it; tcp random FROM TO: many
  *   tcp ends SEED        one in which programs and paths break off
- *   tcp paths, tcp many  goodput over given paths; a thousand connections
+ *   tcp paths, tcp many, tcp memory   goodput over given paths; a thousand connections; little memory for as many
  */
 #include "daemon/tcpip/engine.h"
 #include "tests/sim/tcp_net.h"
@@ -26,6 +26,8 @@ static void random_link(struct net *n, struct net_link *l)
     l->reorder_by = 1 + net_below(n, 50000);
     l->duplicate = net_below(n, 2) ? 0 : net_below(n, 150000);
     l->corrupt = net_below(n, 3) ? 0 : net_below(n, 50000);
+    l->mark = net_below(n, 3) ? 0 : net_below(n, 100000);
+    l->drops_ect = !net_below(n, 16);
     if (!net_below(n, 4)) {
         l->burst = net_below(n, 10000);
         l->burst_len = 1 + net_below(n, 200000);
@@ -56,6 +58,8 @@ static void random_world(struct net *n, uint64_t seed)
         n->t[h]->isn_fixed = true;
         n->t[h]->isn = (net_below(&r, 2) ? UINT32_MAX : INT32_MAX) - net_below(&r, 100000);
     }
+    for (int h = 0; h < 2 && !net_below(&r, 4); h++) /* less than a configuration may say */
+        n->t[h]->cfg.memory_max = n->t[h]->memory + 80000 + net_below(&r, 200000);
     for (uint32_t i = 0; i < flows; i++) {
         for (int h = 0; h < 2; h++) {
             struct net_side *s = &n->flow[i].side[h];
@@ -288,6 +292,63 @@ static bool run_many(void)
     return true;
 }
 
+/* ---- memory ---- */
+
+static bool memory_fail(struct net *n, const char *what, uint64_t figure)
+{
+    printf("FAIL  sim tcp: memory: %s: %" PRIu64 "%s%s\n      replay: build/tests/sim/tcp memory\n", what, figure,
+        n->error ? ": " : "", n->error ? n->error : "");
+    net_free(n);
+    return false;
+}
+
+/* A thousand programs do not read what is sent to them, all under one small cap. It holds on both sides; one more connection finds its
+ * share and is quick; and when the thousand read at last, everything arrives and all memory comes back. */
+static bool run_memory(void)
+{
+    enum { SLOW = 1000, EACH = 200000, QUICK = 5000000, CAP = 64 << 20 };
+    struct net n;
+    struct tcpip_config c;
+    struct tcpip_stats base[2], s;
+    tcpip_config_default(&c);
+    c.memory_max = CAP;
+    net_init(&n, 11, &c, SLOW + 1);
+    for (int h = 0; h < 2; h++) {
+        n.link[h] = (struct net_link){.delay = 5000, .rate = 125000000, .queue = 2000000};
+        tcpip_stats(n.t[h], &base[h]);
+    }
+    for (uint32_t i = 0; i < SLOW; i++) {
+        n.flow[i].side[1].asleep = true;
+        net_connect(&n, i, EACH, 0);
+    }
+    net_run(&n, n.now + 20000000);
+    net_connect(&n, SLOW, QUICK, 0);
+    for (uint64_t begin = n.now; !n.flow[SLOW].side[0].closed;) {
+        net_step(&n, begin + 60000000);
+        for (int h = 0; h < 2; h++) {
+            tcpip_stats(n.t[h], &s);
+            if (s.memory > CAP)
+                return memory_fail(&n, "beyond the cap", s.memory);
+        }
+        if (n.error || n.now >= begin + 20000000) /* 2 Mbit/s at least */
+            return memory_fail(&n, "the quick one is slow", n.flow[SLOW].side[1].got);
+    }
+    uint64_t before = n.now;
+    for (uint32_t i = 0; i < SLOW; i++)
+        net_wake(&n, i, 1);
+    if (!net_run(&n, before + 30000000) || !net_all_well(&n))
+        return memory_fail(&n, "not all of them ended well in 30 s", n.now - before);
+    for (uint64_t end = n.now + 100000000; net_step(&n, end);)
+        ;
+    for (int h = 0; h < 2; h++) {
+        tcpip_stats(n.t[h], &s);
+        if (s.conns || s.memory > base[h].memory)
+            return memory_fail(&n, "not given back", s.memory);
+    }
+    net_free(&n);
+    return true;
+}
+
 /* ---- ends that are not orderly ---- */
 
 static bool run_ends(uint64_t seed)
@@ -370,7 +431,9 @@ int main(int argc, char **argv)
         return !run_paths(true);
     if (strcmp(what, "many") == 0)
         return !run_many();
-    if (!run_paths(false) || !run_many() || !run_seeds(run_ends, 1, ENDS) || !run_seeds(run_quietly, 1, SEEDS))
+    if (strcmp(what, "memory") == 0)
+        return !run_memory();
+    if (!run_paths(false) || !run_many() || !run_memory() || !run_seeds(run_ends, 1, ENDS) || !run_seeds(run_quietly, 1, SEEDS))
         return 1;
     printf("ok    sim tcp: %d random worlds, %d broken off, %d connections at once, goodput on %zu paths\n", SEEDS, ENDS, 1000,
         sizeof(paths) / sizeof(paths[0]));

@@ -30,6 +30,7 @@ struct cell {
     double share;     /* the most that one flow may have of another's; 0: any */
     unsigned expect;
     double stall_ms;  /* the longest silence; 0: any */
+    double mark;      /* from so many products of queue on packets are marked; 0: never */
 };
 
 static void fix_law(struct net *n, uint32_t flow, enum law law)
@@ -55,6 +56,7 @@ static void shape(struct net *n, const struct cell *p)
         l->reorder = (uint32_t)(p->reorder * 10000);
         l->reorder_by = l->delay / 2;
         l->duplicate = (uint32_t)(p->duplicate * 10000);
+        l->mark_at = (uint64_t)((double)l->rate * p->rtt / 1000 * p->mark);
     }
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/tcpip/ip.h"
+
 #include "daemon/tcpip/ip6.h"
 
 enum { BATCH = 64 };
@@ -141,11 +143,27 @@ static uint64_t socket_takes(struct net_link *l, uint64_t at, uint32_t len)
     return l->in_socket > l->socket ? 0 : turn * l->service;
 }
 
-static void link_carry(struct net *n, int from, const uint8_t *data, uint32_t len)
+/* Such as some routers do to what says ECT, or to what is too large for them. */
+static bool link_swallows(const struct net_link *l, const uint8_t *data, uint32_t len)
+{
+    return (l->drops_ect && ip_ecn(data) != ECN_NOT) || (l->mtu && len > l->mtu);
+}
+
+static void link_carry(struct net *n, int from, uint8_t *data, uint32_t len)
 {
     struct net_link *l = &n->link[from];
     uint64_t out = n->now;
     l->packets++;
+    if (link_swallows(l, data, len)) {
+        l->lost++;
+        trace(n, from, data, len, " swallowed");
+        return;
+    }
+    if (ip_ecn(data) == ECN_ECT0 && (net_chance(n, l->mark) || (l->mark_at && l->rate && l->free_at > n->now * 1000 &&
+                                           (l->free_at - n->now * 1000) / 1000 * l->rate / 1000000 > l->mark_at))) {
+        ip_take_ecn(data, len, ECN_CE);
+        l->marked++;
+    }
     if (l->rate) {
         uint64_t now = n->now * 1000, begin = l->free_at > now ? l->free_at : now;
         if ((begin - now) / 1000 * l->rate / 1000000 > l->queue) {
@@ -275,6 +293,8 @@ static void note_progress(struct net *n)
 
 static void side_read(struct net *n, int host, struct net_side *s)
 {
+    if (s->asleep)
+        return;
     if (s->pace && n->now < s->resume_at) {
         s->paused = true;
         return;
@@ -390,6 +410,14 @@ void net_connect(struct net *n, uint32_t i, uint64_t up, uint64_t down)
     tcp_set_user(n->t[0], f->side[0].ref, i + 1);
     side_write(n, 0, &f->side[0]);
     host_output(n, 0);
+}
+
+void net_wake(struct net *n, uint32_t i, int side)
+{
+    n->flow[i].side[side].asleep = false;
+    side_read(n, side, &n->flow[i].side[side]);
+    host_events(n, side);
+    host_output(n, side);
 }
 
 /* ---- time ---- */

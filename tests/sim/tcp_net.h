@@ -20,6 +20,10 @@ struct net_link {
     uint64_t queue;         /* bytes */
     uint32_t loss, reorder, duplicate, corrupt;
     uint32_t burst, burst_len; /* chance that a burst of losses begins; its mean length in µs */
+    uint32_t mark;             /* ECT packets that are marked; above `mark_at` bytes of queue all are */
+    uint64_t mark_at;          /* 0: no such border */
+    bool drops_ect;
+    uint32_t mtu;              /* larger packets vanish; 0: none is too large */
     uint64_t reorder_by;       /* extra delay of a reordered packet */
     uint32_t overhead;         /* bytes of headers around a packet, which take their time as well */
     /* The socket at its end: it holds so many bytes and is emptied every `service` µs; what does not fit is lost. 0: no bound. */
@@ -28,7 +32,7 @@ struct net_link {
     uint64_t free_at; /* ns */
     uint64_t burst_until, down_until;
     uint64_t service_at, in_socket;
-    uint64_t packets, lost, overflowed, spilt;
+    uint64_t packets, lost, overflowed, spilt, marked;
 };
 
 struct net_flow;
@@ -37,6 +41,7 @@ struct net_side {
     struct net_flow *flow;
     struct tcp_ref ref;
     bool open, connected, eof_sent, eof_got, closed, failed, paused;
+    bool asleep; /* does not read until net_wake() */
     int err;
     uint64_t total, written, got;
     uint64_t pace;      /* µs between reads; 0: at once */
@@ -78,6 +83,9 @@ void net_free(struct net *n);
 
 /* Starts flow i from host 0 to host 1. */
 void net_connect(struct net *n, uint32_t i, uint64_t up, uint64_t down);
+
+/* The side of flow i reads from now on. */
+void net_wake(struct net *n, uint32_t i, int side);
 
 /* Runs until `until`, or until every flow is over. True when all are over. */
 bool net_run(struct net *n, uint64_t until);

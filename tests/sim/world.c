@@ -169,6 +169,7 @@ void world_send_to(struct world *w, unsigned from, const struct addr *to, const 
     w->sent_straight += straight;
     for (unsigned i = 0; straight && w->straight && i < w->hosts; i++)
         there |= addr_eq(to, &w->host[i].addr);
+    there &= !w->widest[straight] || len <= w->widest[straight];
     copy[2] = (uint8_t)(copy[2] - !straight); /* hops */
     if (!there || w->n_sent == w->drop_at || (w->filter && !w->filter(w, from, copy, len)))
         return;

@@ -61,6 +61,7 @@ struct world {
     bool (*known)(unsigned host, const uint8_t key[KEY_LEN]);
     bool node_down;    /* relayed packets are lost */
     bool straight;     /* the others are not */
+    size_t widest[2];  /* longer datagrams are lost: relayed, and straight; 0: none are */
     uint64_t sent_straight;
     uint64_t sent[4], not_presents; /* by proto */
     uint64_t by_host[WORLD_HOSTS];  /* packets sent */

@@ -1,6 +1,7 @@
 /* semantics.c GOOD-IP PORT REFUSED-IP PORT NEVER-IP PORT - what a TCP client sees of its socket, one line each.
  *
- * Run on loopback without i3run and on the overlay with it, it must print the same: no addresses, no times, no fds.
+ * Run on loopback without i3run and on the overlay with it, it must print the same: no addresses, no times, no fds. The addresses
+ * are all of one family, IPv4 or IPv6.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,7 +22,17 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct sockaddr_in good, refused, never;
+struct target {
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    };
+    socklen_t len;
+};
+
+static struct target good, refused, never;
+static int family;
 
 static void line(const char *what, const char *value)
 {
@@ -55,9 +66,9 @@ static long millis(void)
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int dial(int fd, const struct sockaddr_in *to)
+static int dial(int fd, const struct target *to)
 {
-    return connect(fd, (const struct sockaddr *)to, sizeof(*to));
+    return connect(fd, &to->sa, to->len);
 }
 
 static int so_int(int fd, int level, int name)
@@ -73,27 +84,24 @@ static unsigned wait_for(int fd, short events, int ms)
     return poll(&p, 1, ms) > 0 ? (unsigned)p.revents : 0;
 }
 
-static const char *peer(int fd, const struct sockaddr_in *want)
+static const char *peer(int fd, const struct target *want)
 {
-    struct sockaddr_in in;
-    socklen_t len = sizeof(in);
-    if (getpeername(fd, (struct sockaddr *)&in, &len) < 0)
+    struct target is = {.len = sizeof(is)};
+    if (getpeername(fd, &is.sa, &is.len) < 0)
         return strerrorname_np(errno);
-    return len == sizeof(in) && in.sin_family == AF_INET && in.sin_port == want->sin_port &&
-                   in.sin_addr.s_addr == want->sin_addr.s_addr
-               ? "the peer"
-               : "someone else";
+    return is.len == want->len && !memcmp(&is.in6, &want->in6, want->len) ? "the peer" : "someone else";
 }
 
 static const char *local(int fd)
 {
-    struct sockaddr_in in;
-    socklen_t len = sizeof(in);
-    if (getsockname(fd, (struct sockaddr *)&in, &len) < 0)
+    static const struct in6_addr any;
+    struct target is = {.len = sizeof(is)};
+    if (getsockname(fd, &is.sa, &is.len) < 0)
         return strerrorname_np(errno);
-    return len != sizeof(in) || in.sin_family != AF_INET ? "no inet address"
-           : in.sin_port && in.sin_addr.s_addr           ? "address and port"
-                                                         : "none";
+    if (is.len != good.len || is.sa.sa_family != family)
+        return "no inet address";
+    bool known = family == AF_INET6 ? memcmp(&is.in6.sin6_addr, &any, sizeof(any)) != 0 : is.in.sin_addr.s_addr != 0;
+    return is.in.sin_port && known ? "address and port" : "none";
 }
 
 static const char *echoes(int fd)
@@ -106,7 +114,7 @@ static const char *echoes(int fd)
 
 static void blocking(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(family, SOCK_STREAM, 0);
     line("blocking connect", result(dial(fd, &good)));
     line("  peer", peer(fd, &good));
     line("  local", local(fd));
@@ -124,7 +132,7 @@ static void blocking(void)
 
 static void blocking_refused(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(family, SOCK_STREAM, 0);
     line("blocking connect, refused", result(dial(fd, &refused)));
     line("  SO_ERROR afterwards", number(so_int(fd, SOL_SOCKET, SO_ERROR)));
     line("  peer", peer(fd, &refused));
@@ -136,7 +144,7 @@ static void blocking_refused(void)
 
 static void nonblocking(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     line("non-blocking connect", result(dial(fd, &good)));
     line("  poll", bits(wait_for(fd, POLLIN | POLLOUT, 3000)));
     line("  SO_ERROR", number(so_int(fd, SOL_SOCKET, SO_ERROR)));
@@ -152,7 +160,7 @@ static void nonblocking(void)
 
 static void nonblocking_refused(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
     line("non-blocking connect, refused", result(dial(fd, &refused)));
     wait_for(fd, POLLIN | POLLOUT | POLLRDHUP, 3000);
     usleep(20000); /* the events need not come about in one instant */
@@ -161,7 +169,7 @@ static void nonblocking_refused(void)
     line("  SO_ERROR", number(so_int(fd, SOL_SOCKET, SO_ERROR)));
     line("  SO_ERROR again", number(so_int(fd, SOL_SOCKET, SO_ERROR)));
     close(fd);
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
     dial(fd, &refused);
     wait_for(fd, POLLOUT, 3000);
     line("  connect tells it, too", result(dial(fd, &refused)));
@@ -173,7 +181,7 @@ static void nonblocking_refused(void)
 
 static void pending(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
     line("pending connect", result(dial(fd, &never)));
     line("  poll", bits(wait_for(fd, POLLIN | POLLOUT, 50)));
     line("  again", result(dial(fd, &never)));
@@ -195,7 +203,7 @@ static void at_once(void)
 {
     long best = 1000;
     for (int i = 0; i < 20; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
         long start = millis();
         dial(fd, &never);
         if (millis() - start < best)
@@ -237,14 +245,14 @@ static const char *interrupted_dial(int fd, int ms, int flags)
 
 static void interrupted(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(family, SOCK_STREAM, 0);
     line("blocking connect, interrupted", interrupted_dial(fd, 50, 0));
     line("  peer", peer(fd, &never));
     line("  again", interrupted_dial(fd, 50, 0));
     close(fd);
 
     struct timeval limit = {.tv_usec = 150000};
-    fd = socket(AF_INET, SOCK_STREAM, 0);
+    fd = socket(family, SOCK_STREAM, 0);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     line("blocking connect, SO_SNDTIMEO", result(dial(fd, &never)));
     line("  again", result(dial(fd, &never)));
@@ -268,7 +276,7 @@ static void *shut_later(void *arg)
 
 static void restarted(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(family, SOCK_STREAM, 0);
     pthread_t t;
     sigset_t alarm_only;
     sigemptyset(&alarm_only);
@@ -296,7 +304,7 @@ static unsigned epoll_once(int ep, int ms, unsigned long long *data)
 static void epoll_before(void)
 {
     unsigned long long data;
-    int ep = epoll_create1(0), other = epoll_create1(0), fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int ep = epoll_create1(0), other = epoll_create1(0), fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
     struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u64 = 0x123456789abcull};
     line("epoll: add before connect", result(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev)));
     epoll_ctl(other, EPOLL_CTL_ADD, fd, &ev);
@@ -317,7 +325,7 @@ static void epoll_before(void)
     line("  delete", result(epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL)));
     line("  delete again", result(epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL)));
     close(fd);
-    fd = socket(AF_INET, SOCK_STREAM, 0);
+    fd = socket(family, SOCK_STREAM, 0);
     int spare = dup(fd);
     ev = (struct epoll_event){.events = EPOLLOUT, .data.u64 = 7};
     epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
@@ -341,7 +349,7 @@ static void set(int fd, int level, int name, int value, const char *what)
 
 static void options(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(family, SOCK_STREAM, 0);
     line("options set before connect", "");
     set(fd, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
     set(fd, SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE");
@@ -384,7 +392,7 @@ static void options(void)
 
 static void copies(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(family, SOCK_STREAM, 0);
     dial(fd, &good);
     int two = dup(fd), high = fcntl(fd, F_DUPFD_CLOEXEC, 2000);
     line("dup: peer", peer(two, &good));
@@ -395,7 +403,7 @@ static void copies(void)
     if (pid == 0) {
         line("fork: peer in the child", peer(two, &good));
         line("  local in the child", local(two));
-        line("  its own connect", result(dial(socket(AF_INET, SOCK_STREAM, 0), &good)));
+        line("  its own connect", result(dial(socket(family, SOCK_STREAM, 0), &good)));
         fflush(stdout);
         _exit(0);
     }
@@ -404,7 +412,7 @@ static void copies(void)
     line("  echo on a dup", echoes(two));
     close(two);
     close(high);
-    fd = socket(AF_INET, SOCK_STREAM, 0);
+    fd = socket(family, SOCK_STREAM, 0);
     dup2(fd, 2001);
     line("connect on fd 2001", result(dial(2001, &good)));
     line("  peer", peer(2001, &good));
@@ -413,11 +421,11 @@ static void copies(void)
     close(2001);
 }
 
-static void inet6(void)
+static void mapped(void)
 {
-    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = good.sin_port}, in6 = {0};
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = good.in.sin_port}, in6 = {0};
     to.sin6_addr.s6_addr[10] = to.sin6_addr.s6_addr[11] = 0xff;
-    memcpy(to.sin6_addr.s6_addr + 12, &good.sin_addr, 4);
+    memcpy(to.sin6_addr.s6_addr + 12, &good.in.sin_addr, 4);
     socklen_t len = sizeof(in6);
     int fd = socket(AF_INET6, SOCK_STREAM, 0);
     line("mapped address on an AF_INET6 socket", result(connect(fd, (struct sockaddr *)&to, sizeof(to))));
@@ -439,56 +447,62 @@ static void inet6(void)
 
 static void odds(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(family, SOCK_STREAM, 0);
     struct sockaddr none = {.sa_family = AF_UNSPEC};
     line("bad fd", result(dial(-1, &good)));
     line("not a socket", result(dial(STDIN_FILENO, &good)));
-    line("short address", result(connect(fd, (struct sockaddr *)&good, 4)));
+    line("short address", result(connect(fd, &good.sa, 4)));
     line("unconnected: peer", peer(fd, &good));
     line("connect", result(dial(fd, &good)));
-    struct sockaddr_in cut = {0};
+    struct target cut = {.len = 0};
     socklen_t len = 4;
-    line("  peer into 4 bytes", result(getpeername(fd, (struct sockaddr *)&cut, &len)));
+    line("  peer into 4 bytes", result(getpeername(fd, &cut.sa, &len)));
     line("  full length told", number((int)len));
-    line("  no more than that written", cut.sin_port == good.sin_port && !cut.sin_addr.s_addr ? "yes" : "no");
+    line("  no more than that written", cut.in.sin_port == good.in.sin_port && !cut.in.sin_addr.s_addr && !cut.in6.sin6_addr.s6_addr[0] ? "yes" : "no");
     line("  listen", result(listen(fd, 1)));
     line("  dissolve by AF_UNSPEC", result(connect(fd, &none, sizeof(none))));
     line("  peer", peer(fd, &good));
     line("  connect anew", result(dial(fd, &good)));
     line("  echo", echoes(fd));
     close(fd);
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    line("fast open", result((int)sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&good, sizeof(good))));
+    fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    line("fast open", result((int)sendto(fd, "x", 1, MSG_FASTOPEN, &good.sa, good.len)));
     line("  poll", bits(wait_for(fd, POLLOUT, 3000)));
     line("  peer", peer(fd, &good));
     close(fd);
     struct iovec iov = {"hello", 5};
     struct mmsghdr two[2] = {0};
     for (int i = 0; i < 2; i++) {
-        two[i].msg_hdr = (struct msghdr){&good, sizeof(good), &iov, 1, NULL, 0, 0};
+        two[i].msg_hdr = (struct msghdr){&good.sa, good.len, &iov, 1, NULL, 0, 0};
     }
-    fd = socket(AF_INET, SOCK_STREAM, 0);
+    fd = socket(family, SOCK_STREAM, 0);
     dial(fd, &good);
-    line("sendto on a connection", number((int)sendto(fd, "x", 1, 0, (struct sockaddr *)&good, sizeof(good))));
+    line("sendto on a connection", number((int)sendto(fd, "x", 1, 0, &good.sa, good.len)));
     line("sendmsg", number((int)sendmsg(fd, &two[0].msg_hdr, 0)));
-    line("fast open", result((int)sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&good, sizeof(good))));
+    line("fast open", result((int)sendto(fd, "x", 1, MSG_FASTOPEN, &good.sa, good.len)));
     close(fd);
-    fd = socket(AF_INET, SOCK_STREAM, 0);
+    fd = socket(family, SOCK_STREAM, 0);
     line("fast open, sendmmsg", sendmmsg(fd, two, 2, MSG_FASTOPEN) > 0 && two[0].msg_len == 5 ? "yes" : "no");
     line("  peer", peer(fd, &good));
     close(fd);
-    fd = socket(AF_INET, SOCK_STREAM, 0);
-    line("fast open, blocking", number((int)sendto(fd, "hello", 5, MSG_FASTOPEN, (struct sockaddr *)&good, sizeof(good))));
+    fd = socket(family, SOCK_STREAM, 0);
+    line("fast open, blocking", number((int)sendto(fd, "hello", 5, MSG_FASTOPEN, &good.sa, good.len)));
     char buf[5];
     line("  echo", number((int)recv(fd, buf, 5, MSG_WAITALL)));
     close(fd);
 }
 
-static struct sockaddr_in address(char **arg)
+static struct target address(char **arg)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(arg[1]))};
-    inet_pton(AF_INET, arg[0], &in.sin_addr);
-    return in;
+    struct target t = {.len = sizeof(t.in)};
+    t.in.sin_family = AF_INET;
+    if (strchr(arg[0], ':')) {
+        t.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6};
+        t.len = sizeof(t.in6);
+    }
+    t.in.sin_port = htons((uint16_t)atoi(arg[1])); /* at the same place in both */
+    inet_pton(t.sa.sa_family, arg[0], t.len == sizeof(t.in) ? (void *)&t.in.sin_addr : (void *)&t.in6.sin6_addr);
+    return t;
 }
 
 int main(int argc, char **argv)
@@ -496,6 +510,7 @@ int main(int argc, char **argv)
     if (argc != 7)
         return 2;
     good = address(argv + 1);
+    family = good.sa.sa_family;
     refused = address(argv + 3);
     never = address(argv + 5);
     blocking();
@@ -509,7 +524,8 @@ int main(int argc, char **argv)
     epoll_before();
     options();
     copies();
-    inet6();
+    if (family == AF_INET)
+        mapped();
     odds();
     return 0;
 }

@@ -29,9 +29,10 @@ START_TEST(empty_text_gives_the_defaults)
     ck_assert_uint_eq(c.mtu, 1400);
     ck_assert_uint_eq(c.bind.family, 4);
     ck_assert_uint_eq(c.bind.port, 0);
-    ck_assert_uint_eq(c.send_buffer, 4194304);
-    ck_assert_uint_eq(c.recv_buffer, 4194304);
+    ck_assert_uint_eq(c.send_buffer, 33554432);
+    ck_assert_uint_eq(c.recv_buffer, 33554432);
     ck_assert_uint_eq(c.connections, 10000);
+    ck_assert_uint_eq(c.memory, 268435456);
     ck_assert(c.shortcut && c.encrypt);
     ck_assert_int_eq(c.log_level, LOG_LVL_INFO);
     /* what the parser has as defaults and config_default() are the same */
@@ -59,6 +60,7 @@ START_TEST(takes_every_option)
                       "send-buffer = 65536\n"
                       "recv-buffer = 131072\n"
                       "connections = 7\n"
+                      "memory = 2000000\n"
                       "shortcut = no\n"
                       "encrypt = off\n"
                       "log = debug",
@@ -75,6 +77,7 @@ START_TEST(takes_every_option)
     ck_assert_uint_eq(c.send_buffer, 65536);
     ck_assert_uint_eq(c.recv_buffer, 131072);
     ck_assert_uint_eq(c.connections, 7);
+    ck_assert_uint_eq(c.memory, 2000000);
     ck_assert(!c.shortcut && !c.encrypt);
     ck_assert_int_eq(c.log_level, LOG_LVL_DEBUG);
 }
@@ -98,6 +101,7 @@ static const struct {
     {"include(\"/etc/passwd\")", "1: include: no such option"},
     {"send-buffer = 16383", "1: send-buffer: a number from 16384 to 1073741824"},
     {"recv-buffer = 1073741825", "1: recv-buffer: a number from 16384 to 1073741824"},
+    {"memory = 1048575", "1: memory: a number from 1048576 to 1099511627776"},
     {"shortcut = perhaps", "1: shortcut: "},
     {"encrypt = 2", "1: encrypt: "},
     {"connections = 0", "1: connections: a number from 1 to 1000000"},

@@ -320,7 +320,7 @@ START_TEST(keeps_the_families_apart)
         -EADDRINUSE);
     s6.out_at = s4.out_at;
     s6.out_n = s4.out_n;
-    script_run(&s6, "< R 1\n");
+    script_run(&s6, "< R 1\n+1ms\n");
     ck_assert_int_eq(table_get(s4.t, s6.ref)->state, ST_CLOSED);
     ck_assert_int_eq(table_get(s4.t, s4.ref)->state, ST_ESTABLISHED);
     tcpip_fail_remote(s4.t, (mono_t){s4.now}, 0x0a000002, EHOSTUNREACH, true);

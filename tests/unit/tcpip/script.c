@@ -20,7 +20,7 @@ struct segment_copy {
 struct spec {
     uint8_t flags;
     uint32_t seq, len;
-    bool has_ack, has_win, has_sack, old, no_ts, has_mss, has_ecr, push;
+    bool ect, ce, has_ack, has_win, has_sack, old, no_ts, has_mss, has_ecr, push;
     uint32_t ack, win, mss, ecr;
     int sacks;
     uint32_t sack[8];
@@ -89,7 +89,7 @@ static void drain(struct script *s)
 
 static void show(char *to, size_t cap, const struct script *s, const struct segment *g)
 {
-    int n = snprintf(to, cap, "%s%s%s%s%s %u:%u ack %u win %u", g->flags & TH_SYN ? "S" : "", g->flags & TH_ACK ? "A" : "",
+    int n = snprintf(to, cap, "%s%s%s%s%s%s%s%s %u:%u ack %u win %u", g->ecn ? "ect " : "", g->flags & TH_ECE ? "E" : "", g->flags & TH_CWR ? "W" : "", g->flags & TH_SYN ? "S" : "", g->flags & TH_ACK ? "A" : "",
         g->flags & TH_FIN ? "F" : "", g->flags & TH_RST ? "R" : "", g->flags & TH_PUSH ? "P" : "",
         g->seq - isn_of(s), g->len, g->ack - s->peer_isn, g->window);
     for (int i = 0; i < g->sacks; i++)
@@ -101,7 +101,7 @@ static struct spec parse_spec(const struct script *s, char *words)
     struct spec p = {0};
     char *save, *w = strtok_r(words, " ", &save);
     for (; *w; w++) {
-        const char *all = "FSRPA", *at = strchr(all, *w);
+        const char *all = "FSRPAUEW", *at = strchr(all, *w);
         ck_assert_msg(at != NULL, "line %d: flag %c", s->line, *w);
         p.flags |= (uint8_t)(1 << (at - all));
     }
@@ -114,6 +114,11 @@ static struct spec parse_spec(const struct script *s, char *words)
     while ((w = strtok_r(NULL, " ", &save))) {
         if (strcmp(w, "old") == 0) {
             p.old = true;
+            continue;
+        }
+        if (strcmp(w, "ect") == 0 || strcmp(w, "ce") == 0) {
+            p.ect = true;
+            p.ce = w[0] == 'c';
             continue;
         }
         if (strcmp(w, "nots") == 0) {
@@ -175,6 +180,12 @@ static void inject(struct script *s, char *words)
         data[i] = pattern(p.seq + i);
     size_t head = segment_build(packet, &g, 1, ip_sum(data, p.len));
     memcpy(packet + head, data, p.len);
+    if (p.ect) {
+        packet[1] |= s->v6 ? ECN_ECT0 << 4 : ECN_ECT0;
+        if (!s->v6)
+            ip_mend_sum(packet + 10, 0, __builtin_bswap16(ECN_ECT0));
+        ck_assert(ip_take_ecn(packet, head + p.len, p.ce ? ECN_CE : ECN_NOT));
+    }
     if (s->v6)
         tcpip_input6(s->t, (mono_t){s->now}, packet, head + p.len, REMOTE, LOCAL);
     else
@@ -192,9 +203,10 @@ static void expect(struct script *s, char *words)
     struct segment_copy *o = &s->out[s->out_at++];
     const struct segment *g = &o->s;
     show(was, sizeof(was), s, g);
-    uint8_t mask = p.push ? 0x3f : 0x3f & ~TH_PUSH;
+    uint8_t all = s->ecn ? 0xff : 0x3f, mask = p.push ? all : (uint8_t)(all & ~TH_PUSH);
     uint32_t scale = g->flags & TH_SYN ? 0 : s->ws ? 7 : 0;
     bool good = (g->flags & mask) == (p.flags & mask) && g->seq - isn_of(s) == p.seq && g->len == p.len;
+    good = good && (!s->ecn || g->ecn == (p.ect ? ECN_ECT0 : ECN_NOT));
     good = good && (!p.has_ack || g->ack - s->peer_isn == p.ack);
     good = good && (!p.has_win || (uint32_t)g->window << scale == p.win);
     good = good && (!p.has_mss || g->mss == p.mss) && (!p.no_ts || !g->has_stamps);
@@ -384,6 +396,8 @@ static void run_line(struct script *s, char *line)
         s->t->cfg.ride_us = strtoull(rest, NULL, 10);
     } else if (IS("peer")) {
         peer_options(s, rest);
+    } else if (IS("ecn")) {
+        s->ecn = true;
     } else if (IS("isn")) {
         s->t->isn = (uint32_t)strtoul(rest, NULL, 10);
     } else if (IS("open")) { /* the usual handshake over 20 ms, out of the way */

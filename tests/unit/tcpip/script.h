@@ -10,6 +10,7 @@
  *
  *    ride US                  the ACKs of SYN-ACK and FIN may wait so long (in the other scripts they do not)
  *
+ * After a line `ecn` the flags E (ECE) and W (CWR) and the word ect (in the IP header) are compared, too; `ce` sends a mark.
  * Flags: S A F R P ('P' must be there when named, and is not looked at else). Numbers are relative to the initial
  * sequence numbers of either side. After a packet: ack N, win N (unscaled bytes), sack a-b,c-d, old (a timestamp
  * from before), nots, mss N, ecr N (ms ago). Payload follows a pattern by sequence number and is checked both ways.
@@ -29,7 +30,7 @@ struct script {
     bool v6;
     struct tcp_ref ref;
     uint64_t now;
-    bool ts, sack, ws;
+    bool ts, sack, ws, ecn;
     uint32_t mss, peer_isn, peer_ts;
     uint32_t last_ts; /* as last received from the engine */
     uint64_t written;

@@ -15,6 +15,61 @@
     }                                                                                                                  \
     END_TEST
 
+/* ---- explicit congestion notification ---- */
+
+#define ECN_OPEN "ecn\nconnect\n> SEW 0\n+20ms\n< SAE 0 ack 1\n> A 1 ack 1\nevent CONNECTED\n"
+
+SCRIPT(offers_ecn_and_marks_new_data_only,
+    ECN_OPEN
+    "write 2000 push\n"
+    "> A 1:1000 ect\n> PA 1001:1000 ect\n"
+    "+20ms\n< A 1 ack 1001\n"
+    "+200ms\n> PA 1001:1000\n")
+
+SCRIPT(takes_ecn_and_tells_of_a_mark_until_it_is_heard,
+    "ecn\n"
+    "< SEW 0\nevent INCOMING\naccept\n"
+    "> SAE 0 ack 1\n"
+    "< A 1 ack 1\nevent CONNECTED\n"
+    "< A 1:1000 ack 1 ect\n> A 1 ack 1001\n"
+    "< A 1001:1000 ack 1 ce\n> AE 1 ack 2001\n"
+    "< A 2001:1000 ack 1 ect\n> AE 1 ack 3001\n"
+    "write 10 push\n> AEP 1:10 ect\n"
+    "< A 4001:1000 ack 11 ect\n> AE 11 ack 3001 sack 4001-5001\n"
+    "< AW 3001:1000 ack 11 ect\n> A 11 ack 5001\n"
+    "readall\nnone\n")
+
+SCRIPT(slows_down_once_in_a_round_trip_when_told,
+    ECN_OPEN
+    "write 20000 push\n"
+    "> A 1:1000 ect\n> A 1001:1000 ect\n> A 2001:1000 ect\n> A 3001:1000 ect\n> A 4001:1000 ect\n"
+    "> A 5001:1000 ect\n> A 6001:1000 ect\n> A 7001:1000 ect\n> A 8001:1000 ect\n> A 9001:1000 ect\n"
+    "none\n+20ms\n"
+    "< AE 1 ack 2001\n> AW 10001:1000 ect\n> A 11001:1000 ect\nnone\n" /* 12 segments become 10 */
+    "< AE 1 ack 4001\n> A 12001:1000 ect\n> A 13001:1000 ect\nnone\n"
+    "< AE 1 ack 5001\n> A 14001:1000 ect\nnone\n")
+
+SCRIPT(answers_no_ecn_to_one_who_throws_all_flags_back,
+    "ecn\nconnect\n> SEW 0\n+20ms\n< SAEW 0 ack 1\n> A 1 ack 1\nevent CONNECTED\n"
+    "write 1000 push\n> PA 1:1000\n")
+
+SCRIPT(asks_without_ecn_when_nobody_answers,
+    "ecn\nconnect\n> SEW 0\n+1s\n> SEW 0\n+1s\n> S 0\n"
+    "< SA 0 ack 1\n> A 1 ack 1\nevent CONNECTED\n"
+    "write 1000 push\n> PA 1:1000\n")
+
+SCRIPT(ignores_marks_that_were_not_agreed_on,
+    "ecn\n< S 0\nevent INCOMING\naccept\n> SA 0 ack 1\n< A 1 ack 1\nevent CONNECTED\n"
+    "< A 1:1000 ack 1 ce\n> A 1 ack 1001\n"
+    "write 20 push\n> PA 1:20\n")
+
+SCRIPT(goes_on_without_where_ect_does_not_get_through,
+    ECN_OPEN
+    "write 1000 push\n> PA 1:1000 ect\n"
+    "+150ms\n> PA 1:1000\n"
+    "+20ms\n< A 1 ack 1001\n"
+    "write 1000 push\n> PA 1001:1000\n")
+
 /* ---- opening ---- */
 
 SCRIPT(opens_actively,
@@ -1072,7 +1127,7 @@ START_TEST(keeps_to_the_mtu_of_the_path)
     script_begin(&s, NULL);
     s.mss = 9000;
     tcpip_set_path(s.t, 0x0a000002, 0, 700);
-    script_run(&s, "connect\n> S 0 mss 660\n< SA 0 ack 1\n> A 1 ack 1\nwrite 1000 push\n> A 1:648\n> PA 649:352\n");
+    script_run(&s, "connect\n> S 0 mss 1360\n< SA 0 ack 1\n> A 1 ack 1\nwrite 1000 push\n> A 1:648\n> PA 649:352\n");
     tcpip_set_path(s.t, 0x0a000002, 0, 600);
     script_run(&s, "write 600 push\n> A 1001:548\n> PA 1549:52\n");
     script_end(&s);
@@ -1191,6 +1246,35 @@ START_TEST(carries_ten_thousand_connections)
 }
 END_TEST
 
+START_TEST(refuses_connections_when_memory_is_used_up)
+{
+    struct tcpip_config c;
+    struct tcpip_stats st;
+    struct tcp_ref ref, first = {0};
+    tcpip_config_default(&c);
+    c.memory_max = 1 << 20;
+    struct tcpip *t = tcpip_new(&c);
+    int n = 0, err = 0;
+    for (; n < 1000 && !(err = tcp_connect(t, (mono_t){1}, 1, (uint16_t)(1000 + n), 2, 80, &ref)); n++)
+        first = n ? first : ref;
+    ck_assert_int_eq(err, -ENOBUFS);
+    ck_assert_int_gt(n, 50);
+    struct segment s = {.src = 2, .dst = 1, .src_port = 99, .dst_port = 22, .flags = TH_SYN, .seq = 77, .window = 1000};
+    uint8_t packet[80];
+    struct tcpip_event e;
+    tcpip_input(t, (mono_t){2}, packet, segment_build(packet, &s, 1, 0)); /* silence: it will ask again */
+    ck_assert(!tcpip_event(t, &e));
+    tcpip_stats(t, &st);
+    ck_assert_int_eq(st.conns, n);
+    ck_assert_uint_eq(st.refused_memory, 2);
+    ck_assert_uint_le(st.memory, st.memory_max);
+    tcp_abort(t, (mono_t){3}, first);
+    tcpip_input(t, (mono_t){4}, packet, segment_build(packet, &s, 1, 0));
+    ck_assert(tcpip_event(t, &e) && e.kind == TCPIP_INCOMING);
+    tcpip_free(t);
+}
+END_TEST
+
 /* ---- ICMP ---- */
 
 START_TEST(answers_echo_and_reports_replies)
@@ -1241,6 +1325,10 @@ static void speak_ipv6(void)
 int main(void)
 {
     const TTest *const tests[] = {
+        offers_ecn_and_marks_new_data_only, takes_ecn_and_tells_of_a_mark_until_it_is_heard,
+        slows_down_once_in_a_round_trip_when_told, answers_no_ecn_to_one_who_throws_all_flags_back,
+        asks_without_ecn_when_nobody_answers, ignores_marks_that_were_not_agreed_on,
+        goes_on_without_where_ect_does_not_get_through,
         opens_actively, opens_passively_only_after_accept, answers_a_repeated_syn_again, refuses_with_rst, is_refused,
         repeats_syn_and_gives_up, opens_from_both_sides_at_once, answers_a_stray_segment_with_rst,
         refuses_a_half_open_peers_ack, takes_536_when_no_mss_was_named, does_without_any_option, carries_data_both_ways,
@@ -1264,7 +1352,7 @@ int main(void)
         forgets_unanswered_syns, bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports,
         takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, keeps_to_what_the_path_holds,
         keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
-        carries_ten_thousand_connections, answers_echo_and_reports_replies,
+        carries_ten_thousand_connections, refuses_connections_when_memory_is_used_up, answers_echo_and_reports_replies,
     };
     /* those which build IPv4 packets of their own, name an MSS that follows from IPv4's header, or are about no conversation */
     const TTest *const only4[] = {

@@ -1,0 +1,158 @@
+#include "daemon/i3/pmtu.h"
+
+#define GAP           (50 * USEC_PER_MSEC) /* and two round trips */
+#define GAP_MAX       (2 * USEC_PER_SEC)
+#define CONFIRM_PAUSE (1 * USEC_PER_SEC)
+#define RAISE_PAUSE   (600 * USEC_PER_SEC)
+#define RTT_GUESS     100000u
+
+enum { IDS_MAX = 64 }; /* answers to older probes mean nothing */
+
+static void rest(struct pmtu *m, mono_t now)
+{
+    m->state = PMTU_IDLE;
+    m->probe = 0;
+    m->base_due = false;
+    m->due = MONO_NEVER;
+    m->attention = mono_add(now, CONFIRM_PAUSE);
+}
+
+static void probe(struct pmtu *m, mono_t now, enum pmtu_state state, uint16_t size)
+{
+    m->state = state;
+    m->probe = size;
+    m->tries = 0;
+    m->base_due = m->base_ok = false;
+    m->due = now;
+    m->attention = MONO_NEVER;
+}
+
+void pmtu_start(struct pmtu *m, mono_t now, uint16_t max, uint32_t rtt_us, uint32_t id)
+{
+    *m = (struct pmtu){.max = max, .mtu = max, .bad = (uint16_t)(max + 1), .first = id, .next = id,
+        .rtt_us = rtt_us ? rtt_us : RTT_GUESS, .raise_at = MONO_NEVER};
+    if (max <= PMTU_BASE + PMTU_GRAIN) {
+        rest(m, now);
+        m->attention = MONO_NEVER; /* there is nothing to find */
+    } else {
+        probe(m, now, PMTU_CONFIRM, max);
+    }
+}
+
+/* The next size between what is known to work and what is not; the largest first when nothing speaks against it. */
+static void search(struct pmtu *m, mono_t now)
+{
+    if (m->bad <= m->good + PMTU_GRAIN) {
+        rest(m, now);
+        m->raise_at = mono_add(now, RAISE_PAUSE);
+        return;
+    }
+    probe(m, now, PMTU_SEARCH, m->bad > m->max ? m->max : (uint16_t)((m->good + m->bad) / 2));
+}
+
+static void fall_back(struct pmtu *m, mono_t now, uint16_t bad)
+{
+    m->bad = bad;
+    m->good = PMTU_BASE;
+    m->mtu = PMTU_BASE;
+    search(m, now);
+}
+
+static uint64_t gap(const struct pmtu *m)
+{
+    uint64_t us = (GAP + 2 * (uint64_t)m->rtt_us) << (m->tries == PMTU_TRIES);
+    return us < GAP_MAX ? us : GAP_MAX;
+}
+
+/* All tries of this size are over. */
+static void failed(struct pmtu *m, mono_t now)
+{
+    if (m->state == PMTU_SEARCH) {
+        m->bad = m->probe;
+        search(m, now);
+    } else if (m->base_ok) {
+        fall_back(m, now, m->probe);
+    } else {
+        rest(m, now); /* dead, or dumb */
+    }
+}
+
+uint16_t pmtu_output(struct pmtu *m, mono_t now, uint32_t *id)
+{
+    if (!mono_due(m->due, now))
+        return 0;
+    if (!m->base_due && m->tries == PMTU_TRIES)
+        failed(m, now);
+    if (!mono_due(m->due, now))
+        return 0;
+    *id = m->next++;
+    m->sent = now;
+    if (m->base_due) {
+        m->base_due = false;
+        m->due = mono_add(now, gap(m));
+        return PMTU_BASE;
+    }
+    m->tries++;
+    m->base_due = m->state == PMTU_CONFIRM && !m->base_ok && m->tries > (m->good > 0);
+    if (!m->base_due)
+        m->due = mono_add(now, gap(m));
+    return m->probe;
+}
+
+mono_t pmtu_deadline(const struct pmtu *m)
+{
+    return m->max ? m->due : MONO_NEVER;
+}
+
+void pmtu_input(struct pmtu *m, mono_t now, uint16_t size, uint32_t id)
+{
+    uint32_t back = m->next - id;
+    if (!m->max || back == 0 || back > IDS_MAX || back > m->next - m->first || size > m->max)
+        return;
+    if (back == 1) {
+        uint64_t us = mono_since(m->sent, now);
+        m->rtt_us = us < GAP_MAX ? (uint32_t)((7 * (uint64_t)m->rtt_us + us) / 8) : (uint32_t)GAP_MAX;
+    }
+    m->base_ok |= size == PMTU_BASE;
+    if (size <= PMTU_BASE)
+        return;
+    if (size > m->good)
+        m->good = size;
+    if (m->good >= m->bad) /* it was lost for another reason, or late */
+        m->bad = (uint16_t)(m->max + 1);
+    if (m->good > m->mtu)
+        m->mtu = m->good;
+    if (!m->probe || size < m->probe)
+        return;
+    if (m->state == PMTU_SEARCH)
+        search(m, now);
+    else
+        rest(m, now);
+}
+
+void pmtu_too_big(struct pmtu *m, mono_t now, uint16_t size)
+{
+    if (!m->max || size <= PMTU_BASE || size >= m->bad)
+        return;
+    if (size <= m->mtu)
+        fall_back(m, now, size);
+    else if (m->state == PMTU_SEARCH && size == m->probe) {
+        m->bad = size;
+        search(m, now);
+    }
+}
+
+void pmtu_attend(struct pmtu *m, mono_t now)
+{
+    if (m->state != PMTU_IDLE)
+        return;
+    if (mono_due(m->raise_at, now) && m->mtu < m->max) {
+        m->raise_at = MONO_NEVER;
+        m->bad = (uint16_t)(m->max + 1);
+        search(m, now);
+    } else if (m->mtu > PMTU_BASE) {
+        probe(m, now, PMTU_CONFIRM, m->mtu);
+    } else {
+        m->attention = m->raise_at;
+    }
+}

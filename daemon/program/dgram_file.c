@@ -1,0 +1,60 @@
+#include "daemon/program/dgram_file.h"
+
+enum { LINE_ROOM = 160 };
+
+static const char *ip_text(const struct addr *a, char out[INET6_ADDRSTRLEN])
+{
+    return inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->ip, out, INET6_ADDRSTRLEN);
+}
+
+char *dgrams_format(const struct dgrams *d, size_t *len)
+{
+    size_t cap = ((size_t)usocks_count(d) + mirrors_count(d)) * LINE_ROOM + 1;
+    char *text = malloc(cap), a[INET6_ADDRSTRLEN], b[INET6_ADDRSTRLEN];
+    *len = 0;
+    if (!text)
+        return NULL;
+    text[0] = '\0';
+    for (const struct usock *u = usock_next(d, NULL); u; u = usock_next(d, u))
+        if (u->server)
+            *len += (size_t)snprintf(text + *len, cap - *len, "udp %s %u %llu\n", ip_text(&u->at, a), u->at.port,
+                (unsigned long long)u->cookie);
+    for (const struct mirror *m = mirror_next_asked(d, NULL); m; m = mirror_next_asked(d, m))
+        *len += (size_t)snprintf(text + *len, cap - *len, "mirror %s %u %s %u\n", ip_text(&m->virt, a), m->virt.port,
+            ip_text(&m->real, b), m->real.port);
+    return text;
+}
+
+static bool set_addr(struct addr *a, const char *ip, unsigned port)
+{
+    *a = (struct addr){.port = (uint16_t)port};
+    if (port < 1 || port > 65535)
+        return false;
+    a->family = inet_pton(AF_INET, ip, a->ip) == 1 ? 4 : inet_pton(AF_INET6, ip, a->ip) == 1 ? 6 : 0;
+    return a->family;
+}
+
+static bool parse_line(const char *line, struct dgram_line *out)
+{
+    char a[INET6_ADDRSTRLEN], b[INET6_ADDRSTRLEN];
+    unsigned port, real_port;
+    unsigned long long cookie;
+    *out = (struct dgram_line){0};
+    if (sscanf(line, "udp %45s %u %llu", a, &port, &cookie) == 3) {
+        out->cookie = cookie;
+        return set_addr(&out->a, a, port);
+    }
+    out->mirror = sscanf(line, "mirror %45s %u %45s %u", a, &port, b, &real_port) == 4;
+    return out->mirror && set_addr(&out->a, a, port) && set_addr(&out->real, b, real_port);
+}
+
+bool dgrams_parse(const char **at, struct dgram_line *out)
+{
+    while (*at && **at) {
+        const char *line = *at, *end = strchr(line, '\n');
+        *at = end ? end + 1 : NULL;
+        if (parse_line(line, out))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,30 @@
+/* Who may have how much of the memory that all connections share: the rule stands in tcpip.h. */
+#include "daemon/tcpip/engine.h"
+
+/* What is left of `max` when each connection has had its least. */
+static uint64_t memory_free(const struct tcpip *t, uint64_t conns, uint64_t max)
+{
+    uint64_t taken = t->memory + conns * (2 * RING_LEAST);
+    return taken < max ? max - taken : 0;
+}
+
+bool memory_admits(struct tcpip *t)
+{
+    if (memory_free(t, t->conns + 1ull, t->cfg.memory_max) >= sizeof(struct conn))
+        return true;
+    t->stats.refused_memory++;
+    return false;
+}
+
+uint64_t memory_share(const struct tcpip *t)
+{
+    uint64_t max = t->cfg.memory_max / 8 * 7, left = memory_free(t, t->conns, max);
+    return max64(RING_LEAST, left / 2 * (left >> 10) / (max >> 10));
+}
+
+/* A ring that is larger than it could be made now gives back what it does not use. */
+void memory_fit(struct tcpip *t, struct ring *r, uint64_t from, uint64_t to)
+{
+    if (r->cap > memory_share(t))
+        ring_fit(r, from, to, &t->memory);
+}

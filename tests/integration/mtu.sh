@@ -1,0 +1,156 @@
+#!/bin/sh
+# root: builds network namespaces, and removes them; the programs run as nobody.
+# waits: for probes
+# A line of 1300 bytes in the middle of the way, whose router tells nobody what it drops: transfers go through, by the shortcut and
+# by the node, and so does one during which the line gets narrow.
+set -eu
+[ "$(id -u)" = 0 ] || { echo "needs root to build network namespaces"; exit 77; }
+command -v nft >/dev/null || { echo "needs nft"; exit 77; }
+B=${B:-$(cd "$(dirname "$0")/../.." && pwd)/build}
+LIB=$(cd "$(dirname "$0")/../lib" && pwd)
+N=i3m$$
+T=$(mktemp -d /tmp/i3mtu.XXXXXX)
+chmod 755 "$T"
+cp -r "$B/bin" "$B/lib" "$LIB/web.py" "$LIB/drip.py" "$T"
+chmod -R a+rX "$T"
+PATH=$T/bin:$PATH
+
+cleanup() {
+    status=$?
+    trap - EXIT
+    for ns in a r s b; do
+        ip netns pids $N$ns 2>/dev/null | xargs -r kill -9 2>/dev/null || :
+        ip netns del $N$ns 2>/dev/null || :
+    done
+    [ $status = 0 ] || [ $status = 77 ] || cat "$T"/*.log "$T"/*/run/i3/i3d.log 2>/dev/null || :
+    rm -rf "$T"
+    exit $status
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM HUP
+die() {
+    echo "mtu.sh: $*"
+    exit 1
+}
+in_ns() {
+    ns=$1
+    shift
+    ip netns exec "$N$ns" "$@"
+}
+as() {
+    who=$1
+    shift
+    in_ns "$who" setpriv --reuid=nobody --regid=nogroup --clear-groups env -i PATH="$PATH" LC_ALL=C.UTF-8 HOME="$T/$who" \
+        XDG_RUNTIME_DIR="$T/$who/run" "$@"
+}
+mtu_of() {
+    as "$1" i3ctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["peers"][0]["mtu"])'
+}
+path() {
+    as "$1" i3ctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["peers"][0]["path"])'
+}
+# narrow LINE-MTU
+narrow() {
+    in_ns r ip link set mid mtu "$1"
+    in_ns s ip link set mid mtu "$1"
+}
+# found: the largest that fits in 1300 bytes with 28 + 61 around it, less the grain of the search
+found() {
+    for side in a b; do
+        for i in $(seq 50); do # the search may be under way
+            m=$(mtu_of $side)
+            [ "$m" -lt 1203 ] || break
+            sleep 0.1
+        done
+        echo "$side: mtu $m, $(path $side)"
+        [ "$m" -le 1211 ] && [ "$m" -ge 1203 ] || die "$side's mtu is $m"
+    done
+}
+
+# ---- a --- r --- s --- b, with the node at r ----
+ip netns add ${N}a 2>"$T/err" && in_ns a true 2>"$T/err" || { echo "no network namespaces here: $(cat "$T/err")"; exit 77; }
+for ns in r s b; do ip netns add $N$ns; done
+for ns in a r s b; do in_ns $ns ip link set lo up; done
+ip link add eth netns ${N}a type veth peer name toa netns ${N}r
+ip link add mid netns ${N}r type veth peer name mid netns ${N}s
+ip link add eth netns ${N}b type veth peer name tob netns ${N}s
+for l in a/eth/10.9.1.2 r/toa/10.9.1.1 r/mid/10.9.2.1 s/mid/10.9.2.2 s/tob/10.9.3.1 b/eth/10.9.3.2; do
+    ns=${l%%/*} dev=${l#*/}
+    in_ns "$ns" ip addr add "${dev#*/}/24" dev "${dev%/*}"
+    in_ns "$ns" ip link set "${dev%/*}" up
+    # a veth must not show its peer packets larger than the line takes
+    in_ns "$ns" sh -c "ethtool -K ${dev%/*} tso off gso off gro off tx-udp-segmentation off >/dev/null 2>&1" || :
+done
+in_ns a ip route add default via 10.9.1.1
+in_ns b ip route add default via 10.9.3.1
+in_ns r ip route add default via 10.9.2.2
+in_ns s ip route add default via 10.9.2.1
+for ns in r s; do
+    in_ns $ns sysctl -qw net.ipv4.ip_forward=1
+    in_ns $ns nft -f - <<NFT
+table ip quiet { chain out { type filter hook output priority 0; policy accept; icmp type destination-unreachable drop; }; }
+NFT
+done
+for side in a b; do
+    mkdir -p "$T/$side/.config/i3" "$T/$side/run" "$T/$side/www"
+    chmod 700 "$T/$side/run"
+    chown -R nobody "$T/$side"
+done
+in_ns r setpriv --reuid=nobody --regid=nogroup --clear-groups "$T/bin/i3node" --listen 10.9.2.1:5610 >"$T/node.log" 2>&1 &
+head -c 4M /dev/urandom >"$T/page"
+
+for shortcut in yes no; do
+    echo "== shortcut = $shortcut, a narrow line from the start"
+    narrow 1300
+    for side in a b; do
+        as $side i3ctl stop >/dev/null 2>&1 || :
+        printf 'nodes = { "10.9.2.1" }\nnetwork = "10.128.0.0/10"\nshortcut = %s\n' $shortcut >"$T/$side/.config/i3/i3.conf"
+        cp "$T/page" "$T/$side/www/"
+    done
+    key_a=$(as a i3ctl id -q) key_b=$(as b i3ctl id -q)
+    as a i3ctl book add friend "$key_b" >/dev/null
+    as b i3ctl book add friend "$key_a" >/dev/null
+    for side in a b; do
+        (cd "$T/$side/www" && as $side i3run python3 "$T/web.py" >"$T/web$side.log" 2>&1) &
+        (as $side i3run python3 "$T/drip.py" serve >"$T/drip$side.log" 2>&1) &
+    done
+    for side in a b; do
+        for i in $(seq 100); do
+            grep -q '^port ' "$T/web$side.log" 2>/dev/null && grep -q '^port ' "$T/drip$side.log" 2>/dev/null && break
+            sleep 0.1
+        done
+    done
+    for side in a b; do
+        other=$([ $side = a ] && echo b || echo a)
+        start=$(date +%s%N)
+        as $other i3run curl -sS --max-time 30 -o "$T/$other/got" "http://friend.i3:$(sed -n 's/^port //p' "$T/web$side.log")/page"
+        echo "4 MB from $side in $((($(date +%s%N) - start) / 1000000)) ms"
+        cmp "$T/page" "$T/$other/got" || die "what $other fetched differs"
+    done
+    found
+
+    echo "== shortcut = $shortcut, the line gets narrow in the middle of a transfer"
+    narrow 1500
+    for side in a b; do
+        as $side i3ctl stop >/dev/null # to forget what was found
+    done
+    (as b i3run python3 "$T/drip.py" serve >"$T/drip2.log" 2>&1) &
+    for i in $(seq 100); do
+        grep -q '^port ' "$T/drip2.log" 2>/dev/null && break
+        sleep 0.1
+    done
+    as a i3run python3 "$T/drip.py" friend.i3 "$(sed -n 's/^port //p' "$T/drip2.log")" 10 >"$T/drip" 2>&1 &
+    drip=$!
+    sleep 3
+    m=$(mtu_of b)
+    [ "$m" = 1400 ] || die "b's mtu is $m on a line of 1500"
+    narrow 1300
+    in_ns r ip link show mid; in_ns s ip link show mid; sleep 4; path a; path b; wait $drip || die "the transfer: $(cat "$T/drip")"
+    cat "$T/drip"
+    [ "$(sed -n 's/^gap //p' "$T/drip")" -lt 5000 ] || die "it stalled"
+    m=$(mtu_of b) # the sender's
+    [ "$m" -le 1211 ] && [ "$m" -ge 1139 ] || die "b's mtu is $m"
+    ip netns pids ${N}a | xargs -r kill 2>/dev/null || :
+    ip netns pids ${N}b | xargs -r kill 2>/dev/null || :
+    sleep 0.5
+done

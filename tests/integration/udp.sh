@@ -1,0 +1,105 @@
+#!/bin/sh
+# UDP: what a program sees of a virtual peer is what the kernel shows of one on loopback; a real peer beside it; both directions.
+. "$(dirname "$0")/../lib/world.sh"
+world_up
+PROBE=$B/tests/integration/probes/dgrams
+
+# A UDP server of nobody's: real SERVER ADDRESS; its port goes to PORT.
+real() {
+    "$LIB/udp_echo.py" "$1" >"$T/real.$1" 2>&1 </dev/null &
+    STARTED="$STARTED $!"
+    wait_for 10 grep -q '^port ' "$T/real.$1"
+    PORT=$(sed -n 's/^port //p' "$T/real.$1")
+}
+
+step "the probe on loopback and on the overlay"
+real 127.0.0.1
+other=$PORT
+real 127.0.9.9
+"$PROBE" 127.0.9.9 "$PORT" 9 127.0.0.1 "$other" >"$T/native"
+[ "$(wc -l <"$T/native")" -gt 60 ] || die "the probe ended early: $(tail -3 "$T/native")"
+serve bob echo "$LIB/udp_echo.py"
+as alice i3run "$PROBE" "$(address_of bob)" "$PORT" 9 127.0.0.1 "$other" >"$T/overlay"
+diff "$T/native" "$T/overlay" || die "the overlay differs from the kernel"
+
+step "and the other way round, the server bound to its own virtual address"
+serve alice echo "$LIB/udp_echo.py" "$(address_of alice)"
+as bob i3run "$PROBE" "$(address_of alice)" "$PORT" 9 127.0.0.1 "$other" >"$T/overlay"
+diff "$T/native" "$T/overlay" || die "the overlay differs from the kernel"
+
+step "the daemons anew: a server need not bind again, a connected client need not connect again"
+serve bob echo "$LIB/udp_echo.py"
+cat >"$T/client.py" <<'P'
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(0.5)
+s.connect((socket.gethostbyname(sys.argv[1]), int(sys.argv[2])))
+def ask(what):
+    end = time.time() + 15
+    while time.time() < end:
+        try:
+            s.send(what)
+            if s.recv(100) == what:
+                return True
+        except OSError:
+            time.sleep(0.05)
+    return False
+print(ask(b'before'), flush=True)
+input()
+print(ask(b'after'), s.getpeername()[1] == int(sys.argv[2]), flush=True)
+P
+mkfifo "$T/go"
+as alice i3run timeout 60 python3 "$T/client.py" bob.i3 "$PORT" <"$T/go" >"$T/client.log" 2>&1 &
+STARTED="$STARTED $!"
+exec 9>"$T/go"
+wait_for 20 grep -q True "$T/client.log" || die "no answer: $(cat "$T/client.log")"
+daemon_restart bob
+daemon_restart alice
+echo >&9
+wait_for 20 grep -q 'True True' "$T/client.log" || die "after the restart: $(cat "$T/client.log")"
+exec 9>&-
+
+step "no daemon: a datagram for the overlay fails within a second, and goes nowhere"
+cat >"$T/dead.py" <<'P'
+import errno, socket, sys, time
+a = (socket.gethostbyname(sys.argv[1]), int(sys.argv[2]))
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(b'alive', a)
+print(s.recv(100).decode(), flush=True)
+input()
+time.sleep(1)
+for act in (lambda: s.sendto(b'dead', a), lambda: s.connect(a), lambda: s.sendmsg([b'dead'], [], 0, a)):
+    start = time.time()
+    try:
+        act()
+        print('it worked', flush=True)
+    except OSError as e:
+        print(errno.errorcode[e.errno], time.time() - start < 1, flush=True)
+local = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+local.bind(('127.0.0.1', 0))
+s.sendto(b'real', local.getsockname())
+print(local.recv(100).decode(), flush=True)
+input()
+s.sendto(b'alive', a)
+print(s.recv(100).decode(), 'again', flush=True)
+P
+mkfifo "$T/go2"
+as alice i3run timeout 60 python3 "$T/dead.py" bob.i3 "$PORT" <"$T/go2" >"$T/dead.log" 2>&1 &
+STARTED="$STARTED $!"
+exec 9>"$T/go2"
+wait_for 20 grep -q alive "$T/dead.log" || die "no answer: $(cat "$T/dead.log")"
+as alice i3ctl stop >/dev/null
+echo >&9
+wait_for 20 grep -q real "$T/dead.log" || die "without a daemon: $(cat "$T/dead.log")"
+daemon_start alice
+echo >&9
+wait_for 20 grep -q again "$T/dead.log" || die "after the daemon is back: $(cat "$T/dead.log")"
+exec 9>&-
+printf 'alive\nENETUNREACH True\nENETUNREACH True\nENETUNREACH True\nreal\nalive again\n' | diff - "$T/dead.log" || die "with no daemon"
+
+step "who the sender is: nobody else can speak at a mirror, and nothing that was not bound under i3run is reachable"
+as bob i3ctl status --json | python3 -c '
+import json, sys
+c = json.load(sys.stdin)["counters"]
+assert c["dgrams_strangers"] == 0 and c["dgrams_bad"] == 0, c'

@@ -1,0 +1,310 @@
+/* dgram.c - UDP's tables in program/: programs' sockets, mirrors, backlogs, and the file that outlives a daemon. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "daemon/program/backlog.h"
+#include "daemon/program/dgram.h"
+#include "daemon/program/dgram_file.h"
+#include "include/bytes.h"
+
+static unsigned freed;
+
+static void on_gone(void *ctx, struct usock *u)
+{
+    ck_assert_ptr_eq(ctx, &freed);
+    ck_assert_ptr_nonnull(u);
+    freed++;
+}
+
+static struct dgrams *new(void)
+{
+    freed = 0;
+    struct dgrams *d = dgrams_new(on_gone, &freed);
+    ck_assert_ptr_nonnull(d);
+    return d;
+}
+
+static mono_t at(uint64_t s)
+{
+    return (mono_t){s * USEC_PER_SEC};
+}
+
+static struct addr local(uint16_t port)
+{
+    return addr_v4(INADDR_LOOPBACK, port);
+}
+
+START_TEST(sockets_are_found_by_address_and_cookie)
+{
+    struct dgrams *d = new();
+    struct addr lan = addr_v4(0xc0a80005, 53), lo = local(53), nobody = local(54);
+    struct usock *a = usock_add(d, at(1), &lan, 1, true), *b = usock_add(d, at(1), &lo, 2, true);
+    ck_assert_ptr_eq(usock_find(d, &lan), a);
+    ck_assert_ptr_eq(usock_find(d, &lo), b);
+    ck_assert_ptr_null(usock_find(d, &nobody));
+    ck_assert_ptr_eq(usock_by_cookie(d, 4, 53, 1), a);
+    ck_assert_ptr_null(usock_by_cookie(d, 4, 53, 3));
+    ck_assert_ptr_null(usock_by_cookie(d, 4, 54, 1));
+    ck_assert_ptr_eq(usock_for_port(d, 4, 53), b); /* loopback before the others */
+    usock_free(d, b);
+    ck_assert_ptr_eq(usock_for_port(d, 4, 53), a);
+    ck_assert_ptr_eq(usock_add(d, at(2), &lan, 1, false), a); /* the same again, and still a server */
+    ck_assert(a->server);
+    ck_assert_uint_eq(usocks_count(d), 1);
+    dgrams_free(d);
+    ck_assert_uint_eq(freed, 2);
+}
+END_TEST
+
+START_TEST(a_socket_of_both_families_is_two)
+{
+    struct dgrams *d = new();
+    struct addr lo4 = local(53), lo6 = addr_v6(in6addr_loopback.s6_addr, 53), far = addr_v6((const uint8_t *)"sixteen bytes...", 53);
+    struct usock *four = usock_add(d, at(1), &lo4, 1, true);
+    ck_assert_ptr_null(usock_for_port(d, 6, 53));
+    struct usock *other = usock_add(d, at(1), &far, 2, true), *six = usock_add(d, at(1), &lo6, 1, true);
+    ck_assert_ptr_ne(four, six);
+    ck_assert_ptr_eq(usock_by_cookie(d, 4, 53, 1), four);
+    ck_assert_ptr_eq(usock_by_cookie(d, 6, 53, 1), six);
+    ck_assert_ptr_eq(usock_for_port(d, 4, 53), four);
+    ck_assert_ptr_eq(usock_for_port(d, 6, 53), six); /* loopback before the others */
+    usock_free(d, six);
+    ck_assert_ptr_eq(usock_for_port(d, 6, 53), other);
+    ck_assert_ptr_eq(usock_add(d, at(2), &lo4, 1, true), four);
+    ck_assert_uint_eq(usocks_count(d), 2);
+    dgrams_free(d);
+}
+END_TEST
+
+START_TEST(idle_sockets_go_and_servers_stay)
+{
+    struct dgrams *d = new();
+    struct addr a = local(1), b = local(2), c = local(3);
+    usock_add(d, at(10), &a, 1, false);
+    struct usock *busy = usock_add(d, at(10), &b, 2, false);
+    usock_add(d, at(10), &c, 3, true);
+    usock_touch(d, busy, at(200));
+    ck_assert_uint_eq(dgrams_deadline(d).us, at(310).us);
+    usocks_expire(d, (mono_t){at(310).us - 1});
+    ck_assert_uint_eq(usocks_count(d), 3);
+    usocks_expire(d, at(310));
+    ck_assert_ptr_null(usock_find(d, &a));
+    usocks_expire(d, at(100000));
+    ck_assert_uint_eq(usocks_count(d), 1);
+    ck_assert_ptr_nonnull(usock_find(d, &c));
+    usock_demote(d, usock_find(d, &c));
+    usocks_expire(d, at(100000));
+    ck_assert_uint_eq(usocks_count(d), 0);
+    ck_assert_uint_eq(dgrams_deadline(d).us, MONO_NEVER.us);
+    dgrams_free(d);
+}
+END_TEST
+
+START_TEST(no_more_sockets_than_there_may_be)
+{
+    struct dgrams *d = new();
+    struct addr server = local(9);
+    usock_add(d, at(1), &server, 1, true);
+    for (unsigned i = 0; i < USOCKS_MAX + 100; i++) {
+        struct addr a = local((uint16_t)(10000 + i));
+        ck_assert_ptr_nonnull(usock_add(d, at(2 + i), &a, 100 + i, false));
+    }
+    ck_assert_uint_eq(usocks_count(d), USOCKS_MAX);
+    ck_assert_uint_eq(freed, 101);
+    ck_assert_ptr_nonnull(usock_find(d, &server)); /* clients give way first, the least used of them */
+    struct addr old = local(10000), recent = local((uint16_t)(10000 + USOCKS_MAX + 99));
+    ck_assert_ptr_null(usock_find(d, &old));
+    ck_assert_ptr_nonnull(usock_find(d, &recent));
+    unsigned n = 0;
+    for (struct usock *u = usock_next(d, NULL); u; u = usock_next(d, u))
+        n++;
+    ck_assert_uint_eq(n, USOCKS_MAX);
+    dgrams_free(d);
+}
+END_TEST
+
+static struct mirror *mirror(struct dgrams *d, uint64_t s, uint16_t port, bool asked)
+{
+    struct addr virt = addr_v4(0x0a010203, port), real = addr_v4(0x7f010203, port);
+    return mirror_new(d, at(s), &virt, &real, asked);
+}
+
+START_TEST(mirrors_are_found_from_both_sides)
+{
+    struct dgrams *d = new();
+    struct mirror *m = mirror(d, 1, 53, true);
+    struct addr virt = addr_v4(0x0a010203, 53), real = addr_v4(0x7f010203, 53);
+    ck_assert_ptr_eq(mirror_find(d, &virt), m);
+    ck_assert_ptr_eq(mirror_find_real(d, &real), m);
+    ck_assert_ptr_null(mirror_find(d, &real));
+    ck_assert_ptr_null(mirror_find_real(d, &virt));
+    mirror_free(d, m);
+    ck_assert_ptr_null(mirror_find(d, &virt));
+    ck_assert_uint_eq(mirrors_count(d), 0);
+    dgrams_free(d);
+}
+END_TEST
+
+START_TEST(mirrors_that_programs_asked_for_stay_longer)
+{
+    struct dgrams *d = new();
+    struct mirror *plain = mirror(d, 10, 1, false), *asked = mirror(d, 5, 2, true), *later = mirror(d, 6, 3, false);
+    ck_assert_ptr_eq(mirror_oldest(d), plain);
+    mirror_touch(d, plain, at(20));
+    ck_assert_ptr_eq(mirror_oldest(d), later);
+    mirror_ask(d, later, at(30));
+    ck_assert_ptr_null(mirror_expired(d, (mono_t){at(320).us - 1}));
+    ck_assert_uint_eq(dgrams_deadline(d).us, at(320).us);
+    ck_assert_ptr_eq(mirror_expired(d, at(320)), plain);
+    mirror_free(d, plain);
+    ck_assert_ptr_null(mirror_expired(d, at(7000)));
+    ck_assert_ptr_eq(mirror_expired(d, at(7205)), asked);
+    ck_assert_ptr_eq(mirror_oldest(d), asked);
+    dgrams_free(d);
+}
+END_TEST
+
+START_TEST(no_more_mirrors_than_there_may_be)
+{
+    struct dgrams *d = new();
+    for (unsigned i = 0; i < MIRRORS_MAX; i++)
+        ck_assert_ptr_nonnull(mirror(d, 1, (uint16_t)(1 + i), i & 1));
+    ck_assert_ptr_null(mirror(d, 1, 60000, true));
+    mirror_free(d, mirror_oldest(d));
+    ck_assert_ptr_nonnull(mirror(d, 1, 60000, true));
+    dgrams_free(d);
+}
+END_TEST
+
+START_TEST(servers_and_mirrors_come_back_from_their_text)
+{
+    struct dgrams *d = new();
+    struct addr server = local(53), client = local(5000);
+    struct dgram_line line;
+    size_t len;
+    unsigned servers = 0, mirrors = 0;
+    usock_add(d, at(1), &server, 0xfedcba9876543210, true);
+    usock_add(d, at(1), &client, 8, false);
+    mirror(d, 1, 7, true);
+    mirror(d, 1, 8, false);
+    char *text = dgrams_format(d, &len);
+    ck_assert_uint_eq(strlen(text), len);
+    for (const char *p = text; dgrams_parse(&p, &line);) {
+        servers += !line.mirror && addr_eq(&line.a, &server) && line.cookie == 0xfedcba9876543210;
+        mirrors += line.mirror && line.a.port == 7 && line.a.ip[0] == 10 && line.real.ip[0] == 127 && line.real.port == 7;
+    }
+    ck_assert_uint_eq(servers, 1);
+    ck_assert_uint_eq(mirrors, 1);
+    ck_assert_ptr_null(strstr(text, "5000"));
+    free(text);
+    dgrams_free(d);
+}
+END_TEST
+
+START_TEST(lines_that_make_no_sense_are_skipped)
+{
+    static const char text[] = "udp 127.0.0.1 0 5\nudp 127.0.0.1 70000 5\nudp x 5 5\nmirror 10.0.0.1 5\n\nnonsense\n"
+                               "mirror 10.0.0.1 5 127.0.0.1 0\nudp 127.0.0.1 53";
+    const char *p = text;
+    struct dgram_line line;
+    ck_assert(!dgrams_parse(&p, &line));
+    p = "rubbish\nudp ::1 53 9";
+    ck_assert(dgrams_parse(&p, &line));
+    ck_assert(line.a.family == 6 && line.a.port == 53 && line.cookie == 9 && !line.mirror);
+    ck_assert(!dgrams_parse(&p, &line));
+}
+END_TEST
+
+/* ---- backlog ---- */
+
+/* Against a plain queue of lengths: what goes in comes out, in order, and the bound holds. */
+START_TEST(backlog_is_a_queue)
+{
+    enum { MODEL = 70000 };
+    static struct backlog_ring b;
+    static size_t length[MODEL];
+    static uint8_t data[70000];
+    size_t head = 0, tail = 0, held = 0, most = 0;
+    uint32_t x = 12345 + (uint32_t)_i;
+    backlog_init(&b);
+    for (unsigned i = 0; i < 60000 && tail < MODEL; i++) {
+        x = x * 1664525 + 1013904223;
+        size_t len = _i == 0 ? (x >> 8) % 1500 : _i == 1 ? (x >> 8) % 65508 : (x >> 8) % 9;
+        bool fill = (i / 3000) % 2 == 0 ? x >> 28 < 12 : x >> 28 < 4;
+        struct addr from = addr_v4(1, (uint16_t)tail), got;
+        uint8_t *p;
+        size_t n;
+        if (fill) {
+            memset(data, (int)(tail & 255), len);
+            if (backlog_put(&b, &from, data, len)) {
+                length[tail++] = len;
+                held += len;
+            } else {
+                ck_assert_uint_ge(held + len * 2 + (tail - head + 2) * 40, BACKLOG_BYTES / 2);
+            }
+        } else if (backlog_first(&b, &got, &p, &n)) {
+            ck_assert_uint_lt(head, tail);
+            ck_assert_uint_eq(got.port, (uint16_t)head);
+            ck_assert_uint_eq(n, length[head]);
+            ck_assert(!n || (p[0] == (uint8_t)head && p[n - 1] == (uint8_t)head));
+            held -= length[head++];
+            backlog_drop(&b);
+        } else {
+            ck_assert_uint_eq(head, tail);
+        }
+        most = held > most ? held : most;
+        ck_assert_uint_le(b.used, BACKLOG_BYTES);
+        ck_assert_uint_lt(b.first, BACKLOG_BYTES);
+        ck_assert_uint_lt(b.end, BACKLOG_BYTES);
+        ck_assert(backlog_is_empty(&b) == (head == tail));
+    }
+    ck_assert(_i == 2 || most > BACKLOG_BYTES / 2);
+}
+END_TEST
+
+START_TEST(backlog_is_full_to_the_last_byte)
+{
+    static struct backlog_ring b;
+    static uint8_t data[BACKLOG_BYTES];
+    struct addr from = addr_v4(1, 1), got;
+    uint8_t *p;
+    size_t n, count = 0;
+    backlog_init(&b);
+    ck_assert(!backlog_put(&b, &from, data, BACKLOG_BYTES));
+    while (backlog_put(&b, &from, data, 1024 - 28)) /* a record of 1024 bytes */
+        count++;
+    ck_assert_uint_eq(count, BACKLOG_BYTES / 1024);
+    for (int i = 0; i < 3; i++) { /* full, and the end where the start is */
+        ck_assert(!backlog_put(&b, &from, data, 0));
+        ck_assert(backlog_first(&b, &got, &p, &n));
+        backlog_drop(&b);
+        ck_assert(backlog_put(&b, &from, data, 1024 - 28));
+    }
+    for (; backlog_first(&b, &got, &p, &n); count--)
+        backlog_drop(&b);
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("program/dgram");
+    TCase *t = tcase_create("dgram");
+    tcase_add_test(t, sockets_are_found_by_address_and_cookie);
+    tcase_add_test(t, a_socket_of_both_families_is_two);
+    tcase_add_test(t, idle_sockets_go_and_servers_stay);
+    tcase_add_test(t, no_more_sockets_than_there_may_be);
+    tcase_add_test(t, mirrors_are_found_from_both_sides);
+    tcase_add_test(t, mirrors_that_programs_asked_for_stay_longer);
+    tcase_add_test(t, no_more_mirrors_than_there_may_be);
+    tcase_add_test(t, servers_and_mirrors_come_back_from_their_text);
+    tcase_add_test(t, lines_that_make_no_sense_are_skipped);
+    tcase_add_loop_test(t, backlog_is_a_queue, 0, 3);
+    tcase_add_test(t, backlog_is_full_to_the_last_byte);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
