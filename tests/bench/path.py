@@ -25,7 +25,7 @@ class Line:
 
 LINES = [
     Line("20 ms, unlimited", 20, seconds=5),
-    Line("50 ms, 100 Mbit/s", 50, 100, seconds=10, jobs=2),
+    Line("50 ms, 100 Mbit/s", 50, 100, seconds=10, jobs=3),
     Line("100 ms, 20 Mbit/s", 100, 20, seconds=15, jobs=6),
 ]
 LOSSES = [0, 0.1, 1]
@@ -87,11 +87,14 @@ def cells(wanted, seeds, tell):
     """Runs (line, loss) pairs with seeds 1..seeds; yields ((line, loss), {who: Mbit/s})."""
     for line in LINES:
         todo = [(line, loss, seed) for seed in range(1, seeds + 1) for loss in LOSSES if (line, loss) in wanted]
-        with concurrent.futures.ThreadPoolExecutor(line.jobs) as pool:
+        pool = concurrent.futures.ThreadPoolExecutor(line.jobs)
+        try:
             running = {pool.submit(cell, *t): t for t in todo}
             for i, f in enumerate(concurrent.futures.as_completed(running)):
                 tell(f"{line.name}: {i + 1} of {len(todo)}")
                 yield running[f][:2], f.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def cpu_at_rate():

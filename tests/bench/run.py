@@ -5,7 +5,7 @@ Each round measures every row next to what it is held against: plain loopback TC
 or the limit of a relay in user space (L3-h0, L3-h1: lim.c, variable LIM). Printed are medians over the rounds, of the
 ratios too. Absolute figures of shared machines mean little: read the ratios. CPU is that of the processes which take part:
 programs, daemons, node. ROW: names or patterns such as 'stream*'; --list shows them."""
-import argparse, fnmatch, json, operator, statistics, sys
+import argparse, fnmatch, json, operator, signal, statistics, sys
 
 sys.dont_write_bytecode = True
 
@@ -147,6 +147,7 @@ def main():
         for r in rows:
             print(f"{r.name:20}{r.what}")
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended
     results = [Result(r) for r in rows]
     lab = Lab(opt.s)
     try:
