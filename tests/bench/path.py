@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from world import TESTS, Missing, Place, Side, World, cpu_of, heart, values
 
 A, B = "192.0.2.1", "192.0.2.2"
-OVERLAY, KERNEL = "overlay", ("cubic", "bbr")
+OVERLAY, KERNEL, WIRE = "overlay", ("cubic", "bbr"), " wire"
 
 
 @dataclass(frozen=True)
@@ -58,28 +58,29 @@ class Path:
 
 
 def goodput(line, loss, seed, who):
-    """Mbit/s, from the connect on."""
-    path = Path(line, loss, seed)
+    """Mbit/s from the connect on: what the program got, and what came out of the path for it, headers and repetitions included."""
+    path, done = Path(line, loss, seed), {}
     try:
         place = path.kernel() if who in KERNEL else path.world()
         try:
             server = ("serve", who) if who in KERNEL else ("serve",)
-            return place.load("goodput", str(line.seconds), server=server)["mbit"]
+            mbit = place.load("goodput", str(line.seconds), server=server)["mbit"]
         finally:
             place.close()
     finally:
-        path.close()
+        done = path.close()
+    return mbit, done["bytes1"] * 8e-6 / line.seconds
 
 
 def cell(line, loss, seed):
-    """ {who: Mbit/s}; what failed carried nothing."""
+    """ {who: Mbit/s, who + WIRE: Mbit/s}; what failed carried nothing."""
     result = {}
     for who in (OVERLAY, *KERNEL):
         try:
-            result[who] = heart.undisturbed(goodput, line, loss, seed, who)
+            result[who], result[who + WIRE] = heart.undisturbed(goodput, line, loss, seed, who)
         except RuntimeError as e:
             print(f"bench: {line.name}, {loss} % lost, seed {seed}, {who}: {e}", file=sys.stderr)
-            result[who] = 0.0
+            result[who] = result[who + WIRE] = 0.0
     return result
 
 

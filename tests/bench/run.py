@@ -124,12 +124,14 @@ def rounds(lab, results, n):
 
 
 def goodput(results, seeds):
-    of = {r.row.cell: r for r in results if r.row.cell}
+    of = [r for r in results if r.row.cell]
     try:
-        for cell, mbit in path.cells(of, seeds, say):
-            of[cell].add(mbit[path.OVERLAY], [mbit[k] for k in path.KERNEL])
+        for cell, mbit in path.cells({r.row.cell for r in of}, seeds, say):
+            for r in of:
+                if r.row.cell == cell:
+                    r.add(mbit[path.OVERLAY + r.row.layer], [mbit[k + r.row.layer] for k in path.KERNEL])
     except Missing as e:
-        for r in of.values():
+        for r in of:
             r.missing = str(e)
 
 
