@@ -249,7 +249,7 @@ START_TEST(works_on_paths_below_1280)
     script_begin(&s, NULL);
     s.mss = 9000;
     tcpip_set_path(s.t, 0x0a000002, 0, 700);
-    script_run(&s, "connect\n> S 0 mss 640\n< SA 0 ack 1\n> A 1 ack 1\nwrite 1000 push\n> A 1:628\n> PA 629:372\n");
+    script_run(&s, "connect\n> S 0 mss 1340\n< SA 0 ack 1\n> A 1 ack 1\nwrite 1000 push\n> A 1:628\n> PA 629:372\n");
     tcpip_set_path(s.t, 0x0a000002, 0, 600);
     script_run(&s, "write 600 push\n> A 1001:528\n> PA 1529:72\n");
     script_end(&s);
@@ -284,10 +284,10 @@ START_TEST(labels_the_segments_of_a_connection_alike)
     tcp_abort(t, now, ref);
     output_one(t, p);
     label[3] = ip_load32(p);
-    ck_assert_uint_eq(label[0] >> 20, 0x600);
+    ck_assert_uint_eq(label[0] >> 28, 6);
     ck_assert_uint_ne(label[0] & 0xfffff, 0);
     for (int i = 1; i < 4; i++)
-        ck_assert_uint_eq(label[i], label[0]);
+        ck_assert_uint_eq(label[i] & 0xfffff, label[0] & 0xfffff);
     tcpip_free(t);
     tcpip_free(u);
 }
