@@ -120,10 +120,14 @@ class Lab:
             place.alice.end(p) if p.wait(30) is None else place.alice.started.remove(p)
 
     @once_per_round
-    def pingpong_among(self, place, n, per_s):
+    def busy(self, place, n, per_s):
+        """Ping-pong among n other channels, and without them just before and after."""
         where = self.place(place)
+        before = where.load("rr", self.s)["p50_us"]
         with self.holding(where, n, per_s):
-            return where.load("rr", self.s)
+            among = where.load("rr", self.s)["p50_us"]
+        after = where.load("rr", self.s)["p50_us"]
+        return {"among": among, "without": (before + after) / 2}
 
     # ---- UDP
 
