@@ -23,7 +23,12 @@ static void on_packet(void *ctx, const struct addr *from, uint8_t *p, size_t len
     struct node_pump *np = ctx;
     if (outbox_is_tight(&np->out))
         udp_send(np->udp, &np->out, NULL, NULL);
+    unsigned before = np->out.n;
     node_input(np->node, np->now, from, p, len, &np->out);
+    for (unsigned i = before; i < np->out.n; i++) { /* forwarded: marks and all */
+        if (np->out.v[i].data >= p && np->out.v[i].data < p + len)
+            np->out.v[i].ecn = udp_ecn(np->udp);
+    }
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)

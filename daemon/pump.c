@@ -284,6 +284,7 @@ static int start_engine(struct pump *p)
     c.send_max = p->config.send_buffer;
     c.recv_max = p->config.recv_buffer;
     c.memory_max = p->config.memory;
+    c.ecn = p->config.ecn;
     c.conns_max = p->config.connections;
     draw_seed(p, c.seed);
     p->tcpip = tcpip_new(&c);

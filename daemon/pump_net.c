@@ -10,9 +10,13 @@
 
 /* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. Addresses are those of this
  * end: where the two ends know each other under different ones, the sender has rewritten them. */
-static void peer_packet(struct pump *p, const struct peer *peer, const uint8_t *packet, size_t len)
+static void peer_packet(struct pump *p, const struct peer *peer, uint8_t *packet, size_t len)
 {
     uint32_t src, dst, local = peer_addresses(peer).local;
+    if (!ip_take_ecn(packet, len, udp_ecn(p->udp))) {
+        p->count.packets_bad++;
+        return;
+    }
     if (ip_addresses(packet, len, &src, &dst) && src == local && dst == p->own) {
         if (!dgram_packet_in(p, packet, len))
             tcpip_input(p->tcpip, p->now, packet, len);
@@ -142,6 +146,7 @@ static void packet_out(struct pump *p, struct peer *peer, uint32_t remote, const
     ssize_t sealed = seal(p, peer, v, n, len);
     if (sealed > 0) {
         outbox_push(&p->out, peer_destination(p->peers, peer), p->seal + p->sealed, (size_t)sealed);
+        outbox_set_ecn(&p->out, ip_ecn(v[0].iov_base)); /* RFC 6040: a tunnel that keeps to the normal mode */
         p->sealed += (size_t)sealed;
     } else if (sealed == -ENOTCONN) {
         hold(p, remote, v, n, len);

@@ -20,7 +20,8 @@ struct dgram {
     struct addr to;
     uint8_t *data;
     uint32_t len;
-    bool alone; /* never part of a train: where it is too large, it alone is lost */
+    uint8_t ecn; /* the outer IP header's bits (RFC 3168) */
+    bool alone;  /* never part of a train: where it is too large, it alone is lost */
 };
 
 struct outbox {
@@ -49,8 +50,15 @@ static inline bool outbox_push(struct outbox *o, const struct addr *to, uint8_t 
         o->dropped++;
         return false;
     }
-    o->v[o->n++] = (struct dgram){*to, data, (uint32_t)len, false};
+    o->v[o->n++] = (struct dgram){*to, data, (uint32_t)len, 0, false};
     return true;
+}
+
+/* What was pushed last bears these bits. */
+static inline void outbox_set_ecn(struct outbox *o, uint8_t ecn)
+{
+    if (o->n)
+        o->v[o->n - 1].ecn = ecn;
 }
 
 /* What was pushed last shall be sent alone. */

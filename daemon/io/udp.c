@@ -28,6 +28,7 @@ struct udp {
     struct addr local;
     uint32_t buffer;
     struct udp_stats stats;
+    uint8_t ecn; /* of the datagram being handed out */
     uint8_t *recv[UDP_BATCH];
 };
 
@@ -50,6 +51,9 @@ static int open_socket(int family, uint32_t buffer)
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     forbid_fragments(fd, family);
     setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one)); /* older kernels: single datagrams */
+    setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &one, sizeof(one));
+    if (family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &one, sizeof(one));
     return fd;
 }
 
@@ -122,6 +126,11 @@ uint32_t udp_buffer(const struct udp *u)
     return u->buffer;
 }
 
+uint8_t udp_ecn(const struct udp *u)
+{
+    return u->ecn;
+}
+
 const struct udp_stats *udp_stats(const struct udp *u)
 {
     return &u->stats;
@@ -129,26 +138,38 @@ const struct udp_stats *udp_stats(const struct udp *u)
 
 /* ---- in ---- */
 
-/* The size of the segments of a coalesced datagram, its whole length when it is none. */
-static size_t segment_size(struct msghdr *m, size_t len)
+/* What the kernel tells beside the bytes. */
+struct aside {
+    size_t size; /* of the segments of a coalesced datagram; 0: it is none */
+    uint8_t ecn;
+};
+
+static struct aside read_aside(struct msghdr *m)
 {
+    struct aside a = {0, 0};
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-        int size;
-        if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
+        int value = 0;
+        if (c->cmsg_len < CMSG_LEN(1) || c->cmsg_len > CMSG_LEN(sizeof(value)))
             continue;
-        memcpy(&size, CMSG_DATA(c), sizeof(size));
-        if (size > 0)
-            return (size_t)size;
+        memcpy(&value, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+        if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO && value > 0)
+            a.size = (size_t)value;
+        else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
+            a.ecn = *CMSG_DATA(c) & 3;
+        else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)
+            a.ecn = (uint8_t)(value & 3);
     }
-    return len;
+    return a;
 }
 
 static unsigned deliver(struct udp *u, struct mmsghdr *m, uint8_t *p, udp_packet_fn *fn, void *ctx)
 {
-    size_t len = m->msg_len, size = segment_size(&m->msg_hdr, len);
+    struct aside a = read_aside(&m->msg_hdr);
+    size_t len = m->msg_len, size = a.size ? a.size : len;
     struct addr from = addr_from_sockaddr(m->msg_hdr.msg_name, m->msg_hdr.msg_namelen);
     unsigned n = 0;
     u->stats.bytes_in += len;
+    u->ecn = a.ecn;
     for (size_t at = 0; at < len; at += size, n++)
         fn(ctx, &from, p + at, len - at < size ? len - at : size);
     return n;
@@ -160,7 +181,7 @@ bool udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx)
     struct iovec v[UDP_BATCH];
     struct sockaddr_storage from[UDP_BATCH];
     union {
-        char space[CMSG_SPACE(sizeof(int))];
+        char space[2 * CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control[UDP_BATCH];
     for (int i = 0; i < UDP_BATCH; i++) {
@@ -181,14 +202,14 @@ bool udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx)
 
 /* ---- out ---- */
 
-/* One message of a batch: a run of datagrams to one address, all of one size but for a shorter last one. */
+/* One message of a batch: a run of datagrams to one address, all of one size but for a shorter last one, with the same ECN bits. */
 struct train {
     unsigned first, n;
     size_t bytes;
     struct sockaddr_storage to;
     unsigned iov_first, iov_n;
     union {
-        char space[CMSG_SPACE(sizeof(uint16_t))];
+        char space[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control;
 };
@@ -200,7 +221,8 @@ static unsigned train_length(const struct udp *u, const struct outbox *o, unsign
     unsigned n = 1;
     *bytes = d->len;
     while (u->gso && first + n < o->n && n < GSO_SEGMENTS && d[n - 1].len == d->len && !d->alone) {
-        if (d[n].alone || d[n].len > d->len || *bytes + d[n].len > GSO_BYTES || !d[n].len || !addr_eq(&d[n].to, &d->to))
+        if (d[n].alone || d[n].ecn != d->ecn || d[n].len > d->len || !d[n].len || *bytes + d[n].len > GSO_BYTES ||
+            !addr_eq(&d[n].to, &d->to))
             break;
         *bytes += d[n++].len;
     }
@@ -221,22 +243,40 @@ static unsigned train_iovecs(const struct outbox *o, unsigned first, unsigned n,
     return k;
 }
 
+static void aside_put(struct cmsghdr *c, int level, int type, const void *value, size_t len)
+{
+    c->cmsg_level = level;
+    c->cmsg_type = type;
+    c->cmsg_len = CMSG_LEN(len);
+    memcpy(CMSG_DATA(c), value, len);
+}
+
 static void train_message(struct train *t, const struct outbox *o, struct iovec *v, struct msghdr *m)
 {
     *m = (struct msghdr){.msg_name = &t->to,
         .msg_namelen = addr_to_sockaddr(&o->v[t->first].to, &t->to),
         .msg_iov = v + t->iov_first,
         .msg_iovlen = t->iov_n};
-    if (t->n == 1)
+    const struct dgram *d = &o->v[t->first];
+    if (t->n == 1 && !d->ecn)
         return;
-    uint16_t size = (uint16_t)o->v[t->first].len;
+    uint16_t size = (uint16_t)d->len;
+    int ecn = d->ecn;
     m->msg_control = &t->control;
     m->msg_controllen = sizeof(t->control);
     struct cmsghdr *c = CMSG_FIRSTHDR(m);
-    c->cmsg_level = IPPROTO_UDP;
-    c->cmsg_type = UDP_SEGMENT;
-    c->cmsg_len = CMSG_LEN(sizeof(size));
-    memcpy(CMSG_DATA(c), &size, sizeof(size));
+    size_t used = 0;
+    if (t->n > 1) {
+        aside_put(c, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
+        used += CMSG_SPACE(sizeof(size));
+        c = (struct cmsghdr *)(void *)(t->control.space + used);
+    }
+    if (ecn) {
+        bool v6 = d->to.family == 6;
+        aside_put(c, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &ecn, sizeof(ecn));
+        used += CMSG_SPACE(sizeof(ecn));
+    }
+    m->msg_controllen = used;
 }
 
 /* One by one: the path (or the kernel) takes no trains. */
@@ -244,9 +284,11 @@ static void send_singly(
     struct udp *u, const struct outbox *o, unsigned first, unsigned n, udp_failed_fn *fn, void *ctx)
 {
     for (unsigned i = first; i < first + n; i++) {
-        struct sockaddr_storage to;
-        socklen_t len = addr_to_sockaddr(&o->v[i].to, &to);
-        if (sendto(u->fd, o->v[i].data, o->v[i].len, MSG_DONTWAIT, (struct sockaddr *)&to, len) >= 0)
+        struct train one = {.first = i, .n = 1, .iov_n = 1};
+        struct iovec v = {o->v[i].data, o->v[i].len};
+        struct msghdr m;
+        train_message(&one, o, &v, &m);
+        if (sendmsg(u->fd, &m, MSG_DONTWAIT) >= 0)
             continue;
         u->stats.send_lost++;
         if (fn)

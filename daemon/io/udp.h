@@ -31,6 +31,9 @@ const struct addr *udp_local(const struct udp *u);
 uint32_t udp_buffer(const struct udp *u);
 const struct udp_stats *udp_stats(const struct udp *u);
 
+/* The ECN bits of the outer IP header (RFC 3168) of the datagram which udp_packet_fn is being called with. */
+uint8_t udp_ecn(const struct udp *u);
+
 /* One batch: calls fn for every datagram, trains taken apart. True: the batch was full, there may be more at hand; false: there
  * is none, and poll or an edge-triggered epoll will tell of the next. */
 bool udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx);

@@ -49,6 +49,7 @@ void config_default(struct config *c)
         .memory = 268435456,
         .connections = 10000,
         .shortcut = true,
+        .ecn = true,
         .encrypt = true,
         .log_level = LOG_LVL_INFO,
     };
@@ -289,6 +290,7 @@ static void config_take(struct config *c, cfg_t *cfg)
     c->memory = (uint64_t)cfg_getint(cfg, "memory");
     c->connections = (uint32_t)cfg_getint(cfg, "connections");
     c->shortcut = cfg_getbool(cfg, "shortcut");
+    c->ecn = cfg_getbool(cfg, "ecn");
     c->encrypt = cfg_getbool(cfg, "encrypt");
     c->log_level = level_parse(cfg_getstr(cfg, "log"));
 }
@@ -307,6 +309,7 @@ static int parse_stripped(struct config *c, const char *text, char *title)
         CFG_INT("memory", 268435456, CFGF_NONE),
         CFG_INT("connections", 10000, CFGF_NONE),
         CFG_BOOL("shortcut", cfg_true, CFGF_NONE),
+        CFG_BOOL("ecn", cfg_true, CFGF_NONE),
         CFG_BOOL("encrypt", cfg_true, CFGF_NONE),
         CFG_STR("log", "info", CFGF_NONE),
         CFG_END(),

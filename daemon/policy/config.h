@@ -10,6 +10,7 @@
  *     connections = 10000
  *     encrypt = yes                                           # or no: packets to peers which think so too are only authenticated
  *     shortcut = yes                                          # or no: packets to and from peers go by the node
+ *     ecn = yes                                               # or no: routers shall drop, not mark
  *     log = "info"                                            # error, warn, info, debug
  */
 #ifndef I3_CONFIG_H
@@ -29,7 +30,7 @@ struct config {
     struct addr bind;
     uint32_t send_buffer, recv_buffer, connections;
     uint64_t memory;
-    bool shortcut, encrypt;
+    bool shortcut, encrypt, ecn;
     int log_level; /* enum log_level */
 };
 

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-enum { ENOUGH = 5, ENOUGH_SUSPECT = 2, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
+enum { ENOUGH = 4, ENOUGH_SUSPECT = 2, LOST_ONE_IN = 4096, CLEAN_ONE_IN = 8192, CLEAN_BYTES = 24 << 20, AFTERMATH = 4 };
 
 #define FLOOR_US 30000000u
 #define CLEAN_US 5000000u
@@ -32,7 +32,7 @@ void choice_rtt(struct choice *h, uint64_t now, uint32_t rtt)
 static bool explained(const struct choice *h)
 {
     uint64_t floor = choice_floor(h);
-    if (h->rtt <= floor + floor / 4)
+    if (h->rtt <= floor + floor / 8)
         return false;
     return h->rtt >= floor + (h->high - floor) * 3 / 4;
 }
@@ -57,6 +57,7 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, str
     bool was = !h->rtt || explained(h);
     uint32_t less = h->high > choice_floor(h) ? (h->high - choice_floor(h)) / 8 : 0;
     h->high = h->high - less > h->rtt ? h->high - less : h->rtt;
+    h->bare = false;
     if (law->paced || h->fixed)
         return NULL;
     bool suspect = now < others->lossy_until;
@@ -73,7 +74,8 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, str
         return NULL;
     if (h->score == 0)
         restart(h, now, total, lost);
-    h->score += bare(h) ? 2 : 1;
+    h->bare = bare(h);
+    h->score += h->bare ? 2 : 1;
     if (h->score < (suspect ? ENOUGH_SUSPECT : ENOUGH))
         return NULL;
     if ((lost - h->lost) * LOST_ONE_IN < total - h->total) { /* rare enough to live with */

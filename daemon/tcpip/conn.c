@@ -149,11 +149,16 @@ void conn_show_flight(struct tcpip *t, struct conn *c)
         path_wake(t, c->path);
 }
 
+uint64_t conn_path_needs(const struct conn *c)
+{
+    uint32_t rtt = c->rto.min_rtt != UINT32_MAX ? c->rto.min_rtt : c->drs_rtt;
+    return max64((uint64_t)rtt * FASTEST_PER_US, BUFFER_NEAR);
+}
+
 uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c)
 {
     uint64_t window = c->cc.ssthresh != UINT64_MAX ? max64(c->cc.cwnd, c->cc.ssthresh) : c->cc.cwnd;
-    uint64_t most = c->rto.min_rtt == UINT32_MAX ? 0 : (uint64_t)c->rto.min_rtt * FASTEST_PER_US;
-    most = min64(t->cfg.send_max, max64(most, SEND_NEAR));
+    uint64_t most = min64(t->cfg.send_max, conn_path_needs(c));
     most = min64(most, max64(c->tx.cap, memory_share(t)));
     return min64(most, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
 }

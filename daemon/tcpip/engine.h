@@ -69,7 +69,7 @@ enum {
 #define RECV_FIRST (256u * 1024)
 #define SEND_FIRST (64u * 1024)
 /* No path is taken to need more than 4 bytes for each nanosecond of its round trip; so a near one stays in the cache. */
-#define SEND_NEAR (4u << 20)
+#define BUFFER_NEAR (2u << 20)
 #define FASTEST_PER_US 4000u
 
 enum tcp_state {
@@ -195,6 +195,7 @@ struct conn {
     uint8_t probes; /* of a paced connection, without an answer */
     bool undo_armed;     /* something was sent again since the phase began, at undo_stamp */
     bool undo_barred;
+    bool start_again, started_again; /* slow start goes on after this recovery; it has done so once */
     uint32_t undo_stamp, dupacks;
     uint64_t dup_bytes;  /* what duplicate ACKs of a peer without SACK stand for */
     uint64_t round_end; /* an RTT sample counts once per round */
@@ -354,6 +355,7 @@ uint32_t engine_isn(struct tcpip *t, const struct tuple *who);
 
 /* conn.c: life and death */
 const char *conn_state_name(const struct conn *c);
+uint64_t conn_path_needs(const struct conn *c); /* bytes of buffer, at most */
 uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c);
 void conn_set_state(struct conn *c, enum tcp_state state);
 void conn_options(struct tcpip *t, struct conn *c, const struct segment *syn); /* what was agreed on */

@@ -163,13 +163,19 @@ static bool take_in_order(struct tcpip *t, struct conn *c, const uint8_t *data, 
     return true;
 }
 
+static void grow_limit(const struct tcpip *t, struct conn *c)
+{
+    uint64_t most = min64(t->cfg.recv_max, conn_path_needs(c));
+    c->recv_limit = (uint32_t)max64(c->recv_limit, min64(most, 2ull * c->recv_limit));
+}
+
 /* Behind a hole that has to be filled twice or thrice the window fills though the program reads all it can get. */
 static void tune_for_holes(struct tcpip *t, struct conn *c, uint64_t end)
 {
     uint32_t rtt = c->drs_rtt ? c->drs_rtt : c->rto.srtt;
     if (end + c->recv_limit / 4 < c->edge || c->in_end - c->rd > c->recv_limit / 4 || t->now - c->drs_at < rtt)
         return;
-    c->recv_limit = (uint32_t)min64(t->cfg.recv_max, 2ull * c->recv_limit);
+    grow_limit(t, c);
     c->drs_at = t->now;
     c->drs_bytes = 0;
 }
@@ -328,7 +334,7 @@ static void tune_limit(struct tcpip *t, struct conn *c, uint64_t n)
     if (t->now - c->drs_at < rtt)
         return;
     if (t->now - c->drs_at < 2ull * rtt + 1000 && c->drs_bytes * 2 > c->recv_limit)
-        c->recv_limit = (uint32_t)min64(t->cfg.recv_max, 2ull * c->recv_limit);
+        grow_limit(t, c);
     c->drs_at = t->now;
     c->drs_bytes = 0;
 }

@@ -44,8 +44,11 @@ static void change_law(struct tcpip *t, struct conn *c, const struct cc_law *law
 
 static void loss_event(struct tcpip *t, struct conn *c)
 {
+    bool starting = !c->cc.law->paced && c->cc.ssthresh == UINT64_MAX;
     c->cc.law->loss(&c->cc, t->now);
     change_law(t, c, choice_loss(&c->choice, c->cc.law, &c->path->company, t->now, c->board.rate.delivered, c->lost));
+    c->start_again = starting && c->choice.bare && !c->started_again && !c->cc.law->paced;
+    c->started_again |= c->start_again;
 }
 
 void recovery_enter(struct tcpip *t, struct conn *c)
@@ -59,6 +62,9 @@ static void recovery_leave(struct conn *c)
 {
     if (c->phase == PHASE_RECOVERY && !c->cc.law->paced)
         c->cc.cwnd = c->cc.ssthresh;
+    if (c->phase == PHASE_RECOVERY && !c->cc.law->paced && c->start_again)
+        c->cc.ssthresh = UINT64_MAX;
+    c->start_again = false;
     c->phase = PHASE_OPEN;
     c->undo_armed = false;
 }

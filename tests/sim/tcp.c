@@ -4,6 +4,7 @@
  *   tcp random SEED      one random world, with what became of it; tcp random FROM TO: many
  *   tcp ends SEED        one in which programs and paths break off
  *   tcp paths, tcp many, tcp memory   goodput over given paths; a thousand connections; little memory for as many
+ *   tcp long             more than 8 GB: positions that do not fit into 32 bits, nor what is derived from them
  */
 #include "daemon/tcpip/engine.h"
 #include "tests/sim/tcp_net.h"
@@ -12,8 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-enum { SEEDS = 3000, ENDS = 500 };
+enum { SEEDS = 10000, ENDS = 1000, WORKERS = 2 };
 
 static void random_link(struct net *n, struct net_link *l)
 {
@@ -75,19 +78,24 @@ static void random_world(struct net *n, uint64_t seed)
 static void mishap(struct net *n, struct net *r)
 {
     int h = (int)net_below(r, 2);
-    switch (net_below(r, 4)) {
+    switch (net_below(r, 5)) {
     case 0:
         n->link[h].down_until = n->now + net_below(r, 3000000);
         break;
     case 1:
         tcpip_set_path(n->t[h], h ? NET_ADDR_0 : NET_ADDR_1, net_below(r, 2) ? 0 : 2000 + net_below(r, 200000),
-            (uint16_t)(576 + net_below(r, 1000)));
+            (uint16_t)(576 + net_below(r, n->link[h].mtu ? n->link[h].mtu - 575 : 1000)));
         break;
     case 2:
         n->link[h].delay = 10 + net_below(r, 100000);
         break;
     case 3:
         n->link[h].loss = net_below(r, 100000);
+        break;
+    case 4: /* the path has become narrower, and for a while nobody knows */
+        n->link[h].mtu = 576 + net_below(r, 800);
+        net_run(n, n->now + net_below(r, 2000000));
+        tcpip_set_path(n->t[h], h ? NET_ADDR_0 : NET_ADDR_1, 0, (uint16_t)n->link[h].mtu);
         break;
     }
 }
@@ -98,7 +106,7 @@ static uint64_t stall_bound(const struct net *n)
     uint64_t bound = 0;
     for (int h = 0; h < 2; h++) {
         const struct net_link *l = &n->link[h];
-        if (l->loss > 50000 || l->burst || l->corrupt > 10000 || (l->rate && l->rate < 1000000) || l->down_until)
+        if (l->loss > 50000 || l->burst || l->mtu || l->drops_ect || l->corrupt > 10000 || (l->rate && l->rate < 1000000) || l->down_until)
             return UINT64_MAX;
         bound += 2 * (l->delay + l->jitter + l->reorder_by + (l->rate ? l->queue * 1000000 / l->rate : 0));
     }
@@ -292,6 +300,32 @@ static bool run_many(void)
     return true;
 }
 
+/* ---- long ---- */
+
+static bool run_long(void)
+{
+    const uint64_t total = (9ull << 30) + 12345;
+    struct tcpip_config c;
+    struct net n;
+    tcpip_config_default(&c);
+    c.mtu = 65000;
+    net_init(&n, 5, &c, 1);
+    n.bulk = true;
+    for (int h = 0; h < 2; h++) {
+        n.link[h] = (struct net_link){.delay = 1000, .rate = 2000000000, .queue = 4000000, .loss = 20};
+        n.t[h]->isn_fixed = true;
+        n.t[h]->isn = INT32_MAX - 1000000;
+    }
+    n.flow[0].side[0].chunk = 1 << 20;
+    net_connect(&n, 0, total, 1000);
+    bool good = net_run(&n, n.now + 60000000) && net_all_well(&n) && n.flow[0].side[1].got == total;
+    if (!good)
+        printf("FAIL  sim tcp: long: %" PRIu64 " of %" PRIu64 " bytes%s%s\n      replay: build/tests/sim/tcp long\n",
+            n.flow[0].side[1].got, total, n.error ? ": " : "", n.error ? n.error : "");
+    net_free(&n);
+    return good;
+}
+
 /* ---- memory ---- */
 
 static bool memory_fail(struct net *n, const char *what, uint64_t figure)
@@ -414,6 +448,26 @@ static bool run_seeds(bool (*world)(uint64_t), uint64_t from, uint64_t to)
     return true;
 }
 
+/* Half of the seeds in a process of their own, and so on: each world is alone anyway. */
+static bool run_shared(bool (*world)(uint64_t), uint64_t n)
+{
+    bool good = true;
+    fflush(stdout);
+    for (uint64_t w = 0; w < WORKERS; w++) {
+        pid_t pid = fork();
+        if (pid < 0)
+            return run_seeds(world, 1, n);
+        if (pid == 0) {
+            bool fine = run_seeds(world, 1 + w * n / WORKERS, (w + 1) * n / WORKERS);
+            fflush(stdout);
+            _exit(!fine);
+        }
+    }
+    for (int w = 0, status; w < WORKERS; w++)
+        good &= wait(&status) > 0 && status == 0;
+    return good;
+}
+
 static bool run_quietly(uint64_t seed)
 {
     return run_random(seed, false);
@@ -431,9 +485,11 @@ int main(int argc, char **argv)
         return !run_paths(true);
     if (strcmp(what, "many") == 0)
         return !run_many();
+    if (strcmp(what, "long") == 0)
+        return !run_long();
     if (strcmp(what, "memory") == 0)
         return !run_memory();
-    if (!run_paths(false) || !run_many() || !run_memory() || !run_seeds(run_ends, 1, ENDS) || !run_seeds(run_quietly, 1, SEEDS))
+    if (!run_paths(false) || !run_many() || !run_memory() || !run_long() || !run_shared(run_ends, ENDS) || !run_shared(run_quietly, SEEDS))
         return 1;
     printf("ok    sim tcp: %d random worlds, %d broken off, %d connections at once, goodput on %zu paths\n", SEEDS, ENDS, 1000,
         sizeof(paths) / sizeof(paths[0]));

@@ -2,7 +2,7 @@
 
 static const struct cell cells[] = {
     {"random 0.1 %, 1 ms, 100 Mbit/s", 1, 100, 1, 0.1, 0, 0, 12000, 4000, 84, 1, {AUTO}, 0, ANY_LAW, 1500, 0},
-    {"random 0.1 %, 20 ms, 50 Mbit/s", 20, 50, 1, 0.1, 0, 0, 12000, 4000, 42, 1, {AUTO}, 0, ENDS_IN_BBR, 1500, 0},
+    {"random 0.1 %, 20 ms, 50 Mbit/s", 20, 50, 1, 0.1, 0, 0, 12000, 4000, 42, 1, {AUTO}, 0, ANY_LAW, 1500, 0},
     {"random 0.1 %, 50 ms, 20 Mbit/s", 50, 20, 1, 0.1, 0, 0, 12000, 4000, 16.8, 1, {AUTO}, 0, ENDS_IN_BBR, 1500, 0},
     {"random 0.1 %, 100 ms, 20 Mbit/s", 100, 20, 1, 0.1, 0, 0, 12000, 4000, 16.8, 1, {AUTO}, 0, ENDS_IN_BBR, 1500, 0},
     {"random 1 %, 1 ms, 100 Mbit/s", 1, 100, 1, 1, 0, 0, 3000, 4000, 88, 1, {AUTO}, 0, ANY_LAW, 1500, 0},
@@ -33,6 +33,11 @@ static const struct cell cells[] = {
     {"clean, 100 ms, 10 Mbit/s, queue 0.5", 100, 10, 0.5, 0, 0, 0, 0, 10000, 9, 1, {AUTO}, 0, KEEPS_CUBIC, 0, 0},
     {"clean, 100 ms, 10 Mbit/s, queue 1", 100, 10, 1, 0, 0, 0, 0, 10000, 9, 1, {AUTO}, 0, KEEPS_CUBIC, 0, 0},
     {"clean, 100 ms, 10 Mbit/s, queue 2", 100, 10, 2, 0, 0, 0, 0, 10000, 9, 1, {AUTO}, 0, KEEPS_CUBIC, 0, 0},
+    {"clean, 20 ms, 50 Mbit/s, queue 0.25", 20, 50, 0.25, 0, 0, 0, 0, 10000, 40, 1, {AUTO}, 0, KEEPS_CUBIC, 0, 0},
+    {"clean, 20 ms, 50 Mbit/s, queue 0.35", 20, 50, 0.35, 0, 0, 0, 0, 10000, 42, 1, {AUTO}, 0, KEEPS_CUBIC, 0, 0},
+    {"clean, 50 ms, 100 Mbit/s, queue 0.3", 50, 100, 0.3, 0, 0, 0, 0, 10000, 80, 1, {AUTO}, 0, KEEPS_CUBIC, 0, 0},
+    {"2 flows, 20 ms, 50 Mbit/s, queue 0.5", 20, 50, 0.5, 0, 0, 0, 3000, 8000, 44, 2, {AUTO, AUTO}, 3, KEEPS_CUBIC, 0, 0},
+    {"4 flows, 20 ms, 50 Mbit/s, queue 0.5", 20, 50, 0.5, 0, 0, 0, 3000, 8000, 44, 4, {AUTO, AUTO, AUTO, AUTO}, 3, KEEPS_CUBIC, 0, 0},
     {"4 cubic, 20 ms, 50 Mbit/s, queue 1", 20, 50, 1, 0, 0, 0, 3000, 8000, 45, 4, {AUTO, AUTO, AUTO, AUTO}, 2.5, KEEPS_CUBIC, 0, 0},
     {"bbr beside cubic, 20 ms, 20 Mbit/s, queue 0.5", 20, 20, 0.5, 0, 0, 0, 10000, 20000, 18, 2, {BBR_FIRST, CUBIC}, 3, ANY_LAW, 0, 0},
     {"bbr beside cubic, 20 ms, 20 Mbit/s, queue 1", 20, 20, 1, 0, 0, 0, 10000, 20000, 18, 2, {BBR_FIRST, CUBIC}, 3, ANY_LAW, 0, 0},

@@ -75,23 +75,27 @@ END_TEST
 struct gathered {
     unsigned n;
     size_t len[600];
-    uint8_t first[600];
+    uint8_t first[600], ecn[600];
+    const struct udp *udp;
 };
 
 static void gather(void *ctx, const struct addr *from, uint8_t *p, size_t len)
 {
     struct gathered *g = ctx;
-    ck_assert_int_eq(from->family, 4);
+    ck_assert_int_eq(from->family, udp_local(g->udp)->family);
     g->len[g->n] = len;
+    g->ecn[g->n] = udp_ecn(g->udp);
     g->first[g->n++] = p[0];
 }
 
+/* ... with the ECN bits of each. */
 START_TEST(trains_of_mixed_sizes_arrive_as_sent)
 {
+    struct sockaddr_in6 loop6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     static struct outbox o;
     static uint8_t data[300][1461];
     struct gathered g = {0};
-    struct addr any = addr_v4(INADDR_LOOPBACK, 0);
+    struct addr any = _i ? addr_from_sockaddr(&loop6, sizeof(loop6)) : addr_v4(INADDR_LOOPBACK, 0);
     struct udp *a, *b;
     ck_assert_int_eq(udp_open(&a, &any, 4 << 20), 0);
     ck_assert_int_eq(udp_open(&b, &any, 4 << 20), 0);
@@ -99,7 +103,9 @@ START_TEST(trains_of_mixed_sizes_arrive_as_sent)
         data[i][0] = (uint8_t)i;
         size_t len = i % 70 == 69 ? 100 + i : i > 250 ? 61 : 1461;
         ck_assert(outbox_push(&o, udp_local(b), data[i], len));
+        outbox_set_ecn(&o, i % 40 < 20 ? 2 : i % 3 ? 0 : 3);
     }
+    g.udp = b;
     udp_send(a, &o, NULL, NULL);
     ck_assert_uint_eq(o.n, 0);
     for (int i = 0; i < 1000 && g.n < 300; i++) {
@@ -111,6 +117,7 @@ START_TEST(trains_of_mixed_sizes_arrive_as_sent)
     for (unsigned i = 0; i < 300; i++) {
         ck_assert_uint_eq(g.len[i], i % 70 == 69 ? 100 + i : i > 250 ? 61 : 1461);
         ck_assert_uint_eq(g.first[i], (uint8_t)i);
+        ck_assert_uint_eq(g.ecn[i], i % 40 < 20 ? 2 : i % 3 ? 0 : 3);
     }
     udp_close(a);
     udp_close(b);
@@ -246,7 +253,7 @@ int main(void)
     tcase_add_test(t, pair_is_writable_only_after_release);
     tcase_add_test(t, refused_pair_polls_as_an_error);
     tcase_add_test(t, pair_carries_the_four_tuple_in_its_names);
-    tcase_add_test(t, trains_of_mixed_sizes_arrive_as_sent);
+    tcase_add_loop_test(t, trains_of_mixed_sizes_arrive_as_sent, 0, 2);
     tcase_add_test(t, another_socket_on_the_port_is_not_the_listener);
     tcase_add_test(t, listeners_are_reached_over_their_family);
     tcase_add_test(t, files_are_private_and_whole);

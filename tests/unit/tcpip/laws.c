@@ -18,12 +18,12 @@ struct story {
 
 /* The floor is 20 ms in all of them. */
 static const struct story stories[] = {
-    {"nothing queues", 20000, 20000, 50000, 3},
-    {"it queues a little", 20000, 22500, 50000, 5},
-    {"a little queues", 21000, 24000, 50000, 5},
+    {"nothing queues", 20000, 20000, 50000, 2},
+    {"it queues a little", 20000, 22400, 50000, 4},
+    {"a sixth of the path queues", 21000, 24000, 50000, 0},
     {"the queue is at its highest when it loses", 24000, 40000, 50000, 0},
     {"a short queue that is full", 20000, 30000, 50000, 0},
-    {"the round trip varies, but not with the losses", 60000, 30000, 50000, 5},
+    {"the round trip varies, but not with the losses", 60000, 30000, 50000, 4},
     {"one packet in fifty thousand", 20000, 20000, 50000000, 0},
 };
 
