@@ -85,8 +85,12 @@ static uint32_t remote_verdict(struct pump *p, const struct addr *remote)
     return names_address(p, pool_key(p->pool, p->now, ip), 0) ? 0 : ENETUNREACH;
 }
 
+/* Programs which were refused over IPv4 try IPv6 next: a host that cannot be reached just now is not waited for a second time. */
 static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
 {
+    int lately = c->remote.family == 6 ? net_failed_lately(p, names_host(p, &c->remote)) : 0;
+    if (lately)
+        return (uint32_t)lately;
     uint32_t status = remote_verdict(p, &c->remote);
     return !status && c->proto != IPPROTO_TCP ? EPROTONOSUPPORT : status;
 }

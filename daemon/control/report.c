@@ -365,12 +365,13 @@ char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error)
     return finish(o);
 }
 
-char *report_ping_end(const char *name, uint32_t address, unsigned sent, unsigned received, uint64_t min_us,
+char *report_ping_end(const char *name, const struct addr *address, unsigned sent, unsigned received, uint64_t min_us,
     uint64_t avg_us, uint64_t max_us, const char *path)
 {
     json_t *o = json_object();
     set_text(o, "name", name);
-    set_ip(o, "address", address);
+    char ip[INET6_ADDRSTRLEN];
+    set_text(o, "address", inet_ntop(address->family == 6 ? AF_INET6 : AF_INET, address->ip, ip, sizeof(ip)));
     set_number(o, "sent", sent);
     set_number(o, "received", received);
     set_number(o, "min_us", min_us);

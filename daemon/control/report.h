@@ -54,7 +54,7 @@ char *report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *report_string(const char *name, const char *value);
 char *report_flag(const char *name, bool value);
 char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error);
-char *report_ping_end(const char *name, uint32_t address, unsigned sent, unsigned received, uint64_t min_us,
+char *report_ping_end(const char *name, const struct addr *address, unsigned sent, unsigned received, uint64_t min_us,
     uint64_t avg_us, uint64_t max_us, const char *path);
 
 #endif

@@ -14,6 +14,14 @@ PYTHON = '/usr/bin/python3'
 LIMIT = 30
 
 
+def has_ipv6():
+    try:
+        with open('/proc/net/if_inet6') as f:
+            return any(line.startswith('0' * 31 + '1 ') for line in f)
+    except OSError:
+        return False
+
+
 class Daemon:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix='shim')
@@ -76,7 +84,7 @@ class Semantics(Case):
     """Rule 1 of SHIM.md."""
 
     def test_client_sees_what_the_kernel_would_show(self):
-        for host, net, lines in ('127.0.0.1', '10.', 140), ('::1', 'fd69:3300::', 135):
+        for host, net, lines in (('127.0.0.1', '10.', 140), ('::1', 'fd69:3300::', 135))[:1 + has_ipv6()]:
             with Peers(host) as arguments:
                 native = run([PROBES + 'semantics'] + arguments, i3run=False)
             virtual = [net + ('%d.%d.%d' if host[0] == '1' else '%x:%x:%x') % (1, 2, n) for n in (3, 4, 6)]
@@ -249,7 +257,7 @@ class Descriptors(Case):
             if os.fork() == 0:
                 ours = lambda: [os.readlink('/proc/self/fd/' + fd) for fd in os.listdir('/proc/self/fd') if int(fd) > 900]
                 before = ours()
-                socket.getaddrinfo('echo.i3', 7)
+                socket.getaddrinfo('page.i3', 7) # another name: the first is known
                 print(len(before), len(ours()), before != ours(), flush=True)
                 os._exit(0)
             os.wait()
@@ -414,6 +422,7 @@ class Names(Case):
         self.assertEqual(p.stdout.splitlines(), ["('10.1.2.3', 7)", '-2', '-3', "('10.1.2.3', 7)"], p.stderr)
 
 
+@unittest.skipUnless(has_ipv6(), 'no IPv6 on loopback here')
 class Inet6(Case):
     """The same over IPv6: names, families, options; what differs from IPv4."""
 
@@ -602,9 +611,10 @@ class Failure(Case):
     def test_daemon_dies_and_returns(self):
         p = subprocess.Popen([I3RUN, PYTHON, '-uc', textwrap.dedent('''
             import socket, sys, time
+            names = iter(['echo', 'page', 'sink', 'slow', 'late', 'never', 'refused', 'down']) # each is known for a second
             def attempt():
                 for what in (lambda: socket.create_connection(('10.1.2.3', 7), 5).getpeername()[0],
-                             lambda: socket.getaddrinfo('echo.i3', 7)[0][4][0]):
+                             lambda: socket.getaddrinfo(next(names) + '.i3', 7)[0][4][0].rpartition('.')[0]):
                     start = time.time()
                     try: print(what(), time.time() - start < 1.2)
                     except OSError as e: print(e.errno, time.time() - start < 1.2)
@@ -625,13 +635,13 @@ class Failure(Case):
             p.stdin.write('\n')
             p.stdin.flush()
 
-        round_('10.1.2.3 True', '10.1.2.3 True')
+        round_('10.1.2.3 True', '10.1.2 True')
         os.kill(daemon.process.pid, signal.SIGSTOP)
         again()
         round_('101 True', '-3 True')
         os.kill(daemon.process.pid, signal.SIGCONT)
         again()
-        round_('10.1.2.3 True', '10.1.2.3 True')
+        round_('10.1.2.3 True', '10.1.2 True')
         daemon.kill()
         again()
         round_('101 True', '-3 True')
@@ -640,11 +650,11 @@ class Failure(Case):
         round_('101 True', '-3 True')
         daemon.start()
         again()
-        round_('10.1.2.3 True', '10.1.2.3 True')
+        round_('10.1.2.3 True', '10.1.2 True')
         daemon.kill() # and nobody notices before it is back
         daemon.start()
         again()
-        round_('10.1.2.3 True', '10.1.2.3 True')
+        round_('10.1.2.3 True', '10.1.2 True')
         p.stdin.close()
         self.assertIn(p.stdout.readline().strip(), ('101', '111'))
         p.stdout.close()

@@ -1134,6 +1134,26 @@ START_TEST(keeps_to_the_mtu_of_the_path)
 }
 END_TEST
 
+/* A path that gets narrow in the middle: what was in flight goes again in pieces that fit; and the other way round. */
+START_TEST(follows_the_mtu_of_the_path_with_data_in_flight)
+{
+    struct script s;
+    script_begin(&s, NULL);
+    s.mss = 9000;
+    script_run(&s, "open\nwrite 2696 push\n> A 1:1348\n> PA 1349:1348\n");
+    tcpip_set_path(s.t, 0x0a000002, 0, 700);
+    script_run(&s,
+        "+400ms\n> PA 2049:648\n" /* the probe of the tail */
+        "< A 1 ack 1 sack 2049-2697\n"
+        "+2ms\n> A 1:648\n< A 1 ack 649 sack 2049-2697\n> A 649:648\n> A 1297:648\n"
+        "< A 1 ack 1945 sack 2049-2697\n> A 1945:104\n"
+        "< A 1 ack 2697\nwrite 1000 push\n> A 2697:648\n> PA 3345:352\n< A 1 ack 3697\n");
+    tcpip_set_path(s.t, 0x0a000002, 0, 0);
+    script_run(&s, "write 1400 push\n> A 3697:1348\n> PA 5045:52\n");
+    script_end(&s);
+}
+END_TEST
+
 START_TEST(tells_when_there_is_room_again)
 {
     struct tcpip_config c;
@@ -1438,7 +1458,8 @@ int main(void)
         delivers_what_came_before_a_reset, ignores_data_far_outside_the_window, cuts_data_at_the_window, keeps_alive,
         forgets_unanswered_syns, bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports,
         takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, keeps_to_what_the_path_holds,
-        keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
+        keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, follows_the_mtu_of_the_path_with_data_in_flight,
+        tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
         carries_ten_thousand_connections, refuses_connections_when_memory_is_used_up, answers_echo_and_reports_replies,
         ends_an_opening_with_an_icmp_error, is_refused_by_icmp, gives_up_with_the_icmp_error_it_remembers,
         forgets_an_icmp_error_with_the_next_ack, makes_segments_smaller_for_a_narrow_way,
@@ -1446,7 +1467,7 @@ int main(void)
     /* those which build IPv4 packets of their own, name an MSS that follows from IPv4's header, or are about no conversation */
     const TTest *const only4[] = {
         opens_actively, opens_passively_only_after_accept, takes_536_when_no_mss_was_named, passes_the_room_of_a_path_on,
-        keeps_to_the_mtu_of_the_path, survives_any_damage_to_a_packet,
+        keeps_to_the_mtu_of_the_path, follows_the_mtu_of_the_path_with_data_in_flight, survives_any_damage_to_a_packet,
         bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports, carries_ten_thousand_connections,
         answers_echo_and_reports_replies, makes_segments_smaller_for_a_narrow_way,
     };
