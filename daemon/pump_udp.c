@@ -27,6 +27,7 @@ enum {
     MTU_SURE = 548,           /* no path has a smaller one: the price of looking is spared */
     READ_ROUNDS = 4,          /* batches of one mirror in one turn, then others have theirs */
     SAVE_AT_ONCE = 256,       /* with more to write, once a second is enough */
+    EXPIRE_MAX = 8,           /* mirrors looked after in one turn: each may be a walk through all sockets of the host */
     VERIFY_MAX = 256,         /* sockets looked after in one go */
     ERRORS_BURST = 50,        /* ICMP errors at once; refilled at ERRORS_RATE a second */
     ERRORS_RATE = 1000,
@@ -613,10 +614,22 @@ void dgram_stop(struct pump *p)
     p->dgram = NULL;
 }
 
-void dgram_expire(struct pump *p)
+/* Idle mirrors go, but for those to which some socket is still connected: it would not ask again. */
+static void mirrors_expire(struct pump *p)
 {
     struct dgram_side *s = p->dgram;
     struct mirror *m;
+    for (int i = 0; i < EXPIRE_MAX && (m = mirror_expired(s->t, p->now)); i++) {
+        if (m->asked && diag_udp_connected(p->diag, &m->real))
+            mirror_ask(s->t, m, p->now);
+        else
+            mirror_close(p, m);
+    }
+}
+
+void dgram_expire(struct pump *p)
+{
+    struct dgram_side *s = p->dgram;
     if (mono_due(s->verify_at, p->now)) {
         s->verify_at = MONO_NEVER;
         verify_some(p);
@@ -629,8 +642,7 @@ void dgram_expire(struct pump *p)
     if (s->verify_at.us == MONO_NEVER.us && usocks_count(s->t))
         s->verify_at = mono_add(p->now, VERIFY_US);
     usocks_expire(s->t, p->now);
-    while ((m = mirror_expired(s->t, p->now)))
-        mirror_close(p, m);
+    mirrors_expire(p);
 }
 
 mono_t dgram_deadline(const struct pump *p)
