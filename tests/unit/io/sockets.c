@@ -148,6 +148,7 @@ START_TEST(what_cannot_be_sent_is_told_with_its_size_and_the_rest_goes)
     struct udp *a, *b;
     ck_assert_int_eq(udp_open(&a, &any, 1 << 20), 0);
     ck_assert_int_eq(udp_open(&b, &any, 1 << 20), 0);
+    g.udp = b;
     outbox_push(&o, udp_local(b), data, 100);
     outbox_push(&o, udp_local(b), data, 65530);
     outbox_push(&o, udp_local(b), data, 200);
