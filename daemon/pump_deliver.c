@@ -21,8 +21,8 @@ enum {
     BACKLOG_BYTES = 4 << 20,  /* 30 ms at 100,000 datagrams of 1200 bytes a second: longer no reader should be off the CPU */
     BACKLOGS = 16,
     BACKLOG_AGE_US = 200000,  /* what a reader has not taken by then is of no use to it */
-    RETRY_US = 300, /* doubled while the program does not read */
-    RETRY_MAX_US = 50000,
+    RETRY_US = 200, /* doubled while the program does not read */
+    RETRY_MAX_US = 1000, /* its buffer is empty a millisecond after it goes on */
 };
 
 struct backlog {
