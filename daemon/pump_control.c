@@ -66,6 +66,7 @@ static struct report_view view_of(struct pump *p)
         .book = p->book,
         .vsocks = p->vsocks,
         .listeners = p->listeners,
+        .dgrams = dgram_table(p),
         .tcpip = p->tcpip};
 }
 
@@ -123,6 +124,7 @@ static void verb_status(struct control_call *k)
     struct report_view v = view_of(p);
     snprintf(socket, sizeof(socket), "%s/i3d.sock", p->paths.runtime);
     listen_sweep(p); /* what is gone is not shown */
+    dgram_sweep(p);
     v.socket = socket;
     v.counters = counters;
     v.n_counters = ARRAY_LEN(counters);

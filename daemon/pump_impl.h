@@ -62,6 +62,7 @@ struct pump_counters {
 };
 
 struct dgram_side;
+struct dgrams;
 
 /* Datagrams, but for the last two. */
 struct dgram_counters {
@@ -175,9 +176,9 @@ int dgram_start(struct pump *p);
 void dgram_stop(struct pump *p);
 /* What the daemon before us knew. */
 void dgram_load(struct pump *p);
-/* A packet from a peer, its addresses checked. False: it is not about UDP. Its bytes must stay until dgram_flush(). */
-bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len);
-bool dgram_packet6_in(struct pump *p, uint32_t remote, const uint8_t *packet, size_t len);
+/* A packet from the peer with that handle, its addresses checked. False: it is not about UDP. Its bytes must stay until
+ * dgram_flush(). */
+bool dgram_packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len);
 void dgram_flush(struct pump *p);
 /* What programs have sent goes out. True: there is more. */
 bool dgram_read(struct pump *p);
@@ -189,6 +190,9 @@ int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror
 int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie);
 /* Whose mirror is bound there, NULL: nobody's. */
 const struct addr *dgram_peer(const struct pump *p, const struct addr *real);
+/* Forgets sockets that are gone. */
+void dgram_sweep(struct pump *p);
+const struct dgrams *dgram_table(const struct pump *p);
 const struct dgram_counters *dgram_counters(const struct pump *p);
 
 /* pump_listen.c */

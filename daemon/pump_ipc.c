@@ -172,8 +172,9 @@ static void on_udp_peer(struct request *q)
     struct addr real;
     get_addr(&q->r, &real);
     const struct addr *peer = q->r.failed ? NULL : dgram_peer(q->p, &real);
+    struct addr own = names_host_address(q->p, q->p->own, peer ? peer->family : 4, 0);
     put_u32(&q->w, peer ? 0 : ENOENT);
-    ipc_put_pair(&q->w, &(struct ipc_pair){.local = peer ? *peer : (struct addr){0}, .remote = names_host_address(q->p, q->p->own, real.family == 6 ? 6 : 4, 0)});
+    ipc_put_pair(&q->w, &(struct ipc_pair){.local = peer ? *peer : (struct addr){0}, .remote = own});
     reply(q, -1);
 }
 

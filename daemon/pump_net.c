@@ -18,10 +18,10 @@ static void peer_packet(struct pump *p, const struct peer *peer, uint8_t *packet
         return;
     }
     if (ip_addresses(packet, len, &src, &dst) && src == local && dst == p->own) {
-        if (!dgram_packet_in(p, packet, len))
+        if (!dgram_packet_in(p, local, packet, len))
             tcpip_input(p->tcpip, p->now, packet, len);
     } else if (ip6_is_from_to(packet, len, peer_address6(peer), p->own6) && local) {
-        if (!dgram_packet6_in(p, local, packet, len))
+        if (!dgram_packet_in(p, local, packet, len))
             tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
     } else {
         p->count.packets_spoofed++;

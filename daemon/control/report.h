@@ -8,6 +8,7 @@
 #include "daemon/i3/trigger.h"
 #include "daemon/naming/book.h"
 #include "daemon/naming/pool.h"
+#include "daemon/program/dgram.h"
 #include "daemon/program/listener.h"
 #include "daemon/program/vsock.h"
 #include "daemon/tcpip/tcpip.h"
@@ -33,6 +34,7 @@ struct report_view {
     const struct book *book;
     const struct vsocks *vsocks;
     const struct listeners *listeners;
+    const struct dgrams *dgrams;
     const struct tcpip *tcpip;
     const struct report_counter *counters;
     unsigned n_counters;

@@ -806,6 +806,134 @@ class I3run(Case):
         self.assertEqual(p.stdout, '0\n')
 
 
+UDP = textwrap.dedent('''
+    import errno
+    u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    u.settimeout(5)
+    def attempt(f, *a):
+        try:
+            return f(*a)
+        except OSError as e:
+            return errno.errorcode[e.errno]
+''')
+
+
+class Datagrams(Case):
+    """What the library does beside what the kernel does; whole programs over a true overlay are in udp.sh."""
+
+    def udp(self, code, *lines):
+        self.expect(UDP + textwrap.dedent(code), *lines)
+
+    def requests(self, kind):
+        return int(dict(r.split('=') for r in daemon.ask('requests').split()).get(str(kind), 0))
+
+    def test_translates_both_ways_and_asks_once_a_second(self):
+        before = self.requests(9), self.requests(10)
+        self.udp('''
+            for i in range(2000):
+                u.sendto(b'%d' % i, ('10.1.2.3', 7))
+                assert u.recvfrom(100) == (b'%d' % i, ('10.1.2.3', 7))
+            u.connect(('10.1.2.3', 7))
+            print(u.getpeername(), u.getsockname()[0])''', "('10.1.2.3', 7) 10.9.9.9")
+        self.assertLess(self.requests(9) - before[0], 10)
+        self.assertLess(self.requests(10) - before[1], 10)
+
+    def test_nobody_can_pretend_to_be_virtual(self):
+        self.udp('''
+            u.bind(('', 0))
+            for source in ('127.0.0.1', '127.1.2.3', '127.66.6.6'):
+                liar = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                liar.bind((source, 0))
+                liar.sendto(b'x', ('127.0.0.1', u.getsockname()[1]))
+                print(u.recvfrom(10)[1] == liar.getsockname())''', 'True', 'True', 'True')
+
+    def test_real_peers_cost_the_daemon_nothing(self):
+        before = self.requests(9), self.requests(10)
+        self.udp('''
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind(('127.0.0.1', 0))
+            for i in range(100):
+                u.sendto(b'x', s.getsockname())
+                data, source = s.recvfrom(10)
+                s.sendto(data, source)
+                assert u.recvfrom(10)[1] == s.getsockname()''')
+        self.assertEqual((self.requests(9), self.requests(10)), before)
+
+    def test_the_own_address_is_this_host(self):
+        self.udp('''
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind(('10.9.9.9', 0))
+            to = ('10.9.9.9', s.getsockname()[1])
+            print(s.getsockname() == to, u.sendto(b'x', to))
+            data, source = s.recvfrom(10)
+            s.sendto(b'y', source)
+            print(u.recvfrom(10) == (b'y', to))''', 'True 1', 'True')
+
+    def test_a_bound_socket_is_registered(self):
+        self.udp('''
+            u.bind(('', 45671))
+            v = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            v.bind(('::', 45672))
+            m = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            m.bind(('224.0.0.251', 45673))
+            t = socket.socket()
+            t.bind(('', 0))''')
+        bound = daemon.ask('udp').split(',')
+        self.assertIn('0.0.0.0:45671', bound)
+        self.assertIn(':::45672', bound)
+        self.assertNotIn('224.0.0.251:45673', bound)
+
+    def test_the_port_is_the_same_to_all(self):
+        self.udp('''
+            u.sendto(b'x', ('10.1.2.3', 7))
+            port = u.getsockname()[1]
+            u.recv(10)
+            u.sendto(b'x', ('10.1.2.4', 7))
+            print(port > 0, port == u.getsockname()[1], attempt(u.bind, ('', 0)))''', 'True True EINVAL')
+
+    def test_without_a_daemon_nothing_leaves(self):
+        """Nor does it with one that is stopped; and with it back the next datagram goes."""
+        self.addCleanup(lambda: daemon.process.send_signal(signal.SIGCONT))
+        self.udp('''
+            import os, signal
+            fake = %d
+            u.sendto(b'x', ('10.1.2.3', 7))
+            u.recv(10)
+            os.kill(fake, signal.SIGSTOP)
+            time.sleep(1.05)
+            start = time.time()
+            print(attempt(u.sendto, b'x', ('10.1.2.3', 7)), time.time() - start < 1.9)
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            print(attempt(s.sendto, b'x', ('10.1.2.5', 7)), attempt(s.connect, ('10.1.2.5', 7)))
+            os.kill(fake, signal.SIGCONT)
+            u.sendto(b'back', ('10.1.2.3', 7))
+            print(u.recv(10))''' % daemon.process.pid, 'ENETUNREACH True', 'ENETUNREACH ENETUNREACH', "b'back'")
+
+    def test_an_address_without_a_family_does_not_slip_through(self):
+        """UDP takes AF_UNSPEC for AF_INET."""
+        self.udp('''
+            import ctypes, struct
+            libc = ctypes.CDLL(None, use_errno=True)
+            sa = struct.pack('=HH4s8x', 0, socket.htons(7), socket.inet_aton('10.1.2.3'))
+            print(libc.sendto(u.fileno(), b'unspec', 6, 0, sa, 16), u.recvfrom(10))''', "6 (b'unspec', ('10.1.2.3', 7))")
+
+    def test_unconnecting_leaves_no_trace_of_loopback(self):
+        self.udp('''
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind(('127.0.0.1', 0))
+            u.connect(('10.1.2.3', 7))
+            u.connect(s.getsockname())
+            u.send(b'real')
+            data, source = s.recvfrom(10)
+            print(data, source == u.getsockname(), u.getpeername() == s.getsockname())''', "b'real' True True")
+
+    def test_other_sockets_than_udp_are_refused(self):
+        self.udp('''
+            lite = attempt(socket.socket, socket.AF_INET, socket.SOCK_DGRAM, 136)
+            print(lite if isinstance(lite, str) else attempt(lite.sendto, b'x', ('10.1.2.3', 7)))''',
+            'EPROTONOSUPPORT' if not os.path.exists('/proc/net/udplite') else 'ENETUNREACH')
+
+
 if __name__ == '__main__':
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     daemon = Daemon()
