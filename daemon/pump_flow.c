@@ -12,7 +12,7 @@
 
 #include "daemon/base/log.h"
 
-enum { FLOW_SPANS = 512, PATIENCE_US = 2000 };
+enum { FLOW_SPANS = 256, PATIENCE_US = 2000 };
 
 struct flow {
     struct pump *p;

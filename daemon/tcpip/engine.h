@@ -37,7 +37,7 @@
 #include "daemon/tcpip/tcpip.h"
 
 enum {
-    SPANS_MAX = 512,      /* spans of one connection per batch; beyond it payload is copied at once */
+    SPANS_MAX = 256,      /* spans of one connection per batch; beyond it payload is copied at once */
     HALF_OPEN_MAX = 1024, /* unanswered or unfinished incoming connections; beyond it SYNs are ignored */
     RAW_MAX = 512,        /* replies that belong to no connection, waiting; beyond it they are lost */
     ECHO_MAX = 64,        /* ECHO_REPLY events waiting; beyond it they are lost */

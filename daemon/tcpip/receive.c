@@ -67,7 +67,7 @@ static struct spans *spans_get(struct tcpip *t)
 
 static void spans_put(struct tcpip *t, struct conn *c)
 {
-    enum { POOL_MAX = 32 };
+    enum { POOL_MAX = 64 };
     struct spans *s = c->spans;
     c->spans = NULL;
     if (!s)
