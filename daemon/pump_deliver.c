@@ -44,7 +44,8 @@ static bool ask_budget(struct pump *p, struct usock *u, const struct mirror *m)
 {
     struct diag_udp_info info;
     dgram_flush(p); /* what is on its way counts */
-    int err = diag_udp(p->diag, &u->at, &m->real, &info);
+    struct addr at = usock_address(u, m->real.family);
+    int err = diag_udp(p->diag, &at, &m->real, &info);
     if (err == -EOPNOTSUPP) {
         u->budget = UINT32_MAX / 2;
         return true;
@@ -75,7 +76,8 @@ static void send_now(struct pump *p, const struct usock *u, const struct mirror 
 {
     if (mirrors_full(p->dgram->io))
         dgram_flush(p);
-    mirror_send(p->dgram->io, dgram_fd(m), &u->at, data, len);
+    struct addr at = usock_address(u, m->real.family);
+    mirror_send(p->dgram->io, dgram_fd(m), &at, data, len);
     p->dgram->count.in++;
 }
 

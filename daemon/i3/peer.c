@@ -176,11 +176,18 @@ static mono_t response_due(const struct session *s)
     return mono_add(s->response_sent, HANDSHAKE_REPEAT << s->response_repeats);
 }
 
+/* Who only receives has nothing to send when nothing comes any more, so silence itself must raise the question. */
+static mono_t doubt_due(const struct peer *p)
+{
+    return p->doubted || !p->heard_relayed ? MONO_NEVER : mono_add(p->unanswered, DOUBT_AFTER);
+}
+
 static mono_t earliest(struct peer *p)
 {
     mono_t at = mono_min(shake_deadline(p), p->keepalive);
     if (!p->shake && !p->wanted)
         at = mono_min(at, mono_add(p->unanswered, SILENCE_MAX));
+    at = mono_min(at, doubt_due(p));
     for (unsigned i = 0; i < SESSIONS_PER_PEER; i++)
         if (*key_place(p, i))
             at = mono_min(at, mono_add((*key_place(p, i))->created, SESSION_LIFE));
@@ -205,6 +212,10 @@ static void peer_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t w
         p->keepalive = MONO_NEVER;
         if (s)
             peer_send_empty(ps, p, s, now, out);
+    }
+    if (mono_due(doubt_due(p), now)) {
+        p->doubted = true;
+        ps->unanswered++;
     }
     if (mono_due(mono_add(p->unanswered, SILENCE_MAX), now)) {
         p->unanswered = MONO_NEVER;
@@ -338,7 +349,8 @@ static void watch_silence(struct peers *ps, struct peer *p, mono_t now)
 {
     if (p->unanswered.us == MONO_NEVER.us) {
         p->unanswered = p->pressing = now;
-        peer_arm(ps, p, mono_add(now, SILENCE_MAX));
+        p->doubted = false;
+        peer_arm(ps, p, p->heard_relayed ? doubt_due(p) : mono_add(now, SILENCE_MAX));
     } else if (mono_since(p->last_data, now) > p->patience) {
         p->pressing = now; /* the last word of an earlier talk needed no answer */
     } else if (mono_since(p->pressing, now) >= p->patience && !p->shake && !p->wanted) {
@@ -464,15 +476,16 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
     p->packets_in++;
     *who = p;
     len -= SEAL_TAG_LEN;
-    if (p->path && d->hops == HOPS_DEFAULT && !addr_eq(from, &ps->node) &&
-        path_heard(p->path, now, &ps->own, &ps->drbg, from))
+    bool straight = d->hops == HOPS_DEFAULT && !addr_eq(from, &ps->node); /* no node has lowered it */
+    if (straight && p->path && path_heard(p->path, now, &ps->own, &ps->drbg, from))
         way_run(ps, p, now, out);
     if (!len)
         return PEER_CONTROL;
     if (inner_is(body, len)) {
-        way_input(ps, p, now, d->hops == HOPS_DEFAULT && !addr_eq(from, &ps->node) ? from : NULL, body, len, out);
+        way_input(ps, p, now, straight ? from : NULL, body, len, out);
         return PEER_CONTROL;
     }
+    p->heard_relayed = !straight;
     p->bytes_in += len;
     if (p->keepalive.us == MONO_NEVER.us) {
         p->keepalive = mono_add(now, KEEPALIVE);

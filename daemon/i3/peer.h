@@ -18,7 +18,11 @@
  *   SEALED    counter(8) | ciphertext | tag(16)      37 + 24 bytes in all around an IP packet
  *   PLAIN     counter(8) | tag(16) | the packet      the same, when both ends want no encryption
  *
- * What is sealed is an IP packet, nothing, or a word about the way (inner.h, path.h). Only IP packets are ever PLAIN. The byte
+ * The drawing shows the way by the node. Once a session stands, the two look for a shortcut and for the largest packet that gets
+ * through (path.h, pmtu.h), which either decides for its own direction; SEALED packets look the same by all ways. Handshakes go by
+ * the node; repeated INITs and all RESPONSEs go straight as well where there is a shortcut, so that it outlives the node.
+ *
+ * What is sealed is an IP packet, nothing, or a word about the way (inner.h). Only IP packets are ever PLAIN. The byte
  * which follows `ciphers` in INIT and RESPONSE holds flags: 1 shortcuts wanted, 2 no encryption wanted; both ends must say so.
  *
  * Private ids: prefix of the daemon's private key, suffix = index(8) || random(8), drawn per handshake; the index finds
@@ -138,8 +142,9 @@ void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const str
 void peers_output(struct peers *ps, mono_t now, uint64_t wall_us, struct outbox *out);
 mono_t peers_deadline(const struct peers *ps);
 
-/* How many INITs were sent again for want of an answer, ever. When it grows, the peer may be gone, or the way to it, or the
- * triggers by which its answer would reach us (a NAT has forgotten us). */
+/* How many times an answer was missed, ever: an INIT was sent again, or a talk by the node broke off 0.8 s ago with a packet of
+ * ours (if only the last word). When it grows, the peer may be gone, or the way to it, or the triggers by which its answer would
+ * reach us (a NAT has forgotten us): these are worth a question. */
 uint64_t peers_unanswered(const struct peers *ps);
 
 enum peer_event_kind { PEER_UP, PEER_UNREACHABLE, PEER_MTU };

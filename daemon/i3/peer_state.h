@@ -25,6 +25,7 @@
 #define SILENCE_MAX          (15 * USEC_PER_SEC)
 #define PATIENCE_MIN         (2 * USEC_PER_SEC)
 #define QUICK_ANSWER         (1 * USEC_PER_SEC)
+#define DOUBT_AFTER          (800 * USEC_PER_MSEC)
 #define KEEPALIVE            (10 * USEC_PER_SEC)
 
 enum {
@@ -60,7 +61,7 @@ struct peer {
     bool refuses_shortcut; /* it is the peer who does not */
     struct pmtu pmtu[2];   /* by the node, and straight */
     struct addr straight;  /* the way in use: pmtu[1] is about this one, and the log knows of it; family 0: by the node */
-    uint16_t told_mtu;     /* by the last event */
+    uint16_t told_mtu;     /* by the last event; 0: never up */
     struct handshake *shake;
     bool wanted; /* a handshake shall start at `start` */
     mono_t start, last_start;
@@ -74,6 +75,8 @@ struct peer {
     mono_t unanswered; /* since when we have sent and heard nothing; MONO_NEVER: it is not so */
     mono_t pressing,
         last_data;     /* first and last of the packets sent in it without a pause longer than `patience` */
+    bool doubted;      /* in this silence we have asked whether it is our triggers */
+    bool heard_relayed; /* the peer's last packet came by the node */
     uint64_t patience; /* how long they may go unanswered before we ask whether the peer has lost its keys */
     mono_t keepalive;  /* when an empty packet is due; MONO_NEVER: none */
 
@@ -98,7 +101,7 @@ struct peers {
     struct peer *event_first, *event_last;
     uint64_t budget; /* of handshakes to decrypt, in microseconds of credit */
     mono_t budget_at;
-    uint64_t unanswered; /* INITs sent again */
+    uint64_t unanswered; /* silences that may be due to our triggers: INITs sent again, talks that broke off */
 };
 
 /* ---- peer.c ---- */

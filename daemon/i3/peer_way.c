@@ -26,7 +26,7 @@ static void tell_mtu(struct peers *ps, struct peer *p)
 {
     char id[ID_STR];
     uint16_t mtu = way_mtu(p);
-    if (mtu == p->told_mtu)
+    if (mtu == p->told_mtu || !p->told_mtu)
         return;
     log_info("peer id=%s mtu=%u %s", id_short(&p->public_id, id), mtu, way_is_direct(p) ? "direct" : "relayed");
     p->told_mtu = mtu;
@@ -69,14 +69,13 @@ void way_free(struct peer *p)
 
 void way_up(struct peers *ps, struct peer *p, mono_t now)
 {
-    p->told_mtu = 0; /* PEER_UP is told now */
     if (p->pmtu[0].max != p->mtu)
         size_start(ps, p, false, now, p->rtt_us);
     if (way_is_direct(p) && p->pmtu[1].max != p->mtu)
         size_start(ps, p, true, now, p->rtt_us);
     if (p->path && !way_is_direct(p))
         path_renew(p->path, now);
-    p->told_mtu = way_mtu(p);
+    p->told_mtu = way_mtu(p); /* by PEER_UP */
     peer_arm(ps, p, way_deadline(p));
 }
 

@@ -1,7 +1,7 @@
 #include "daemon/i3/pmtu.h"
 
 #define GAP           (50 * USEC_PER_MSEC) /* and two round trips */
-#define GAP_MAX       (2 * USEC_PER_SEC)
+#define GAP_MAX       (500 * USEC_PER_MSEC) /* what is answered later counts all the same */
 #define CONFIRM_PAUSE (1 * USEC_PER_SEC)
 #define RAISE_PAUSE   (600 * USEC_PER_SEC)
 #define RTT_GUESS     100000u
@@ -29,21 +29,23 @@ static void probe(struct pmtu *m, mono_t now, enum pmtu_state state, uint16_t si
 
 void pmtu_start(struct pmtu *m, mono_t now, uint16_t max, uint32_t rtt_us, uint32_t id)
 {
-    *m = (struct pmtu){.max = max, .mtu = max, .bad = (uint16_t)(max + 1), .first = id, .next = id,
-        .rtt_us = rtt_us ? rtt_us : RTT_GUESS, .raise_at = MONO_NEVER};
+    uint16_t mtu = max < PMTU_USUAL ? max : PMTU_USUAL;
+    *m = (struct pmtu){.max = max, .mtu = mtu, .bad = (uint16_t)(max + 1), .first = id, .next = id,
+        .rtt_us = rtt_us && rtt_us < RTT_GUESS ? rtt_us : RTT_GUESS, .raise_at = MONO_NEVER};
     if (max <= PMTU_BASE + PMTU_GRAIN) {
         rest(m, now);
         m->attention = MONO_NEVER; /* there is nothing to find */
     } else {
-        probe(m, now, PMTU_CONFIRM, max);
+        probe(m, now, PMTU_CONFIRM, mtu);
     }
 }
 
 /* The next size between what is known to work and what is not; the largest first when nothing speaks against it. */
 static void search(struct pmtu *m, mono_t now)
 {
-    if (m->bad <= m->good + PMTU_GRAIN) {
+    if (m->bad <= m->good + PMTU_GRAIN || m->good == m->max) {
         rest(m, now);
+        m->searched = true;
         m->raise_at = mono_add(now, RAISE_PAUSE);
         return;
     }
@@ -55,12 +57,18 @@ static void fall_back(struct pmtu *m, mono_t now, uint16_t bad)
     m->bad = bad;
     m->good = PMTU_BASE;
     m->mtu = PMTU_BASE;
+    m->searched = false;
     search(m, now);
+}
+
+static unsigned tries_of(const struct pmtu *m)
+{
+    return m->probe > PMTU_USUAL && m->state == PMTU_SEARCH ? 2 : PMTU_TRIES;
 }
 
 static uint64_t gap(const struct pmtu *m)
 {
-    uint64_t us = (GAP + 2 * (uint64_t)m->rtt_us) << (m->tries == PMTU_TRIES);
+    uint64_t us = (GAP + 2 * (uint64_t)m->rtt_us) << (m->tries == tries_of(m));
     return us < GAP_MAX ? us : GAP_MAX;
 }
 
@@ -81,7 +89,7 @@ uint16_t pmtu_output(struct pmtu *m, mono_t now, uint32_t *id)
 {
     if (!mono_due(m->due, now))
         return 0;
-    if (!m->base_due && m->tries == PMTU_TRIES)
+    if (!m->base_due && m->tries == tries_of(m))
         failed(m, now);
     if (!mono_due(m->due, now))
         return 0;
@@ -110,8 +118,8 @@ void pmtu_input(struct pmtu *m, mono_t now, uint16_t size, uint32_t id)
     if (!m->max || back == 0 || back > IDS_MAX || back > m->next - m->first || size > m->max)
         return;
     if (back == 1) {
-        uint64_t us = mono_since(m->sent, now);
-        m->rtt_us = us < GAP_MAX ? (uint32_t)((7 * (uint64_t)m->rtt_us + us) / 8) : (uint32_t)GAP_MAX;
+        uint64_t us = mono_since(m->sent, now) < GAP_MAX ? mono_since(m->sent, now) : GAP_MAX;
+        m->rtt_us = (uint32_t)(us < m->rtt_us ? us : m->rtt_us + (us - m->rtt_us) / 4);
     }
     m->base_ok |= size == PMTU_BASE;
     if (size <= PMTU_BASE)
@@ -124,7 +132,7 @@ void pmtu_input(struct pmtu *m, mono_t now, uint16_t size, uint32_t id)
         m->mtu = m->good;
     if (!m->probe || size < m->probe)
         return;
-    if (m->state == PMTU_SEARCH)
+    if (m->state == PMTU_SEARCH || !m->searched)
         search(m, now);
     else
         rest(m, now);

@@ -8,11 +8,12 @@
  *             +-- 4 tries unanswered, a packet of PMTU_BASE got through ------+ in use meanwhile: what was answered last
  *
  * Sizes are those of the packet inside: what is around it on the way is the same for all. A probe is a sealed packet of that
- * size (inner.h); fragmentation is forbidden to it and to all others (io/udp). The first size in use is the largest that both
- * ends allow, so a good way is never slow at the start; a bad one is found out by the first probes, which go out at once.
+ * size (inner.h); fragmentation is forbidden to it and to all others (io/udp). The first size in use is PMTU_USUAL or the
+ * largest that both ends allow, so a good way is never slow at the start; a bad one is found out by the first probes, which go out
+ * at once, and what more a way can take is searched right after.
  * If not even the smallest probe is answered, the way is dead or the peer does not know probes: nothing is concluded.
  *
- * Bounds: PMTU_TRIES probes of a size, and as many of PMTU_BASE beside; a search ends when PMTU_GRAIN bytes are left.
+ * Bounds: PMTU_TRIES probes of a size, 2 above PMTU_USUAL, as many of PMTU_BASE beside; a search ends when PMTU_GRAIN bytes are left.
  */
 #ifndef I3_PMTU_H
 #define I3_PMTU_H
@@ -23,6 +24,7 @@
 
 enum {
     PMTU_BASE = 1200 - 61, /* works everywhere: a UDP datagram of 1200 bytes */
+    PMTU_USUAL = 1400,      /* works nearly everywhere */
     PMTU_TRIES = 4,
     PMTU_GRAIN = 8,
 };
@@ -36,6 +38,7 @@ struct pmtu {
     uint16_t good, bad; /* the largest answered, the smallest that was not; 0 and max + 1 when there is none */
     uint16_t probe;     /* being tried */
     uint8_t tries;
+    bool searched;      /* a search has ended since something got narrower */
     bool base_due, base_ok; /* in this round: a base probe is to be sent, and one was answered */
     uint32_t first, next;   /* ids of probes of this way */
     uint32_t rtt_us;

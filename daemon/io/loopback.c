@@ -115,7 +115,7 @@ int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, str
 {
     struct diag_request req = {
         .h = {.nlmsg_len = sizeof(req), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
-        .r = {.sdiag_family = at->family == 6 ? AF_INET6 : AF_INET,
+        .r = {.sdiag_family = from->family == 6 ? AF_INET6 : AF_INET,
             .sdiag_protocol = IPPROTO_UDP,
             .idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1),
             .idiag_states = UINT32_MAX,

@@ -3,7 +3,7 @@
  *     nodes = { "203.0.113.7:5610", "[2001:db8::7]:5610" }   # none: the daemon runs a node inside itself
  *     network = "10.0.0.0/8"                                  # virtual addresses, /8 to /24
  *     suffix = ".i3"
- *     mtu = 1400                                              # inner MTU, 576 to 9000
+ *     mtu = 1400                                              # inner MTU at most, 576 to 9000
  *     bind = "0.0.0.0:0"                                      # UDP socket
  *     send-buffer = 33554432, recv-buffer = 33554432          # per connection, at most (each its own line)
  *     memory = 268435456                                      # all connections together

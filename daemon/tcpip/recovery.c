@@ -256,7 +256,7 @@ void recovery_timeout(struct tcpip *t, struct conn *c)
     c->retries += c->retries < UINT8_MAX;
     if (too_many(t, c)) {
         if (conn_synced(c))
-            conn_reset(t, c, ETIMEDOUT);
+            conn_reset(t, c, conn_timeout_error(c));
         else
             conn_fail(t, c, ETIMEDOUT);
         return;

@@ -19,7 +19,7 @@ struct host {
     struct peers *ps;
     struct peers_config c;
     struct i3_id public_id, private_id;
-    uint64_t got, ups, unreachables;
+    uint64_t got, ups, unreachables, unanswered;
 };
 
 struct flight {
@@ -175,6 +175,10 @@ static void host_turn(struct host *h)
     while (mono_due(triggers_deadline(h->t), w.now) || mono_due(peers_deadline(h->ps), w.now)) {
         triggers_output(h->t, w.now, &w.out);
         peers_output(h->ps, w.now, wall(), &w.out);
+        if (peers_unanswered(h->ps) != h->unanswered) { /* as the pump does */
+            h->unanswered = peers_unanswered(h->ps);
+            triggers_doubt(h->t, w.now);
+        }
         send_all(&h->addr);
     }
     while (peers_event(h->ps, &e))
@@ -353,6 +357,32 @@ START_TEST(a_host_that_is_moved_finds_out)
 }
 END_TEST
 
+/* Likewise, and all it does is to acknowledge what comes: when nothing comes, it says nothing. */
+START_TEST(a_receiver_that_is_moved_finds_out)
+{
+    world_start(2, 8);
+    run(SEC);
+    time_to_talk(0, 1);
+    for (unsigned round = 0; round < 3; round++) {
+        uint64_t got = w.host[0].got;
+        uint64_t silence = 0;
+        for (unsigned i = 0; i < 1000; i++) { /* 10 s, moved after 2 */
+            if (i == 200)
+                w.host[0].addr.port++;
+            talk(1, 0);
+            run(10 * MS);
+            silence = w.host[0].got == got ? silence + 10 * MS : 0;
+            ck_assert_uint_le(silence, 2 * SEC);
+            if (w.host[0].got != got)
+                talk(0, 1);
+            got = w.host[0].got;
+        }
+    }
+    ck_assert_uint_eq(w.host[0].unreachables, 0);
+    world_stop();
+}
+END_TEST
+
 START_TEST(restarted_daemons_find_each_other)
 {
     for (unsigned who = 0; who < 4; who++) {
@@ -407,6 +437,7 @@ int main(void)
     tcase_add_test(t, a_restarted_node_costs_talkers_little);
     tcase_add_test(t, a_host_that_moves_keeps_its_sessions);
     tcase_add_test(t, a_host_that_is_moved_finds_out);
+    tcase_add_test(t, a_receiver_that_is_moved_finds_out);
     tcase_add_test(t, restarted_daemons_find_each_other);
     tcase_add_test(t, everybody_talks_on_a_bad_network);
     suite_add_tcase(s, t);

@@ -196,7 +196,7 @@ static void take_events(struct host *h)
     while (peers_event(h->ps, &e)) {
         if (e.kind == PEER_UP) {
             h->ups++;
-        } else {
+        } else if (e.kind == PEER_UNREACHABLE) {
             h->unreachables++;
             h->last_err = e.err;
         }

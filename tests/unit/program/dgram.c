@@ -42,12 +42,12 @@ START_TEST(sockets_are_found_by_address_and_cookie)
     ck_assert_ptr_eq(usock_find(d, &lan), a);
     ck_assert_ptr_eq(usock_find(d, &lo), b);
     ck_assert_ptr_null(usock_find(d, &nobody));
-    ck_assert_ptr_eq(usock_by_cookie(d, 4, 53, 1), a);
-    ck_assert_ptr_null(usock_by_cookie(d, 4, 53, 3));
-    ck_assert_ptr_null(usock_by_cookie(d, 4, 54, 1));
-    ck_assert_ptr_eq(usock_for_port(d, 4, 53), b); /* loopback before the others */
+    ck_assert_ptr_eq(usock_by_cookie(d, 53, 1), a);
+    ck_assert_ptr_null(usock_by_cookie(d, 53, 3));
+    ck_assert_ptr_null(usock_by_cookie(d, 54, 1));
+    ck_assert_ptr_eq(usock_for_port(d, 53, 4), b); /* loopback before the others */
     usock_free(d, b);
-    ck_assert_ptr_eq(usock_for_port(d, 4, 53), a);
+    ck_assert_ptr_eq(usock_for_port(d, 53, 4), a);
     ck_assert_ptr_eq(usock_add(d, at(2), &lan, 1, false), a); /* the same again, and still a server */
     ck_assert(a->server);
     ck_assert_uint_eq(usocks_count(d), 1);
@@ -56,22 +56,23 @@ START_TEST(sockets_are_found_by_address_and_cookie)
 }
 END_TEST
 
-START_TEST(a_socket_of_both_families_is_two)
+/* One bound to all addresses speaks from loopback, and one of IPv6 serves both families. */
+START_TEST(sockets_for_all_addresses_are_met_on_loopback)
 {
+    static const uint8_t zeros[16], one[16] = {[15] = 1};
     struct dgrams *d = new();
-    struct addr lo4 = local(53), lo6 = addr_v6(in6addr_loopback.s6_addr, 53), far = addr_v6((const uint8_t *)"sixteen bytes...", 53);
-    struct usock *four = usock_add(d, at(1), &lo4, 1, true);
-    ck_assert_ptr_null(usock_for_port(d, 6, 53));
-    struct usock *other = usock_add(d, at(1), &far, 2, true), *six = usock_add(d, at(1), &lo6, 1, true);
-    ck_assert_ptr_ne(four, six);
-    ck_assert_ptr_eq(usock_by_cookie(d, 4, 53, 1), four);
-    ck_assert_ptr_eq(usock_by_cookie(d, 6, 53, 1), six);
-    ck_assert_ptr_eq(usock_for_port(d, 4, 53), four);
-    ck_assert_ptr_eq(usock_for_port(d, 6, 53), six); /* loopback before the others */
-    usock_free(d, six);
-    ck_assert_ptr_eq(usock_for_port(d, 6, 53), other);
-    ck_assert_ptr_eq(usock_add(d, at(2), &lo4, 1, true), four);
-    ck_assert_uint_eq(usocks_count(d), 2);
+    struct addr any4 = addr_v4(0, 53), any6 = addr_v6(zeros, 54), lo4 = local(53), lo6 = addr_v6(one, 54), lo46 = local(54),
+                other6 = addr_v6(one, 53);
+    struct usock *a = usock_add(d, at(1), &any4, 1, true), *b = usock_add(d, at(1), &any6, 2, true);
+    ck_assert_ptr_eq(usock_find(d, &lo4), a);
+    ck_assert_ptr_eq(usock_find(d, &lo6), b);
+    ck_assert_ptr_eq(usock_find(d, &lo46), b);
+    ck_assert_ptr_null(usock_find(d, &other6));
+    ck_assert_ptr_eq(usock_for_port(d, 54, 6), b);
+    ck_assert_ptr_eq(usock_for_port(d, 54, 4), b);
+    ck_assert_ptr_null(usock_for_port(d, 53, 6));
+    struct addr at4 = usock_address(b, 4), at6 = usock_address(b, 6);
+    ck_assert(addr_eq(&at4, &lo46) && addr_eq(&at6, &lo6));
     dgrams_free(d);
 }
 END_TEST
@@ -291,7 +292,7 @@ int main(void)
     Suite *s = suite_create("program/dgram");
     TCase *t = tcase_create("dgram");
     tcase_add_test(t, sockets_are_found_by_address_and_cookie);
-    tcase_add_test(t, a_socket_of_both_families_is_two);
+    tcase_add_test(t, sockets_for_all_addresses_are_met_on_loopback);
     tcase_add_test(t, idle_sockets_go_and_servers_stay);
     tcase_add_test(t, no_more_sockets_than_there_may_be);
     tcase_add_test(t, mirrors_are_found_from_both_sides);
