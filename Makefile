@@ -68,8 +68,8 @@ node_SRC := \
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
 	daemon/tcpip/udp.c \
-	daemon/tcpip/udp6.c \
 	daemon/tcpip/fragment.c \
+	daemon/tcpip/icmp_error.c \
 	daemon/tcpip/ip6.c \
 	daemon/tcpip/ring.c \
 	daemon/tcpip/ranges.c \
@@ -92,6 +92,7 @@ tcpip_SRC := \
 	daemon/tcpip/input.c \
 	daemon/tcpip/output.c \
 	daemon/tcpip/icmp.c \
+	daemon/tcpip/icmp_tcp.c \
 	daemon/tcpip/api.c \
 	daemon/tcpip/engine.c \
 
@@ -225,10 +226,10 @@ UNIT_TESTS := \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
 	unit/tcpip/udp \
-	unit/tcpip/udp6 \
 	unit/program/vsock \
 	unit/program/dgram \
 	unit/io/sockets \
+	unit/io/mirror \
 
 SIM_TESTS := \
 	sim/sessions \
@@ -259,6 +260,7 @@ INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
 	integration/udp.sh \
+	integration/udp_strangers.sh \
 	integration/udp6.sh \
 	integration/first_light.sh \
 	integration/cli.sh \
@@ -288,6 +290,7 @@ INTEROP_TESTS := \
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
 	fuzz/tcpip \
+	fuzz/datagram \
 	fuzz/peer \
 	fuzz/trigger \
 	fuzz/wire \
@@ -329,7 +332,8 @@ unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 unit/program/vsock_ROOMS := program
 unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
-unit/tcpip/udp6_ROOMS := base tcpip
+unit/io/mirror_ROOMS := io
+unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 sim/sessions_ROOMS := base i3
@@ -350,6 +354,7 @@ bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
+fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
 fuzz/book_ROOMS := naming base

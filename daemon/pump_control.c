@@ -66,6 +66,7 @@ static struct report_view view_of(struct pump *p)
         .book = p->book,
         .vsocks = p->vsocks,
         .listeners = p->listeners,
+        .dgrams = dgram_table(p),
         .tcpip = p->tcpip};
 }
 
@@ -123,6 +124,7 @@ static void verb_status(struct control_call *k)
     struct report_view v = view_of(p);
     snprintf(socket, sizeof(socket), "%s/i3d.sock", p->paths.runtime);
     listen_sweep(p); /* what is gone is not shown */
+    dgram_sweep(p);
     v.socket = socket;
     v.counters = counters;
     v.n_counters = ARRAY_LEN(counters);
@@ -230,18 +232,30 @@ static void verb_book(struct control_call *k)
 
 /* ---- ping, stop, version ---- */
 
+/* A virtual address as text. */
+static bool address_parse(const char *text, struct addr *a)
+{
+    a->family = inet_pton(AF_INET, text, a->ip) == 1 ? 4 : inet_pton(AF_INET6, text, a->ip) == 1 ? 6 : 0;
+    return a->family;
+}
+
 static void verb_ping(struct control_call *k)
 {
     struct pump *p = k->p;
     char *end = NULL;
     unsigned long count = k->argc > 2 ? strtoul(k->argv[2], &end, 10) : PING_COUNT_DEFAULT;
     if (k->argc < 2 || k->argc > 3 || (end && *end) || count < 1 || count > PING_COUNT_MAX) {
-        fail(k, report_error("usage: ping NAME [COUNT]"));
+        fail(k, report_error("usage: ping NAME|ADDRESS [COUNT]"));
         return;
     }
+    struct addr a = {0};
     const struct book_entry *e = names_find(p, k->argv[1]);
     if (!e)
         e = book_find(p->book, k->argv[1]);
+    if (!e && address_parse(k->argv[1], &a)) {
+        const uint8_t *key = pool_key(p->pool, p->now, names_host(p, &a));
+        e = key ? book_find_key(p->book, key) : NULL;
+    }
     if (!e) {
         fail(k, report_error("%s: name not known", k->argv[1]));
         return;
@@ -249,7 +263,7 @@ static void verb_ping(struct control_call *k)
     uint32_t ip = names_address(p, e->key, 0);
     if (!ip || ip == p->own)
         fail(k, report_error(ip ? "%s is this very host" : "%s: no virtual address is left", k->argv[1]));
-    else if (ping_start(p, k->client, k->serial, k->argv[1], ip, (unsigned)count) < 0)
+    else if (ping_start(p, k->client, k->serial, k->argv[1], ip, a.family == 6, (unsigned)count) < 0)
         fail(k, report_error("too many pings at once"));
 }
 

@@ -28,6 +28,7 @@ enum {
     PUMP_ROUNDS = 16,        /* batches of datagrams in one turn, then programs have theirs */
     PUMP_HELD_MAX = 256,     /* packets that wait for a session; the oldest gives way */
     PUMP_PINGS_MAX = 64,
+    PUMP_FAILED_MAX = 16,
 };
 
 /* A packet for a peer without a key yet. */
@@ -42,10 +43,18 @@ struct ping {
     uint32_t serial, remote;
     uint16_t ident, sequence;
     unsigned wanted, sent, received;
+    bool v6;
     bool waiting; /* for the answer to `sequence` */
     mono_t sent_at, next;
     uint64_t min_us, max_us, sum_us;
     char name[BOOK_NAME_MAX + 1];
+};
+
+/* A host to which a session could not be had. */
+struct failed_host {
+    uint32_t host;
+    int err;
+    mono_t at;
 };
 
 struct pump_counters {
@@ -53,6 +62,7 @@ struct pump_counters {
 };
 
 struct dgram_side;
+struct dgrams;
 
 /* Datagrams, but for the last two. */
 struct dgram_counters {
@@ -122,6 +132,8 @@ struct pump {
     struct held *held; /* ring */
     unsigned held_first, held_n;
     struct ping pings[PUMP_PINGS_MAX];
+    struct failed_host failed[PUMP_FAILED_MAX]; /* ring, the latest */
+    unsigned failed_next;
     struct pump_counters count;
     void (*stop)(void *ctx);
     void *ctx;
@@ -138,6 +150,8 @@ void net_output(struct pump *p);
 void net_peer_events(struct pump *p);
 void net_flush(struct pump *p);
 void net_choose_node(struct pump *p);
+/* Why no session with that host could be had a moment ago, an errno; 0: it could, or nobody has tried. */
+int net_failed_lately(const struct pump *p, uint32_t host);
 
 /* pump_shortcut.c */
 void shortcut_start(struct pump *p);
@@ -162,9 +176,9 @@ int dgram_start(struct pump *p);
 void dgram_stop(struct pump *p);
 /* What the daemon before us knew. */
 void dgram_load(struct pump *p);
-/* A packet from a peer, its addresses checked. False: it is not about UDP. Its bytes must stay until dgram_flush(). */
-bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len);
-bool dgram_packet6_in(struct pump *p, uint32_t remote, const uint8_t *packet, size_t len);
+/* A packet from the peer with that handle, its addresses checked. False: it is not about UDP. Its bytes must stay until
+ * dgram_flush(). */
+bool dgram_packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len);
 void dgram_flush(struct pump *p);
 /* What programs have sent goes out. True: there is more. */
 bool dgram_read(struct pump *p);
@@ -176,6 +190,9 @@ int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror
 int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie);
 /* Whose mirror is bound there, NULL: nobody's. */
 const struct addr *dgram_peer(const struct pump *p, const struct addr *real);
+/* Forgets sockets that are gone. */
+void dgram_sweep(struct pump *p);
+const struct dgrams *dgram_table(const struct pump *p);
 const struct dgram_counters *dgram_counters(const struct pump *p);
 
 /* pump_listen.c */
@@ -212,7 +229,8 @@ void names_pin_book(struct pump *p);
 void control_request(struct pump *p, struct ipc_client *c, uint32_t serial, const uint8_t *data, size_t len);
 
 /* pump_ping.c */
-int ping_start(struct pump *p, struct ipc_client *c, uint32_t serial, const char *name, uint32_t remote, unsigned count);
+int ping_start(struct pump *p, struct ipc_client *c, uint32_t serial, const char *name, uint32_t remote, bool v6,
+    unsigned count);
 void ping_reply(struct pump *p, const struct tcpip_event *e);
 void ping_expire(struct pump *p);
 mono_t ping_deadline(const struct pump *p);

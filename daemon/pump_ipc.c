@@ -85,8 +85,12 @@ static uint32_t remote_verdict(struct pump *p, const struct addr *remote)
     return names_address(p, pool_key(p->pool, p->now, ip), 0) ? 0 : ENETUNREACH;
 }
 
+/* Programs which were refused over IPv4 try IPv6 next: a host that cannot be reached just now is not waited for a second time. */
 static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
 {
+    int lately = c->remote.family == 6 ? net_failed_lately(p, names_host(p, &c->remote)) : 0;
+    if (lately)
+        return (uint32_t)lately;
     uint32_t status = remote_verdict(p, &c->remote);
     return !status && c->proto != IPPROTO_TCP ? EPROTONOSUPPORT : status;
 }
@@ -168,8 +172,9 @@ static void on_udp_peer(struct request *q)
     struct addr real;
     get_addr(&q->r, &real);
     const struct addr *peer = q->r.failed ? NULL : dgram_peer(q->p, &real);
+    struct addr own = names_host_address(q->p, q->p->own, peer ? peer->family : 4, 0);
     put_u32(&q->w, peer ? 0 : ENOENT);
-    ipc_put_pair(&q->w, &(struct ipc_pair){.local = peer ? *peer : (struct addr){0}, .remote = names_host_address(q->p, q->p->own, real.family == 6 ? 6 : 4, 0)});
+    ipc_put_pair(&q->w, &(struct ipc_pair){.local = peer ? *peer : (struct addr){0}, .remote = own});
     reply(q, -1);
 }
 

@@ -18,10 +18,10 @@ static void peer_packet(struct pump *p, const struct peer *peer, uint8_t *packet
         return;
     }
     if (ip_addresses(packet, len, &src, &dst) && src == local && dst == p->own) {
-        if (!dgram_packet_in(p, packet, len))
+        if (!dgram_packet_in(p, local, packet, len))
             tcpip_input(p->tcpip, p->now, packet, len);
     } else if (ip6_is_from_to(packet, len, peer_address6(peer), p->own6) && local) {
-        if (!dgram_packet6_in(p, local, packet, len))
+        if (!dgram_packet_in(p, local, packet, len))
             tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
     } else {
         p->count.packets_spoofed++;
@@ -209,6 +209,27 @@ static void send_held(struct pump *p, struct peer *peer, uint32_t remote)
     }
 }
 
+int net_failed_lately(const struct pump *p, uint32_t host)
+{
+    enum { LATELY_US = 1000000 }; /* no new handshake would begin before */
+    for (unsigned i = 0; i < PUMP_FAILED_MAX; i++) {
+        const struct failed_host *f = &p->failed[i];
+        if (f->host == host && f->err && mono_since(f->at, p->now) < LATELY_US)
+            return f->err;
+    }
+    return 0;
+}
+
+/* err 0: it was none. */
+static void note_failure(struct pump *p, uint32_t host, int err)
+{
+    for (unsigned i = 0; i < PUMP_FAILED_MAX; i++)
+        if (p->failed[i].host == host)
+            p->failed[i].err = 0;
+    if (err)
+        p->failed[p->failed_next++ % PUMP_FAILED_MAX] = (struct failed_host){host, err, p->now};
+}
+
 void net_peer_events(struct pump *p)
 {
     struct peer_event e;
@@ -220,6 +241,7 @@ void net_peer_events(struct pump *p)
             tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, info.mtu);
         if (e.kind == PEER_UP)
             send_held(p, e.peer, info.local);
+        note_failure(p, info.local, e.kind == PEER_UNREACHABLE ? e.err : 0);
         if (e.kind == PEER_UNREACHABLE)
             tcpip_fail_remote(p->tcpip, p->now, info.local, e.err, false);
     }

@@ -7,13 +7,14 @@
 
 enum { PING_INTERVAL_US = 1000000, PING_TIMEOUT_US = 5000000 };
 
-int ping_start(struct pump *p, struct ipc_client *c, uint32_t serial, const char *name, uint32_t remote, unsigned count)
+int ping_start(struct pump *p, struct ipc_client *c, uint32_t serial, const char *name, uint32_t remote, bool v6,
+    unsigned count)
 {
     for (unsigned i = 0; i < PUMP_PINGS_MAX; i++) {
         struct ping *g = &p->pings[i];
         if (g->client)
             continue;
-        *g = (struct ping){.client = c, .serial = serial, .remote = remote, .wanted = count, .next = p->now, .min_us = UINT64_MAX};
+        *g = (struct ping){.client = c, .serial = serial, .remote = remote, .v6 = v6, .wanted = count, .next = p->now, .min_us = UINT64_MAX};
         g->ident = (uint16_t)(i + 1);
         snprintf(g->name, sizeof(g->name), "%s", name);
         return 0;
@@ -31,7 +32,8 @@ static void ping_end(struct pump *p, struct ping *g)
         report_path(&info, &p->node_addr, path);
     }
     uint64_t avg = g->received ? g->sum_us / g->received : 0;
-    char *json = report_ping_end(g->name, g->remote, g->sent, g->received, g->received ? g->min_us : 0, avg, g->max_us, path);
+    struct addr address = names_host_address(p, g->remote, g->v6 ? 6 : 4, 0);
+    char *json = report_ping_end(g->name, &address, g->sent, g->received, g->received ? g->min_us : 0, avg, g->max_us, path);
     control_reply(g->client, g->serial, false, g->received ? 0 : 1, json);
     g->client = NULL;
 }
@@ -49,7 +51,7 @@ static void ping_told(struct pump *p, struct ping *g, char *json)
 void ping_reply(struct pump *p, const struct tcpip_event *e)
 {
     struct ping *g = e->ident >= 1 && e->ident <= PUMP_PINGS_MAX ? &p->pings[e->ident - 1] : NULL;
-    if (!g || !g->client || !g->waiting || g->sequence != e->sequence || g->remote != e->remote)
+    if (!g || !g->client || !g->waiting || g->sequence != e->sequence || g->remote != e->remote || g->v6 != e->v6)
         return;
     uint64_t rtt = mono_since(g->sent_at, p->now);
     g->received++;
@@ -66,7 +68,11 @@ static void ping_send(struct pump *p, struct ping *g)
     g->sent_at = p->now;
     g->waiting = true;
     g->next = mono_add(p->now, PING_TIMEOUT_US);
-    tcpip_ping(p->tcpip, p->now, p->own, g->remote, g->ident, g->sequence);
+    struct addr to = names_host_address(p, g->remote, g->v6 ? 6 : 4, 0);
+    if (to.family == 6)
+        tcpip_ping6(p->tcpip, p->now, p->own, p->own6, g->remote, to.ip, g->ident, g->sequence);
+    else if (to.family == 4)
+        tcpip_ping(p->tcpip, p->now, p->own, g->remote, g->ident, g->sequence);
 }
 
 static const char *silence(struct pump *p, const struct ping *g)

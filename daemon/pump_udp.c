@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
@@ -20,17 +21,20 @@
 #include "daemon/program/dgram_file.h"
 #include "daemon/pump_udp.h"
 #include "daemon/tcpip/fragment.h"
-#include "daemon/tcpip/udp6.h"
+#include "daemon/tcpip/icmp_error.h"
+#include "daemon/tcpip/udp.h"
 
 enum {
-    MTU_SURE = 548,           /* no path has a smaller one */
+    MTU_SURE = 548,           /* no path has a smaller one: the price of looking is spared */
     READ_ROUNDS = 4,          /* batches of one mirror in one turn, then others have theirs */
     SAVE_AT_ONCE = 256,       /* with more to write, once a second is enough */
+    EXPIRE_MAX = 8,           /* mirrors looked after in one turn: each may be a walk through all sockets of the host */
     VERIFY_MAX = 256,         /* sockets looked after in one go */
     ERRORS_BURST = 50,        /* ICMP errors at once; refilled at ERRORS_RATE a second */
     ERRORS_RATE = 1000,
     STRANGERS_BURST = 200,    /* questions to the kernel about sockets that nobody has told us of */
-    MIRROR_REST_US = 1000000, /* one used since is not idle: it makes no room for another */
+    PLAIN_REST_US = 100000,   /* a mirror used since is not idle, and makes no room for another: a server may still answer */
+    ASKED_REST_US = 10000000, /* ... to which a program may be connected */
 };
 #define VERIFY_US USEC_PER_SEC
 #define VERIFIED_US (5 * USEC_PER_SEC / 2) /* a verdict holds so long: two rounds and a half */
@@ -108,7 +112,7 @@ static void mirror_close(struct pump *p, struct mirror *m)
 static bool make_room(struct pump *p)
 {
     struct mirror *m = mirror_oldest(p->dgram->t);
-    if (!m || mono_since(m->used, p->now) < MIRROR_REST_US || m == p->dgram->reading)
+    if (!m || mono_since(m->used, p->now) < (m->asked ? ASKED_REST_US : PLAIN_REST_US) || m == p->dgram->reading)
         return false;
     mirror_close(p, m);
     p->dgram->count.evicted++;
@@ -130,7 +134,7 @@ static int mirror_get_at(struct pump *p, const struct addr *virt, struct addr re
     struct mirror *m = *out = mirror_find(s->t, virt);
     if (m)
         return 0;
-    if (mirrors_count(s->t) == MIRRORS_MAX && !make_room(p))
+    if (mirrors_count(s->t) >= s->mirrors_max && !make_room(p))
         return -ENOBUFS;
     int fd = open_fd(p, &real);
     if (fd < 0)
@@ -138,6 +142,7 @@ static int mirror_get_at(struct pump *p, const struct addr *virt, struct addr re
     struct mirror_io *x = calloc(1, sizeof(*x));
     m = x ? mirror_new(s->t, p->now, virt, &real, asked) : NULL;
     if (m) {
+        m->host = names_host(p, virt);
         *x = (struct mirror_io){.p = p, .m = m, .fd = fd};
         m->io = x;
         x->watch = fdset_add(p->set, fd, false, on_mirror, x);
@@ -160,29 +165,17 @@ static int mirror_get(struct pump *p, const struct addr *virt, bool asked, struc
 
 /* ---- whose socket ---- */
 
-/* What the mirrors of that family see: a socket bound to all addresses speaks to loopback from loopback. None: it does not speak
- * to them at all. */
-static struct addr seen_address(const struct addr *bound, uint8_t family)
-{
-    static const uint8_t any[16];
-    bool all = !memcmp(bound->ip, any, sizeof(any));
-    if (all && family == 4)
-        return addr_v4(INADDR_LOOPBACK, bound->port);
-    if (bound->family != family)
-        return (struct addr){0};
-    return all ? addr_v6(in6addr_loopback.s6_addr, bound->port) : *bound;
-}
-
 /* Asks the kernel which socket a datagram from the mirror at `from` to u's address would reach. It must be this user's and one
  * we know: that one. NULL: it is not. A u which is gone, or another's now, is forgotten. */
 static struct usock *verify(struct pump *p, struct usock *u, const struct addr *from)
 {
     struct dgram_side *s = p->dgram;
     struct diag_udp_info info;
-    int err = diag_udp(p->diag, &u->at, from, &info);
+    struct addr at = usock_address(u, from->family);
+    int err = diag_udp(p->diag, &at, from, &info);
     struct usock *found = err == -EOPNOTSUPP ? u : NULL;
     if (!err && info.uid == s->uid)
-        found = usock_by_cookie(s->t, u->at.family, u->at.port, info.cookie);
+        found = usock_by_cookie(s->t, u->at.port, info.cookie);
     if (found) {
         found->verified = p->now;
         return found;
@@ -232,13 +225,13 @@ static struct usock *sender(struct pump *p, const struct mirror *m, const struct
 /* The socket that gets what comes from m for the port; NULL: there is none. */
 static struct usock *receiver(struct pump *p, const struct mirror *m, uint16_t port)
 {
-    struct usock *u = usock_for_port(p->dgram->t, m->real.family, port), *next;
+    struct usock *u = usock_for_port(p->dgram->t, port, m->real.family), *next;
     if (!u || fresh(p, u))
         return u;
     for (u = usock_on_port(p->dgram->t, port, NULL); u; u = next) {
         struct usock *found;
         next = u->chain;
-        if (u->at.family == m->real.family && (found = verify(p, u, &m->real)))
+        if (usock_takes(u, m->real.family) && (found = verify(p, u, &m->real)))
             return found;
     }
     return NULL;
@@ -262,77 +255,63 @@ static void verify_some(struct pump *p)
 
 /* ---- programs to peers ---- */
 
-/* The inner MTU towards a peer. */
+/* The inner MTU towards a peer; looked up once a turn. */
 static uint16_t mtu_of(const struct pump *p, uint32_t remote)
 {
+    struct dgram_side *s = p->dgram;
+    struct peer_info info = {.mtu = (uint16_t)p->config.mtu};
+    if (s->mtu_host == remote && s->mtu_at.us == p->now.us)
+        return s->mtu;
     const struct peer *peer = peer_by_address(p->peers, remote);
-    struct peer_info info;
-    if (!peer)
-        return (uint16_t)p->config.mtu;
-    peer_info(p->peers, peer, &info);
+    if (peer)
+        peer_info(p->peers, peer, &info);
+    s->mtu_host = remote;
+    s->mtu_at = p->now;
+    s->mtu = info.mtu;
     return info.mtu;
 }
 
 /* Too large for the path: the UDP header goes with the first piece. */
-static void fragments_out(struct pump *p, const struct udp_names *n, uint8_t head[UDP_HEADS], const uint8_t *data, size_t len)
+static void fragments_out(struct pump *p, uint32_t host, const uint8_t *ip, const uint8_t udp[UDP_HEAD], const uint8_t *data,
+    size_t len)
 {
-    uint16_t room = fragment_room(mtu_of(p, n->dst)), id = p->dgram->ip_id++;
+    uint8_t head[FRAGMENT_HEADS_MAX + UDP_HEAD];
+    uint16_t room = fragment_room(ip, mtu_of(p, host)), id = p->dgram->ip_id++;
     size_t total = UDP_HEAD + len;
     for (size_t at = 0; at < total; at += room) {
         uint16_t body = (uint16_t)(total - at < room ? total - at : room);
-        size_t front = at ? 0 : UDP_HEAD;
-        struct iovec v[2] = {{head, IP_HEAD + front}, {(void *)(data + at + front - UDP_HEAD), body - front}};
-        fragment_build(head, n->src, n->dst, IP_UDP, id, (uint16_t)at, body, at + room < total);
-        net_send_packet(p, n->dst, v, 2, IP_HEAD + (size_t)body);
+        size_t front = at ? 0 : UDP_HEAD, n = fragment_build(head, ip, id, (uint16_t)at, body, at + room < total);
+        memcpy(head + n, udp, front);
+        struct iovec v[2] = {{head, n + front}, {(void *)(data + at + front - UDP_HEAD), body - front}};
+        net_send_packet(p, host, v, 2, n + body);
     }
 }
 
-static void datagram_out(struct pump *p, const struct udp_names *n, const uint8_t *data, size_t len)
+/* The IP header of a datagram to m. Returns its length. */
+static size_t ip_head(struct pump *p, const struct mirror *m, uint8_t *out, size_t len)
 {
-    uint8_t head[UDP_HEADS];
-    struct iovec v[2] = {{head, sizeof(head)}, {(void *)data, len}};
-    udp_build(head + IP_HEAD, n, data, len);
-    if (UDP_HEADS + len > MTU_SURE && UDP_HEADS + len > mtu_of(p, n->dst)) {
-        fragments_out(p, n, head, data, len);
-        return;
+    uint16_t body = (uint16_t)(UDP_HEAD + len);
+    if (m->virt.family == 4) {
+        ip_build(out, p->own, m->host, IP_UDP, p->dgram->ip_id++, (uint16_t)(IP_HEAD + body));
+        return IP_HEAD;
     }
-    ip_build(head, n->src, n->dst, IP_UDP, p->dgram->ip_id++, (uint16_t)(UDP_HEADS + len));
-    net_send_packet(p, n->dst, v, len ? 2 : 1, UDP_HEADS + len);
+    uint8_t template[IP6_HEAD];
+    ip6_template(template, p->own6, m->virt.ip, 0);
+    ip6_build(out, template, IP_UDP, body);
+    return IP6_HEAD;
 }
 
-/* The template of an IPv6 header to a peer of that virtual address. */
-static void template_to(const struct pump *p, uint8_t out[IP6_HEAD], const struct addr *virt)
+static void datagram_out(struct pump *p, const struct mirror *m, uint16_t port, const uint8_t *data, size_t len)
 {
-    ip6_template(out, p->own6, virt->ip, 0);
-}
-
-static void fragments6_out(struct pump *p, const struct udp_names *n, const uint8_t *template, uint8_t udp[UDP_HEAD],
-    const uint8_t *data, size_t len)
-{
-    uint16_t room = fragment6_room(mtu_of(p, n->dst)), id = p->dgram->ip_id++;
-    size_t total = UDP_HEAD + len;
-    for (size_t at = 0; at < total; at += room) {
-        uint8_t head[FRAGMENT6_HEADS];
-        uint16_t body = (uint16_t)(total - at < room ? total - at : room);
-        size_t front = at ? 0 : UDP_HEAD;
-        struct iovec v[3] = {{head, sizeof(head)}, {udp, front}, {(void *)(data + at + front - UDP_HEAD), body - front}};
-        fragment6_build(head, template, IP_UDP, id, (uint16_t)at, body, at + room < total);
-        net_send_packet(p, n->dst, v, 3, sizeof(head) + (size_t)body);
-    }
-}
-
-static void datagram6_out(struct pump *p, const struct addr *virt, const struct udp_names *n, const uint8_t *data, size_t len)
-{
-    uint8_t head[UDP6_HEADS], template[IP6_HEAD];
-    struct iovec v[2] = {{head, sizeof(head)}, {(void *)data, len}};
-    template_to(p, template, virt);
-    udp6_build(head + IP6_HEAD, template, n->src_port, n->dst_port, data, len);
-    if (UDP6_HEADS + len > MTU_SURE && UDP6_HEADS + len > mtu_of(p, n->dst)) {
-        fragments6_out(p, n, template, head + IP6_HEAD, data, len);
-        return;
-    }
-    ip6_build(head, template, IP_UDP, (uint16_t)(UDP_HEAD + len));
-    net_send_packet(p, n->dst, v, len ? 2 : 1, UDP6_HEADS + len);
+    uint8_t head[UDP_HEADS_MAX];
+    size_t n = ip_head(p, m, head, len);
+    struct iovec v[2] = {{head, n + UDP_HEAD}, {(void *)data, len}};
+    udp_build(head + n, head, port, m->virt.port, data, len);
+    n += UDP_HEAD + len;
+    if (n > MTU_SURE && n > mtu_of(p, m->host))
+        fragments_out(p, m->host, head, head + v[0].iov_len - UDP_HEAD, data, len);
+    else
+        net_send_packet(p, m->host, v, len ? 2 : 1, n);
 }
 
 static void from_program(void *ctx, const struct addr *from, const uint8_t *data, size_t len)
@@ -348,61 +327,48 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *data
     u->peer = m->real;
     usock_touch(s->t, u, p->now);
     mirror_touch(s->t, m, p->now);
-    struct udp_names n = {p->own, names_host(p, &m->virt), u->at.port, m->virt.port};
     s->count.out++;
-    if (m->virt.family == 6)
-        datagram6_out(p, &m->virt, &n, data, len);
-    else
-        datagram_out(p, &n, data, len);
+    datagram_out(p, m, u->at.port, data, len);
 }
 
-/* remote: its source. */
-static void answer_unreachable(struct pump *p, uint32_t remote, const uint8_t *packet, size_t len)
+static void answer_unreachable(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
 {
-    uint8_t out[ICMP6_ERROR_MAX];
+    uint8_t out[ICMP_ERROR_MAX];
     struct dgram_side *s = p->dgram;
     s->count.unreachable++;
     if (!bucket_take(&s->errors, p->now, ERRORS_BURST, ERRORS_RATE))
         return;
-    size_t n = packet[0] >> 4 == 6 ? icmp6_error_build(out, packet, len)
-                                   : icmp_error_build(out, ICMP_UNREACHABLE_PORT, s->ip_id++, packet, len);
+    size_t n = icmp_error_build(out, s->ip_id++, packet, len);
     if (n)
-        net_send_packet(p, remote, &(struct iovec){out, n}, 1, n);
-}
-
-/* The packet of the mirror's peer to a port of ours whose data began so; its length. */
-static size_t packet_again(struct pump *p, const struct mirror *m, uint16_t port, uint8_t *packet, const uint8_t *data, size_t len)
-{
-    if (m->virt.family == 6) {
-        uint8_t template[IP6_HEAD];
-        ip6_template(template, m->virt.ip, p->own6, 0);
-        ip6_build(packet, template, IP_UDP, (uint16_t)(UDP_HEAD + len));
-        udp6_build(packet + IP6_HEAD, template, m->virt.port, port, data, len);
-        memcpy(packet + UDP6_HEADS, data, len);
-        return UDP6_HEADS + len;
-    }
-    struct udp_names n = {addr_ip4(&m->virt), p->own, m->virt.port, port};
-    ip_build(packet, n.src, n.dst, IP_UDP, 0, (uint16_t)(UDP_HEADS + len));
-    udp_build(packet + IP_HEAD, &n, data, len);
-    memcpy(packet + UDP_HEADS, data, len);
-    return UDP_HEADS + len;
+        net_send_packet(p, host, &(struct iovec){out, n}, 1, n);
 }
 
 /* What we delivered has found no socket: the peer hears of it as it would have from a kernel. */
 static void refusals(struct pump *p, struct mirror_io *x)
 {
     struct dgram_side *s = p->dgram;
+    const struct mirror *m = x->m;
     struct addr to;
     const uint8_t *data;
     size_t len;
     while (mirror_refused(s->io, x->fd, &to, &data, &len)) {
-        uint8_t packet[UDP6_HEADS + 128];
+        uint8_t packet[UDP_HEADS_MAX + 128], answer[IP6_HEAD];
         struct usock *u = usock_find(s->t, &to);
-        if (len > sizeof(packet) - UDP6_HEADS)
-            len = sizeof(packet) - UDP6_HEADS;
         if (u)
-            verify(p, u, &x->m->real);
-        answer_unreachable(p, names_host(p, &x->m->virt), packet, packet_again(p, x->m, to.port, packet, data, len));
+            verify(p, u, &m->real);
+        if (len > 128)
+            len = 128;
+        /* as it came: the header of what we would send to the peer, turned round */
+        size_t n = ip_head(p, m, packet, len);
+        if (m->virt.family == 6) {
+            ip6_template_back(answer, packet);
+            ip6_build(packet, answer, IP_UDP, (uint16_t)(UDP_HEAD + len));
+        } else {
+            ip_build(packet, m->host, p->own, IP_UDP, 0, (uint16_t)(n + UDP_HEAD + len));
+        }
+        udp_build(packet + n, packet, m->virt.port, to.port, data, len);
+        memcpy(packet + n + UDP_HEAD, data, len);
+        answer_unreachable(p, m->host, packet, n + UDP_HEAD + len);
     }
 }
 
@@ -437,130 +403,81 @@ bool dgram_read(struct pump *p)
 
 /* ---- peers to programs ---- */
 
-/* A datagram of the peer at `virt`. packet: the whole of it, for an answer; NULL for none. */
-static void datagram_in(struct pump *p, const struct addr *virt, const struct udp_datagram *d, const uint8_t *packet, size_t len)
+static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header *ip)
 {
     struct dgram_side *s = p->dgram;
-    struct mirror *m = NULL;
-    struct usock *u = usock_for_port(s->t, virt->family, d->names.dst_port);
-    if (u && mirror_get(p, virt, false, &m) < 0) {
+    struct udp_datagram d;
+    struct mirror *m;
+    if (!udp_parse(packet, ip, &d)) {
+        s->count.bad++;
+        return;
+    }
+    struct addr virt = ip->v6 ? addr_v6(packet + IP6_SRC, d.src_port) : addr_v4(ip->src, d.src_port);
+    if (!usock_for_port(s->t, d.dst_port, virt.family)) {
+        answer_unreachable(p, ip->src, packet, ip->len);
+        return;
+    }
+    if (mirror_get(p, &virt, false, &m) < 0) {
         s->count.no_room++;
         return;
     }
-    u = u ? receiver(p, m, d->names.dst_port) : NULL;
-    if (!u && packet)
-        answer_unreachable(p, d->names.src, packet, len);
-    if (!u)
+    struct usock *u = receiver(p, m, d.dst_port);
+    if (!u) {
+        answer_unreachable(p, ip->src, packet, ip->len);
         return;
+    }
     mirror_touch(s->t, m, p->now);
-    deliver(p, u, m, d->data, d->len);
-}
-
-static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header *ip)
-{
-    struct udp_datagram d;
-    if (!udp_parse(packet, ip, &d) || !d.names.src_port) {
-        p->dgram->count.bad++;
-        return;
-    }
-    struct addr virt = addr_v4(d.names.src, d.names.src_port);
-    datagram_in(p, &virt, &d, packet, ip->len);
-}
-
-/* have bytes of UDP, which came under `header`; whole: they stand behind it. */
-static void udp6_in(struct pump *p, uint32_t remote, const uint8_t *header, const uint8_t *udp, size_t have, bool whole)
-{
-    struct udp_datagram d = {.names = {.src = remote, .dst = p->own}};
-    if (!udp6_parse(header, udp, have, &d) || !d.names.src_port) {
-        p->dgram->count.bad++;
-        return;
-    }
-    struct addr virt = addr_v6(header + IP6_SRC, d.names.src_port);
-    datagram_in(p, &virt, &d, whole ? header : NULL, IP6_HEAD + have);
+    deliver(p, u, m, d.data, d.len);
 }
 
 /* A peer says that its port is closed: so say all sockets that have last spoken to it from that port. */
-static void port_closed(struct pump *p, const struct addr *virt, const struct icmp_error *e)
+static void port_closed(struct pump *p, const uint8_t *packet, const struct ip_header *ip, const struct icmp_error *e)
 {
     struct dgram_side *s = p->dgram;
-    struct mirror *m = mirror_find(s->t, virt);
+    struct addr virt = ip->v6 ? addr_v6(packet + IP6_SRC, e->remote_port) : addr_v4(ip->src, e->remote_port);
+    struct mirror *m = mirror_find(s->t, &virt);
+    struct usock *u = NULL;
     s->count.refused++;
-    for (struct usock *u = m ? usock_on_port(s->t, e->src_port, NULL) : NULL; u; u = usock_on_port(s->t, e->src_port, u))
+    while (m && (u = usock_on_port(s->t, e->local_port, u))) {
+        struct addr at = usock_address(u, m->real.family);
         if (addr_eq(&u->peer, &m->real))
-            mirror_refuse(s->io, dgram_fd(m), &m->real, &u->at);
+            mirror_refuse(s->io, dgram_fd(m), &m->real, &at);
+    }
 }
 
-static bool packet_in(struct pump *p, const uint8_t *packet, size_t len)
+/* `host` is the peer's handle. */
+static bool packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
 {
-    struct ip_header ip;
+    struct ip_header ip = {.src = host, .dst = p->own};
     struct icmp_error e;
-    if (packet[9] != IP_UDP && packet[9] != IP_ICMP)
+    bool v6 = packet[0] >> 4 == 6;
+    uint8_t proto = v6 ? packet[6] : packet[9];
+    if (proto != IP_UDP && proto != (v6 ? IP6_ICMP : IP_ICMP))
         return false;
-    if (!ip_parse(packet, len, &ip)) {
+    if (!(v6 ? ip6_parse : ip_parse)(packet, len, &ip)) {
         p->dgram->count.bad++;
         return true;
     }
-    if (ip.proto == IP_UDP) {
+    if (proto == IP_UDP) {
         udp_in(p, packet, &ip);
         return true;
     }
     if (!icmp_error_parse(packet, &ip, &e) || e.proto != IP_UDP)
         return false;
-    struct addr virt = addr_v4(e.dst, e.dst_port);
-    if (e.type == ICMP_UNREACHABLE && e.code == ICMP_UNREACHABLE_PORT && e.src == p->own && e.dst == ip.src)
-        port_closed(p, &virt, &e);
-    return true;
-}
-
-/* The piece of a datagram; the last one missing brings it in. */
-static void fragment6_in(struct pump *p, const uint8_t *packet, const struct ip_header *ip)
-{
-    uint8_t piece[PUMP_PACKET_MAX];
-    size_t whole, len = fragment6_as4(piece, sizeof(piece), packet, ip);
-    const uint8_t *all = len ? reassembly_add(p->dgram->pieces, p->now, piece, len, &whole) : NULL;
-    if (!len)
-        p->dgram->count.bad++;
-    if (!all)
-        return;
-    udp6_in(p, ip->src, packet, all + IP_HEAD, whole - IP_HEAD, false);
-    dgram_flush(p); /* before the bytes go */
-}
-
-bool dgram_packet6_in(struct pump *p, uint32_t remote, const uint8_t *packet, size_t len)
-{
-    struct ip_header ip = {.src = remote, .dst = p->own};
-    struct icmp_error e;
-    uint8_t next = packet[6];
-    if (next != IP_UDP && next != IP6_FRAGMENT && next != IP6_ICMP)
-        return false;
-    if (!ip6_parse(packet, len, &ip)) {
-        p->dgram->count.bad++;
-        return true;
-    }
-    if (next == IP_UDP) {
-        udp6_in(p, remote, packet, packet + IP6_HEAD, (size_t)(ip.len - IP6_HEAD), true);
-        return true;
-    }
-    if (next == IP6_FRAGMENT) {
-        fragment6_in(p, packet, &ip);
-        return true;
-    }
-    if (!icmp6_error_parse(packet, &ip, &e))
-        return false;
-    struct addr virt = addr_v6(packet + IP6_SRC, e.dst_port);
-    port_closed(p, &virt, &e);
+    if (e.err == ECONNREFUSED) /* the others are no more than a hint: a UDP socket is not told of them */
+        port_closed(p, packet, &ip, &e);
     return true;
 }
 
 /* Of fragments only UDP's are taken: the engines send everything else whole. */
-bool dgram_packet_in(struct pump *p, const uint8_t *packet, size_t len)
+bool dgram_packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
 {
     size_t whole;
     if (!ip_is_fragment(packet, len))
-        return packet_in(p, packet, len);
-    packet = packet[9] == IP_UDP ? reassembly_add(p->dgram->pieces, p->now, packet, len, &whole) : NULL;
-    if (packet) {
-        packet_in(p, packet, whole);
+        return packet_in(p, host, packet, len);
+    packet = reassembly_add(p->dgram->pieces, p->now, packet, len, &whole);
+    if (packet && (packet[0] >> 4 == 6 ? packet[6] : packet[9]) == IP_UDP) {
+        packet_in(p, host, packet, whole);
         dgram_flush(p); /* before the bytes go */
     }
     return true;
@@ -591,6 +508,11 @@ static void save(struct pump *p)
     p->dgram->save = false;
 }
 
+static bool is_loopback(const struct addr *a)
+{
+    return a->family == 6 ? !memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)) : a->ip[0] == 127;
+}
+
 /* After a restart: servers whose sockets are still there, and mirrors at the addresses they had. */
 void dgram_load(struct pump *p)
 {
@@ -601,8 +523,7 @@ void dgram_load(struct pump *p)
     if (file_read(state_file(p, path, sizeof(path)), true, &text, &len) < 0)
         return;
     for (const char *at = text; dgrams_parse(&at, &line);) {
-        bool here = line.real.family == 6 ? !memcmp(line.real.ip, &in6addr_loopback, 16) : line.real.ip[0] == 127;
-        if (line.mirror && here && line.real.family == line.a.family && names_is_virtual(p, names_host(p, &line.a)))
+        if (line.mirror && is_loopback(&line.real) && names_is_virtual(p, names_host(p, &line.a)))
             mirror_get_at(p, &line.a, line.real, true, &m);
         if (line.mirror)
             continue;
@@ -628,16 +549,19 @@ static void forget_some(struct pump *p)
 int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror)
 {
     struct dgram_side *s = p->dgram;
-    struct addr at = seen_address(&q->bound, q->remote.family);
+    bool any = !memcmp(q->bound.ip, (uint8_t[16]){0}, 16);
     struct mirror *m;
-    if (!at.family)
-        return -ENETUNREACH;
-    int err = mirror_get(p, &q->remote, true, &m);
+    if (q->bound.family != q->remote.family && !(q->bound.family == 6 && any))
+        return -ENETUNREACH; /* as the kernel says when source and destination do not go together */
+    int err = mirror_get(p, &q->remote, false, &m);
     if (err)
         return err;
-    s->save |= !m->asked || m->used.us == p->now.us;
-    mirror_ask(s->t, m, p->now);
-    struct usock *u = usock_add(s->t, p->now, &at, q->cookie, false);
+    s->save |= q->connects;
+    if (q->connects)
+        mirror_ask(s->t, m, p->now);
+    else
+        mirror_touch(s->t, m, p->now);
+    struct usock *u = usock_add(s->t, p->now, &q->bound, q->cookie, false);
     if (!u)
         return -ENOBUFS;
     u->peer = m->real;
@@ -649,11 +573,8 @@ int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie)
 {
     struct dgram_side *s = p->dgram;
     forget_some(p);
-    for (uint8_t family = 4; family <= 6; family += 2) {
-        struct addr at = seen_address(bound, family);
-        if (at.family && !usock_add(s->t, p->now, &at, cookie, true))
-            return -ENOBUFS;
-    }
+    if (!usock_add(s->t, p->now, bound, cookie, true))
+        return -ENOBUFS;
     s->save = true;
     if (usocks_count(s->t) + mirrors_count(s->t) <= SAVE_AT_ONCE)
         save(p);
@@ -668,6 +589,15 @@ const struct addr *dgram_peer(const struct pump *p, const struct addr *real)
 
 /* ---- life ---- */
 
+/* No more than a fourth of the files we may have. */
+static unsigned mirrors_limit(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur / 4 >= MIRRORS_MAX)
+        return MIRRORS_MAX;
+    return (unsigned)r.rlim_cur / 4;
+}
+
 int dgram_start(struct pump *p)
 {
     struct dgram_side *s = calloc(1, sizeof(*s));
@@ -678,6 +608,7 @@ int dgram_start(struct pump *p)
     s->io = mirrors_io_new(drbg_u64(&p->random));
     s->ip_id = (uint16_t)drbg_u64(&p->random);
     s->uid = geteuid();
+    s->mirrors_max = mirrors_limit();
     s->verify_at = MONO_NEVER;
     s->pieces = reassembly_new();
     return s->t && s->io && s->pieces ? 0 : -ENOMEM;
@@ -700,10 +631,22 @@ void dgram_stop(struct pump *p)
     p->dgram = NULL;
 }
 
-void dgram_expire(struct pump *p)
+/* Idle mirrors go, but for those to which some socket is still connected: it would not ask again. */
+static void mirrors_expire(struct pump *p)
 {
     struct dgram_side *s = p->dgram;
     struct mirror *m;
+    for (int i = 0; i < EXPIRE_MAX && (m = mirror_expired(s->t, p->now)); i++) {
+        if (m->asked && diag_udp_connected(p->diag, &m->real))
+            mirror_ask(s->t, m, p->now);
+        else
+            mirror_close(p, m);
+    }
+}
+
+void dgram_expire(struct pump *p)
+{
+    struct dgram_side *s = p->dgram;
     if (mono_due(s->verify_at, p->now)) {
         s->verify_at = MONO_NEVER;
         verify_some(p);
@@ -716,8 +659,7 @@ void dgram_expire(struct pump *p)
     if (s->verify_at.us == MONO_NEVER.us && usocks_count(s->t))
         s->verify_at = mono_add(p->now, VERIFY_US);
     usocks_expire(s->t, p->now);
-    while ((m = mirror_expired(s->t, p->now)))
-        mirror_close(p, m);
+    mirrors_expire(p);
 }
 
 mono_t dgram_deadline(const struct pump *p)
@@ -725,6 +667,20 @@ mono_t dgram_deadline(const struct pump *p)
     mono_t at = mono_min(p->dgram->verify_at, dgrams_deadline(p->dgram->t));
     at = mono_min(at, reassembly_deadline(p->dgram->pieces));
     return mono_min(at, deliver_deadline(p));
+}
+
+void dgram_sweep(struct pump *p)
+{
+    for (struct usock *u = usock_next(p->dgram->t, NULL), *next; u; u = next) {
+        next = usock_next(p->dgram->t, u);
+        if (u->server)
+            verify_alive(p, u);
+    }
+}
+
+const struct dgrams *dgram_table(const struct pump *p)
+{
+    return p->dgram->t;
 }
 
 const struct dgram_counters *dgram_counters(const struct pump *p)

@@ -20,7 +20,7 @@
  *   6 LISTEN             proto(1) 0 0 0 bound(20) cookie(8)      status(4)
  *   7 VERIFY             local(20) peer(20), as accept saw them  status(4) local(20) remote(20), virtual
  *   8 CONTROL            verb and arguments, each ended by NUL   more(1) exit(1) 0 0 text
- *   9 UDP_OPEN           cookie(8) bound(20) remote(20)          status(4) mirror(20) local(20), virtual
+ *   9 UDP_OPEN           connects(1) 0 0 0 cookie(8) bound(20) remote(20)   status(4) mirror(20) local(20), virtual
  *  10 UDP_PEER           mirror(20), as recvfrom saw it          status(4) remote(20) local(20), virtual; ENOENT: no mirror
  *
  * status: 0, an errno, or one of enum ipc_status. Addresses are 20 bytes as in wire.h; family 0 is "none".
@@ -32,7 +32,7 @@
  *
  * A program's UDP socket stays its own: a virtual peer has a mirror, an address on loopback where the daemon receives what is
  * for it and from which it delivers what comes of it. LISTEN with proto UDP says that a socket was bound; UDP_OPEN that one
- * (`bound`: what getsockname says, its port not 0) is going to send. Answers hold for a second, then the library asks again.
+ * (`bound`: what getsockname says, its port not 0) is going to send, or to connect. Answers hold for a second, then the library asks again.
  */
 #ifndef I3_IPC_H
 #define I3_IPC_H
@@ -277,12 +277,15 @@ static inline void ipc_get_pair(struct reader *r, struct ipc_pair *p)
 }
 
 struct ipc_udp_open {
+    bool connects;
     uint64_t cookie;
     struct addr bound, remote;
 };
 
 static inline void ipc_put_udp_open(struct writer *w, const struct ipc_udp_open *u)
 {
+    put_u8(w, u->connects);
+    put_zeros(w, 3);
     put_u64(w, u->cookie);
     put_addr(w, &u->bound);
     put_addr(w, &u->remote);
@@ -290,6 +293,11 @@ static inline void ipc_put_udp_open(struct writer *w, const struct ipc_udp_open 
 
 static inline void ipc_get_udp_open(struct reader *r, struct ipc_udp_open *u)
 {
+    uint8_t connects = get_u8(r);
+    u->connects = connects;
+    if (connects > 1)
+        r->failed = true;
+    wire_expect_zeros(r, 3);
     u->cookie = get_u64(r);
     get_addr(r, &u->bound);
     get_addr(r, &u->remote);

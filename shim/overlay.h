@@ -34,7 +34,7 @@ bool overlay_is_own(const struct addr *a);
 static inline bool overlay_is_mirror(const struct addr *a)
 {
     return (a->family == 4 && a->ip[0] == 127 && (a->ip[1] | a->ip[2]) != 0) ||
-           (a->family == 6 && IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)a->ip));
+           (a->family == 6 && memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)) == 0);
 }
 
 /* The loopback address of the same family. */

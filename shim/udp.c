@@ -18,8 +18,10 @@ struct entry {
 };
 
 static struct entry routes[ROUTES], peers[PEERS];
-static struct addr own[2]; /* IPv4, IPv6; written once */
-static uint8_t own_known[2];
+static struct {
+    bool known;
+    struct addr a;
+} own[2]; /* IPv4, IPv6 */
 static bool self_used; /* somebody has sent to the own virtual address */
 
 static struct entry *entry_for(struct entry *table, unsigned n, uint64_t cookie, const struct addr *key)
@@ -66,23 +68,17 @@ static void entry_put(struct entry *e, uint64_t cookie, const struct addr *key, 
 struct addr udp_own(uint8_t family)
 {
     int i = family == 6;
-    return __atomic_load_n(&own_known[i], __ATOMIC_ACQUIRE) ? own[i] : (struct addr){0};
+    return __atomic_load_n(&own[i].known, __ATOMIC_ACQUIRE) ? own[i].a : (struct addr){0};
 }
 
-/* It may change with the daemon's config, in bytes which nobody reads half old and half new: IPv4 in one word, IPv6 never. */
 static void learn_own(const struct addr *a)
 {
     int i = a->family == 6;
-    if (!a->family || (i && own_known[i]) || !conn_owner())
+    if (!a->family || !conn_owner() || __atomic_load_n(&own[i].known, __ATOMIC_ACQUIRE))
         return;
-    uint32_t word;
-    memcpy(&word, a->ip, sizeof(word));
-    if (i)
-        memcpy(own[i].ip, a->ip, sizeof(own[i].ip));
-    else
-        __atomic_store_n((uint32_t *)(void *)own[i].ip, word, __ATOMIC_RELAXED);
-    own[i].family = a->family;
-    __atomic_store_n(&own_known[i], 1, __ATOMIC_RELEASE);
+    own[i].a = *a;
+    own[i].a.port = 0;
+    __atomic_store_n(&own[i].known, true, __ATOMIC_RELEASE);
 }
 
 /* ---- sending ---- */
@@ -110,10 +106,10 @@ static void share_port(int fd)
     sys_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 }
 
-static int ask_route(int fd, uint64_t cookie, const struct addr *to, struct addr *via)
+static int ask_route(int fd, uint64_t cookie, const struct addr *to, bool connects, struct addr *via)
 {
-    struct ipc_udp_open q = {.cookie = cookie, .remote = *to};
-    struct addr here;
+    struct ipc_udp_open q = {.connects = connects, .cookie = cookie, .remote = *to};
+    struct addr mine;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
         return overlay_verdict(to) == IPC_NOT_VIRTUAL ? UDP_PASS : -ENETUNREACH;
     if (overlay_known_real(to) && overlay_verdict(to) == IPC_NOT_VIRTUAL)
@@ -121,19 +117,19 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, struct addr
     q.bound = bound_address(fd);
     if (!to->port || !q.bound.port)
         return UDP_PASS; /* the kernel says what is wrong */
-    int status = client_udp_open(&q, via, &here);
+    int status = client_udp_open(&q, via, &mine);
     switch (status) {
     case 0:
         overlay_learn(to, true);
-        learn_own(&here);
-        if (sys_sockopt_int(fd, IPPROTO_IP, IP_RECVERR) > 0 || sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_RECVERR) > 0)
+        learn_own(&mine);
+        if (connects || sys_sockopt_int(fd, IPPROTO_IP, IP_RECVERR) > 0 || sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_RECVERR) > 0)
             share_port(fd);
         return 0;
     case IPC_NOT_VIRTUAL:
         overlay_learn(to, false);
         return UDP_PASS;
     case IPC_SELF:
-        learn_own(&here);
+        learn_own(&mine);
         *via = overlay_loopback(to->family, to->port);
         entry_put(entry_for(peers, PEERS, cookie, via), cookie, via, to, 0, SELF_MS);
         __atomic_store_n(&self_used, true, __ATOMIC_RELAXED);
@@ -145,30 +141,34 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, struct addr
     }
 }
 
-int udp_route(int fd, const struct addr *to, struct addr *via)
+static int ask_and_keep(int fd, uint64_t cookie, const struct addr *to, bool connects, struct addr *via)
 {
-    uint64_t cookie = sys_cookie(fd);
-    struct entry *e = entry_for(routes, ROUTES, cookie, to);
-    int status;
-    if (!cookie)
-        return UDP_PASS;
-    if (entry_get(e, cookie, to, via, &status))
-        return status;
     *via = (struct addr){0};
-    status = ask_route(fd, cookie, to, via);
+    int status = ask_route(fd, cookie, to, connects, via);
     if (status >= 0)
-        entry_put(e, cookie, to, via, status, GOOD_MS);
+        entry_put(entry_for(routes, ROUTES, cookie, to), cookie, to, via, status, GOOD_MS);
     return status;
 }
 
+int udp_route(int fd, const struct addr *to, struct addr *via)
+{
+    uint64_t cookie = sys_cookie(fd);
+    int status;
+    if (!cookie)
+        return UDP_PASS;
+    if (entry_get(entry_for(routes, ROUTES, cookie, to), cookie, to, via, &status))
+        return status;
+    return ask_and_keep(fd, cookie, to, false, via);
+}
+
+/* The daemon is told of each: a mirror to which a socket is connected stays longer. */
 int udp_connect(int fd, int family, const struct addr *to)
 {
     struct sockaddr_storage ss;
     struct addr via;
-    int err = udp_route(fd, to, &via);
+    int err = ask_and_keep(fd, sys_cookie(fd), to, true, &via);
     if (err)
         return err;
-    share_port(fd);
     socklen_t len = overlay_sockaddr(&via, family, &ss);
     return sys_connect(fd, &ss, len);
 }
@@ -188,6 +188,7 @@ void udp_leave(int fd)
 
 /* ---- receiving ---- */
 
+/* What comes from a port of loopback to which this socket has sent under the own virtual address. */
 static bool self_source(int fd, struct addr *a)
 {
     struct addr virtual;
@@ -200,23 +201,35 @@ static bool self_source(int fd, struct addr *a)
     return true;
 }
 
+/* What a server gets from a peer it answers next: the daemon, which has delivered it, knows both. */
+static void source_found(int fd, struct addr *a, const struct addr *virtual)
+{
+    uint64_t cookie = sys_cookie(fd);
+    struct entry *e = entry_for(routes, ROUTES, cookie, virtual);
+    struct addr via;
+    int status;
+    if (cookie && !entry_get(e, cookie, virtual, &via, &status))
+        entry_put(e, cookie, virtual, a, 0, GOOD_MS);
+    *a = *virtual;
+}
+
 bool udp_source(int fd, struct addr *a)
 {
-    struct addr virtual = {0}, here;
+    struct addr virtual = {0}, mine;
     int status;
-    if (!overlay_is_mirror(a))
-        return a->family == 4 && addr_ip4(a) == INADDR_LOOPBACK && self_source(fd, a);
-    if (a->family == 6 && self_source(fd, a))
+    if (self_source(fd, a))
         return true;
+    if (!overlay_is_mirror(a))
+        return false;
     struct entry *e = entry_for(peers, PEERS, 0, a);
     if (!entry_get(e, 0, a, &virtual, &status)) {
-        status = client_udp_peer(a, &virtual, &here);
+        status = client_udp_peer(a, &virtual, &mine);
         if (status == 0)
-            learn_own(&here);
+            learn_own(&mine);
         if (status != CLIENT_DEAD)
             entry_put(e, 0, a, &virtual, status, GOOD_MS);
     }
     if (status == 0)
-        *a = virtual;
+        source_found(fd, a, &virtual);
     return status == 0;
 }

@@ -4,7 +4,7 @@
  *     sendto 10.a.b.c:port   ->  127.a.b.c:port     the mirror; the daemon is asked where it is, once a second
  *     recvfrom 127.a.b.c:p   ->  10.a.b.c:port      asked too, since any local user may send from 127/8
  *
- * In IPv6 there is one loopback address only, and mirrors are ports of it: ::1 is asked about each time.
+ * In IPv6, which has one loopback address only, mirrors are ports of ::1.
  *
  * So one socket has virtual and real peers at once, and receiving, polling, peeking, time stamps are the kernel's. The answers
  * are kept in two tables of ROUTES and PEERS entries; what falls out is asked for again. An answer is good for a second:
@@ -29,7 +29,7 @@ void udp_leave(int fd);
 /* From the address that the kernel gives for fd's peer to the virtual one, in place. False: it is none of the overlay's. */
 bool udp_source(int fd, struct addr *a);
 
-/* The user's own virtual address of that family (4, 6), port 0; none as long as no datagram went over the overlay. */
+/* The user's own virtual address of that family, port 0; none as long as no datagram of it went over the overlay. */
 struct addr udp_own(uint8_t family);
 
 #endif

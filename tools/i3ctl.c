@@ -47,6 +47,7 @@ static const struct ctl_verb verbs[] = {
         "Starts nothing: exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_status,
         NULL},
     {"ping", "NAME [COUNT]", "send COUNT (4) echo requests to NAME, one a second",
+        "NAME may be a virtual address as well; one in IPv6 is asked over IPv6.\n"
         "With --json one object a line. Exits 1 when no answer came.", 1, 2, NEEDS_STARTED,
         VERB_JSON | VERB_STREAM, "4", show_ping, NULL},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,

@@ -166,17 +166,24 @@ static json_t *peer_array(const struct report_view *v)
     return a;
 }
 
+static json_t *listener_object(const char *proto, const struct addr *bound)
+{
+    json_t *o = json_object();
+    set_text(o, "proto", proto);
+    set_addr(o, "bound", bound);
+    set_number(o, "port", bound->port);
+    return o;
+}
+
 static json_t *listener_array(const struct report_view *v)
 {
     json_t *a = json_array();
     const struct listener *l;
-    for (unsigned at = 0; (l = listener_next(v->listeners, &at, 0)) && json_array_size(a) < REPORT_ROWS_MAX;) {
-        json_t *o = json_object();
-        set_text(o, "proto", l->proto == IPPROTO_TCP ? "tcp" : "udp");
-        set_addr(o, "bound", &l->bound);
-        set_number(o, "port", l->bound.port);
-        json_array_append_new(a, o);
-    }
+    for (unsigned at = 0; (l = listener_next(v->listeners, &at, 0)) && json_array_size(a) < REPORT_ROWS_MAX;)
+        json_array_append_new(a, listener_object("tcp", &l->bound));
+    for (const struct usock *u = usock_next(v->dgrams, NULL); u && json_array_size(a) < REPORT_ROWS_MAX; u = usock_next(v->dgrams, u))
+        if (u->server)
+            json_array_append_new(a, listener_object("udp", &u->at));
     return a;
 }
 
@@ -249,6 +256,8 @@ static json_t *counter_object(const struct report_view *v)
     set_number(o, "tcp_memory_max", t.memory_max);
     set_number(o, "tcp_refused_memory", t.refused_memory);
     set_number(o, "tcp_dropped_memory", t.dropped_memory);
+    set_number(o, "tcp_ecn_marked", t.ecn_marked);
+    set_number(o, "tcp_ecn_cuts", t.ecn_cuts);
     return o;
 }
 
@@ -358,12 +367,13 @@ char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error)
     return finish(o);
 }
 
-char *report_ping_end(const char *name, uint32_t address, unsigned sent, unsigned received, uint64_t min_us,
+char *report_ping_end(const char *name, const struct addr *address, unsigned sent, unsigned received, uint64_t min_us,
     uint64_t avg_us, uint64_t max_us, const char *path)
 {
     json_t *o = json_object();
     set_text(o, "name", name);
-    set_ip(o, "address", address);
+    char ip[INET6_ADDRSTRLEN];
+    set_text(o, "address", inet_ntop(address->family == 6 ? AF_INET6 : AF_INET, address->ip, ip, sizeof(ip)));
     set_number(o, "sent", sent);
     set_number(o, "received", received);
     set_number(o, "min_us", min_us);

@@ -8,6 +8,7 @@
 #include "daemon/i3/trigger.h"
 #include "daemon/naming/book.h"
 #include "daemon/naming/pool.h"
+#include "daemon/program/dgram.h"
 #include "daemon/program/listener.h"
 #include "daemon/program/vsock.h"
 #include "daemon/tcpip/tcpip.h"
@@ -33,6 +34,7 @@ struct report_view {
     const struct book *book;
     const struct vsocks *vsocks;
     const struct listeners *listeners;
+    const struct dgrams *dgrams;
     const struct tcpip *tcpip;
     const struct report_counter *counters;
     unsigned n_counters;
@@ -52,7 +54,7 @@ char *report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *report_string(const char *name, const char *value);
 char *report_flag(const char *name, bool value);
 char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error);
-char *report_ping_end(const char *name, uint32_t address, unsigned sent, unsigned received, uint64_t min_us,
+char *report_ping_end(const char *name, const struct addr *address, unsigned sent, unsigned received, uint64_t min_us,
     uint64_t avg_us, uint64_t max_us, const char *path);
 
 #endif

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <linux/errqueue.h>
-#include <netinet/icmp6.h>
-#include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -78,25 +76,50 @@ static int bind_to(int fd, struct addr *at)
     return 0;
 }
 
-int mirror_open(struct addr *at)
+static int datagram_socket(uint8_t family)
 {
-    int one = 1, size = SOCKET_BUF;
-    bool v6 = at->family == 6;
-    int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return socket(family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+/* On that very port: one that the kernel has chosen for a socket is taken from it when it is disconnected (mirror_refuse). */
+static int open_at(struct addr *at)
+{
+    int fd = datagram_socket(at->family);
     if (fd < 0)
         return -errno;
     int err = bind_to(fd, at);
-    if (err == -EADDRINUSE || err == -EACCES) {
+    if (!err)
+        return fd;
+    close(fd);
+    return err;
+}
+
+static int open_anywhere(struct addr *at)
+{
+    enum { TRIES = 8 };
+    int fd = -EADDRINUSE;
+    for (int i = 0; i < TRIES && fd == -EADDRINUSE; i++) {
         at->port = 0;
-        err = bind_to(fd, at);
-    }
-    if (err) {
+        fd = open_at(at);
+        if (fd < 0)
+            return fd;
         close(fd);
-        return err;
+        fd = open_at(at);
     }
+    return fd;
+}
+
+int mirror_open(struct addr *at)
+{
+    int one = 1, size = SOCKET_BUF;
+    int fd = at->port ? open_at(at) : -EADDRINUSE;
+    if (fd == -EADDRINUSE || fd == -EACCES)
+        fd = open_anywhere(at);
+    if (fd < 0)
+        return fd;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof(one));
+    setsockopt(fd, at->family == 6 ? IPPROTO_IPV6 : IPPROTO_IP, at->family == 6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof(one));
     setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one)); /* older kernels: single datagrams */
     return fd;
 }
@@ -163,9 +186,7 @@ static bool is_refusal(struct msghdr *m)
         if (!v6 && (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_RECVERR))
             continue;
         memcpy(&e, CMSG_DATA(c), sizeof(e));
-        if (v6)
-            return e.ee_origin == SO_EE_ORIGIN_ICMP6 && e.ee_type == ICMP6_DST_UNREACH && e.ee_code == ICMP6_DST_UNREACH_NOPORT;
-        return e.ee_origin == SO_EE_ORIGIN_ICMP && e.ee_type == ICMP_DEST_UNREACH && e.ee_code == ICMP_PORT_UNREACH;
+        return e.ee_origin == (v6 ? SO_EE_ORIGIN_ICMP6 : SO_EE_ORIGIN_ICMP) && e.ee_errno == ECONNREFUSED;
     }
     return false;
 }
@@ -268,16 +289,15 @@ unsigned mirrors_flush(struct mirrors_io *io)
 
 /* ---- refusing ---- */
 
-static const struct addr *nowhere(uint8_t family)
+static struct addr nowhere(uint8_t family)
 {
-    static const struct addr a4 = {.family = 4, .port = 1, .ip = {127, 0, 0, 1}}, a6 = {.family = 6, .port = 1, .ip = {[15] = 1}};
-    return family == 6 ? &a6 : &a4;
+    return family == 6 ? addr_v6(in6addr_loopback.s6_addr, 1) : addr_v4(INADDR_LOOPBACK, 1);
 }
 
 static int connect_to(int fd, const struct addr *to)
 {
     struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
-    socklen_t len = to ? addr_to_sockaddr(to, &ss) : sizeof(struct sockaddr_in);
+    socklen_t len = to ? addr_to_sockaddr(to, &ss) : sizeof(struct sockaddr_in6);
     return connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
 }
 
@@ -289,15 +309,16 @@ int mirror_refuse(const struct mirrors_io *io, int fd, const struct addr *real, 
     struct sockaddr_storage ss;
     struct addr local = *at;
     int one = 1, err;
-    int probe = socket(at->family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct addr elsewhere = nowhere(real->family);
+    int probe = datagram_socket(real->family);
     if (probe < 0)
         return -errno;
     setsockopt(probe, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
     err = bind_to(probe, &local);
     if (!err)
-        err = connect_to(probe, nowhere(at->family));
+        err = connect_to(probe, &elsewhere);
     if (!err)
-        err = connect_to(fd, nowhere(at->family));
+        err = connect_to(fd, &elsewhere);
     if (!err) {
         socklen_t len = addr_to_sockaddr(real, &ss);
         if (sendto(probe, &io->probe, sizeof(io->probe), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, len) < 0)

@@ -1,6 +1,6 @@
 /* mirror.h - loopback UDP sockets that stand for virtual peers: datagrams of local programs in batches, trains towards them.
  *
- * A mirror is bound to 127.a.b.c:port, in IPv6 to a port of ::1, not connected and without SO_REUSEADDR, so that as long as it is open nobody else on the
+ * A mirror is bound to 127.a.b.c:port, or to a port of ::1 for a peer in IPv6, not connected and without SO_REUSEADDR, so that as long as it is open nobody else on the
  * machine can speak from that address. Buffers of a whole batch are shared by all mirrors.
  */
 #ifndef I3_MIRROR_H
@@ -43,7 +43,7 @@ void mirror_send(struct mirrors_io *io, int fd, const struct addr *to, const uin
 unsigned mirrors_flush(struct mirrors_io *io);
 
 /* Makes the kernel tell the program's socket at `at` that the peer's port is closed, as if its last datagram to the mirror had
- * been refused: ECONNREFUSED for who waits in recv(), an entry in the error queue (IP_RECVERR, IPV6_RECVERR). The mirror is
+ * been refused: ECONNREFUSED for who waits in recv(), an entry in the error queue (IP_RECVERR). The mirror is
  * bound to *real. 0 or -errno (EADDRINUSE: the socket does not share its port, the shim has not prepared it). */
 int mirror_refuse(const struct mirrors_io *io, int fd, const struct addr *real, const struct addr *at);
 

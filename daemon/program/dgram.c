@@ -80,7 +80,7 @@ static struct usock_list *usock_list(struct dgrams *d, const struct usock *u)
 
 struct usock *usock_add(struct dgrams *d, mono_t now, const struct addr *at, uint64_t cookie, bool server)
 {
-    struct usock *u = usock_by_cookie(d, at->family, at->port, cookie);
+    struct usock *u = usock_by_cookie(d, at->port, cookie);
     if (u) {
         LIST_REMOVE(usock_list(d, u), u);
         u->server |= server;
@@ -102,34 +102,56 @@ struct usock *usock_add(struct dgrams *d, mono_t now, const struct addr *at, uin
     return u;
 }
 
-struct usock *usock_by_cookie(const struct dgrams *d, uint8_t family, uint16_t port, uint64_t cookie)
+struct usock *usock_by_cookie(const struct dgrams *d, uint16_t port, uint64_t cookie)
 {
     struct usock *u = d->port[port];
-    while (u && (u->cookie != cookie || u->at.family != family))
+    while (u && u->cookie != cookie)
         u = u->chain;
     return u;
 }
 
-struct usock *usock_find(const struct dgrams *d, const struct addr *at)
+static bool is_any(const struct addr *a)
 {
-    struct usock *u = d->port[at->port];
-    while (u && !addr_eq(&u->at, at))
-        u = u->chain;
-    return u;
+    static const uint8_t any[16];
+    return memcmp(a->ip, any, sizeof(any)) == 0;
 }
 
-static bool is_loopback(const struct addr *a)
+static struct addr loopback(uint8_t family, uint16_t port)
 {
-    return a->family == 6 ? IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)a->ip) : addr_ip4(a) == INADDR_LOOPBACK;
+    static const uint8_t one6[16] = {[15] = 1};
+    return family == 6 ? addr_v6(one6, port) : addr_v4(INADDR_LOOPBACK, port);
 }
 
-struct usock *usock_for_port(const struct dgrams *d, uint8_t family, uint16_t port)
+/* Bound to all of IPv6, it takes IPv4 as well (if not, the kernel will tell). */
+bool usock_takes(const struct usock *u, uint8_t family)
 {
+    return u->at.family == family || (family == 4 && is_any(&u->at));
+}
+
+struct addr usock_address(const struct usock *u, uint8_t family)
+{
+    return is_any(&u->at) ? loopback(family, u->at.port) : u->at;
+}
+
+struct usock *usock_find(const struct dgrams *d, const struct addr *from)
+{
+    for (struct usock *u = d->port[from->port]; u; u = u->chain) {
+        struct addr speaks = usock_address(u, from->family);
+        if (usock_takes(u, from->family) && addr_eq(&speaks, from))
+            return u;
+    }
+    return NULL;
+}
+
+struct usock *usock_for_port(const struct dgrams *d, uint16_t port, uint8_t family)
+{
+    struct addr best = loopback(family, port);
     struct usock *first = NULL;
     for (struct usock *u = d->port[port]; u; u = u->chain) {
-        if (u->at.family != family)
+        struct addr at = usock_address(u, family);
+        if (!usock_takes(u, family))
             continue;
-        if (is_loopback(&u->at))
+        if (addr_eq(&at, &best))
             return u;
         first = first ? first : u;
     }

@@ -8,13 +8,9 @@
  *   mirror   a socket of the daemon that stands for one virtual peer towards all local programs: they send to it, and what
  *            the peer sends comes from it.
  *
- * An IPv6 socket which takes IPv4 as well has two usocks, one for each family, with one cookie: mirrors speak the family of their
- * peer's virtual address.
- *
  * Pure: sockets, and asking the kernel who owns what, are the pump's. Bounds: USOCKS_MAX and MIRRORS_MAX; when there is no
- * room the least recently used goes, of mirrors first one that no program has asked for. Idle rule: a mirror goes after
- * MIRROR_IDLE_US, after MIRROR_ASKED_US if a program has asked for it (its socket may be connected, so that it would not
- * ask again); a usock goes after USOCK_IDLE_US if it is no server (it comes back with the next datagram it sends).
+ * room the least recently used goes, of mirrors first one that no program is connected to. Idle rule: a mirror goes after
+ * MIRROR_IDLE_US; one to which a program has connected a socket, which would not ask again, is looked at every MIRROR_ASKED_US; a usock goes after USOCK_IDLE_US if it is no server (it comes back with the next datagram it sends).
  */
 #ifndef I3_DGRAM_H
 #define I3_DGRAM_H
@@ -35,7 +31,7 @@ enum { USOCKS_MAX = 16384, MIRRORS_MAX = 4096 };
 #define USOCK_IDLE_US (300 * USEC_PER_SEC)
 
 struct usock {
-    struct addr at; /* where the kernel has it bound; "any" counts as 127.0.0.1 or ::1, which is what mirrors see */
+    struct addr at;   /* where the kernel has it bound; to mirrors, one bound to all addresses speaks from loopback */
     struct addr peer; /* the mirror it has last spoken to, as bound; none */
     uint64_t cookie;
     bool server;
@@ -51,6 +47,7 @@ struct usock {
 struct mirror {
     struct addr virt; /* the peer */
     struct addr real; /* where its socket is bound */
+    uint32_t host;    /* the peer's handle, its IPv4 address */
     void *io;         /* the pump's */
     bool asked;
     bool ready;       /* it may have datagrams for us */
@@ -66,15 +63,19 @@ struct dgrams *dgrams_new(void (*gone)(void *ctx, struct usock *u), void *ctx);
 /* The mirrors must be gone. */
 void dgrams_free(struct dgrams *d);
 
-/* The one with that cookie on that port in at's family, made if need be; the same address with another cookie is another socket. NULL: out of
+/* The one with that cookie on that port, made if need be; the same address with another cookie is another socket. NULL: out of
  * memory. */
 struct usock *usock_add(struct dgrams *d, mono_t now, const struct addr *at, uint64_t cookie, bool server);
-/* The socket with that cookie on that port, as it is in that family (4, 6); NULL: not known. */
-struct usock *usock_by_cookie(const struct dgrams *d, uint8_t family, uint16_t port, uint64_t cookie);
-/* The one bound there, NULL: none is known. */
-struct usock *usock_find(const struct dgrams *d, const struct addr *at);
-/* Which socket a datagram of that family for that port is for: one bound to loopback or to all addresses before any other. NULL: none. */
-struct usock *usock_for_port(const struct dgrams *d, uint8_t family, uint16_t port);
+/* The socket with that cookie on that port, NULL: not known. */
+struct usock *usock_by_cookie(const struct dgrams *d, uint16_t port, uint64_t cookie);
+/* The one which speaks from there, NULL: none is known. */
+struct usock *usock_find(const struct dgrams *d, const struct addr *from);
+/* Which socket a datagram of that family for that port is for: one bound to loopback or to all addresses before any other. NULL:
+ * none. */
+struct usock *usock_for_port(const struct dgrams *d, uint16_t port, uint8_t family);
+/* It can be reached over that family; where. */
+bool usock_takes(const struct usock *u, uint8_t family);
+struct addr usock_address(const struct usock *u, uint8_t family);
 void usock_touch(struct dgrams *d, struct usock *u, mono_t now);
 void usock_free(struct dgrams *d, struct usock *u);
 /* No server any more (it has connected itself to one peer): it stays while it is used. */
@@ -82,7 +83,7 @@ void usock_demote(struct dgrams *d, struct usock *u);
 /* The most recently used of all that are no servers, and the next older one; the least recently looked at server. NULL: none. */
 struct usock *usock_newest(const struct dgrams *d);
 struct usock *usock_server(const struct dgrams *d);
-/* Iteration over all on a port, of either family: NULL starts. */
+/* Iteration over all on a port: NULL starts. */
 struct usock *usock_on_port(const struct dgrams *d, uint16_t port, const struct usock *u);
 /* Iteration over all: NULL starts. */
 struct usock *usock_next(const struct dgrams *d, const struct usock *u);

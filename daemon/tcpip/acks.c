@@ -155,6 +155,7 @@ static void take_advance(struct tcpip *t, struct conn *c, uint64_t ack, struct d
     c->bytes_out += ack - c->snd_una;
     c->snd_una = ack;
     c->retries = 0;
+    c->soft_err = 0;
 }
 
 /* A peer that had taken back its window below what was in flight, for so long that we asked again, and has room: it need not

@@ -25,6 +25,8 @@
 #ifndef I3_TCPIP_ENGINE_H
 #define I3_TCPIP_ENGINE_H
 
+#include <errno.h>
+
 #include "daemon/tcpip/cc.h"
 #include "daemon/tcpip/hash.h"
 #include "daemon/tcpip/heap.h"
@@ -215,6 +217,7 @@ struct conn {
     uint64_t user;
     uint32_t events; /* bits of enum tcpip_event_kind */
     int err;
+    uint16_t soft_err; /* an ICMP error since the last acknowledgement: why it gives up if it does */
     struct link on_events, on_active, on_batch, on_path, on_blocked;
     struct path *path;
     uint64_t iss, irs;
@@ -320,6 +323,12 @@ static inline const uint8_t *conn_ip6(const struct conn *c)
 static inline bool conn_synced(const struct conn *c)
 {
     return c->state >= ST_ESTABLISHED;
+}
+
+/* Why a connection ends whose peer is silent. */
+static inline int conn_timeout_error(const struct conn *c)
+{
+    return c->soft_err ? c->soft_err : ETIMEDOUT;
 }
 
 static inline uint64_t conn_now(struct tcpip *t, mono_t now)
@@ -438,6 +447,9 @@ void output_sack(struct tcpip *t, struct conn *c);
 /* The connection's last ACK, again. ip6: a header from us to the peer, NULL for IPv4. */
 void output_time_wait(struct tcpip *t, const struct time_wait *w, const uint8_t *ip6);
 void output_head(struct conn *c); /* makes the template */
+
+/* icmp_tcp.c: false when it is no ICMP error about TCP. */
+bool icmp_error_input(struct tcpip *t, const uint8_t *packet, const struct ip_header *ip);
 
 /* icmp.c */
 void icmp_input(struct tcpip *t, const uint8_t *packet, const struct ip_header *ip);

@@ -2,19 +2,32 @@
 
 #include <stdlib.h>
 
-enum { UNITS = 8192, BODY_MAX = 65535 - IP_HEAD, MORE = 0x2000, OFFSET = 0x1fff };
+enum { UNITS = 8192, BODY_MAX = 65535 - IP6_HEAD, BODY_MAX4 = 65535 - IP_HEAD, MORE = 0x2000, OFFSET = 0x1fff };
+
+/* What names the datagram that a piece is of. */
+struct name {
+    uint8_t addresses[2 * IP6_ADDRESS]; /* the rest zeros in IPv4 */
+    uint32_t id;
+    uint8_t version, proto, zeros[2];
+};
+
+/* A piece as its header has it. */
+struct piece {
+    struct name name;
+    const uint8_t *body;
+    uint32_t at, len;
+    bool more;
+};
 
 /* A datagram in pieces. Which of its 8-byte units are there is a bit each. */
 struct pieces {
-    uint32_t src, dst;
-    uint16_t id;
-    uint8_t proto;
+    struct name name;
     uint32_t total; /* of the body, 0: not known yet */
     uint32_t end;   /* of what is there */
     uint32_t units; /* which are there */
     mono_t until;
     uint64_t have[UNITS / 64];
-    uint8_t *packet; /* room for the largest; the pages that are not written cost nothing */
+    uint8_t *body; /* behind room for a header, and room for the largest; pages that are not written cost nothing */
 };
 
 struct reassembly {
@@ -31,8 +44,8 @@ struct reassembly *reassembly_new(void)
 
 static void pieces_free(struct pieces *p)
 {
-    if (p)
-        free(p->packet);
+    if (p && p->body)
+        free(p->body - IP6_HEAD);
     free(p);
 }
 
@@ -55,11 +68,11 @@ static struct pieces *take_out(struct reassembly *r, unsigned i)
 }
 
 /* The oldest of that source when it has its share, else the oldest of all. */
-static void make_room(struct reassembly *r, uint32_t src)
+static void make_room(struct reassembly *r, const struct name *name)
 {
     unsigned of_source = 0, oldest = r->n;
     for (unsigned i = r->n; i-- > 0;) {
-        if (r->v[i]->src == src) {
+        if (r->v[i]->name.version == name->version && !memcmp(r->v[i]->name.addresses, name->addresses, IP6_ADDRESS)) {
             of_source++;
             oldest = i;
         }
@@ -73,28 +86,21 @@ static void make_room(struct reassembly *r, uint32_t src)
     r->stats.evicted++;
 }
 
-/* Index of the datagram that the fragment belongs to, made if need be; r->n: out of memory. */
-static unsigned find(struct reassembly *r, mono_t now, const uint8_t *packet)
+/* Index of the datagram that the piece belongs to, made if need be; r->n: out of memory. */
+static unsigned find(struct reassembly *r, mono_t now, const struct name *name)
 {
-    uint32_t src = ip_load32(packet + 12), dst = ip_load32(packet + 16);
-    uint16_t id = ip_load16(packet + 4);
-    for (unsigned i = 0; i < r->n; i++) {
-        const struct pieces *p = r->v[i];
-        if (p->src == src && p->dst == dst && p->id == id && p->proto == packet[9])
+    for (unsigned i = 0; i < r->n; i++)
+        if (!memcmp(&r->v[i]->name, name, sizeof(*name)))
             return i;
-    }
-    make_room(r, src);
+    make_room(r, name);
     struct pieces *p = calloc(1, sizeof(*p));
-    if (p)
-        p->packet = malloc(IP_HEAD + BODY_MAX);
-    if (!p || !p->packet) {
-        pieces_free(p);
+    uint8_t *room = p ? malloc(IP6_HEAD + BODY_MAX4) : NULL;
+    if (!room) {
+        free(p);
         return r->n;
     }
-    p->src = src;
-    p->dst = dst;
-    p->id = id;
-    p->proto = packet[9];
+    p->name = *name;
+    p->body = room + IP6_HEAD;
     p->until = mono_add(now, REASSEMBLY_US);
     r->v[r->n] = p;
     return r->n++;
@@ -110,8 +116,10 @@ static uint32_t count_units(const struct pieces *p, uint32_t first, uint32_t end
 }
 
 /* False: it contradicts what is there. */
-static bool pieces_add(struct pieces *p, uint32_t at, const uint8_t *body, uint32_t len, bool more)
+static bool pieces_add(struct pieces *p, const struct piece *f)
 {
+    uint32_t at = f->at, len = f->len;
+    bool more = f->more;
     uint32_t first = at / 8, end = (at + len + 7) / 8, there = count_units(p, first, end);
     if (!more && ((p->total && p->total != at + len) || p->end > at + len))
         return false;
@@ -121,7 +129,7 @@ static bool pieces_add(struct pieces *p, uint32_t at, const uint8_t *body, uint3
         return more || p->total; /* nothing new; an end that was no end before contradicts */
     if (there)
         return false;
-    memcpy(p->packet + IP_HEAD + at, body, len);
+    memcpy(p->body + at, f->body, len);
     for (uint32_t i = first; i < end; i++)
         p->have[i / 64] |= 1ull << (i % 64);
     p->units += end - first;
@@ -132,35 +140,80 @@ static bool pieces_add(struct pieces *p, uint32_t at, const uint8_t *body, uint3
     return true;
 }
 
-static bool sane(const uint8_t *packet, size_t len, uint32_t *head, uint32_t *at, uint32_t *body, bool *more)
+static bool read4(const uint8_t *packet, size_t len, struct piece *f)
 {
+    uint32_t head = (packet[0] & 15u) * 4, total = ip_load16(packet + 2);
     uint16_t flags = ip_load16(packet + 6);
-    *head = (packet[0] & 15u) * 4;
-    uint32_t total = ip_load16(packet + 2);
-    if (*head < IP_HEAD || total <= *head || total > len || ip_fold(ip_sum(packet, *head)) != 0xffff)
+    if (head < IP_HEAD || total <= head || total > len || ip_fold(ip_sum(packet, head)) != 0xffff)
         return false;
-    *at = (flags & OFFSET) * 8u;
-    *body = total - *head;
-    *more = flags & MORE;
-    return !(*more && *body % 8) && *at + *body <= BODY_MAX;
+    memcpy(f->name.addresses, packet + 12, 4);
+    memcpy(f->name.addresses + IP6_ADDRESS, packet + 16, 4);
+    f->name.id = ip_load16(packet + 4);
+    f->name.proto = packet[9];
+    f->at = (flags & OFFSET) * 8u;
+    f->more = flags & MORE;
+    f->body = packet + head;
+    f->len = total - head;
+    return f->at + f->len <= BODY_MAX4;
+}
+
+static bool read6(const uint8_t *packet, size_t len, struct piece *f)
+{
+    const uint8_t *own = packet + IP6_HEAD;
+    uint32_t total = ip_load16(packet + 4);
+    if (total <= FRAGMENT_HEAD6 || IP6_HEAD + total > len)
+        return false;
+    memcpy(f->name.addresses, packet + IP6_SRC, 2 * IP6_ADDRESS);
+    f->name.id = ip_load32(own + 4);
+    f->name.proto = own[0];
+    f->at = ip_load16(own + 2) & 0xfff8u;
+    f->more = own[3] & 1;
+    f->body = own + FRAGMENT_HEAD6;
+    f->len = total - FRAGMENT_HEAD6;
+    return f->at + f->len <= BODY_MAX;
+}
+
+static bool read_piece(const uint8_t *packet, size_t len, struct piece *f)
+{
+    memset(f, 0, sizeof(*f));
+    if (!ip_is_fragment(packet, len))
+        return false;
+    f->name.version = packet[0] >> 4;
+    return (f->name.version == 6 ? read6 : read4)(packet, len, f) && !(f->more && f->len % 8);
+}
+
+/* The header before a body which is complete. */
+static const uint8_t *finish(struct pieces *p, size_t *whole)
+{
+    const struct name *n = &p->name;
+    uint8_t template[IP6_HEAD];
+    if (n->version == 6) {
+        ip6_template(template, n->addresses, n->addresses + IP6_ADDRESS, 0);
+        ip6_build(p->body - IP6_HEAD, template, n->proto, (uint16_t)p->total);
+        *whole = IP6_HEAD + p->total;
+    } else {
+        *whole = IP_HEAD + p->total;
+        ip_build(p->body - IP_HEAD, ip_load32(n->addresses), ip_load32(n->addresses + IP6_ADDRESS), n->proto, (uint16_t)n->id,
+            (uint16_t)*whole);
+    }
+    return p->body - (*whole - p->total);
 }
 
 const uint8_t *reassembly_add(struct reassembly *r, mono_t now, const uint8_t *packet, size_t len, size_t *whole)
 {
-    uint32_t head, at, body;
-    bool more;
+    struct piece f;
     r->stats.fragments++;
     pieces_free(r->done);
     r->done = NULL;
-    if (!ip_is_fragment(packet, len) || !sane(packet, len, &head, &at, &body, &more)) {
+    if (!read_piece(packet, len, &f)) {
         r->stats.bad++;
         return NULL;
     }
-    unsigned i = find(r, now, packet);
+    unsigned i = find(r, now, &f.name);
     if (i == r->n)
         return NULL;
     struct pieces *p = r->v[i];
-    if (!pieces_add(p, at, packet + head, body, more)) {
+    if (!pieces_add(p, &f)) {
         pieces_free(take_out(r, i));
         r->stats.bad++;
         return NULL;
@@ -169,9 +222,7 @@ const uint8_t *reassembly_add(struct reassembly *r, mono_t now, const uint8_t *p
         return NULL;
     r->done = take_out(r, i);
     r->stats.whole++;
-    *whole = IP_HEAD + p->total;
-    ip_build(p->packet, p->src, p->dst, p->proto, p->id, (uint16_t)*whole);
-    return p->packet;
+    return finish(p, whole);
 }
 
 void reassembly_expire(struct reassembly *r, mono_t now)
@@ -192,11 +243,18 @@ const struct reassembly_stats *reassembly_stats(const struct reassembly *r)
     return &r->stats;
 }
 
-void fragment_build(uint8_t out[IP_HEAD], uint32_t src, uint32_t dst, uint8_t proto, uint16_t id, uint16_t offset, uint16_t body,
-    bool more)
+size_t fragment_build(uint8_t out[FRAGMENT_HEADS_MAX], const uint8_t *whole, uint16_t id, uint16_t offset, uint16_t body, bool more)
 {
-    ip_build(out, src, dst, proto, id, (uint16_t)(IP_HEAD + body));
+    if (whole[0] >> 4 == 6) {
+        uint8_t *own = out + IP6_HEAD;
+        ip6_build(out, whole, IP6_FRAGMENT, (uint16_t)(FRAGMENT_HEAD6 + body));
+        ip_store32(own, (uint32_t)whole[6] << 24 | offset | (more ? 1 : 0));
+        ip_store32(own + 4, id);
+        return IP6_HEAD + FRAGMENT_HEAD6;
+    }
+    ip_build(out, ip_load32(whole + 12), ip_load32(whole + 16), whole[9], id, (uint16_t)(IP_HEAD + body));
     ip_store16(out + 6, (uint16_t)(offset / 8 | (more ? MORE : 0)));
     ip_store16(out + 10, 0);
     ip_store_sum(out + 10, ip_sum(out, IP_HEAD));
+    return IP_HEAD;
 }

@@ -1,4 +1,4 @@
-/* ICMP echo (RFC 792, and 4443 for IPv6): answered, and asked. */
+/* ICMP echo (RFC 792, and 4443 for IPv6): answered, and asked. Errors: icmp_tcp.c. */
 #include "daemon/tcpip/engine.h"
 
 #include <errno.h>
@@ -45,6 +45,8 @@ void icmp_input(struct tcpip *t, const uint8_t *packet, const struct ip_header *
         icmp_reply(t, packet, ip);
     else if (icmp[0] == ICMP_ECHO_REPLY && icmp[1] == 0)
         event_echo(t, ip, ip_load16(icmp + 4), ip_load16(icmp + 6));
+    else
+        icmp_error_input(t, packet, ip);
 }
 
 void icmp6_input(struct tcpip *t, const uint8_t *packet, const struct ip_header *ip)
@@ -59,6 +61,8 @@ void icmp6_input(struct tcpip *t, const uint8_t *packet, const struct ip_header 
         icmp_reply(t, packet, ip);
     else if (icmp[0] == ICMP6_ECHO_REPLY && icmp[1] == 0)
         event_echo(t, ip, ip_load16(icmp + 4), ip_load16(icmp + 6));
+    else
+        icmp_error_input(t, packet, ip);
 }
 
 static void put_echo(uint8_t *out, uint8_t type, uint16_t ident, uint16_t sequence, uint64_t pseudo)

@@ -32,7 +32,7 @@ static void fire_keepalive(struct tcpip *t, struct conn *c)
     } else if (c->snd_una < c->snd_nxt) { /* the retransmission timer watches already */
         timer_set(t, c, TIMER_LIFE, t->now + KEEPALIVE_STEP_US);
     } else if (c->keepalive_sent >= KEEPALIVE_PROBES) {
-        conn_reset(t, c, ETIMEDOUT);
+        conn_reset(t, c, conn_timeout_error(c));
     } else {
         c->keepalive_sent++;
         c->probe_due = true;

@@ -213,18 +213,18 @@ int connect_covered(int fd, const struct addr *to, int sa_family)
     int family = sys_sockopt_int(fd, SOL_SOCKET, SO_DOMAIN);
     if (family == AF_UNIX && pair_of(fd, &name))
         return connect_again(fd, &name);
+    int protocol = sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL);
+    if (family == AF_INET6 && to->family == 4 && sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0)
+        return CONNECT_PASS;
+    if (protocol == IPPROTO_UDP && (family == sa_family || family == AF_INET6)) { /* it takes an IPv4 address as such */
+        int err = udp_connect(fd, sa_family, to);
+        return err == UDP_PASS ? CONNECT_PASS : err;
+    }
     if (family != sa_family) /* the kernel refuses, or takes no packet out */
         return family == AF_INET6 && sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM &&
                        overlay_verdict(to) != IPC_NOT_VIRTUAL
                    ? -ENETUNREACH
                    : CONNECT_PASS;
-    if (family == AF_INET6 && to->family == 4 && sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0)
-        return CONNECT_PASS;
-    int protocol = sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL);
-    if (protocol == IPPROTO_UDP) {
-        int err = udp_connect(fd, family, to);
-        return err == UDP_PASS ? CONNECT_PASS : err;
-    }
     if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
         return overlay_verdict(to) == IPC_NOT_VIRTUAL ? CONNECT_PASS : -ENETUNREACH;
     if (protocol == IPPROTO_TCP && tcp_state(fd) != TCP_STATE_CLOSE)

@@ -15,34 +15,50 @@ static struct in_addr network(uint32_t ip)
     return (struct in_addr){htonl(ip)};
 }
 
-static uint32_t own4(void)
-{
-    struct addr a = udp_own(4);
-    return addr_ip4(&a);
-}
-
 /* One of our own addresses: loopback as the program shall see it. */
 static void own_in(struct in_addr *a)
 {
-    if (host(*a) >> 24 == 127 && own4())
-        *a = network(own4());
+    struct addr own = udp_own(4);
+    if (host(*a) >> 24 == 127 && own.family)
+        *a = network(addr_ip4(&own));
 }
 
-static bool is_mapped(const struct in6_addr *a)
+static struct in_addr mapped(const struct in6_addr *a)
 {
-    return IN6_IS_ADDR_V4MAPPED(a);
+    struct in_addr v4;
+    memcpy(&v4, a->s6_addr + 12, sizeof(v4));
+    return v4;
 }
 
 static void own6_in(struct in6_addr *a)
 {
+    struct in_addr v4 = mapped(a);
     struct addr own = udp_own(6);
-    struct in_addr v4;
-    if (IN6_IS_ADDR_LOOPBACK(a) && own.family)
-        memcpy(a, own.ip, sizeof(*a));
-    memcpy(&v4, a->s6_addr + 12, sizeof(v4));
-    if (is_mapped(a))
+    if (IN6_IS_ADDR_V4MAPPED(a)) {
         own_in(&v4);
-    memcpy(a->s6_addr + 12, &v4, sizeof(v4));
+        memcpy(a->s6_addr + 12, &v4, sizeof(v4));
+    } else if (IN6_IS_ADDR_LOOPBACK(a) && own.family) {
+        memcpy(a, own.ip, sizeof(*a));
+    }
+}
+
+static void own_out(struct in_addr *a)
+{
+    struct addr own = udp_own(4);
+    if (own.family && host(*a) == addr_ip4(&own))
+        *a = network(INADDR_LOOPBACK);
+}
+
+static void own6_out(struct in6_addr *a)
+{
+    struct in_addr v4 = mapped(a);
+    struct addr own = udp_own(6);
+    if (IN6_IS_ADDR_V4MAPPED(a)) {
+        own_out(&v4);
+        memcpy(a->s6_addr + 12, &v4, sizeof(v4));
+    } else if (own.family && !memcmp(a, own.ip, sizeof(*a))) {
+        *a = in6addr_loopback;
+    }
 }
 
 /* Who has sent the ICMP error that the message in the error queue is about: the peer itself. */
@@ -53,7 +69,7 @@ static void offender_in(struct cmsghdr *c, size_t room, const struct addr *from)
     if (room >= sizeof(struct sock_extended_err) + sizeof(*in6) && in6->sin6_family == AF_INET6 && from->family == 6 &&
         IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr))
         memcpy(&in6->sin6_addr, from->ip, sizeof(in6->sin6_addr));
-    else if (room >= sizeof(struct sock_extended_err) + sizeof(*in) && in->sin_family == AF_INET && from->family == 4 &&
+    if (room >= sizeof(struct sock_extended_err) + sizeof(*in) && in->sin_family == AF_INET && from->family == 4 &&
         host(in->sin_addr) >> 24 == 127)
         memcpy(&in->sin_addr, from->ip, sizeof(in->sin_addr));
 }
@@ -91,19 +107,10 @@ static void one_out(struct cmsghdr *c)
     size_t room = c->cmsg_len - CMSG_LEN(0);
     if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO && room >= sizeof(*info)) {
         info->ipi_ifindex = 0;
-        if (own4() && host(info->ipi_spec_dst) == own4())
-            info->ipi_spec_dst = network(INADDR_LOOPBACK);
+        own_out(&info->ipi_spec_dst);
     } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO && room >= sizeof(*info6)) {
-        struct in_addr v4;
-        memcpy(&v4, info6->ipi6_addr.s6_addr + 12, sizeof(v4));
         info6->ipi6_ifindex = 0;
-        if (is_mapped(&info6->ipi6_addr) && own4() && host(v4) == own4()) {
-            v4 = network(INADDR_LOOPBACK);
-            memcpy(info6->ipi6_addr.s6_addr + 12, &v4, sizeof(v4));
-        }
-        struct addr own = udp_own(6);
-        if (own.family && !memcmp(&info6->ipi6_addr, own.ip, sizeof(info6->ipi6_addr)))
-            info6->ipi6_addr = in6addr_loopback;
+        own6_out(&info6->ipi6_addr);
     }
 }
 

@@ -17,7 +17,7 @@ static bool connected_to_overlay(int fd, const struct addr *peer, struct fd_entr
         return false;
     e->local = udp_own(e->remote.family);
     e->local.port = addr_from_sockaddr(&ss, len).port;
-    return true;
+    return e->local.family;
 }
 
 /* Whether `fd`, whose peer libc gives as `peer`, was accepted from the overlay; the virtual addresses are in `e` then.

@@ -3,10 +3,10 @@ the same draws of loss. Nothing is remembered from one run to the next: namespac
 import concurrent.futures, os, subprocess, sys
 from dataclasses import dataclass
 
-from world import TESTS, Missing, Place, Side, World, cpu_of, values
+from world import TESTS, Missing, Place, Side, World, cpu_of, heart, values
 
 A, B = "192.0.2.1", "192.0.2.2"
-OVERLAY, KERNEL = "overlay", ("cubic", "bbr")
+OVERLAY, KERNEL, WIRE = "overlay", ("cubic", "bbr"), " wire"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Line:
 
 LINES = [
     Line("20 ms, unlimited", 20, seconds=5),
-    Line("50 ms, 100 Mbit/s", 50, 100, seconds=10, jobs=2),
+    Line("50 ms, 100 Mbit/s", 50, 100, seconds=10, jobs=3),
     Line("100 ms, 20 Mbit/s", 100, 20, seconds=15, jobs=6),
 ]
 LOSSES = [0, 0.1, 1]
@@ -58,28 +58,29 @@ class Path:
 
 
 def goodput(line, loss, seed, who):
-    """Mbit/s, from the connect on."""
-    path = Path(line, loss, seed)
+    """Mbit/s from the connect on: what the program got, and what came out of the path for it, headers and repetitions included."""
+    path, done = Path(line, loss, seed), {}
     try:
         place = path.kernel() if who in KERNEL else path.world()
         try:
             server = ("serve", who) if who in KERNEL else ("serve",)
-            return place.load("goodput", str(line.seconds), server=server)["mbit"]
+            mbit = place.load("goodput", str(line.seconds), server=server)["mbit"]
         finally:
             place.close()
     finally:
-        path.close()
+        done = path.close()
+    return mbit, done["bytes1"] * 8e-6 / line.seconds
 
 
 def cell(line, loss, seed):
-    """ {who: Mbit/s}; what failed carried nothing."""
+    """ {who: Mbit/s, who + WIRE: Mbit/s}; what failed carried nothing."""
     result = {}
     for who in (OVERLAY, *KERNEL):
         try:
-            result[who] = goodput(line, loss, seed, who)
+            result[who], result[who + WIRE] = heart.undisturbed(goodput, line, loss, seed, who)
         except RuntimeError as e:
             print(f"bench: {line.name}, {loss} % lost, seed {seed}, {who}: {e}", file=sys.stderr)
-            result[who] = 0.0
+            result[who] = result[who + WIRE] = 0.0
     return result
 
 
@@ -87,11 +88,14 @@ def cells(wanted, seeds, tell):
     """Runs (line, loss) pairs with seeds 1..seeds; yields ((line, loss), {who: Mbit/s})."""
     for line in LINES:
         todo = [(line, loss, seed) for seed in range(1, seeds + 1) for loss in LOSSES if (line, loss) in wanted]
-        with concurrent.futures.ThreadPoolExecutor(line.jobs) as pool:
+        pool = concurrent.futures.ThreadPoolExecutor(line.jobs)
+        try:
             running = {pool.submit(cell, *t): t for t in todo}
             for i, f in enumerate(concurrent.futures.as_completed(running)):
                 tell(f"{line.name}: {i + 1} of {len(todo)}")
                 yield running[f][:2], f.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def cpu_at_rate():

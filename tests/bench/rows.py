@@ -2,7 +2,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from path import LINES, LOSSES
+from path import LINES, LOSSES, WIRE
 
 
 @dataclass
@@ -23,6 +23,7 @@ class Row:
     bar: str = ""      # of ours itself
     rounds: int = 0    # at most; 0: as many as asked for
     cell: tuple = ()   # of the goodput table, whose rounds are seeds: path.py measures it
+    layer: str = ""    # there: of the program, or path.WIRE
 
 
 def stream(place, n=1):
@@ -37,8 +38,8 @@ def pingpong(place):
     return lambda lab: lab.pingpong(place)["p50_us"]
 
 
-def among(place, n, per_s):
-    return lambda lab: lab.pingpong_among(place, n, per_s)["p50_us"]
+def busy(key, per_s):
+    return lambda lab: lab.busy("short", 1000, per_s)[key]
 
 
 def connects(place, n):
@@ -75,6 +76,12 @@ def goodput(line, loss):
     return Row(name, f"goodput, {line.name}, {loss} % lost each way", "Mbit/s", None, bars, cell=(line, loss))
 
 
+def on_the_wire(line, loss):
+    """Where the line's rate is the limit: how much of it is used, whatever the headers cost."""
+    return Row(f"wire-{line.rtt}-{loss}", f"... the line's use, {line.name}, {loss} %", "Mbit/s", None,
+               [Against("CUBIC", None), Against("BBR", None)], cell=(line, loss), layer=WIRE)
+
+
 LOOP_STREAM = loop(stream("loop"))
 
 ROWS = [
@@ -93,10 +100,10 @@ ROWS = [
     Row("crr32", "the same, 32 at once", "/s", connects("short", 32), [loop(connects("loop", 32), ">= 0.35")]),
     Row("crr-relay", "connect + 100 B each way + close, relayed", "/s", connects("relay", 1), [loop(connects("loop", 1))]),
     Row("crr32-relay", "the same, 32 at once", "/s", connects("relay", 32), [loop(connects("loop", 32))]),
-    Row("busy", "ping-pong p50 among 1,000 idle channels", "us", among("relay", 1000, 0),
-        [Against("without", pingpong("relay"), "<= 1.2")]),
-    Row("busy-trickle", "... on each of which 1 byte/s is echoed", "us", among("relay", 1000, 1000),
-        [Against("without", pingpong("relay"), "<= 1.2")]),
+    Row("busy", "ping-pong p50 among 1,000 idle channels", "us", busy("among", 0),
+        [Against("without", busy("without", 0), "<= 1.2")]),
+    Row("busy-trickle", "... on each of which 1 byte/s is echoed", "us", busy("among", 1000),
+        [Against("without", busy("without", 1000), "<= 1.2")]),
     Row("udp", "UDP, 1200 bytes, highest rate with < 0.1 % lost", "pps", udp("short"), [loop(udp("loop"))], bar=">= 100000"),
     Row("udp-relay", "... relayed", "pps", udp("relay"), [loop(udp("loop"))]),
     Row("memory", "memory of one daemon, idle", "MB", memory("idle"), bar="<= 8", rounds=1),
@@ -116,6 +123,7 @@ ROWS = [
     Row("start", "start of /bin/true by i3run", "ms", start("i3run"), [Against("plain", start("plain"))]),
     Row("cpu-rate", "CPU of one daemon, 100 Mbit/s over 50 ms", "cores", lambda lab: lab.cpu_at_rate()["cores"], bar="<= 0.1"),
     *[goodput(line, loss) for line in LINES for loss in LOSSES],
+    *[on_the_wire(line, loss) for line in LINES if line.rate for loss in LOSSES],
     Row("rough", "1 GB: 10 % doubled, 25 % reordered, 5 % lost", "equal", lambda lab: lab.rough()["right"], bar=">= 1", rounds=1),
     Row("rough-speed", "... at", "MB/s", lambda lab: lab.rough()["mbyte_s"], rounds=1),
 ]

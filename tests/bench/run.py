@@ -5,7 +5,7 @@ Each round measures every row next to what it is held against: plain loopback TC
 or the limit of a relay in user space (L3-h0, L3-h1: lim.c, variable LIM). Printed are medians over the rounds, of the
 ratios too. Absolute figures of shared machines mean little: read the ratios. CPU is that of the processes which take part:
 programs, daemons, node. ROW: names or patterns such as 'stream*'; --list shows them."""
-import argparse, fnmatch, json, operator, statistics, sys
+import argparse, fnmatch, json, operator, signal, statistics, sys
 
 sys.dont_write_bytecode = True
 
@@ -124,12 +124,14 @@ def rounds(lab, results, n):
 
 
 def goodput(results, seeds):
-    of = {r.row.cell: r for r in results if r.row.cell}
+    of = [r for r in results if r.row.cell]
     try:
-        for cell, mbit in path.cells(of, seeds, say):
-            of[cell].add(mbit[path.OVERLAY], [mbit[k] for k in path.KERNEL])
+        for cell, mbit in path.cells({r.row.cell for r in of}, seeds, say):
+            for r in of:
+                if r.row.cell == cell:
+                    r.add(mbit[path.OVERLAY + r.row.layer], [mbit[k + r.row.layer] for k in path.KERNEL])
     except Missing as e:
-        for r in of.values():
+        for r in of:
             r.missing = str(e)
 
 
@@ -147,6 +149,7 @@ def main():
         for r in rows:
             print(f"{r.name:20}{r.what}")
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended
     results = [Result(r) for r in rows]
     lab = Lab(opt.s)
     try:

@@ -25,6 +25,7 @@ RE(connect, ipc_connect)
 RE(socket, ipc_socket)
 RE(listen, ipc_listen)
 RE(pair, ipc_pair)
+RE(udp_open, ipc_udp_open)
 
 static void re_name(struct reader *r, struct writer *w)
 {
@@ -50,6 +51,7 @@ static void (*const body[])(struct reader *, struct writer *) = {
     re_socket,
     re_listen,
     re_pair,
+    re_udp_open,
     re_name,
     re_address,
 };

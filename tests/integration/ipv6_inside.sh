@@ -23,6 +23,13 @@ expect "getent ahosts" "$(sed -n 's/ *STREAM.*//p' "$T/ahosts" | xargs)" "$bob $
 expect "getent ahostsv6" "$(as alice i3run getent ahostsv6 bob.i3 | sed -n 's/ *STREAM.*//p')" "$bob6"
 expect "getent hosts, backwards" "$(as alice i3run getent hosts "$bob6" | xargs)" "$bob6 bob.i3"
 
+step "ping in either family"
+for to in bob.i3 "$bob" "$bob6"; do
+    as alice i3ctl ping "$to" 1 >"$T/ping" || die "$(cat "$T/ping")"
+    [ "$to" = bob.i3 ] || grep -qF "($to): 1 sent, 1 answered" "$T/ping" || die "$(cat "$T/ping")"
+done
+! as alice i3ctl ping fd69:3300::1 1 2>"$T/ping" || die "a stranger answers"
+
 step "a server on both families: curl chooses, or is told to"
 serve bob web python3 -c 'import http.server, socket
 class Server(http.server.ThreadingHTTPServer):
@@ -187,3 +194,17 @@ for u in alice bob; do
     expect "$u's spoofed packets" "$(as $u i3ctl status --json | field counters.packets_spoofed)" 0
     expect "$u's bad segments" "$(as $u i3ctl status --json | field counters.tcp_bad)" 0
 done
+
+step "a host that is not there is waited for once, not once in each family"
+failures() {
+    grep -c 'handshake failed' "$W/alice/run/i3/i3d.log" || :
+}
+as bob i3ctl stop >/dev/null
+before=$(failures)
+as alice i3run python3 -c 'import socket, sys
+try:
+    socket.create_connection(("bob.i3", 80), all_errors=True)
+except ExceptionGroup as e:
+    print(*(x.strerror for x in e.exceptions), sep=", ")' >"$T/absent"
+expect "what both attempts came to" "$(cat "$T/absent")" "No route to host, No route to host"
+expect "handshakes that failed" "$(failures)" $((before + 1))

@@ -21,6 +21,10 @@ as alice i3run "$B/tests/integration/probes/semantics" "$bob" "$PORT" "$bob" 9 "
 [ "$(wc -l <"$T/native")" -gt 140 ] || die "the probe ended early"
 diff "$T/native" "$T/overlay" || die "the overlay differs from the kernel"
 
+if ! grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null; then
+    as carol i3ctl stop >/dev/null
+    exit
+fi
 step "and over IPv6"
 python3 "$LIB/loopback_peers.py" -6 "$B/tests/integration/probes/semantics" >"$T/native" </dev/null
 serve bob echo6 python3 "$LIB/loopback_peers.py" -6

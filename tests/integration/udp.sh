@@ -27,6 +27,46 @@ serve alice echo "$LIB/udp_echo.py" "$(address_of alice)"
 as bob i3run "$PROBE" "$(address_of alice)" "$PORT" 9 127.0.0.1 "$other" >"$T/overlay"
 diff "$T/native" "$T/overlay" || die "the overlay differs from the kernel"
 
+step "IPv6: a server for both families, a client of either, large and small, and nobody there"
+serve bob echo6 "$LIB/udp_echo.py" ::
+cat >"$T/six.py" <<'P'
+import errno, socket, sys
+port = int(sys.argv[2])
+six = socket.getaddrinfo(sys.argv[1], port, socket.AF_INET6, socket.SOCK_DGRAM)[0][4]
+own = None
+for family, to in ((socket.AF_INET6, six[:2]), (socket.AF_INET, (socket.gethostbyname(sys.argv[1]), port))):
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.settimeout(5)
+    for size in (0, 1, 1200, 1352, 1353, 5000, 60000):
+        s.sendto(b'x' * size, to)
+        data, peer = s.recvfrom(65536)
+        assert data == b'x' * size and peer[:2] == to, (size, len(data), peer)
+    s.sendto(b'who', to)
+    seen = s.recv(100).decode().split()
+    assert int(seen[1]) == s.getsockname()[1]
+    c = socket.socket(family, socket.SOCK_DGRAM)
+    c.settimeout(5)
+    c.connect(to)
+    assert c.getpeername()[:2] == to
+    assert c.getsockname()[0] == seen[0].replace('::ffff:', ''), (c.getsockname(), seen)
+    c.send(b'connected')
+    assert c.recv(100) == b'connected'
+    c.connect((to[0], 9))
+    c.send(b'x')
+    try:
+        c.recv(100)
+        assert False
+    except OSError as e:
+        assert e.errno == errno.ECONNREFUSED, e
+    if family == socket.AF_INET6:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        s.sendto(b'info', to)
+        data, control, _, peer = s.recvmsg(100, 200)
+        assert socket.inet_ntop(socket.AF_INET6, control[0][2][:16]) == seen[0] and peer[:2] == to
+print('done')
+P
+expect "both families" "$(as alice i3run timeout 60 python3 "$T/six.py" bob.i3 "$PORT")" done
+
 step "the daemons anew: a server need not bind again, a connected client need not connect again"
 serve bob echo "$LIB/udp_echo.py"
 cat >"$T/client.py" <<'P'
@@ -98,7 +138,23 @@ wait_for 20 grep -q again "$T/dead.log" || die "after the daemon is back: $(cat 
 exec 9>&-
 printf 'alive\nENETUNREACH True\nENETUNREACH True\nENETUNREACH True\nreal\nalive again\n' | diff - "$T/dead.log" || die "with no daemon"
 
-step "who the sender is: nobody else can speak at a mirror, and nothing that was not bound under i3run is reachable"
+step "what was not bound under i3run cannot be reached"
+"$LIB/udp_echo.py" >"$T/private" 2>&1 </dev/null &
+STARTED="$STARTED $!"
+wait_for 10 grep -q '^port ' "$T/private"
+as alice i3run timeout 20 python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.connect((socket.gethostbyname("bob.i3"), int(sys.argv[1])))
+s.send(b"anybody?")
+try:
+    print(s.recv(100))
+except ConnectionRefusedError:
+    print("refused")' "$(sed -n 's/^port //p' "$T/private")" >"$T/answer"
+expect "a server without i3run" "$(cat "$T/answer")" refused
+
+step "nothing came to a mirror but from this user, and nothing was malformed"
 as bob i3ctl status --json | python3 -c '
 import json, sys
 c = json.load(sys.stdin)["counters"]

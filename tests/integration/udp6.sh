@@ -94,6 +94,20 @@ except OSError as e:
     print(errno.errorcode[e.errno])' "$bob6" "$PORT" >"$T/ask"
 expect "a connected socket" "$(xargs <"$T/ask")" "$bob6 $alice6 True ECONNREFUSED"
 
+step "one reaches oneself"
+as alice i3run python3 -c 'import socket, sys
+l = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+l.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+l.bind(("::", 0))
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+for x in l, s:
+    x.settimeout(5)
+s.sendto(b"me", (sys.argv[1], l.getsockname()[1]))
+data, peer = l.recvfrom(10)
+l.sendto(data, peer)
+print(*s.recvfrom(10)[1][:1])' "$alice6" >"$T/ask"
+expect "the answer's source" "$(cat "$T/ask")" "$alice6"
+
 step "by name"
 as alice i3run python3 -c 'import socket, sys
 for family, kind, proto, _, to in socket.getaddrinfo("bob.i3", int(sys.argv[1]), type=socket.SOCK_DGRAM):

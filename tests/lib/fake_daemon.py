@@ -4,14 +4,15 @@
 Names, under .i3: echo 10.1.2.3 (echoes), refused 10.1.2.4 (ECONNREFUSED after 50 ms), slow 10.1.2.5 (stands after 500 ms, then echoes),
 never 10.1.2.6 (dials for ever), late 10.1.2.7 (refused after 500 ms), down 10.1.2.8 (CONNECT itself says EHOSTUNREACH),
 me 10.9.9.9 (this user), four 10.1.2.12 (no IPv6 address, echoes), retry: EAGAIN, page 10.1.2.10 (an HTTP page), sink 10.1.2.11 (counts bytes, answers with the count at EOF).
-The IPv6 address of 10.a.b.c is fd69:3300::a:b:c. 10.200.0.0/16 is said not to be virtual. LISTEN is kept; connecting to 10.9.9.9 is IPC_SELF.
+The IPv6 address of 10.a.b.c is fd69:3300::a:b:c. 10.200.0.0/16 is said not to be virtual. LISTEN is kept; connecting to 10.9.9.9 is IPC_SELF. Of UDP every other address has a
+mirror that echoes; port 9 refuses.
 
 On SOCKET.ctl, one text line per request: "call PORT" connects to 127.0.0.1:PORT from the mirror address of 10.77.1.2 and says on
 which ports; "call6 PORT" does so over ::1, for fd69:3300::4d:1:2, whose port is 1000 below ours; "stranger6 PORT" does, for nobody; "listeners", "requests" (count by type), "conns" (open connections to the daemon), "local" (CONNECT's last local address).
 """
 import array, ctypes, errno, os, select, selectors, socket, struct, sys, threading, time
 
-INFO, RESOLVE, REVERSE, CONNECT, SOCK_ERROR, LISTEN, VERIFY, CONTROL = range(1, 9)
+INFO, RESOLVE, REVERSE, CONNECT, SOCK_ERROR, LISTEN, VERIFY, CONTROL, UDP_OPEN, UDP_PEER = range(1, 11)
 NOT_VIRTUAL, SELF = 4096, 4097
 OWN = '10.9.9.9'
 NAMES = {'echo.i3': '10.1.2.3', 'refused.i3': '10.1.2.4', 'slow.i3': '10.1.2.5', 'never.i3': '10.1.2.6',
@@ -130,6 +131,37 @@ def connect(body):
     return struct.pack('>IQ', 0, handle) + addr(*here) + addr(*remote), theirs
 
 
+mirrors = {} # bound to: (peer, socket)
+
+
+def echo_datagrams(s):
+    while True:
+        data, source = s.recvfrom(65536)
+        s.sendto(data, source)
+
+
+def udp_open(body):
+    bound, peer = parse(body[12:32]), parse(body[32:52])
+    if peer[0] == OWN:
+        return struct.pack('>I', SELF) + bytes(20) + addr(OWN, bound[1])
+    if peer[0].startswith('10.200.'):
+        return struct.pack('>I', NOT_VIRTUAL) + bytes(40)
+    if four(peer[0]) == NAMES['down.i3']:
+        return struct.pack('>I', errno.ENETUNREACH) + bytes(40)
+    with lock:
+        at = next((a for a, m in mirrors.items() if m[0] == peer), None)
+        if not at:
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind(('127.' + peer[0].split('.', 1)[1], 0))
+            at = s.getsockname()
+            mirrors[at] = peer, s
+            if peer[1] == 9:
+                s.close()
+            else:
+                threading.Thread(target=echo_datagrams, args=(s,), daemon=True).start()
+    return struct.pack('>I', 0) + addr(*at) + addr(OWN, bound[1])
+
+
 def answer(kind, body):
     if kind == INFO:
         return struct.pack('>I', 0) + addr(OWN, 0) + struct.pack('>IB3xI', 0x0a000000, 8, os.getpid()) + addr(six(OWN), 0)
@@ -148,8 +180,13 @@ def answer(kind, body):
     if kind == SOCK_ERROR:
         return struct.pack('>I', errors.get(struct.unpack('>Q', body)[0], 0))
     if kind == LISTEN:
-        listeners.append('%s:%d' % parse(body[4:24]))
+        listeners.append(('udp ' if body[0] == 17 else '') + '%s:%d' % parse(body[4:24]))
         return struct.pack('>I', 0)
+    if kind == UDP_OPEN:
+        return udp_open(body)
+    if kind == UDP_PEER:
+        found = mirrors.get(parse(body))
+        return struct.pack('>I', 0 if found else errno.ENOENT) + (addr(*found[0]) + addr(OWN, 0) if found else bytes(40))
     if kind == VERIFY:
         found = verified.get(parse(body[20:40]))
         if found:
@@ -207,7 +244,8 @@ def call(port, family=4, known=True):
 def control(s):
     words = s.recv(4096).decode().split()
     reply = {'call': lambda: call(int(words[1])), 'call6': lambda: call(int(words[1]), 6),
-             'stranger6': lambda: call(int(words[1]), 6, False), 'listeners': lambda: ' '.join(listeners),
+             'stranger6': lambda: call(int(words[1]), 6, False), 'listeners': lambda: ' '.join(l for l in listeners if not l.startswith('udp')),
+             'udp': lambda: ','.join(l[4:] for l in listeners if l.startswith('udp')),
              'requests': lambda: ' '.join('%d=%d' % c for c in sorted(counts.items())),
              'conns': lambda: str(len(conns)), 'local': lambda: last_local[0]}[words[0]]()
     s.sendall(reply.encode())

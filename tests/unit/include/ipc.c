@@ -31,6 +31,12 @@ static const uint8_t listen_rep[] = {HEAD(0x86), 0, 0, 0, 0};
 static const uint8_t verify_req[] = {HEAD(7), ADDR4, ADDR6};
 static const uint8_t verify_rep[] = {HEAD(0x87), 0, 0, 0, 0, ADDR4, ADDR6};
 static const uint8_t verify_no[] = {HEAD(0x87), 0, 0, 0x10, 0, NONE, NONE};
+static const uint8_t udp_open_req[] = {HEAD(9), 1, 0, 0, 0, 0xff, 0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x99, 0x88, ADDR4, ADDR6};
+static const uint8_t udp_open_rep[] = {HEAD(0x89), 0, 0, 0, 0, ADDR4, ADDR4};
+static const uint8_t udp_open_self[] = {HEAD(0x89), 0, 0, 0x10, 0x01, NONE, ADDR4};
+static const uint8_t udp_peer_req[] = {HEAD(10), ADDR4};
+static const uint8_t udp_peer_rep[] = {HEAD(0x8a), 0, 0, 0, 0, ADDR4, ADDR6};
+static const uint8_t udp_peer_none[] = {HEAD(0x8a), 0, 0, 0, 2, NONE, NONE};
 static const uint8_t control_req[] = {HEAD(8), 'b', 'o', 'o', 'k', 0, 'l', 's', 0};
 
 /* Body codecs: get and put again. A status in front is the getter's own where the message has one by itself.
@@ -53,6 +59,7 @@ RE(connect, ipc_connect)
 RE(socket, ipc_socket)
 RE(listen, ipc_listen)
 RE(pair, ipc_pair)
+RE(udp_open, ipc_udp_open)
 
 static void re_status(struct reader *r, struct writer *w)
 {
@@ -128,6 +135,12 @@ static const struct golden {
     {"verify request", verify_req, sizeof(verify_req), 48, false, IPC_VERIFY, re_pair},
     {"verify reply", verify_rep, sizeof(verify_rep), 52, false, IPC_VERIFY | IPC_REPLY, re_status_pair},
     {"verify reply, none", verify_no, sizeof(verify_no), 52, false, IPC_VERIFY | IPC_REPLY, re_status_pair},
+    {"udp open request", udp_open_req, sizeof(udp_open_req), 60, false, IPC_UDP_OPEN, re_udp_open},
+    {"udp open reply", udp_open_rep, sizeof(udp_open_rep), 52, false, IPC_UDP_OPEN | IPC_REPLY, re_status_pair},
+    {"udp open reply, self", udp_open_self, sizeof(udp_open_self), 52, false, IPC_UDP_OPEN | IPC_REPLY, re_status_pair},
+    {"udp peer request", udp_peer_req, sizeof(udp_peer_req), 28, false, IPC_UDP_PEER, re_address},
+    {"udp peer reply", udp_peer_rep, sizeof(udp_peer_rep), 52, false, IPC_UDP_PEER | IPC_REPLY, re_status_pair},
+    {"udp peer reply, none", udp_peer_none, sizeof(udp_peer_none), 52, false, IPC_UDP_PEER | IPC_REPLY, re_status_pair},
 };
 
 /* The message decoded from a copy of just that length and encoded again; 0 when it is refused. */
@@ -197,6 +210,11 @@ static const struct violation {
     {listen_req, sizeof(listen_req), 10, 1},
     {listen_req, sizeof(listen_req), 12, 9},
     {verify_req, sizeof(verify_req), 8, 1},
+    {udp_open_req, sizeof(udp_open_req), 8, 2},
+    {udp_open_req, sizeof(udp_open_req), 11, 1},
+    {udp_open_req, sizeof(udp_open_req), 20, 0},
+    {udp_open_req, sizeof(udp_open_req), 40, 5},
+    {udp_peer_req, sizeof(udp_peer_req), 8, 0},
 };
 
 START_TEST(what_the_drawing_forbids_is_refused)

@@ -253,6 +253,16 @@ START_TEST(another_socket_on_the_port_is_not_the_listener)
 }
 END_TEST
 
+/* Some machines have none, not even on loopback. */
+static bool has_ipv6(void)
+{
+    struct sockaddr_in6 lo = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    bool has = fd >= 0 && bind(fd, (struct sockaddr *)&lo, sizeof(lo)) == 0;
+    close(fd);
+    return has;
+}
+
 /* Whom each kind of listener lets in, and from where the daemon comes. */
 START_TEST(listeners_are_reached_over_their_family)
 {
@@ -277,6 +287,10 @@ START_TEST(listeners_are_reached_over_their_family)
         if (v6)
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &cases[i].v6only, sizeof(int));
         socklen_t len = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+        if (v6 && (fd < 0 || !has_ipv6())) {
+            close(fd);
+            continue;
+        }
         ck_assert_int_eq(bind(fd, (struct sockaddr *)&ss, len), 0);
         ck_assert_int_eq(listen(fd, 5), 0);
         len = sizeof(ss);
@@ -348,10 +362,10 @@ int main(void)
     tcase_add_test(t, pair_is_writable_only_after_release);
     tcase_add_test(t, refused_pair_polls_as_an_error);
     tcase_add_test(t, pair_carries_the_four_tuple_in_its_names);
+    tcase_add_loop_test(t, trains_of_mixed_sizes_arrive_as_sent, 0, 2);
     tcase_add_test(t, what_cannot_be_sent_is_told_with_its_size_and_the_rest_goes);
     tcase_add_test(t, fragments_are_forbidden);
     tcase_add_test(t, who_wants_to_be_alone_is_in_no_train);
-    tcase_add_loop_test(t, trains_of_mixed_sizes_arrive_as_sent, 0, 2);
     tcase_add_test(t, another_socket_on_the_port_is_not_the_listener);
     tcase_add_test(t, listeners_are_reached_over_their_family);
     tcase_add_test(t, files_are_private_and_whole);

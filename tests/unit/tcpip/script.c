@@ -193,6 +193,44 @@ static void inject(struct script *s, char *words)
     s->keep[s->kept++] = packet;
 }
 
+/* An error from the peer about a segment of ours, with 8 bytes of it. */
+static void inject_error(struct script *s, const char *words)
+{
+    static const struct {
+        const char *name;
+        uint8_t type4, code4, type6, code6;
+    } kinds[] = {{"net", 3, 0, 1, 0}, {"host", 3, 1, 1, 3}, {"port", 3, 3, 1, 4}, {"big", 3, 4, 2, 0}};
+    uint8_t *packet = calloc(1, 200);
+    char name[8];
+    unsigned seq, mtu = 0;
+    size_t i = 0, ip = s->v6 ? IP6_HEAD : IP_HEAD, len = 8 + ip + 8;
+    uint8_t *icmp = packet + ip, *quote = icmp + 8, there[IP6_HEAD], back[IP6_HEAD];
+    ck_assert_int_ge(sscanf(words, "%7s %u %u", name, &seq, &mtu), 2);
+    while (strcmp(kinds[i].name, name) != 0)
+        ck_assert_uint_lt(++i, sizeof(kinds) / sizeof(kinds[0]));
+    ip6_template(there, script_local6, script_remote6, 0);
+    ip6_template(back, script_remote6, script_local6, 0);
+    if (s->v6) {
+        ip6_build(packet, back, IP6_ICMP, (uint16_t)len);
+        ip6_build(quote, there, IP_TCP, 1000);
+    } else {
+        ip_build(packet, REMOTE, LOCAL, IP_ICMP, 1, (uint16_t)(ip + len));
+        ip_build(quote, LOCAL, REMOTE, IP_TCP, 1, 1000);
+    }
+    icmp[0] = s->v6 ? kinds[i].type6 : kinds[i].type4;
+    icmp[1] = s->v6 ? kinds[i].code6 : kinds[i].code4;
+    ip_store32(icmp + 4, mtu);
+    ip_store16(quote + ip, LOCAL_PORT);
+    ip_store16(quote + ip + 2, REMOTE_PORT);
+    ip_store32(quote + ip + 4, isn_of(s) + seq);
+    ip_store_sum(icmp + 2, ip_sum(icmp, len) + (s->v6 ? ip6_pseudo_sum(packet, IP6_ICMP, (uint16_t)len) : 0));
+    if (s->v6)
+        tcpip_input6(s->t, (mono_t){s->now}, packet, ip + len, REMOTE, LOCAL);
+    else
+        tcpip_input(s->t, (mono_t){s->now}, packet, ip + len);
+    s->keep[s->kept++] = packet;
+}
+
 static void expect(struct script *s, char *words)
 {
     char line[200], was[300] = "nothing";
@@ -250,7 +288,7 @@ static void want_event(struct script *s, char *words)
         const char *name;
         int err;
     } errs[] = {{"ECONNREFUSED", ECONNREFUSED}, {"ECONNRESET", ECONNRESET}, {"ETIMEDOUT", ETIMEDOUT},
-        {"EHOSTUNREACH", EHOSTUNREACH}};
+        {"EHOSTUNREACH", EHOSTUNREACH}, {"ENETUNREACH", ENETUNREACH}};
     char *save, *kind = strtok_r(words, " ", &save), *err = strtok_r(NULL, " ", &save);
     struct tcpip_event e;
     drain(s);
@@ -361,6 +399,9 @@ static void run_line(struct script *s, char *line)
         inject(s, line + 2);
     } else if (*line == '+') {
         advance(s, line + 1);
+    } else if (IS("icmp")) {
+        drain(s);
+        inject_error(s, rest);
     } else if (IS("none")) {
         none(s);
     } else if (IS("noevent")) {

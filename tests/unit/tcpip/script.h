@@ -11,6 +11,8 @@
  *    ride US                  the ACKs of SYN-ACK and FIN may wait so long (in the other scripts they do not)
  *
  * After a line `ecn` the flags E (ECE) and W (CWR) and the word ect (in the IP header) are compared, too; `ce` sends a mark.
+ *    icmp net|host|port|big N [MTU]   an ICMP error (RFC 792, 4443) about what we sent with sequence N
+ *
  * Flags: S A F R P ('P' must be there when named, and is not looked at else). Numbers are relative to the initial
  * sequence numbers of either side. After a packet: ack N, win N (unscaled bytes), sack a-b,c-d, old (a timestamp
  * from before), nots, mss N, ecr N (ms ago). Payload follows a pattern by sequence number and is checked both ways.

@@ -1302,6 +1302,93 @@ END_TEST
 
 /* ---- ICMP ---- */
 
+/* ---- ICMP errors ---- */
+
+SCRIPT(ends_an_opening_with_an_icmp_error,
+    "connect\n"
+    "> S 0\n"
+    "icmp host 1\n"
+    "icmp port 4294966296\n"
+    "noevent\n"
+    "icmp host 0\n"
+    "event FAILED EHOSTUNREACH\n"
+    "state gone\n")
+
+SCRIPT(is_refused_by_icmp,
+    "connect\n"
+    "> S 0\n"
+    "icmp port 0\n"
+    "event FAILED ECONNREFUSED\n")
+
+/* The script, then silence until the connection gives up: with which errno. */
+static int end_of(const char *text)
+{
+    struct script s;
+    struct tcpip_config c;
+    struct tcpip_packet v[8];
+    struct tcpip_event e = {0};
+    uint32_t src, dst;
+    tcpip_config_default(&c);
+    script_begin(&s, &c);
+    script_run(&s, text);
+    for (int i = 0; i < 1000 && e.kind != TCPIP_FAILED; i++) {
+        mono_t now = tcpip_deadline(s.t);
+        if (now.us == MONO_NEVER.us)
+            break;
+        tcpip_expire(s.t, now);
+        while (tcpip_output(s.t, now, v, 8, &src, &dst) > 0)
+            ;
+        while (e.kind != TCPIP_FAILED && tcpip_event(s.t, &e))
+            ;
+    }
+    script_end(&s);
+    return e.err;
+}
+
+START_TEST(gives_up_with_the_icmp_error_it_remembers)
+{
+    ck_assert_int_eq(end_of("open\n"
+                            "write 10 push\n"
+                            "> PA 1:10 ack 1\n"
+                            "icmp port 5000\n"
+                            "icmp host 1\n"
+                            "noevent\n"
+                            "state ESTABLISHED\n"),
+        EHOSTUNREACH);
+}
+END_TEST
+
+START_TEST(forgets_an_icmp_error_with_the_next_ack)
+{
+    ck_assert_int_eq(end_of("open\n"
+                            "write 10 push\n"
+                            "> PA 1:10 ack 1\n"
+                            "icmp net 1\n"
+                            "+10ms\n"
+                            "< A 1 ack 11\n"
+                            "write 10 push\n"
+                            "> PA 11:10 ack 1\n"),
+        ETIMEDOUT);
+}
+END_TEST
+
+SCRIPT(makes_segments_smaller_for_a_narrow_way,
+    "open\n"
+    "write 1000 push\n"
+    "> PA 1:1000 ack 1\n"
+    "icmp big 9000 600\n"
+    "icmp big 1 60000\n"
+    "+10ms\n"
+    "< A 1 ack 1001\n"
+    "write 1000 push\n"
+    "> PA 1001:1000 ack 1\n"
+    "+10ms\n"
+    "icmp big 1001 40\n"
+    "< A 1 ack 2001\n"
+    "write 552 push\n"
+    "> A 2001:500\n"
+    "> PA 2501:52\n")
+
 START_TEST(answers_echo_and_reports_replies)
 {
     struct tcpip_config c;
@@ -1379,13 +1466,15 @@ int main(void)
         keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, follows_the_mtu_of_the_path_with_data_in_flight,
         tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
         carries_ten_thousand_connections, refuses_connections_when_memory_is_used_up, answers_echo_and_reports_replies,
+        ends_an_opening_with_an_icmp_error, is_refused_by_icmp, gives_up_with_the_icmp_error_it_remembers,
+        forgets_an_icmp_error_with_the_next_ack, makes_segments_smaller_for_a_narrow_way,
     };
     /* those which build IPv4 packets of their own, name an MSS that follows from IPv4's header, or are about no conversation */
     const TTest *const only4[] = {
         opens_actively, opens_passively_only_after_accept, takes_536_when_no_mss_was_named, passes_the_room_of_a_path_on,
         keeps_to_the_mtu_of_the_path, follows_the_mtu_of_the_path_with_data_in_flight, survives_any_damage_to_a_packet,
         bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports, carries_ten_thousand_connections,
-        answers_echo_and_reports_replies,
+        answers_echo_and_reports_replies, makes_segments_smaller_for_a_narrow_way,
     };
     Suite *s = suite_create("tcp");
     TCase *c = tcase_create("tcp"), *c6 = tcase_create("tcp6");
