@@ -199,6 +199,17 @@ static void step_inner(struct world *w, struct reader *r)
         require(len && offer_decode(msg, len, &back) == 0);
         require(offer_encode(body, sizeof(body), &back) == len && memcmp(body, msg, len) == 0);
     }
+    if ((kind & 34) == 34) { /* about sizes: a probe, or an answer to one of ours */
+        struct peer *to = peer_by_key(w->ps, fixed.pub[1]);
+        bool ack = kind & 1;
+        uint32_t id = to ? to->pmtu[kind >> 2 & 1].next - get_u8(r) : 0;
+        uint16_t size = get_u16(r), back_size;
+        size = ack ? size : (uint16_t)(INNER_PROBE_LEN + size % 150);
+        len = probe_encode(msg, sizeof(msg), ack ? INNER_PROBE_ACK : INNER_PROBE, size, id);
+        uint32_t back_id;
+        require(probe_decode(msg, len, ack ? INNER_PROBE_ACK : INNER_PROBE, &back_size, &back_id) == 0);
+        require(back_size == size && back_id == id);
+    }
     for (unsigned i = 0; kind >> 6 && i < 2; i++)
         msg[get_u8(r) % len] ^= get_u8(r);
     struct peer *p = peer_by_key(w->ps, fixed.pub[1]);
@@ -210,11 +221,20 @@ static void step_inner(struct world *w, struct reader *r)
     put_u64(&wr, ++counter);
     len = 8 + seal_encrypt(w->friend_tx, counter, NULL, 0, &(struct iovec){msg, len}, 1, body + 8);
     deliver(w, &w->to_current, PROTO_SEALED, body, len);
+    struct peer_info info;
+    if (p) {
+        peer_info(w->ps, p, &info);
+        require(info.mtu >= PMTU_BASE || info.mtu == p->mtu);
+        require(info.mtu <= p->mtu);
+    }
 }
 
 static void step_from(struct world *w, struct reader *r)
 {
     w->from = addr_v4(0x0a000000 | get_u8(r), get_u8(r));
+    peers_too_big(w->ps, w->now, &w->from, get_u16(r));
+    if (get_u8(r) == 1)
+        peers_send_failed(w->ps, w->now, &w->from);
 }
 
 static void give_response(struct world *w, struct reader *r)
