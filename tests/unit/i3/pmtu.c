@@ -209,6 +209,20 @@ START_TEST(late_answers_count)
 }
 END_TEST
 
+/* What was given up and is answered after all counts again, in all respects. */
+START_TEST(a_late_answer_takes_a_verdict_back)
+{
+    begin(1400, 1139);
+    uint32_t first = w.m.first;
+    run(2 * SEC);
+    ck_assert_uint_eq(w.m.mtu, PMTU_BASE);
+    pmtu_input(&w.m, w.now, 1400, first);
+    ck_assert_uint_eq(w.m.mtu, 1400);
+    pmtu_too_big(&w.m, w.now, 1400);
+    ck_assert_uint_eq(w.m.mtu, PMTU_BASE);
+}
+END_TEST
+
 START_TEST(what_the_kernel_refuses_is_believed_at_once)
 {
     begin(1400, 1300);
@@ -284,6 +298,7 @@ int main(void)
     tcase_add_loop_test(t, more_is_tried_after_600_s_of_traffic_and_not_before, 0, 2);
     tcase_add_test(t, losses_are_not_taken_for_narrowness);
     tcase_add_test(t, late_answers_count);
+    tcase_add_test(t, a_late_answer_takes_a_verdict_back);
     tcase_add_test(t, what_the_kernel_refuses_is_believed_at_once);
     tcase_add_test(t, answers_to_nothing_change_nothing);
     tcase_add_test(t, probes_survive_the_wire);
