@@ -256,6 +256,8 @@ static json_t *counter_object(const struct report_view *v)
     set_number(o, "tcp_memory_max", t.memory_max);
     set_number(o, "tcp_refused_memory", t.refused_memory);
     set_number(o, "tcp_dropped_memory", t.dropped_memory);
+    set_number(o, "tcp_ecn_marked", t.ecn_marked);
+    set_number(o, "tcp_ecn_cuts", t.ecn_cuts);
     return o;
 }
 

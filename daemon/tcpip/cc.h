@@ -13,7 +13,7 @@
  *   unexplained: there was no such queue, nor an explained event of any connection to the remote within the last 4 round trips.
  * An unexplained one counts +1, +2 if the round trip stood within a sixteenth (and half a millisecond) of its floor, an explained
  * one -1 (not below 0). At 4, and if since the first of them at least one byte in 4096 was lost, the connection goes over to BBR.
- * The first time that this happens in slow start, the window is cut as ever, but slow start goes on after it: else the next
+ * The first time that an unexplained one happens in slow start, the window is cut as ever, but slow start goes on after it: else the next
  * evidence would be long in coming.
  * It goes back to CUBIC when losses cease (less than one byte in 8192 over 24 MB or more), or when it is crowded: a queue
  * stood for 16 rounds, BBR all but emptied its share of it for 200 ms, and it still stands. Then it belongs to others,
@@ -127,7 +127,7 @@ struct choice {
     uint64_t lost, total; /* cc_ack's when the count began */
     uint64_t since; /* ... at */
     uint8_t score;
-    bool bare; /* the last loss event came at the bare round trip */
+    bool unexplained; /* the last loss event was */
     bool fixed; /* the law is not to be changed (tests, measurements) */
 };
 

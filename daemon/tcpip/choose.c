@@ -57,7 +57,7 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, str
     bool was = !h->rtt || explained(h);
     uint32_t less = h->high > choice_floor(h) ? (h->high - choice_floor(h)) / 8 : 0;
     h->high = h->high - less > h->rtt ? h->high - less : h->rtt;
-    h->bare = false;
+    h->unexplained = false;
     if (law->paced || h->fixed)
         return NULL;
     bool suspect = now < others->lossy_until;
@@ -74,8 +74,8 @@ const struct cc_law *choice_loss(struct choice *h, const struct cc_law *law, str
         return NULL;
     if (h->score == 0)
         restart(h, now, total, lost);
-    h->bare = bare(h);
-    h->score += h->bare ? 2 : 1;
+    h->unexplained = true;
+    h->score += bare(h) ? 2 : 1;
     if (h->score < (suspect ? ENOUGH_SUSPECT : ENOUGH))
         return NULL;
     if ((lost - h->lost) * LOST_ONE_IN < total - h->total) { /* rare enough to live with */

@@ -47,7 +47,7 @@ static void loss_event(struct tcpip *t, struct conn *c)
     bool starting = !c->cc.law->paced && c->cc.ssthresh == UINT64_MAX;
     c->cc.law->loss(&c->cc, t->now);
     change_law(t, c, choice_loss(&c->choice, c->cc.law, &c->path->company, t->now, c->board.rate.delivered, c->lost));
-    c->start_again = starting && c->choice.bare && !c->started_again && !c->cc.law->paced;
+    c->start_again = starting && c->choice.unexplained && !c->started_again && !c->cc.law->paced;
     c->started_again |= c->start_again;
 }
 

@@ -183,9 +183,10 @@ void tcp_abort(struct tcpip *t, mono_t now, struct tcp_ref ref);
 /* Every connection to `remote` fails with err (peer unreachable). Only those not yet established when `all` is false. */
 void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bool all);
 
-/* What the path to `remote` can hold in flight, as the peer told it (its socket's receive buffer): the sum over the
- * connections to it stays below (payload bytes; one segment may always fly). 0: unlimited. mtu 0: the engine's; never
- * above it. */
+/* What the peer's socket holds, as it told (payload bytes; one segment may always fly). 0: unlimited. On a near path that bounds
+ * what the connections to it have in flight together, since all of it may lie in that socket. Where the round trip is longer than
+ * the quarter of a millisecond in which a busy peer comes round to its socket, it bounds what leaves in such a time, and in
+ * flight there may be as many times more. mtu 0: the engine's; never above it. */
 void tcpip_set_path(struct tcpip *t, uint32_t remote, uint32_t flight_max, uint16_t mtu);
 
 /* Sends an ICMP echo request; the answer is an ECHO_REPLY event. Echo requests of others are answered inside. */

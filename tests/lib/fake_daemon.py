@@ -146,7 +146,7 @@ def udp_open(body):
         return struct.pack('>I', SELF) + bytes(20) + addr(OWN, bound[1])
     if peer[0].startswith('10.200.'):
         return struct.pack('>I', NOT_VIRTUAL) + bytes(40)
-    if ':' in peer[0] or peer[0] == NAMES['down.i3']:
+    if four(peer[0]) == NAMES['down.i3']:
         return struct.pack('>I', errno.ENETUNREACH) + bytes(40)
     with lock:
         at = next((a for a, m in mirrors.items() if m[0] == peer), None)

@@ -133,7 +133,7 @@ static bool judge(const struct bar *b, unsigned ms, unsigned seeds, bool verbose
             b->name, ms / 1000.0, sum, least, bar, sum / bar, all.law, all.law_ms, all.lost, all.overflowed, all.spilt,
             all.timeouts, all.memory / 1024);
     if (sum < bar) {
-        printf("FAIL  sim tcp_bars: %s: %.1f Mbit/s, want %.1f\n", b->name, sum, bar);
+        printf("FAIL  sim tcp_bars: %s: %.1f Mbit/s, want %.1f\n      replay: build/tests/sim/tcp_bars -v '%s'\n", b->name, sum, bar, b->name);
         return false;
     }
     return good;

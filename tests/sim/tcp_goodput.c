@@ -158,6 +158,8 @@ static bool judge(const struct cell *p, bool verbose)
     if (wrong)
         printf("FAIL  sim tcp_goodput: %s: %s (%.2f Mbit/s, ratio %.2f, %u under BBR, stall %.0f ms)\n", p->name, wrong,
             all.sum, ratio, all.bbr, all.stall_ms);
+    if (wrong || !good)
+        printf("      replay: build/tests/sim/tcp_goodput -v '%s'\n", p->name);
     return good && !wrong;
 }
 
