@@ -136,6 +136,7 @@ i3d_SRC := \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
 	daemon/pump_udp.c \
+	daemon/pump_mirror.c \
 	daemon/pump_deliver.c \
 	daemon/pump_shortcut.c \
 

@@ -339,8 +339,8 @@ static int start_io(struct pump *p, char *why, size_t whylen)
 
 static void pump_free(struct pump *p)
 {
+    dgram_stop(p); /* before those who wait for our end see the socket close */
     ipc_server_close(p->ipc);
-    dgram_stop(p);
     if (p->set) {
         shortcut_stop(p);
         fdset_del(p->set, p->udp_watch);

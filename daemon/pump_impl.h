@@ -171,7 +171,7 @@ void flow_stop(struct pump *p);
 /* A packet of this host on its way to the host with that virtual address. */
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
 
-/* pump_udp.c */
+/* pump_udp.c, pump_mirror.c */
 int dgram_start(struct pump *p);
 void dgram_stop(struct pump *p);
 /* What the daemon before us knew. */

@@ -1,13 +1,25 @@
-/* pump_udp.h - what pump_udp.c and pump_deliver.c share. */
+/* pump_udp.h - what the pump's files for UDP share.
+ *
+ *   pump_mirror.c    mirrors and programs' sockets: made, verified, remembered, dropped
+ *   pump_udp.c       datagrams from programs to peers and back, fragments, ICMP errors
+ *   pump_deliver.c   into programs' sockets, no faster than those take them
+ */
 #ifndef I3_PUMP_UDP_H
 #define I3_PUMP_UDP_H
 
 #include "daemon/program/dgram.h"
 #include "daemon/pump_impl.h"
 
-struct mirror_io;
 struct mirrors_io;
 struct backlog;
+
+struct mirror_io {
+    struct pump *p;
+    struct mirror *m;
+    int fd;
+    struct fdset_entry *watch;
+    struct mirror_io *next_ready;
+};
 
 struct bucket {
     uint32_t tokens;
@@ -34,7 +46,21 @@ struct dgram_side {
     struct dgram_counters count;
 };
 
+/* pump_mirror.c */
+bool dgram_bucket_take(struct bucket *b, mono_t now, uint32_t burst, uint32_t rate);
 int dgram_fd(const struct mirror *m);
+/* Into the queue of those that have something to read, and out of it. */
+void mirror_ready(struct mirror_io *x);
+void mirror_unready(struct dgram_side *s, struct mirror_io *x);
+/* The mirror of a virtual peer, made if need be. 0 or -errno (-ENOBUFS: too many, and all in use). */
+int dgram_mirror(struct pump *p, const struct addr *virt, bool asked, struct mirror **out);
+/* The sender of a datagram that came to the mirror m; NULL: nobody of ours. */
+struct usock *dgram_sender(struct pump *p, const struct mirror *m, const struct addr *from);
+/* The socket that gets what comes from m for the port; NULL: there is none. */
+struct usock *dgram_receiver(struct pump *p, const struct mirror *m, uint16_t port);
+/* Asks the kernel which socket a datagram from the mirror at `from` to u's address would reach. It must be this user's and one
+ * we know: that one. NULL: it is not. A u which is gone, or another's now, is forgotten. */
+struct usock *dgram_verify(struct pump *p, struct usock *u, const struct addr *from);
 
 /* pump_deliver.c */
 /* To the socket u from the peer m stands for; the bytes must stay until dgram_flush(). */

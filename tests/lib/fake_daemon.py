@@ -4,8 +4,8 @@
 Names, under .i3: echo 10.1.2.3 (echoes), refused 10.1.2.4 (ECONNREFUSED after 50 ms), slow 10.1.2.5 (stands after 500 ms, then echoes),
 never 10.1.2.6 (dials for ever), late 10.1.2.7 (refused after 500 ms), down 10.1.2.8 (CONNECT itself says EHOSTUNREACH),
 me 10.9.9.9 (this user), four 10.1.2.12 (no IPv6 address, echoes), retry: EAGAIN, page 10.1.2.10 (an HTTP page), sink 10.1.2.11 (counts bytes, answers with the count at EOF).
-The IPv6 address of 10.a.b.c is fd69:3300::a:b:c. 10.200.0.0/16 is said not to be virtual. LISTEN is kept; connecting to 10.9.9.9 is IPC_SELF. Of UDP every other address has a
-mirror that echoes; port 9 refuses.
+The IPv6 address of 10.a.b.c is fd69:3300::a:b:c. 10.200.0.0/16 is said not to be virtual. LISTEN is kept; connecting to 10.9.9.9 is IPC_SELF. Of UDP every other IPv4 address
+has a mirror that echoes, but for down's; port 9 refuses.
 
 On SOCKET.ctl, one text line per request: "call PORT" connects to 127.0.0.1:PORT from the mirror address of 10.77.1.2 and says on
 which ports; "call6 PORT" does so over ::1, for fd69:3300::4d:1:2, whose port is 1000 below ours; "stranger6 PORT" does, for nobody; "listeners", "requests" (count by type), "conns" (open connections to the daemon), "local" (CONNECT's last local address).
