@@ -4,7 +4,8 @@
  * into the usual one. So each socket has a budget, what was free in its buffer when the kernel was last asked; when it is used
  * up, the kernel is asked again, and what finds no room waits in a backlog until the program has read.
  *
- * Bounds: BACKLOG_BYTES per socket, BACKLOGS of them at a time; beyond, datagrams are lost and counted ("overflow").
+ * Bounds: BACKLOG_BYTES per socket, BACKLOGS of them at a time, BACKLOG_AGE_US for a datagram; beyond, they are lost and counted
+ * ("overflow").
  */
 #include "daemon/pump_impl.h"
 
@@ -17,9 +18,11 @@
 
 enum {
     FIRST_BUDGET = 16384,
-    BACKLOGS = 32,
-    RETRY_US = 300, /* doubled while the program does not read */
-    RETRY_MAX_US = 50000,
+    BACKLOG_BYTES = 4 << 20,  /* 30 ms at 100,000 datagrams of 1200 bytes a second: longer no reader should be off the CPU */
+    BACKLOGS = 16,
+    BACKLOG_AGE_US = 200000,  /* what a reader has not taken by then is of no use to it */
+    RETRY_US = 200, /* doubled while the program does not read */
+    RETRY_MAX_US = 1000, /* its buffer is empty a millisecond after it goes on */
 };
 
 struct backlog {
@@ -27,7 +30,7 @@ struct backlog {
     struct backlog *next;
     uint32_t retry_us;
     mono_t retry_at;
-    struct backlog_ring ring;
+    struct backlog_ring *ring;
 };
 
 /* What a datagram of that length costs in the receiver's buffer: the kernel counts whole allocations. */
@@ -86,11 +89,14 @@ static void send_now(struct pump *p, const struct usock *u, const struct mirror 
 static struct backlog *backlog_new(struct pump *p, struct usock *u)
 {
     struct dgram_side *s = p->dgram;
-    struct backlog *b = s->n_backlogs < BACKLOGS ? malloc(sizeof(*b)) : NULL;
-    if (!b)
+    struct backlog *b = s->n_backlogs < BACKLOGS ? calloc(1, sizeof(*b)) : NULL;
+    if (b)
+        b->ring = backlog_ring_new(BACKLOG_BYTES);
+    if (!b || !b->ring) {
+        free(b);
         return NULL;
+    }
     b->u = u;
-    backlog_init(&b->ring);
     b->retry_us = RETRY_US;
     b->retry_at = mono_add(p->now, RETRY_US);
     b->next = s->backlogs;
@@ -108,6 +114,7 @@ static void backlog_free(struct dgram_side *s, struct backlog *b)
     *at = b->next;
     s->n_backlogs--;
     b->u->backlog = NULL;
+    backlog_ring_free(b->ring);
     free(b);
 }
 
@@ -118,20 +125,21 @@ void deliver_forget(void *ctx, struct usock *u)
         backlog_free(p->dgram, u->backlog);
 }
 
-/* As much as the socket takes. */
+/* As much as the socket takes; what is too old goes. */
 static void backlog_drain(struct pump *p, struct backlog *b)
 {
     bool some = false;
-    struct addr virt;
-    uint8_t *data;
-    for (size_t len; backlog_first(&b->ring, &virt, &data, &len); backlog_drop(&b->ring), some = true) {
-        struct mirror *m = mirror_find(p->dgram->t, &virt);
-        if (!m)
+    struct backlog_entry e;
+    for (; backlog_first(b->ring, &e); backlog_drop(b->ring), some = true) {
+        struct mirror *m = mirror_find(p->dgram->t, &e.from);
+        if (!m || mono_since(e.at, p->now) > BACKLOG_AGE_US) {
+            p->dgram->count.overflow++;
             continue;
-        if (!fits(p, b->u, m, cost_of(len)))
+        }
+        if (!fits(p, b->u, m, cost_of(e.len)))
             break;
-        spend(b->u, cost_of(len));
-        send_now(p, b->u, m, data, len);
+        spend(b->u, cost_of(e.len));
+        send_now(p, b->u, m, e.data, e.len);
     }
     dgram_flush(p); /* before the ring is written again */
     b->retry_us = some ? RETRY_US : b->retry_us * 2 < RETRY_MAX_US ? b->retry_us * 2 : RETRY_MAX_US;
@@ -148,14 +156,14 @@ void deliver(struct pump *p, struct usock *u, const struct mirror *m, const uint
         u->budget_known = true;
         u->budget = FIRST_BUDGET;
     }
-    if ((!b || backlog_is_empty(&b->ring)) && fits(p, u, m, cost)) {
+    if ((!b || backlog_is_empty(b->ring)) && fits(p, u, m, cost)) {
         spend(u, cost);
         send_now(p, u, m, data, len);
         return;
     }
     if (!b)
         b = backlog_new(p, u);
-    if (!b || !backlog_put(&b->ring, &m->virt, data, len))
+    if (!b || !backlog_put(b->ring, &(struct backlog_entry){m->virt, p->now, data, len}))
         p->dgram->count.overflow++;
 }
 
@@ -164,7 +172,7 @@ void deliver_expire(struct pump *p)
     struct dgram_side *s = p->dgram;
     for (struct backlog *b = s->backlogs, *next; b; b = next) {
         next = b->next;
-        if (!backlog_is_empty(&b->ring) && mono_due(b->retry_at, p->now))
+        if (!backlog_is_empty(b->ring) && mono_due(b->retry_at, p->now))
             backlog_drain(p, b);
     }
 }
@@ -174,7 +182,7 @@ void deliver_trim(struct pump *p)
 {
     for (struct backlog *b = p->dgram->backlogs, *next; b; b = next) {
         next = b->next;
-        if (backlog_is_empty(&b->ring))
+        if (backlog_is_empty(b->ring))
             backlog_free(p->dgram, b);
     }
 }
@@ -183,7 +191,7 @@ mono_t deliver_deadline(const struct pump *p)
 {
     mono_t at = MONO_NEVER;
     for (const struct backlog *b = p->dgram->backlogs; b; b = b->next)
-        if (!backlog_is_empty(&b->ring))
+        if (!backlog_is_empty(b->ring))
             at = mono_min(at, b->retry_at);
     return at;
 }

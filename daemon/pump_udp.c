@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
@@ -27,11 +28,13 @@ enum {
     MTU_SURE = 548,           /* no path has a smaller one: the price of looking is spared */
     READ_ROUNDS = 4,          /* batches of one mirror in one turn, then others have theirs */
     SAVE_AT_ONCE = 256,       /* with more to write, once a second is enough */
+    EXPIRE_MAX = 8,           /* mirrors looked after in one turn: each may be a walk through all sockets of the host */
     VERIFY_MAX = 256,         /* sockets looked after in one go */
     ERRORS_BURST = 50,        /* ICMP errors at once; refilled at ERRORS_RATE a second */
     ERRORS_RATE = 1000,
     STRANGERS_BURST = 200,    /* questions to the kernel about sockets that nobody has told us of */
-    MIRROR_REST_US = 1000000, /* one used since is not idle: it makes no room for another */
+    PLAIN_REST_US = 100000,   /* a mirror used since is not idle, and makes no room for another: a server may still answer */
+    ASKED_REST_US = 10000000, /* ... to which a program may be connected */
 };
 #define VERIFY_US USEC_PER_SEC
 #define VERIFIED_US (5 * USEC_PER_SEC / 2) /* a verdict holds so long: two rounds and a half */
@@ -109,7 +112,7 @@ static void mirror_close(struct pump *p, struct mirror *m)
 static bool make_room(struct pump *p)
 {
     struct mirror *m = mirror_oldest(p->dgram->t);
-    if (!m || mono_since(m->used, p->now) < MIRROR_REST_US || m == p->dgram->reading)
+    if (!m || mono_since(m->used, p->now) < (m->asked ? ASKED_REST_US : PLAIN_REST_US) || m == p->dgram->reading)
         return false;
     mirror_close(p, m);
     p->dgram->count.evicted++;
@@ -131,7 +134,7 @@ static int mirror_get_at(struct pump *p, const struct addr *virt, struct addr re
     struct mirror *m = *out = mirror_find(s->t, virt);
     if (m)
         return 0;
-    if (mirrors_count(s->t) == MIRRORS_MAX && !make_room(p))
+    if (mirrors_count(s->t) >= s->mirrors_max && !make_room(p))
         return -ENOBUFS;
     int fd = open_fd(p, &real);
     if (fd < 0)
@@ -252,14 +255,19 @@ static void verify_some(struct pump *p)
 
 /* ---- programs to peers ---- */
 
-/* The inner MTU towards a peer. */
+/* The inner MTU towards a peer; looked up once a turn. */
 static uint16_t mtu_of(const struct pump *p, uint32_t remote)
 {
+    struct dgram_side *s = p->dgram;
+    struct peer_info info = {.mtu = (uint16_t)p->config.mtu};
+    if (s->mtu_host == remote && s->mtu_at.us == p->now.us)
+        return s->mtu;
     const struct peer *peer = peer_by_address(p->peers, remote);
-    struct peer_info info;
-    if (!peer)
-        return (uint16_t)p->config.mtu;
-    peer_info(p->peers, peer, &info);
+    if (peer)
+        peer_info(p->peers, peer, &info);
+    s->mtu_host = remote;
+    s->mtu_at = p->now;
+    s->mtu = info.mtu;
     return info.mtu;
 }
 
@@ -581,6 +589,15 @@ const struct addr *dgram_peer(const struct pump *p, const struct addr *real)
 
 /* ---- life ---- */
 
+/* No more than a fourth of the files we may have. */
+static unsigned mirrors_limit(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur / 4 >= MIRRORS_MAX)
+        return MIRRORS_MAX;
+    return (unsigned)r.rlim_cur / 4;
+}
+
 int dgram_start(struct pump *p)
 {
     struct dgram_side *s = calloc(1, sizeof(*s));
@@ -591,6 +608,7 @@ int dgram_start(struct pump *p)
     s->io = mirrors_io_new(drbg_u64(&p->random));
     s->ip_id = (uint16_t)drbg_u64(&p->random);
     s->uid = geteuid();
+    s->mirrors_max = mirrors_limit();
     s->verify_at = MONO_NEVER;
     s->pieces = reassembly_new();
     return s->t && s->io && s->pieces ? 0 : -ENOMEM;
@@ -613,10 +631,22 @@ void dgram_stop(struct pump *p)
     p->dgram = NULL;
 }
 
-void dgram_expire(struct pump *p)
+/* Idle mirrors go, but for those to which some socket is still connected: it would not ask again. */
+static void mirrors_expire(struct pump *p)
 {
     struct dgram_side *s = p->dgram;
     struct mirror *m;
+    for (int i = 0; i < EXPIRE_MAX && (m = mirror_expired(s->t, p->now)); i++) {
+        if (m->asked && diag_udp_connected(p->diag, &m->real))
+            mirror_ask(s->t, m, p->now);
+        else
+            mirror_close(p, m);
+    }
+}
+
+void dgram_expire(struct pump *p)
+{
+    struct dgram_side *s = p->dgram;
     if (mono_due(s->verify_at, p->now)) {
         s->verify_at = MONO_NEVER;
         verify_some(p);
@@ -629,8 +659,7 @@ void dgram_expire(struct pump *p)
     if (s->verify_at.us == MONO_NEVER.us && usocks_count(s->t))
         s->verify_at = mono_add(p->now, VERIFY_US);
     usocks_expire(s->t, p->now);
-    while ((m = mirror_expired(s->t, p->now)))
-        mirror_close(p, m);
+    mirrors_expire(p);
 }
 
 mono_t dgram_deadline(const struct pump *p)

@@ -20,9 +20,13 @@ struct dgram_side {
     struct reassembly *pieces;
     struct mirror_io *ready_first, *ready_last;
     struct mirror *reading;
+    unsigned mirrors_max;
     struct backlog *backlogs;
     unsigned n_backlogs;
     uint16_t ip_id;
+    uint16_t mtu; /* of mtu_host at mtu_at */
+    uint32_t mtu_host;
+    mono_t mtu_at;
     uint32_t uid;
     mono_t verify_at;
     struct bucket errors, strangers;

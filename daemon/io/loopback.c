@@ -152,6 +152,49 @@ int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, str
     return 0;
 }
 
+static bool is_connected_to(const struct nlmsghdr *h, const struct addr *to)
+{
+    const struct inet_diag_msg *m = NLMSG_DATA(h);
+    if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || m->id.idiag_dport != htons(to->port))
+        return false;
+    struct addr mapped = {.family = 6, .ip = {[10] = 0xff, [11] = 0xff}};
+    memcpy(mapped.ip + 12, to->ip, 4);
+    return !memcmp(m->id.idiag_dst, to->ip, m->idiag_family == AF_INET6 ? 16 : 4) ||
+           (to->family == 4 && m->idiag_family == AF_INET6 && !memcmp(m->id.idiag_dst, mapped.ip, 16));
+}
+
+static bool any_connected(struct diag *d, int family, const struct addr *to)
+{
+    struct diag_request req = {
+        .h = {.nlmsg_len = sizeof(req), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+        .r = {.sdiag_family = (uint8_t)family, .sdiag_protocol = IPPROTO_UDP, .idiag_states = UINT32_MAX,
+            .id = {.idiag_dport = htons(to->port)}},
+    };
+    union diag_answer ans;
+    bool found = false;
+    if (!diag_send(d, &req))
+        return true;
+    for (;;) {
+        ssize_t n = recv(d->fd, &ans, sizeof(ans), 0);
+        if (n <= 0)
+            return true;
+        unsigned left = (unsigned)n;
+        for (struct nlmsghdr *h = &ans.h; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+            if (h->nlmsg_type == NLMSG_ERROR)
+                return true;
+            if (h->nlmsg_type == NLMSG_DONE)
+                return found;
+            found = found || is_connected_to(h, to);
+        }
+    }
+}
+
+/* A socket of IPv6 may be connected to an IPv4 address. */
+bool diag_udp_connected(struct diag *d, const struct addr *to)
+{
+    return !d || (to->family == 4 && any_connected(d, AF_INET, to)) || any_connected(d, AF_INET6, to);
+}
+
 struct addr mirror_address(const struct addr *virt)
 {
     struct addr a = *virt;

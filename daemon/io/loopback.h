@@ -27,6 +27,9 @@ struct diag_udp_info {
  * asked. */
 int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, struct diag_udp_info *out);
 
+/* Some UDP socket is connected to that address; walks through all of the host's. Where the kernel cannot be asked: true. */
+bool diag_udp_connected(struct diag *d, const struct addr *to);
+
 /* 127.a.b.c:port for the virtual 10.a.b.c:port; ports below 1024 appear 64,512 higher. IPv6 has one loopback address only: ::1,
  * port 0. */
 struct addr mirror_address(const struct addr *virt);

@@ -10,7 +10,7 @@
  *
  * Pure: sockets, and asking the kernel who owns what, are the pump's. Bounds: USOCKS_MAX and MIRRORS_MAX; when there is no
  * room the least recently used goes, of mirrors first one that no program is connected to. Idle rule: a mirror goes after
- * MIRROR_IDLE_US, after MIRROR_ASKED_US if a program has asked for it to connect a socket to it (it would not ask again); a usock goes after USOCK_IDLE_US if it is no server (it comes back with the next datagram it sends).
+ * MIRROR_IDLE_US; one to which a program has connected a socket, which would not ask again, is looked at every MIRROR_ASKED_US; a usock goes after USOCK_IDLE_US if it is no server (it comes back with the next datagram it sends).
  */
 #ifndef I3_DGRAM_H
 #define I3_DGRAM_H

@@ -154,20 +154,20 @@ class Semantics(Case):
             try: print(u.sendto(b'x', ('10.200.0.1', 9)))
             except OSError as e: print(1 if e.errno == 101 else e)''', 'True True', '1')
 
-    def test_datagrams_to_virtual_addresses_fail_closed(self):
+    def test_datagrams_to_virtual_addresses_without_a_mirror_fail_closed(self):
         self.expect('''
             def attempt(f, *a):
                 try: print(f(*a))
                 except OSError as e: print(e.errno)
             u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            attempt(u.sendto, b'x', ('10.1.2.3', 9))
-            attempt(u.sendmsg, [b'x'], [], 0, ('10.1.2.3', 9))
-            attempt(u.connect, ('10.1.2.3', 9))
+            attempt(u.sendto, b'x', ('10.1.2.8', 9))
+            attempt(u.sendmsg, [b'x'], [], 0, ('10.1.2.8', 9))
+            attempt(u.connect, ('10.1.2.8', 9))
             attempt(u.connect, ('127.0.0.1', 9))
             v = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-            attempt(v.sendto, b'x', ('::ffff:10.1.2.3', 9))
-            attempt(v.sendto, b'x', ('fd69:3300::1:2:3', 9))
-            attempt(v.connect, ('fd69:3300::1:2:3', 9))''', '101', '101', '101', 'None', '101', '101', '101')
+            attempt(v.sendto, b'x', ('::ffff:10.1.2.8', 9))
+            attempt(v.sendto, b'x', ('fd69:3300::1:2:8', 9))
+            attempt(v.connect, ('fd69:3300::1:2:8', 9))''', '101', '101', '101', 'None', '101', '101', '101')
 
     def test_stream_data_at_full_length(self):
         self.expect('''

@@ -4,11 +4,11 @@
   tcp_linux.py CASE [KEY=VALUE...]     one case; status 0 when it holds
   tcp_linux.py --list                  the whole matrix, a line each, as tcp_linux.sh runs it
 
-Keys: law (of the kernel), engine (law of the engine), off (options that the kernel does without), mtu, loss, reorder (of 1000)."""
+Keys: law (of the kernel), engine (law of the engine), off (options that the kernel does without), mtu, loss, reorder (of 1000), family (6)."""
 import os, socket, struct, subprocess, sys, threading, time
 
 TUN = os.path.join(os.environ.get("B", "build"), "tests/interop/tcp_tun")
-ENGINE, KERNEL = "10.9.0.2", "10.9.0.1"
+ENGINE, KERNEL = {"4": "10.9.0.2", "6": "fd69:3300::2"}, {"4": "10.9.0.1", "6": "fd69:3300::1"}
 
 
 class Failure(Exception):
@@ -24,6 +24,7 @@ class Case:
     def __init__(self, keys):
         self.law, self.off = keys.pop("law", "cubic"), keys.pop("off", "").split("+")
         self.engine, self.mtu = keys.pop("engine", ""), keys.pop("mtu", "1400")
+        self.family = keys.pop("family", "4")
         self.loss, self.reorder = keys.pop("loss", "0"), keys.pop("reorder", "0")
         self.bytes = 4_000_000 if self.loss == self.reorder == "0" else 1_000_000
         check(not keys, f"no such keys: {keys}")
@@ -32,10 +33,12 @@ class Case:
 
     def tun(self, *args):
         law = ["--law", self.engine] if self.engine else []
+        if self.family == "6":
+            law.append("--six")
         return [TUN, "--mtu", self.mtu, "--loss", self.loss, "--reorder", self.reorder, *law, *args]
 
     def socket(self):
-        s = socket.socket()
+        s = socket.socket(socket.AF_INET6 if self.family == "6" else socket.AF_INET)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, self.law.encode())
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.settimeout(25)
@@ -44,14 +47,14 @@ class Case:
     def dial(self, port, source=0):
         s = self.socket()
         if source:
-            s.bind((KERNEL, source))
-        s.connect((ENGINE, port))
+            s.bind((KERNEL[self.family], source))
+        s.connect((ENGINE[self.family], port))
         return s
 
     def listen(self, port):
         s = self.socket()
         s.settimeout(None)
-        s.bind(("0.0.0.0", port))
+        s.bind(("", port))
         s.listen(64)
         return s
 
@@ -168,7 +171,7 @@ def window_of_kernel_shut(c):
     with Served(c):
         s = c.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 60000)
-        s.connect((ENGINE, 84))
+        s.connect((ENGINE[c.family], 84))
         time.sleep(3)
         s.shutdown(socket.SHUT_WR)
         got = read_all(s)
@@ -256,6 +259,11 @@ SINGLE = [reset_by_engine, reset_by_kernel, window_of_engine_shut, window_of_ker
 def matrix():
     for f in SINGLE:
         yield f.__name__, ""
+        yield f.__name__, "family=6"
+    for f in BULK:
+        for bad in "", " loss=20 reorder=50":
+            yield f.__name__, f"family=6{bad}"
+        yield f.__name__, "family=6 off=sack+stamps+scale"
     for f in window_of_engine_shut, both_open_at_once, both_close_at_once:
         yield f.__name__, "loss=30"
         yield f.__name__, "off=sack+stamps+scale"

@@ -6,13 +6,14 @@
  *
  *   --loss N --reorder N --mark N        of 1000 packets, in either direction; marked are those that may be (ECN)
  *   --mtu N --law cubic|bbr --seconds N
+ *   --six                                what it opens itself goes over IPv6; it serves both families in any case
  *
  *   port 80  echoes                      82  resets as soon as something was sent to it
  *        83  reads nothing for 2 s, then echoes                84  sends 4 MB at once, and closes
  *        85  echoes; when the kernel's FIN comes, its own has just left: both close at once
  *        86  says "bye" and closes first                       87  opens from its side, too, when the kernel does: 87 to 9087
  *
- * The device is called t0; 10.9.0.1/24 is put on it. Needs root in a network namespace of its own.
+ * The device is called t0; 10.9.0.1/24 and, where the MTU allows it, fd69:3300::1/64 are put on it; the engine is the host 2 in both. Needs root in a network namespace of its own.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -49,7 +50,7 @@ struct late {
 struct world {
     struct tcpip *t;
     int tun;
-    bool talk;
+    bool talk, six;
     unsigned loss, reorder, mark, mtu, wanted, right, over, failed;
     const struct cc_law *law;
     uint64_t bytes;
@@ -58,6 +59,7 @@ struct world {
 };
 
 static volatile sig_atomic_t stop;
+static const uint8_t engine6[16] = {0xfd, 0x69, 0x33, [15] = 2}, kernel6[16] = {0xfd, 0x69, 0x33, [15] = 1};
 
 static mono_t now(void)
 {
@@ -79,9 +81,10 @@ static uint8_t pattern(uint64_t i)
 static int tun_open(unsigned mtu)
 {
     struct ifreq f = {.ifr_flags = IFF_TUN | IFF_NO_PI, .ifr_name = "t0"};
-    char line[120];
+    char line[240];
+    const char *six = mtu < 1280 ? "" : " && ip addr add fd69:3300::1/64 dev t0 nodad";
     int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
-    snprintf(line, sizeof(line), "ip addr add 10.9.0.1/24 dev t0 && ip link set t0 mtu %u up", mtu);
+    snprintf(line, sizeof(line), "ip link set t0 mtu %u%s && ip addr add 10.9.0.1/24 dev t0 && ip link set t0 up", mtu, six);
     if (fd < 0 || ioctl(fd, TUNSETIFF, &f) < 0 || system(line)) {
         perror("tun");
         exit(2);
@@ -163,15 +166,23 @@ static void peer_law(struct world *w, struct peer *p)
     conn_law(w->t, c, w->law, true);
 }
 
+static int engine_connect(struct world *w, bool six, uint16_t from, uint16_t to, struct tcp_ref *ref)
+{
+    return six ? tcp_connect6(w->t, now(), ENGINE, engine6, from, KERNEL, kernel6, to, ref)
+               : tcp_connect(w->t, now(), ENGINE, from, KERNEL, to, ref);
+}
+
 /* What has to happen before the packet is looked at, so that both sides do it at once. */
 static void at_once(struct world *w, const uint8_t *p, size_t len)
 {
-    const uint8_t *tcp = p + IP_HEAD;
+    bool six = p[0] >> 4 == 6;
+    size_t head = six ? IP6_HEAD : IP_HEAD;
+    const uint8_t *tcp = p + head;
     struct tcp_ref ref;
-    if (len < IP_HEAD + TCP_HEAD || p[9] != IP_TCP)
+    if (len < head + TCP_HEAD || p[six ? 6 : 9] != IP_TCP)
         return;
     if (ip_load16(tcp + 2) == OPEN_BOTH && (tcp[13] & (TH_SYN | TH_ACK)) == TH_SYN) {
-        if (tcp_connect(w->t, now(), ENGINE, OPEN_BOTH, KERNEL, OPEN_BOTH_PEER, &ref) == 0)
+        if (engine_connect(w, six, OPEN_BOTH, OPEN_BOTH_PEER, &ref) == 0)
             peer_new(w, ref, OPEN_BOTH);
         send_packets(w);
     }
@@ -313,10 +324,13 @@ static void turn(struct world *w)
             break;
         if (chance(w->loss))
             continue;
-        if (packet[i][0] >> 4 == 4 && ip_ecn(packet[i]) == ECN_ECT0 && chance(w->mark))
+        if (ip_ecn(packet[i]) == ECN_ECT0 && chance(w->mark))
             ip_take_ecn(packet[i], (size_t)len, ECN_CE);
         at_once(w, packet[i], (size_t)len);
-        tcpip_input(w->t, now(), packet[i], (size_t)len);
+        if (ip6_is_from_to(packet[i], (size_t)len, kernel6, engine6)) /* not the multicast of neighbour discovery */
+            tcpip_input6(w->t, now(), packet[i], (size_t)len, KERNEL, ENGINE);
+        else
+            tcpip_input(w->t, now(), packet[i], (size_t)len);
     }
     take_events(w);
     tcpip_settle(w->t, now());
@@ -328,7 +342,7 @@ static void turn(struct world *w)
 static bool dial(struct world *w, uint16_t from, uint16_t to)
 {
     struct tcp_ref ref;
-    return tcp_connect(w->t, now(), ENGINE, from, KERNEL, to, &ref) == 0 && peer_new(w, ref, 0);
+    return engine_connect(w, w->six, from, to, &ref) == 0 && peer_new(w, ref, 0);
 }
 
 /* From one port twice: the kernel is in TIME_WAIT, and has to tell the second from the first (RFC 6191). */
@@ -354,7 +368,7 @@ static void on_signal(int sig)
 static uint64_t options(struct world *w, int argc, char **argv)
 {
     static const struct option names[] = {{"loss", 1, 0, 'l'}, {"reorder", 1, 0, 'r'}, {"mark", 1, 0, 'k'}, {"mtu", 1, 0, 'm'},
-        {"law", 1, 0, 'c'}, {"seconds", 1, 0, 's'}, {0}};
+        {"law", 1, 0, 'c'}, {"seconds", 1, 0, 's'}, {"six", 0, 0, '6'}, {0}};
     uint64_t seconds = 30;
     for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         unsigned v = (unsigned)atoi(optarg ? optarg : "0");
@@ -364,6 +378,7 @@ static uint64_t options(struct world *w, int argc, char **argv)
         case 'k': w->mark = v; break;
         case 'm': w->mtu = v; break;
         case 's': seconds = v; break;
+        case '6': w->six = true; break;
         case 'c': w->law = strcmp(optarg, "bbr") == 0 ? &cc_bbr : &cc_cubic; break;
         default: exit(2);
         }

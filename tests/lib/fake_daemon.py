@@ -146,6 +146,8 @@ def udp_open(body):
         return struct.pack('>I', SELF) + bytes(20) + addr(OWN, bound[1])
     if peer[0].startswith('10.200.'):
         return struct.pack('>I', NOT_VIRTUAL) + bytes(40)
+    if four(peer[0]) == NAMES['down.i3']:
+        return struct.pack('>I', errno.ENETUNREACH) + bytes(40)
     with lock:
         at = next((a for a, m in mirrors.items() if m[0] == peer), None)
         if not at:

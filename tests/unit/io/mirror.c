@@ -315,6 +315,31 @@ START_TEST(the_kernel_says_whose_a_socket_is)
 }
 END_TEST
 
+START_TEST(the_kernel_says_who_is_connected)
+{
+    struct diag *d = diag_open();
+    struct addr at;
+    int s = program(&at);
+    if (!d)
+        return;
+    ck_assert(!diag_udp_connected(d, &real));
+    link_to(s, &real);
+    ck_assert(diag_udp_connected(d, &real));
+    close(s);
+    ck_assert(!diag_udp_connected(d, &real));
+    if (family == 4 && access("/proc/net/if_inet6", R_OK) == 0) { /* a socket of both families */
+        struct sockaddr_in6 mapped = {.sin6_family = AF_INET6, .sin6_port = htons(real.port)};
+        mapped.sin6_addr.s6_addr[10] = mapped.sin6_addr.s6_addr[11] = 0xff;
+        memcpy(mapped.sin6_addr.s6_addr + 12, real.ip, 4);
+        s = socket(AF_INET6, SOCK_DGRAM, 0);
+        ck_assert_int_eq(connect(s, (struct sockaddr *)&mapped, sizeof(mapped)), 0);
+        ck_assert(diag_udp_connected(d, &real));
+        close(s);
+    }
+    diag_close(d);
+}
+END_TEST
+
 static TCase *all(const char *name, void (*setup)(void))
 {
     TCase *t = tcase_create(name);
@@ -330,6 +355,7 @@ static TCase *all(const char *name, void (*setup)(void))
     tcase_add_test(t, a_socket_that_does_not_share_is_left_alone);
     tcase_add_test(t, our_own_probe_is_no_datagram);
     tcase_add_test(t, the_kernel_says_whose_a_socket_is);
+    tcase_add_test(t, the_kernel_says_who_is_connected);
     return t;
 }
 

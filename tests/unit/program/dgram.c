@@ -221,69 +221,67 @@ END_TEST
 /* Against a plain queue of lengths: what goes in comes out, in order, and the bound holds. */
 START_TEST(backlog_is_a_queue)
 {
-    enum { MODEL = 70000 };
-    static struct backlog_ring b;
+    enum { MODEL = 70000, BACKLOG_BYTES = 1 << 20 };
+    struct backlog_ring *b = backlog_ring_new(BACKLOG_BYTES);
     static size_t length[MODEL];
     static uint8_t data[70000];
     size_t head = 0, tail = 0, held = 0, most = 0;
     uint32_t x = 12345 + (uint32_t)_i;
-    backlog_init(&b);
     for (unsigned i = 0; i < 60000 && tail < MODEL; i++) {
         x = x * 1664525 + 1013904223;
         size_t len = _i == 0 ? (x >> 8) % 1500 : _i == 1 ? (x >> 8) % 65508 : (x >> 8) % 9;
         bool fill = (i / 3000) % 2 == 0 ? x >> 28 < 12 : x >> 28 < 4;
-        struct addr from = addr_v4(1, (uint16_t)tail), got;
-        uint8_t *p;
-        size_t n;
+        struct backlog_entry put = {addr_v4(1, (uint16_t)tail), {tail}, data, len}, got;
         if (fill) {
             memset(data, (int)(tail & 255), len);
-            if (backlog_put(&b, &from, data, len)) {
+            if (backlog_put(b, &put)) {
                 length[tail++] = len;
                 held += len;
             } else {
-                ck_assert_uint_ge(held + len * 2 + (tail - head + 2) * 40, BACKLOG_BYTES / 2);
+                ck_assert_uint_ge(held + len * 2 + (tail - head + 2) * 48, BACKLOG_BYTES / 2);
             }
-        } else if (backlog_first(&b, &got, &p, &n)) {
+        } else if (backlog_first(b, &got)) {
             ck_assert_uint_lt(head, tail);
-            ck_assert_uint_eq(got.port, (uint16_t)head);
-            ck_assert_uint_eq(n, length[head]);
-            ck_assert(!n || (p[0] == (uint8_t)head && p[n - 1] == (uint8_t)head));
+            ck_assert_uint_eq(got.from.port, (uint16_t)head);
+            ck_assert_uint_eq(got.at.us, head);
+            ck_assert_uint_eq(got.len, length[head]);
+            ck_assert(!got.len || (got.data[0] == (uint8_t)head && got.data[got.len - 1] == (uint8_t)head));
             held -= length[head++];
-            backlog_drop(&b);
+            backlog_drop(b);
         } else {
             ck_assert_uint_eq(head, tail);
         }
         most = held > most ? held : most;
-        ck_assert_uint_le(b.used, BACKLOG_BYTES);
-        ck_assert_uint_lt(b.first, BACKLOG_BYTES);
-        ck_assert_uint_lt(b.end, BACKLOG_BYTES);
-        ck_assert(backlog_is_empty(&b) == (head == tail));
+        ck_assert_uint_le(held, BACKLOG_BYTES);
+        ck_assert(backlog_is_empty(b) == (head == tail));
     }
     ck_assert(_i == 2 || most > BACKLOG_BYTES / 2);
+    backlog_ring_free(b);
 }
 END_TEST
 
 START_TEST(backlog_is_full_to_the_last_byte)
 {
-    static struct backlog_ring b;
-    static uint8_t data[BACKLOG_BYTES];
-    struct addr from = addr_v4(1, 1), got;
-    uint8_t *p;
-    size_t n, count = 0;
-    backlog_init(&b);
-    ck_assert(!backlog_put(&b, &from, data, BACKLOG_BYTES));
-    while (backlog_put(&b, &from, data, 1024 - 28)) /* a record of 1024 bytes */
+    enum { SIZE = 1 << 16, RECORD = 1024, HEAD = 40 };
+    static uint8_t data[SIZE];
+    struct backlog_ring *b = backlog_ring_new(SIZE);
+    struct backlog_entry e = {addr_v4(1, 1), {1}, data, SIZE}, none = {addr_v4(1, 1), {1}, data, 0}, got;
+    size_t count = 0;
+    ck_assert(!backlog_put(b, &e));
+    e.len = RECORD - HEAD;
+    while (backlog_put(b, &e))
         count++;
-    ck_assert_uint_eq(count, BACKLOG_BYTES / 1024);
+    ck_assert_uint_eq(count, SIZE / RECORD);
     for (int i = 0; i < 3; i++) { /* full, and the end where the start is */
-        ck_assert(!backlog_put(&b, &from, data, 0));
-        ck_assert(backlog_first(&b, &got, &p, &n));
-        backlog_drop(&b);
-        ck_assert(backlog_put(&b, &from, data, 1024 - 28));
+        ck_assert(!backlog_put(b, &none));
+        ck_assert(backlog_first(b, &got));
+        backlog_drop(b);
+        ck_assert(backlog_put(b, &e));
     }
-    for (; backlog_first(&b, &got, &p, &n); count--)
-        backlog_drop(&b);
+    for (; backlog_first(b, &got); count--)
+        backlog_drop(b);
     ck_assert_uint_eq(count, 0);
+    backlog_ring_free(b);
 }
 END_TEST
 
