@@ -66,6 +66,7 @@ enum {
 #define LOSSY_US 300000000ull    /* a remote's next connections begin with BBR for so long after one needed it */
 #define PATH_FLOOR_US 30000000ull
 #define DRAIN_US 250u     /* a busy receiver comes round to its socket at least so often */
+#define LATE_US 1000u      /* pacing bears with wake-ups that come so late */
 #define PACED_RTT_US 1000u /* from this round trip on every law is paced */
 #define PACED_BURST 65536u /* what a law that is paced only for the receiver's sake may send at once after a pause */
 #define RECV_FIRST (256u * 1024)

@@ -269,8 +269,8 @@ static void put_ack(struct outgoing *o)
 
 /* ---- deciding ---- */
 
-/* Bursts of a quantum, so far apart that the rate is kept. A timer that comes less than a quantum late is made up
- * for. */
+/* Bursts of a quantum, so far apart that the rate is kept. A timer that comes late is made up for, up to a quantum, or to LATE_US
+ * where the rate is so high that a quantum is soon spent. */
 static bool paced_out(struct tcpip *t, struct conn *c, uint32_t len)
 {
     if (!c->cc.pacing || c->force_one)
@@ -282,7 +282,8 @@ static bool paced_out(struct tcpip *t, struct conn *c, uint32_t len)
             timer_set(t, c, TIMER_PACE, c->pace_at);
             return true;
         }
-        uint64_t quantum = cc_quantum(&c->cc), past = (c->cc.law->paced ? quantum : PACED_BURST) * 1000000 / c->cc.pacing;
+        uint64_t quantum = cc_quantum(&c->cc), credit = c->cc.law->paced ? quantum : PACED_BURST;
+        uint64_t past = max64(credit * 1000000 / c->cc.pacing, min64(LATE_US, c->cc.near / 4));
         c->pace_left = max64(quantum, len);
         if (t->now - c->pace_at > past)
             c->pace_at = c->cc.law->paced ? t->now : t->now - past;

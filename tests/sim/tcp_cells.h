@@ -42,6 +42,7 @@ static const struct cell cells[] = {
     {"bbr beside cubic, 20 ms, 20 Mbit/s, queue 0.5", 20, 20, 0.5, 0, 0, 0, 10000, 20000, 18, 2, {BBR_FIRST, CUBIC}, 3, ANY_LAW, 0, 0},
     {"bbr beside cubic, 20 ms, 20 Mbit/s, queue 1", 20, 20, 1, 0, 0, 0, 10000, 20000, 18, 2, {BBR_FIRST, CUBIC}, 3, ANY_LAW, 0, 0},
     {"bbr beside cubic, 20 ms, 20 Mbit/s, queue 2", 20, 20, 2, 0, 0, 0, 10000, 20000, 18, 2, {BBR_FIRST, CUBIC}, 3, ANY_LAW, 0, 0},
+    {"3 bbr beside cubic, 20 ms, 40 Mbit/s", 20, 40, 1, 0, 0, 0, 10000, 20000, 36, 4, {BBR_FIRST, BBR_FIRST, BBR_FIRST, CUBIC}, 3.5, ANY_LAW, 0, 0},
     {"4 bbr, 20 ms, 20 Mbit/s", 20, 20, 1, 0, 0, 0, 4000, 15000, 17, 4, {BBR, BBR, BBR, BBR}, 2, ANY_LAW, 0, 0},
     {"4 flows, 1 % lost, 20 ms, 20 Mbit/s", 20, 20, 1, 1, 0, 0, 5000, 10000, 17, 4, {AUTO, AUTO, AUTO, AUTO}, 3.5, ANY_LAW, 0, 0},
     {"unlimited, 20 ms, 1 % lost", 20, 0, 1, 1, 0, 0, 2000, 1000, 350, 1, {AUTO}, 0, ENDS_IN_BBR, 0, 0},

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { FLOWS_MAX = 4, SEEDS = 5 };
 
@@ -248,11 +250,29 @@ static bool errand_judge(const struct errand *e, bool verbose)
     return good;
 }
 
+/* Every other cell in a process of its own. */
+static bool judge_shared(size_t n)
+{
+    bool good = true;
+    fflush(stdout);
+    pid_t pid = fork();
+    for (size_t i = pid == 0; i < n; i += 2)
+        good &= judge(&cells[i], false);
+    if (pid == 0) {
+        fflush(stdout);
+        _exit(!good);
+    }
+    int status = 0;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 && good;
+}
+
 int main(int argc, char **argv)
 {
     bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0, good = true;
     size_t n = sizeof(cells) / sizeof(cells[0]);
-    for (size_t i = 0; i < n; i++) {
+    if (argc == 1)
+        good = judge_shared(n);
+    for (size_t i = 0; i < n && argc > 1; i++) {
         if (argc > 2 && !strstr(cells[i].name, argv[2]))
             continue;
         good &= judge(&cells[i], verbose);
