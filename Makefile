@@ -148,6 +148,7 @@ shim_SRC := \
 	shim/init.c \
 	shim/known.c \
 	shim/libc.c \
+	shim/lookout.c \
 	shim/config.c \
 	shim/conn.c \
 	shim/client.c \

@@ -1,6 +1,7 @@
 #include "shim/client.h"
 
 #include "shim/conn.h"
+#include "shim/lookout.h"
 #include "shim/sys.h"
 
 enum { CALL_MAX = IPC_HEADER_LEN + 4 + IPC_NAME_MAX + 64 };
@@ -69,10 +70,16 @@ static int receive_record(struct call *c, int fd, uint8_t *reply, size_t cap, in
     } control;
     struct iovec iov = {reply, cap};
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    struct lookout soon = {0};
+    int dont_wait = MSG_DONTWAIT;
     long n;
-    do
-        n = sys_recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
-    while (n == -EINTR && sys_millis() < end);
+    for (;;) {
+        n = sys_recvmsg(fd, &m, MSG_CMSG_CLOEXEC | dont_wait);
+        if (n == -EAGAIN && dont_wait)
+            dont_wait = lookout_goes_on(&soon) ? MSG_DONTWAIT : 0;
+        else if (n != -EINTR || sys_millis() >= end)
+            break;
+    }
     if (n < 0)
         return (int)n;
     take_fds(c, &m);
