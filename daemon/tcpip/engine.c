@@ -64,6 +64,7 @@ struct tcpip *tcpip_new(const struct tcpip_config *config)
     list_init(&t->batch);
     list_init(&t->events);
     list_init(&t->tw_order);
+    list_init(&t->tw_room);
     struct drbg d;
     drbg_init(&d, config->seed);
     drbg_draw(&d, &t->key, sizeof(t->key));

@@ -39,7 +39,7 @@
 #include "daemon/tcpip/tcpip.h"
 
 enum {
-    SPANS_MAX = 256,      /* spans of one connection per batch; beyond it payload is copied at once */
+    SPANS_MAX = 512,      /* spans of one connection per batch; beyond it payload is copied at once */
     HALF_OPEN_MAX = 1024, /* unanswered or unfinished incoming connections; beyond it SYNs are ignored */
     RAW_MAX = 512,        /* replies that belong to no connection, waiting; beyond it they are lost */
     ECHO_MAX = 64,        /* ECHO_REPLY events waiting; beyond it they are lost */
@@ -132,6 +132,7 @@ struct time_wait {
     uint32_t snd_nxt, rcv_nxt, ts_recent, ts_offset;
     uint32_t window;
     bool stamps;
+    struct tw_block *block; /* in which it lies */
 };
 
 struct conn {
@@ -254,6 +255,7 @@ struct tcpip {
     struct conn *last; /* of the packet before */
     struct time_wait **tw_buckets;
     uint32_t tw_mask, n_tw;
+    struct link tw_room; /* blocks in which there is room */
     struct link tw_order;
     struct path **paths;
     uint32_t path_mask, n_paths;

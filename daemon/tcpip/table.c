@@ -202,6 +202,55 @@ void table_trim(struct tcpip *t)
 
 /* ---- TIME_WAIT ---- */
 
+/* They come when connections go. One by one they would settle in the holes which those leave in the heap, and keep ten times
+ * their own size from the system for a minute. */
+enum { TW_BLOCK = 500 };
+
+struct tw_block {
+    struct link with_room;
+    struct time_wait *unused; /* by chain */
+    uint32_t live;
+    struct time_wait v[TW_BLOCK];
+};
+
+static struct time_wait *tw_take(struct tcpip *t)
+{
+    struct link *l = list_first(&t->tw_room);
+    struct tw_block *b = l ? LIST_OWNER(l, struct tw_block, with_room) : NULL;
+    if (!b) {
+        b = calloc(1, sizeof(*b));
+        if (!b)
+            return NULL;
+        t->memory += sizeof(*b);
+        for (uint32_t i = 0; i < TW_BLOCK; i++) {
+            b->v[i].chain = b->unused;
+            b->unused = &b->v[i];
+        }
+        list_add(&t->tw_room, &b->with_room);
+    }
+    struct time_wait *w = b->unused;
+    b->unused = w->chain;
+    if (!b->unused)
+        list_remove(&b->with_room);
+    b->live++;
+    *w = (struct time_wait){.block = b};
+    return w;
+}
+
+static void tw_give(struct tcpip *t, struct time_wait *w)
+{
+    struct tw_block *b = w->block;
+    if (--b->live == 0) {
+        list_remove(&b->with_room);
+        t->memory -= sizeof(*b);
+        free(b);
+        return;
+    }
+    w->chain = b->unused;
+    b->unused = w;
+    list_add(&t->tw_room, &b->with_room);
+}
+
 static void tw_resize(struct tcpip *t, uint32_t n)
 {
     struct time_wait **v = n ? table_alloc(t, n) : NULL;
@@ -237,8 +286,7 @@ void tw_free(struct tcpip *t, struct time_wait *w)
         at = &(*at)->chain;
     *at = w->chain;
     list_remove(&w->order);
-    t->memory -= sizeof(*w);
-    free(w);
+    tw_give(t, w);
     if (--t->n_tw == 0)
         tw_resize(t, 0);
 }
@@ -257,10 +305,9 @@ struct time_wait *tw_add(struct tcpip *t, const struct conn *c)
         tw_free(t, LIST_OWNER(list_first(&t->tw_order), struct time_wait, order));
     if (!t->tw_buckets || t->n_tw > t->tw_mask)
         tw_resize(t, t->tw_buckets ? 2 * (t->tw_mask + 1) : TABLE_FIRST);
-    struct time_wait *w = t->tw_buckets ? calloc(1, sizeof(*w)) : NULL;
+    struct time_wait *w = t->tw_buckets ? tw_take(t) : NULL;
     if (!w)
         return NULL;
-    t->memory += sizeof(*w);
     t->n_tw++;
     w->who = c->who;
     w->since = t->now;
