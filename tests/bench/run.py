@@ -152,19 +152,23 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended
     results = [Result(r) for r in rows]
     lab = Lab(opt.s)
+    status = 0
     try:
         rounds(lab, results, opt.n)
         goodput(results, opt.seeds)
+    except (KeyboardInterrupt, SystemExit) as e:  # what was measured so far is printed all the same
+        status = e.code if isinstance(e, SystemExit) else 130
     finally:
         lab.close()
         say()
     table = [r.summary() for r in results]
     if opt.json:
         print(json.dumps(table, indent=1))
-        return
+        sys.exit(status)
     print(HEAD)
     for r in table:
         print("\n".join(lines(r)))
+    sys.exit(status)
 
 
 main()
