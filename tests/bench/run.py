@@ -34,7 +34,7 @@ class Result:
 
     def __init__(self, row):
         self.row, self.ours, self.base, self.why = row, [], [[] for _ in row.against], [None] * len(row.against)
-        self.missing = None
+        self.missing = "not measured"
 
     def measure(self, lab):
         """Bases first and last of all ours: neighbours in time."""
