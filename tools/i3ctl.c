@@ -2,10 +2,13 @@
 #include "tools/i3ctl.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "include/bytes.h"
@@ -252,12 +255,25 @@ static int open_daemon(const struct ctl *c, int *exit)
     return fd < 0 ? -1 : fd;
 }
 
+/* The process at the other end, to be waited for; -1 where the system has no such thing. */
+static int daemon_process(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+        return -1;
+    return (int)syscall(SYS_pidfd_open, peer.pid, 0);
+}
+
 /* After `stop`: done means that the daemon is gone, not that it was asked. */
-static void wait_for_end(int fd)
+static void wait_for_end(int fd, int process)
 {
     struct link_reply r;
+    struct pollfd p = {.fd = process, .events = POLLIN};
     while (link_recv(fd, 1, CTL_TIMEOUT_MS, &r) == 0)
         json_decref(r.doc);
+    if (process >= 0)
+        poll(&p, 1, CTL_TIMEOUT_MS);
 }
 
 static int show_reply(const struct ctl *c, const struct link_reply *r)
@@ -292,6 +308,7 @@ static int ask_daemon(const struct ctl *c, int fd, const char *const *words, siz
 {
     struct link_reply r = {.more = true};
     json_t *whole = json_object();
+    int process = c->verb->flags & VERB_LAST ? daemon_process(fd) : -1;
     int exit = CTL_FAILED, err = link_send(fd, 1, words, n);
     while (!err && r.more) {
         err = link_recv(fd, 1, CTL_TIMEOUT_MS, &r);
@@ -315,7 +332,7 @@ static int ask_daemon(const struct ctl *c, int fd, const char *const *words, siz
     if (err)
         return show_error(c, CTL_NO_DAEMON, "the daemon went away: %s", strerror(-err));
     if (c->verb->flags & VERB_LAST)
-        wait_for_end(fd);
+        wait_for_end(fd, process);
     return exit;
 }
 
