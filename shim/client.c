@@ -71,7 +71,7 @@ static int receive_record(struct call *c, int fd, uint8_t *reply, size_t cap, in
     struct iovec iov = {reply, cap};
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
     struct lookout soon = {0};
-    int dont_wait = MSG_DONTWAIT;
+    int dont_wait = c->type == IPC_CONNECT ? 0 : MSG_DONTWAIT; /* its answer takes a round trip to the peer */
     long n;
     for (;;) {
         n = sys_recvmsg(fd, &m, MSG_CMSG_CLOEXEC | dont_wait);
