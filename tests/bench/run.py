@@ -42,7 +42,7 @@ class Result:
         for i, a in enumerate(self.row.against):
             try:
                 row.append(a.value(lab))
-            except Missing as e:
+            except (Missing, RuntimeError) as e:
                 self.why[i] = str(e)
                 row.append(None)
         try:

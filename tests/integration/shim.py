@@ -871,17 +871,17 @@ class Datagrams(Case):
 
     def test_a_bound_socket_is_registered(self):
         self.udp('''
-            u.bind(('', 45671))
+            u.bind(('', 24671))
             v = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-            v.bind(('::', 45672))
+            v.bind(('::', 24672))
             m = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            m.bind(('224.0.0.251', 45673))
+            m.bind(('224.0.0.251', 24673))
             t = socket.socket()
             t.bind(('', 0))''')
         bound = daemon.ask('udp').split(',')
-        self.assertIn('0.0.0.0:45671', bound)
-        self.assertIn(':::45672', bound)
-        self.assertNotIn('224.0.0.251:45673', bound)
+        self.assertIn('0.0.0.0:24671', bound)
+        self.assertIn(':::24672', bound)
+        self.assertNotIn('224.0.0.251:24673', bound)
 
     def test_the_port_is_the_same_to_all(self):
         self.udp('''
