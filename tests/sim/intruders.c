@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tests/lib/suite.h"
 #include "tests/sim/world.h"
 
 /* ---- not present ---- */
@@ -333,9 +334,5 @@ int main(void)
     tcase_add_loop_test(t, any_changed_byte_of_a_handshake_makes_no_session, 0, 2);
     tcase_add_test(t, any_changed_byte_of_a_packet_loses_it_alone);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

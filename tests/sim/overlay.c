@@ -7,6 +7,7 @@
 #include "daemon/i3/peer.h"
 #include "daemon/i3/trigger.h"
 #include "daemon/node/node.h"
+#include "tests/lib/suite.h"
 
 #define MS  USEC_PER_MSEC
 #define SEC USEC_PER_SEC
@@ -441,9 +442,5 @@ int main(void)
     tcase_add_test(t, restarted_daemons_find_each_other);
     tcase_add_test(t, everybody_talks_on_a_bad_network);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

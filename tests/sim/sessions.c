@@ -1,4 +1,5 @@
 /* Sessions between daemons over bad networks, in virtual time. */
+#include "tests/lib/suite.h"
 #include "tests/sim/world.h"
 
 #include <errno.h>
@@ -482,9 +483,5 @@ int main(void)
     tcase_add_test(t, the_responder_changes_keys_when_the_initiator_does_not);
     tcase_add_loop_test(t, fifty_talk_over_a_bad_network, 0, 2);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

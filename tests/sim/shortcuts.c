@@ -1,4 +1,5 @@
 /* Sessions which go straight from daemon to daemon, in virtual time: the node and the straight way come and go. */
+#include "tests/lib/suite.h"
 #include "tests/sim/world.h"
 
 #include <string.h>
@@ -301,9 +302,5 @@ int main(void)
     tcase_add_test(t, replays_move_nothing);
     tcase_add_loop_test(t, thirty_go_straight_over_a_bad_network, 0, 2);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

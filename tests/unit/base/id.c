@@ -11,6 +11,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "tests/lib/suite.h"
 #include "tests/unit/i3/hex.h"
 
 static const struct golden {
@@ -177,9 +178,5 @@ int main(void)
     tcase_add_loop_test(t, keys_are_written_and_read, 0, ARRAY_LEN(golden));
     tcase_add_loop_test(t, what_is_no_key_is_refused, 0, ARRAY_LEN(bad_key));
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -1,5 +1,6 @@
 /* When the loop looks out before it sleeps. */
 #include "daemon/base/lookout.h"
+#include "tests/lib/suite.h"
 
 #include <check.h>
 
@@ -92,9 +93,5 @@ int main(void)
     tcase_add_test(c, gives_up_after_as_many_vain_ones_as_were_saved);
     tcase_add_test(c, leaves_a_crowded_processor_alone_for_longer_each_time);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

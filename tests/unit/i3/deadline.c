@@ -6,6 +6,7 @@
 
 #include "daemon/base/crypto.h"
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 
 START_TEST(the_earliest_is_always_first)
 {
@@ -63,9 +64,5 @@ int main(void)
     tcase_add_loop_test(t, the_earliest_is_always_first, 0, 3);
     tcase_add_test(t, all_come_out_in_order);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

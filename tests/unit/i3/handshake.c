@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "tests/lib/suite.h"
 #include "tests/unit/i3/hex.h"
 
 static const char init_hex[] =
@@ -125,9 +126,5 @@ int main(void)
     tcase_add_test(c, only_an_init_for_us_passes_the_cheap_test);
     tcase_add_test(c, a_response_of_another_length_is_refused);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 #include "tests/unit/i3/hex.h"
 
 static const char prologue_hex[] = "4a6f686e2047616c74";
@@ -165,9 +166,5 @@ int main(void)
     tcase_add_loop_test(t, any_changed_byte_of_a_message_is_refused, 0, ARRAY_LEN(vectors));
     tcase_add_test(t, keys_of_small_order_are_refused);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

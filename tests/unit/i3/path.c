@@ -1,5 +1,6 @@
 /* Two ends which look for a direct way, in virtual time, on a network with a node, NATs and lines that break. */
 #include "daemon/i3/path.h"
+#include "tests/lib/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -715,9 +716,5 @@ int main(void)
     tcase_add_test(t, a_second_address_takes_over);
     tcase_add_test(t, messages_survive_the_wire);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "daemon/i3/handshake.h"
+#include "tests/lib/suite.h"
 #include "tests/sim/world.h"
 #include "tests/unit/i3/hex.h"
 
@@ -428,9 +429,5 @@ int main(void)
     tcase_add_test(t, a_sealed_session_takes_nothing_plain);
     tcase_add_test(t, a_flood_of_inits_is_read_at_a_bounded_rate);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

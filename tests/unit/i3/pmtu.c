@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "daemon/i3/inner.h"
+#include "tests/lib/suite.h"
 
 #define MS  USEC_PER_MSEC
 #define SEC USEC_PER_SEC
@@ -303,9 +304,5 @@ int main(void)
     tcase_add_test(t, answers_to_nothing_change_nothing);
     tcase_add_test(t, probes_survive_the_wire);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -9,6 +9,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/lib/suite.h"
 #include "tests/unit/i3/hex.h"
 
 static const char key_hex[] = "c4c282cff919e3a3690b9afddee60f44a34fa5a8791ec6f441d794d15e489ebf";
@@ -68,9 +69,5 @@ int main(void)
     tcase_add_test(t, both_ends_derive_the_golden_key);
     tcase_add_test(t, a_proof_binds_both_keys);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

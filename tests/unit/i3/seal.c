@@ -9,6 +9,7 @@
 #include "daemon/base/crypto.h"
 #include "daemon/io/accel.h"
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 #include "tests/unit/i3/hex.h"
 
 /* Each cipher by libcrypto, and AES by libipsec-mb (where the build has it) with libcrypto at the other end. */
@@ -211,9 +212,5 @@ int main(void)
     tcase_add_test(t, window_takes_each_counter_once_and_none_too_old);
     tcase_add_loop_test(t, window_equals_the_model, 0, 7);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "tests/lib/suite.h"
 #include "tests/unit/i3/hex.h"
 
 #define SEC USEC_PER_SEC
@@ -726,9 +727,5 @@ int main(void)
     tcase_add_test(t, forged_acks_are_ignored);
     tcase_add_loop_test(t, triggers_survive_loss_of_three_in_ten, 0, 5);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -1,6 +1,7 @@
 /* Every message between the library and the daemon, byte for byte as ipc.h draws it, and the names of
  * sockets. */
 #include "include/ipc.h"
+#include "tests/lib/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -377,9 +378,5 @@ int main(void)
     tcase_add_loop_test(tc, other_socket_names_are_not_ours, 0, (int)ARRAY_LEN(sockets));
     tcase_add_test(tc, hex_is_lower_case_and_two_digits);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -1,5 +1,6 @@
 /* Every i3 packet, byte for byte as wire.h draws it; every truncation and every byte too many refused. */
 #include "include/wire.h"
+#include "tests/lib/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -411,9 +412,5 @@ int main(void)
     tcase_add_test(tc, addresses_convert);
     tcase_add_test(tc, cursors_remember_failure);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -9,6 +9,7 @@
 #include "daemon/io/loopback.h"
 #include "daemon/io/mirror.h"
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 
 static uint8_t family; /* of the loopback address: every test is told in both */
 static struct mirrors_io *io;
@@ -365,9 +366,5 @@ int main(void)
     suite_add_tcase(s, all("ipv4", in_ipv4));
     if (access("/proc/net/if_inet6", R_OK) == 0)
         suite_add_tcase(s, all("ipv6", in_ipv6));
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

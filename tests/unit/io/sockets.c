@@ -13,6 +13,7 @@
 #include "daemon/io/pair.h"
 #include "daemon/io/udp.h"
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 
 static const struct sock_name name = {.handle = 0x1234567890abcdef,
     .local = {.family = 4, .port = 4000, .ip = {10, 1, 2, 3}},
@@ -370,9 +371,5 @@ int main(void)
     tcase_add_test(t, listeners_are_reached_over_their_family);
     tcase_add_test(t, files_are_private_and_whole);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

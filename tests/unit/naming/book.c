@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 
 static struct book *book;
 
@@ -244,9 +245,5 @@ int main(void)
     tcase_add_test(tc, first_entry_of_a_key_wins_and_the_next_takes_over);
     tcase_add_test(tc, is_bounded);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -1,5 +1,6 @@
 /* Which addresses keys get, keep and lose. */
 #include "daemon/naming/pool.h"
+#include "tests/lib/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -240,9 +241,5 @@ int main(void)
     tcase_add_test(tc, is_bounded);
     tcase_add_test(tc, second_choices_depend_on_the_seed);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

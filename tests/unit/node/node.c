@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/lib/node_host.h"
+#include "tests/lib/suite.h"
 
 enum { HOSTS = 80 };
 
@@ -897,9 +898,5 @@ int main(void)
     tcase_add_test(tc, a_full_outbox_loses_packets_and_no_more);
     tcase_add_test(tc, is_deterministic);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

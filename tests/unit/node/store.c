@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 
 static const mono_t t0 = {5 * USEC_PER_SEC};
 static const struct store_config small = {.triggers_max = 4000,
@@ -395,9 +396,5 @@ int main(void)
     tcase_add_test(tc, a_source_has_its_share_and_no_more);
     tcase_add_test(tc, expires_in_order_and_by_the_last_renewal);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

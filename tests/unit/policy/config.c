@@ -6,6 +6,7 @@
 
 #include "daemon/base/log.h"
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 #include <errno.h>
 
 static int parse(struct config *c, const char *text, char err[300])
@@ -230,9 +231,5 @@ int main(void)
     tcase_add_test(tc, nodes_are_bounded);
     tcase_add_test(tc, parses_addresses);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

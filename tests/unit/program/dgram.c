@@ -6,6 +6,7 @@
 #include "daemon/program/dgram.h"
 #include "daemon/program/dgram_file.h"
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 
 static unsigned freed;
 
@@ -301,9 +302,5 @@ int main(void)
     tcase_add_loop_test(t, backlog_is_a_queue, 0, 3);
     tcase_add_test(t, backlog_is_full_to_the_last_byte);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -5,6 +5,7 @@
 
 #include "daemon/program/listener.h"
 #include "daemon/program/vsock.h"
+#include "tests/lib/suite.h"
 
 START_TEST(handle_finds_its_vsock_and_no_other)
 {
@@ -138,9 +139,5 @@ int main(void)
     tcase_add_test(t, listeners_are_found_by_port_and_removed_by_cookie);
     tcase_add_test(t, listeners_come_back_from_their_text);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

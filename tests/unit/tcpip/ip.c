@@ -5,6 +5,7 @@
 
 #include "daemon/tcpip/segment.h"
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 
 static uint64_t rng = 88172645463325252ull;
 
@@ -234,9 +235,5 @@ int main(void)
     tcase_add_test(c, parses_only_sound_headers);
     tcase_add_test(c, segments_go_there_and_back);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

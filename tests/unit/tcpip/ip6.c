@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 #include "tests/unit/i3/hex.h"
 #include "tests/unit/tcpip/script.h"
 
@@ -355,9 +356,5 @@ int main(void)
     for (size_t i = 0; i < ARRAY_LEN(tests); i++)
         tcase_add_test(c, tests[i]);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -4,6 +4,7 @@
 #include "tests/unit/tcpip/script.h"
 
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 
 enum { MSS = 1000 };
 
@@ -343,9 +344,5 @@ int main(void)
     for (size_t i = 0; i < ARRAY_LEN(tests); i++)
         tcase_add_test(c, tests[i]);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

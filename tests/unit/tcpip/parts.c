@@ -10,6 +10,7 @@
 #include "daemon/tcpip/rto.h"
 #include "daemon/tcpip/scoreboard.h"
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 
 static uint64_t rng = 88172645463325252ull;
 
@@ -397,9 +398,5 @@ int main(void)
     tcase_add_test(c, cubic_does_not_grow_unused);
     tcase_add_test(c, slow_start_ends_when_the_round_trip_grows);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

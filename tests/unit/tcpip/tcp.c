@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 #include "tests/unit/tcpip/script.h"
 
 /* A test whose whole content is a script. */
@@ -1489,9 +1490,5 @@ int main(void)
     }
     suite_add_tcase(s, c);
     suite_add_tcase(s, c6);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -7,6 +7,7 @@
 #include "daemon/tcpip/icmp_error.h"
 #include "daemon/tcpip/udp.h"
 #include "include/bytes.h"
+#include "tests/lib/suite.h"
 
 enum { A = 0x0a010203, B = 0x0a040506, MTU = 1400 };
 
@@ -504,9 +505,5 @@ int main(void)
     Suite *s = suite_create("tcpip/udp");
     suite_add_tcase(s, all("ipv4", in_ipv4));
     suite_add_tcase(s, all("ipv6", in_ipv6));
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }
