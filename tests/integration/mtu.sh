@@ -3,51 +3,11 @@
 # waits: for probes
 # A line of 1300 bytes in the middle of the way, whose router tells nobody what it drops: transfers go through, by the shortcut and
 # by the node, and so does one during which the line gets narrow.
-set -eu
-[ "$(id -u)" = 0 ] || { echo "needs root to build network namespaces"; exit 77; }
-command -v nft >/dev/null || { echo "needs nft"; exit 77; }
-B=${B:-$(cd "$(dirname "$0")/../.." && pwd)/build}
-LIB=$(cd "$(dirname "$0")/../lib" && pwd)
-N=i3m$$
-T=$(mktemp -d /tmp/i3mtu.XXXXXX)
-chmod 755 "$T"
-cp -r "$B/bin" "$B/lib" "$LIB/web.py" "$LIB/drip.py" "$T"
-chmod -R a+rX "$T"
-PATH=$T/bin:$PATH
+. "$(dirname "$0")/../lib/netns.sh"
+netns_begin a r s b
 
-cleanup() {
-    status=$?
-    trap - EXIT
-    for ns in a r s b; do
-        ip netns pids $N$ns 2>/dev/null | xargs -r kill -9 2>/dev/null || :
-        ip netns del $N$ns 2>/dev/null || :
-    done
-    [ $status = 0 ] || [ $status = 77 ] || cat "$T"/*.log "$T"/*/run/i3/i3d.log 2>/dev/null || :
-    rm -rf "$T"
-    exit $status
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM HUP
-die() {
-    echo "mtu.sh: $*"
-    exit 1
-}
-in_ns() {
-    ns=$1
-    shift
-    ip netns exec "$N$ns" "$@"
-}
-as() {
-    who=$1
-    shift
-    in_ns "$who" setpriv --reuid=nobody --regid=nogroup --clear-groups env -i PATH="$PATH" LC_ALL=C.UTF-8 HOME="$T/$who" \
-        XDG_RUNTIME_DIR="$T/$who/run" "$@"
-}
 mtu_of() {
-    as "$1" i3ctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["peers"][0]["mtu"])'
-}
-path() {
-    as "$1" i3ctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["peers"][0]["path"])'
+    peer_field "$1" mtu
 }
 # narrow LINE-MTU
 narrow() {
@@ -68,9 +28,6 @@ found() {
 }
 
 # ---- a --- r --- s --- b, with the node at r ----
-ip netns add ${N}a 2>"$T/err" && in_ns a true 2>"$T/err" || { echo "no network namespaces here: $(cat "$T/err")"; exit 77; }
-for ns in r s b; do ip netns add $N$ns; done
-for ns in a r s b; do in_ns $ns ip link set lo up; done
 ip link add eth netns ${N}a type veth peer name toa netns ${N}r
 ip link add mid netns ${N}r type veth peer name mid netns ${N}s
 ip link add eth netns ${N}b type veth peer name tob netns ${N}s
@@ -92,11 +49,9 @@ table ip quiet { chain out { type filter hook output priority 0; policy accept; 
 NFT
 done
 for side in a b; do
-    mkdir -p "$T/$side/.config/i3" "$T/$side/run" "$T/$side/www"
-    chmod 700 "$T/$side/run"
-    chown -R nobody "$T/$side"
+    host_home $side
 done
-in_ns r setpriv --reuid=nobody --regid=nogroup --clear-groups "$T/bin/i3node" --listen 10.9.2.1:5610 >"$T/node.log" 2>&1 &
+node_at r 10.9.2.1
 head -c 4M /dev/urandom >"$T/page"
 
 for shortcut in yes no; do
@@ -111,19 +66,16 @@ for shortcut in yes no; do
     as a i3ctl book add friend "$key_b" >/dev/null
     as b i3ctl book add friend "$key_a" >/dev/null
     for side in a b; do
+        rm -f "$T/web$side.log" "$T/drip$side.log" # of the round before
         (cd "$T/$side/www" && as $side i3run python3 "$T/web.py" >"$T/web$side.log" 2>&1) &
         (as $side i3run python3 "$T/drip.py" serve >"$T/drip$side.log" 2>&1) &
     done
+    port_in "$T/dripa.log" >"$T/err" && port_in "$T/dripb.log" >"$T/err"
     for side in a b; do
-        for i in $(seq 100); do
-            grep -q '^port ' "$T/web$side.log" 2>/dev/null && grep -q '^port ' "$T/drip$side.log" 2>/dev/null && break
-            sleep 0.1
-        done
-    done
-    for side in a b; do
+        port=$(port_in "$T/web$side.log")
         other=$([ $side = a ] && echo b || echo a)
         start=$(date +%s%N)
-        as $other i3run curl -sS --max-time 30 -o "$T/$other/got" "http://friend.i3:$(sed -n 's/^port //p' "$T/web$side.log")/page"
+        as $other i3run curl -sS --max-time 30 -o "$T/$other/got" "http://friend.i3:$port/page"
         echo "4 MB from $side in $((($(date +%s%N) - start) / 1000000)) ms"
         cmp "$T/page" "$T/$other/got" || die "what $other fetched differs"
     done
@@ -134,12 +86,10 @@ for shortcut in yes no; do
     for side in a b; do
         as $side i3ctl stop >/dev/null # to forget what was found
     done
+    rm -f "$T/drip2.log"
     (as b i3run python3 "$T/drip.py" serve >"$T/drip2.log" 2>&1) &
-    for i in $(seq 100); do
-        grep -q '^port ' "$T/drip2.log" 2>/dev/null && break
-        sleep 0.1
-    done
-    as a i3run python3 "$T/drip.py" friend.i3 "$(sed -n 's/^port //p' "$T/drip2.log")" 10 >"$T/drip" 2>&1 &
+    port=$(port_in "$T/drip2.log")
+    as a i3run python3 "$T/drip.py" friend.i3 "$port" 10 >"$T/drip" 2>&1 &
     drip=$!
     sleep 3
     m=$(mtu_of b)

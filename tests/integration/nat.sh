@@ -3,55 +3,10 @@
 # waits: for a gateway that forgets
 # The README's five-minute start: two machines with the same private address behind two NATs, a node in the public network
 # between them. Neither can reach the other; over the overlay both do, with default settings.
-set -eu
-[ "$(id -u)" = 0 ] || { echo "needs root to build network namespaces"; exit 77; }
-command -v nft >/dev/null || { echo "needs nft"; exit 77; }
-B=${B:-$(cd "$(dirname "$0")/../.." && pwd)/build}
-LIB=$(cd "$(dirname "$0")/../lib" && pwd)
-N=i3t$$
-T=$(mktemp -d /tmp/i3nat.XXXXXX) # not in TMPDIR, which is root's alone here
-chmod 755 "$T"
-# the build may be in a folder of root's own, out of nobody's reach
-cp -r "$B/bin" "$B/lib" "$LIB/web.py" "$LIB/drip.py" "$T"
-chmod -R a+rX "$T"
-PATH=$T/bin:$PATH
-
-cleanup() {
-    status=$?
-    trap - EXIT
-    for ns in pub ga gb a b; do
-        ip netns pids $N$ns 2>/dev/null | xargs -r kill -9 2>/dev/null || :
-        ip netns del $N$ns 2>/dev/null || :
-    done
-    [ $status = 0 ] || [ $status = 77 ] || cat "$T"/*.log "$T"/*/run/i3/i3d.log 2>/dev/null || :
-    rm -rf "$T"
-    exit $status
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM HUP
-die() {
-    echo "nat.sh: $*"
-    exit 1
-}
-in_ns() {
-    ns=$1
-    shift
-    ip netns exec "$N$ns" "$@"
-}
-# as HOST CMD...: as nobody on that machine
-as() {
-    who=$1
-    shift
-    in_ns "$who" setpriv --reuid=nobody --regid=nogroup --clear-groups env -i PATH="$PATH" LC_ALL=C.UTF-8 HOME="$T/$who" \
-        XDG_RUNTIME_DIR="$T/$who/run" "$@"
-}
+. "$(dirname "$0")/../lib/netns.sh"
+netns_begin pub ga gb a b
 
 # ---- a public network with a node and two gateways, a private network behind each ----
-ip netns add ${N}pub 2>"$T/err" && in_ns pub true 2>"$T/err" || { echo "no network namespaces here: $(cat "$T/err")"; exit 77; }
-for ns in pub ga gb a b; do
-    [ $ns = pub ] || ip netns add $N$ns
-    in_ns $ns ip link set lo up
-done
 in_ns pub ip link add name br0 type bridge
 in_ns pub ip addr add 192.0.2.1/24 dev br0
 in_ns pub ip link set br0 up
@@ -73,12 +28,10 @@ EOF
     in_ns $side ip addr add 192.168.1.2/24 dev eth
     in_ns $side ip link set eth up
     in_ns $side ip route add default via 192.168.1.1
-    mkdir -p "$T/$side/.config/i3" "$T/$side/run"
+    host_home $side
     echo 'nodes = { "192.0.2.1" }' >"$T/$side/.config/i3/i3.conf"
-    chmod 700 "$T/$side/run"
-    chown -R nobody "$T/$side"
 done
-in_ns pub setpriv --reuid=nobody --regid=nogroup --clear-groups "$T/bin/i3node" --listen 0.0.0.0:5610 >"$T/node.log" 2>&1 &
+node_at pub 0.0.0.0
 
 echo "== two keys, two books"
 key_a=$(as a i3ctl id -q) key_b=$(as b i3ctl id -q)
@@ -92,23 +45,14 @@ echo "== a server behind one NAT, a client behind the other, both ways"
 head -c 5M /dev/urandom >"$T/page"
 for side in a b; do
     other=$([ $side = a ] && echo b || echo a)
-    mkdir "$T/$side/www"
     cp "$T/page" "$T/$side/www/"
     (cd "$T/$side/www" && as $side i3run python3 "$T/web.py" >"$T/web$side.log" 2>&1) &
-    for i in $(seq 100); do
-        grep -q '^port ' "$T/web$side.log" 2>/dev/null && break
-        sleep 0.1
-    done
-    port=$(sed -n 's/^port //p' "$T/web$side.log")
-    [ -n "$port" ] || die "no server on $side"
+    port=$(port_in "$T/web$side.log")
     as $other i3run curl -sS --max-time 30 -o "$T/$other/got" "http://friend.i3:$port/page"
     cmp "$T/page" "$T/$other/got" || die "what $other fetched differs"
 done
 
 # Both gateways draw a new port for each destination (symmetric): no way past the node.
-path() {
-    as "$1" i3ctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["peers"][0]["path"])'
-}
 case $(path a) in "relayed by 192.0.2.1:5610 (no direct way was found)" | *"looking for a direct way)") ;; *) die "a's path: $(path a)" ;; esac
 
 echo "== gateways that keep the port: a hole is punched through both"
@@ -123,11 +67,7 @@ EOF
     as $side i3ctl stop >/dev/null # a new socket, so a new mapping
 done
 (cd "$T/b" && as b i3run python3 "$T/drip.py" serve >"$T/drip.port" 2>&1) &
-for i in $(seq 100); do
-    grep -q '^port ' "$T/drip.port" 2>/dev/null && break
-    sleep 0.1
-done
-port=$(sed -n 's/^port //p' "$T/drip.port")
+port=$(port_in "$T/drip.port")
 as a i3ctl ping friend 3
 case $(path a) in "shortcut 192.0.2.12:"*) ;; *) die "a's path: $(path a)" ;; esac
 case $(path b) in "shortcut 192.0.2.11:"*) ;; *) die "b's path: $(path b)" ;; esac
