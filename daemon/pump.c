@@ -229,6 +229,28 @@ int pump_book_save(struct pump *p)
     return err;
 }
 
+static const char *state_file(const struct pump *p, const char *name, char *path, size_t cap)
+{
+    snprintf(path, cap, "%s/%s", p->paths.runtime, name);
+    return path;
+}
+
+void pump_state_save(const struct pump *p, const char *name, char *text, size_t len)
+{
+    char path[sizeof(p->paths.runtime) + 16];
+    int err = text ? file_write(state_file(p, name, path, sizeof(path)), text, len, false) : -ENOMEM;
+    if (err)
+        log_warn("state file=%s cannot be written err=%d", name, err);
+    free(text);
+}
+
+char *pump_state_load(const struct pump *p, const char *name)
+{
+    char path[sizeof(p->paths.runtime) + 16], *text;
+    size_t len;
+    return file_read(state_file(p, name, path, sizeof(path)), true, &text, &len) < 0 ? NULL : text;
+}
+
 static unsigned good_ciphers(void)
 {
 #if defined(__x86_64__)

@@ -143,6 +143,10 @@ struct pump {
 void pump_clock(struct pump *p);
 void pump_turn(struct pump *p);
 int pump_book_save(struct pump *p);
+/* RUNTIME/name, by which the next daemon goes on where this one ends. text: from malloc, freed here; NULL: there was no memory. */
+void pump_state_save(const struct pump *p, const char *name, char *text, size_t len);
+/* For the caller to free; NULL for none. */
+char *pump_state_load(const struct pump *p, const char *name);
 
 /* pump_net.c */
 void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len);

@@ -3,28 +3,13 @@
  */
 #include "daemon/pump_impl.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-#include "daemon/base/log.h"
-#include "daemon/io/files.h"
-
-static const char *listen_file(const struct pump *p, char *path, size_t cap)
-{
-    snprintf(path, cap, "%s/listeners", p->paths.runtime);
-    return path;
-}
 
 static void listen_save(struct pump *p)
 {
-    char path[sizeof(p->paths.runtime) + 16];
     size_t len;
     char *text = listeners_format(p->listeners, &len);
-    int err = text ? file_write(listen_file(p, path, sizeof(path)), text, len, false) : -ENOMEM;
-    if (err)
-        log_warn("listeners file=%s cannot be written err=%d", path, err);
-    free(text);
+    pump_state_save(p, "listeners", text, len);
 }
 
 /* The next one for that port (0: any) that the kernel still knows, NULL at the end. Those that are gone are dropped on the way. */
@@ -41,9 +26,8 @@ static const struct listener *next_live(struct pump *p, unsigned *at, uint16_t p
 
 void listen_load(struct pump *p)
 {
-    char path[sizeof(p->paths.runtime) + 16], *text;
-    size_t len;
-    if (file_read(listen_file(p, path, sizeof(path)), true, &text, &len) < 0)
+    char *text = pump_state_load(p, "listeners");
+    if (!text)
         return;
     listeners_parse(p->listeners, text);
     free(text);

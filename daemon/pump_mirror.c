@@ -6,13 +6,10 @@
 #include "daemon/pump_udp.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "daemon/base/log.h"
-#include "daemon/io/files.h"
 #include "daemon/io/mirror.h"
 #include "daemon/program/dgram_file.h"
 
@@ -235,21 +232,11 @@ static void verify_some(struct pump *p)
 
 /* ---- the file ---- */
 
-static const char *state_file(const struct pump *p, char *path, size_t cap)
-{
-    snprintf(path, cap, "%s/udp", p->paths.runtime);
-    return path;
-}
-
 static void save(struct pump *p)
 {
-    char path[sizeof(p->paths.runtime) + 16];
     size_t len;
     char *text = dgrams_format(p->dgram->t, &len);
-    int err = text ? file_write(state_file(p, path, sizeof(path)), text, len, false) : -ENOMEM;
-    if (err)
-        log_warn("udp file=%s cannot be written err=%d", path, err);
-    free(text);
+    pump_state_save(p, "udp", text, len);
     p->dgram->save = false;
 }
 
@@ -261,11 +248,10 @@ static bool is_loopback(const struct addr *a)
 /* After a restart: servers whose sockets are still there, and mirrors at the addresses they had. */
 void dgram_load(struct pump *p)
 {
-    char path[sizeof(p->paths.runtime) + 16], *text;
+    char *text = pump_state_load(p, "udp");
     struct dgram_line line;
     struct mirror *m;
-    size_t len;
-    if (file_read(state_file(p, path, sizeof(path)), true, &text, &len) < 0)
+    if (!text)
         return;
     for (const char *at = text; dgrams_parse(&at, &line);) {
         if (line.mirror && is_loopback(&line.real) && names_is_virtual(p, names_host(p, &line.a)))

@@ -55,30 +55,34 @@ static bool diag_send(struct diag *d, struct diag_request *req)
     return send(d->fd, req, sizeof(*req), 0) == (ssize_t)sizeof(*req);
 }
 
-static bool is_listener(const struct nlmsghdr *h, uint64_t cookie)
+static bool is_listener(const struct nlmsghdr *h, const void *what)
 {
     const struct inet_diag_msg *m = NLMSG_DATA(h);
+    uint64_t cookie = *(const uint64_t *)what;
     return h->nlmsg_type == SOCK_DIAG_BY_FAMILY && m->idiag_state == TCP_LISTEN &&
            m->id.idiag_cookie[0] == (uint32_t)cookie && m->id.idiag_cookie[1] == (uint32_t)(cookie >> 32);
 }
 
-/* Several listeners share the port (SO_REUSEPORT): look at each of them. */
-static bool diag_dump(struct diag *d, struct diag_request *req, uint64_t cookie)
+/* Asks for all sockets that fit and looks for one that `is` it. 1 or 0; -EBADMSG: the kernel refuses to answer; -EOPNOTSUPP: it
+ * cannot be asked. */
+static int diag_find(struct diag *d, struct diag_request *req, bool (*is)(const struct nlmsghdr *h, const void *what), const void *what)
 {
     union diag_answer ans;
     bool found = false;
     req->h.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
     if (!diag_send(d, req))
-        return true;
+        return -EOPNOTSUPP;
     for (;;) {
         ssize_t n = recv(d->fd, &ans, sizeof(ans), 0);
         if (n <= 0)
-            return true;
+            return -EOPNOTSUPP;
         unsigned left = (unsigned)n;
         for (struct nlmsghdr *h = &ans.h; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-            if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
+            if (h->nlmsg_type == NLMSG_DONE || (found && h->nlmsg_type == NLMSG_ERROR))
                 return found;
-            found = found || is_listener(h, cookie);
+            if (h->nlmsg_type == NLMSG_ERROR)
+                return -EBADMSG;
+            found = found || is(h, what);
         }
     }
 }
@@ -103,11 +107,12 @@ bool diag_listens(struct diag *d, const struct addr *bound, uint64_t cookie)
     if (n < (ssize_t)sizeof(ans.h))
         return true;
     if (ans.h.nlmsg_type != NLMSG_ERROR)
-        return is_listener(&ans.h, cookie);
+        return is_listener(&ans.h, &cookie);
     int err = ((const struct nlmsgerr *)NLMSG_DATA(&ans.h))->error;
-    if (err == -ESTALE)
-        return diag_dump(d, &req, cookie);
-    return err != -ENOENT;
+    if (err != -ESTALE)
+        return err != -ENOENT;
+    int found = diag_find(d, &req, is_listener, &cookie); /* several share the port (SO_REUSEPORT) */
+    return found != 0 && found != -EBADMSG;
 }
 
 /* For UDP the kernel wants source and destination as in the packet, not as in the socket. */
@@ -152,9 +157,10 @@ int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, str
     return 0;
 }
 
-static bool is_connected_to(const struct nlmsghdr *h, const struct addr *to)
+static bool is_connected_to(const struct nlmsghdr *h, const void *what)
 {
     const struct inet_diag_msg *m = NLMSG_DATA(h);
+    const struct addr *to = what;
     if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || m->id.idiag_dport != htons(to->port))
         return false;
     struct addr mapped = {.family = 6, .ip = {[10] = 0xff, [11] = 0xff}};
@@ -166,27 +172,11 @@ static bool is_connected_to(const struct nlmsghdr *h, const struct addr *to)
 static bool any_connected(struct diag *d, int family, const struct addr *to)
 {
     struct diag_request req = {
-        .h = {.nlmsg_len = sizeof(req), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+        .h = {.nlmsg_len = sizeof(req), .nlmsg_type = SOCK_DIAG_BY_FAMILY},
         .r = {.sdiag_family = (uint8_t)family, .sdiag_protocol = IPPROTO_UDP, .idiag_states = UINT32_MAX,
             .id = {.idiag_dport = htons(to->port)}},
     };
-    union diag_answer ans;
-    bool found = false;
-    if (!diag_send(d, &req))
-        return true;
-    for (;;) {
-        ssize_t n = recv(d->fd, &ans, sizeof(ans), 0);
-        if (n <= 0)
-            return true;
-        unsigned left = (unsigned)n;
-        for (struct nlmsghdr *h = &ans.h; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-            if (h->nlmsg_type == NLMSG_ERROR)
-                return true;
-            if (h->nlmsg_type == NLMSG_DONE)
-                return found;
-            found = found || is_connected_to(h, to);
-        }
-    }
+    return diag_find(d, &req, is_connected_to, to) != 0;
 }
 
 /* A socket of IPv6 may be connected to an IPv4 address. */
