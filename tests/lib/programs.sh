@@ -25,7 +25,8 @@ while True:
 print(port)'
 }
 
-# A server of USER under i3run, in the background, its output in $T/NAME.log, its process in SERVER: back USER NAME CMD...
+# A program of USER under i3run, in the background, its output in $T/NAME.log, its process in SERVER: back USER NAME CMD...
+# (`as USER i3run CMD... &` would leave in $! a shell that waits for it, which is of no use for a signal.)
 back() {
     back_user=$1 back_log=$T/$2.log
     shift 2
