@@ -288,6 +288,11 @@ INTEROP_TESTS := \
 	interop/udp.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
+	interop/rsync.sh \
+	interop/git.sh \
+	interop/ftp.sh \
+	interop/redis.sh \
+	interop/postgres.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
