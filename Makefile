@@ -288,6 +288,8 @@ INTEROP_TESTS := \
 	interop/udp.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
+	interop/chromium.sh \
+	interop/firefox.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
