@@ -301,6 +301,8 @@ INTEROP_TESTS := \
 	interop/ftp.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
+	interop/chromium.sh \
+	interop/firefox.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
