@@ -296,6 +296,7 @@ INTEROP_TESTS := \
 	interop/udp.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
+	interop/cpython.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
