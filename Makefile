@@ -303,6 +303,7 @@ INTEROP_TESTS := \
 	interop/postgres.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
+	interop/cpython.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
