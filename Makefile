@@ -158,9 +158,11 @@ shim_SRC := \
 	shim/epolls.c \
 	shim/pair.c \
 	shim/options.c \
+	shim/claim.c \
 	shim/udp.c \
 	shim/hooks/connect.c \
 	shim/hooks/socket.c \
+	shim/hooks/bind.c \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \

@@ -322,7 +322,8 @@ static bool is_connected(int fd)
 static void flow_incoming(struct pump *p, const struct tcpip_event *e)
 {
     uint8_t family = e->v6 ? 6 : 4;
-    const struct listener *l = listen_find(p, family, e->local_port);
+    struct addr own = names_host_address(p, e->local, family, e->local_port);
+    const struct listener *l = listen_find(p, &own);
     struct flow *f = l ? flow_new(p, VSOCK_SERVER) : NULL;
     p->count.incoming++;
     if (!f) {
@@ -332,7 +333,7 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
     }
     struct vsock *v = f->v;
     v->tcp = e->ref;
-    v->local = names_host_address(p, e->local, family, e->local_port);
+    v->local = own;
     v->remote = names_host_address(p, e->remote, family, e->remote_port);
     struct addr from = mirror_address(&v->remote), to;
     f->fd = loopback_connect(&from, &l->bound, &to);

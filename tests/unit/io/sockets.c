@@ -324,6 +324,7 @@ START_TEST(another_socket_on_the_port_is_not_the_listener)
     getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
     ck_assert(diag_listens(d, &bound, cookie));
     ck_assert(!diag_listens(d, &bound, cookie + 1));
+    ck_assert(loopback_taken(&bound));
     struct addr from = addr_v4(0x7f090807, 0), to;
     int c = loopback_connect(&from, &bound, &to);
     ck_assert_int_ge(c, 0);
@@ -380,12 +381,10 @@ START_TEST(listeners_are_reached_over_their_family)
         len = sizeof(ss);
         getsockname(fd, (struct sockaddr *)&ss, &len);
         struct addr bound = addr_from_sockaddr(&ss, len), to;
-        ck_assert_int_eq(loopback_takes(&bound, 4), cases[i].takes4);
-        ck_assert_int_eq(loopback_takes(&bound, 6), cases[i].takes6);
         for (int family = 4; family <= 6; family += 2) {
             struct addr virt = family == 6 ? addr_v6((const uint8_t *)ADDR_PREFIX6 "abcdefghijk", 7777) : addr_v4(0x0a090807, 0);
             struct addr from = mirror_address(&virt);
-            if (!loopback_takes(&bound, (uint8_t)family))
+            if (!(family == 4 ? cases[i].takes4 : cases[i].takes6))
                 continue;
             int c = loopback_connect(&from, &bound, &to), err = 0;
             ck_assert_int_ge(c, 0);
