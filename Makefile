@@ -159,6 +159,8 @@ shim_SRC := \
 	shim/pair.c \
 	shim/options.c \
 	shim/claim.c \
+	shim/readable.c \
+	shim/twins.c \
 	shim/udp.c \
 	shim/hooks/connect.c \
 	shim/hooks/socket.c \
@@ -265,12 +267,14 @@ PROBES := \
 	integration/probes/dgrams \
 	integration/probes/raw \
 	integration/probes/starts \
+	integration/probes/stages \
 
 # scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/rules.py \
 	integration/shim_world.sh \
+	integration/shim_stages.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \

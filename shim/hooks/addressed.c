@@ -5,6 +5,7 @@
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
+#include "shim/readable.h"
 #include "shim/sys.h"
 #include "shim/udp.h"
 
@@ -31,7 +32,7 @@ static int before_send(int fd, const void *sa, socklen_t len, int flags, struct 
 {
     struct addr to = {0}, mirror;
     struct sock_name name;
-    if (len >= sizeof(struct sockaddr_in) && sys_plausible(sa))
+    if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && readable(sa, len))
         to = destination(sa, len);
     if (!to.family || !overlay_covers(&to))
         return SEND_AS_IS;
@@ -54,6 +55,13 @@ static int fail(int err)
     return -1;
 }
 
+/* TCP ignores the destination, the Unix socket in its place does not. */
+static bool ignores_destination(int fd)
+{
+    struct sock_name name;
+    return errno == EISCONN && pair_of(fd, &name);
+}
+
 HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
 {
     struct via via;
@@ -64,7 +72,12 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct s
         return REAL(send)(fd, buf, n, flags & ~MSG_FASTOPEN);
     if (todo == SEND_VIA)
         return REAL(sendto)(fd, buf, n, flags, (struct sockaddr *)&via.ss, via.len);
-    return REAL(sendto)(fd, buf, n, flags, sa, len);
+    int saved = errno;
+    ssize_t sent = REAL(sendto)(fd, buf, n, flags, sa, len);
+    if (sent >= 0 || !ignores_destination(fd))
+        return sent;
+    errno = saved;
+    return REAL(send)(fd, buf, n, flags);
 }
 
 /* The message as it goes to a mirror. */
@@ -79,11 +92,16 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     struct via via;
     char room[CONTROL_ROOM] __attribute__((aligned(_Alignof(struct cmsghdr))));
-    int todo = sys_plausible(m) && m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags, &via) : SEND_AS_IS;
+    int todo = readable(m, sizeof(*m)) && m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags, &via) : SEND_AS_IS;
     if (todo < 0)
         return fail(todo);
-    if (todo == SEND_AS_IS)
-        return REAL(sendmsg)(fd, m, flags);
+    int saved = errno;
+    if (todo == SEND_AS_IS) {
+        ssize_t sent = REAL(sendmsg)(fd, m, flags);
+        if (sent >= 0 || !ignores_destination(fd))
+            return sent;
+        errno = saved;
+    }
     struct msghdr changed = *m;
     if (todo == SEND_VIA) {
         redirect(&changed, &via, room);
@@ -163,7 +181,7 @@ static int send_slices(int fd, struct mmsghdr *v, unsigned int n, int flags, str
 HOOK int sendmmsg(int fd, struct mmsghdr *v, unsigned int n, int flags)
 {
     struct via via;
-    for (unsigned int i = 0; sys_plausible(v) && i < n; i++) {
+    for (unsigned int i = 0; i < n && readable(&v[i], sizeof(*v)); i++) {
         const struct msghdr *m = &v[i].msg_hdr;
         int todo = SEND_AS_IS;
         if (m->msg_name)
