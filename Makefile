@@ -149,6 +149,7 @@ shim_SRC := \
 	shim/known.c \
 	shim/libc.c \
 	shim/lookout.c \
+	shim/target.c \
 	shim/config.c \
 	shim/conn.c \
 	shim/client.c \
@@ -172,6 +173,10 @@ shim_SRC := \
 
 i3run_SRC := \
 	tools/i3run.c \
+	tools/i3run/command.c \
+	tools/i3run/daemon.c \
+	tools/i3run/environment.c \
+	shim/target.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -206,6 +211,7 @@ MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
+	unit/shim/target \
 	unit/base/id \
 	unit/base/lookout \
 	unit/naming/book \
@@ -304,6 +310,7 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
+unit/shim/target_OBJ := shim/target.o
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/naming/book_ROOMS := naming base
