@@ -146,6 +146,7 @@ i3node_SRC := \
 
 shim_SRC := \
 	shim/init.c \
+	shim/inherit.c \
 	shim/known.c \
 	shim/libc.c \
 	shim/lookout.c \
@@ -158,9 +159,11 @@ shim_SRC := \
 	shim/epolls.c \
 	shim/pair.c \
 	shim/options.c \
+	shim/claim.c \
 	shim/udp.c \
 	shim/hooks/connect.c \
 	shim/hooks/socket.c \
+	shim/hooks/bind.c \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
@@ -170,6 +173,10 @@ shim_SRC := \
 	shim/hooks/names.c \
 	shim/hooks/hostent.c \
 	shim/hooks/resolver.c \
+	shim/hooks/exec.c \
+	shim/hooks/ioctl.c \
+	shim/hooks/syscall.c \
+	shim/hooks/shutdown.c \
 
 i3run_SRC := \
 	tools/i3run.c \
@@ -262,10 +269,13 @@ PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm \
 	integration/probes/dgrams \
+	integration/probes/raw \
+	integration/probes/starts \
 
 # scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
+	integration/rules.py \
 	integration/shim_world.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
@@ -294,6 +304,14 @@ INTEROP_TESTS := \
 	interop/udp.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
+	interop/rsync.sh \
+	interop/git.sh \
+	interop/ftp.sh \
+	interop/redis.sh \
+	interop/postgres.sh \
+	interop/chromium.sh \
+	interop/firefox.sh \
+	interop/cpython.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
@@ -414,7 +432,7 @@ $(B)/lib/i3run/libi3shim.so: SANFLAGS :=
 $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-z,defs \
+	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
 		-o $@ $(filter %.o,$^) -ldl
 $(call objs,shim): SANFLAGS :=
 
