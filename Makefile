@@ -298,6 +298,8 @@ INTEROP_TESTS := \
 	interop/ssh.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
+	interop/node.sh \
+	interop/python_async.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
