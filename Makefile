@@ -298,6 +298,7 @@ INTEROP_TESTS := \
 	interop/ssh.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
+	interop/java.sh \
 	interop/node.sh \
 	interop/python_async.sh \
 
