@@ -296,6 +296,11 @@ INTEROP_TESTS := \
 	interop/udp.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
+	interop/rsync.sh \
+	interop/git.sh \
+	interop/ftp.sh \
+	interop/redis.sh \
+	interop/postgres.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/java.sh \
