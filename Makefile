@@ -312,6 +312,9 @@ INTEROP_TESTS := \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/cpython.sh \
+	interop/java.sh \
+	interop/node.sh \
+	interop/python_async.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
@@ -376,7 +379,7 @@ sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
-bench/load_OBJ := tests/bench/many.o tests/bench/once.o tests/bench/udp.o
+bench/load_OBJ := tests/bench/cost.o tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
