@@ -39,6 +39,9 @@ naming_SRC := \
 	daemon/naming/book.c \
 	daemon/naming/pool.c \
 
+dns_SRC := \
+	daemon/dns/stub.c \
+
 policy_SRC := \
 	daemon/policy/config.c \
 	daemon/policy/strip.c \
@@ -129,6 +132,8 @@ i3d_SRC := \
 	daemon/paths.c \
 	daemon/pump.c \
 	daemon/pump_control.c \
+	daemon/pump_dns.c \
+	daemon/pump_dns_tcp.c \
 	daemon/pump_flow.c \
 	daemon/pump_ipc.c \
 	daemon/pump_listen.c \
@@ -156,6 +161,7 @@ shim_SRC := \
 	shim/client.c \
 	shim/overlay.c \
 	shim/fdtable.c \
+	shim/dns.c \
 	shim/epolls.c \
 	shim/pair.c \
 	shim/options.c \
@@ -192,7 +198,7 @@ i3ctl_SRC := \
 	tools/i3ctl_show.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base naming policy i3 node tcpip program control
+PURE_ROOMS := base dns naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse
@@ -203,7 +209,7 @@ io_LIBS     := -luv $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base naming policy i3 node tcpip program control io
+i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
 i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lcrypto
