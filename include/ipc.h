@@ -46,6 +46,16 @@
  * A program's UDP socket stays its own: a virtual peer has a mirror, an address on loopback where the daemon receives what is
  * for it and from which it delivers what comes of it. LISTEN with proto UDP says that a socket was bound; UDP_OPEN that one
  * (`bound`: what getsockname says, its port not 0) is going to send, or to connect. Answers hold for a second, then the library asks again.
+ *
+ * Port 53 of a real server, which a program has chosen for its DNS questions: the daemon stands in for it (daemon/dns/stub.h),
+ * answers what is asked about overlay names, and hands every other message to that server. CONNECT and UDP_OPEN are asked with
+ * that server as `remote`, whether or not its address lies in the virtual network.
+ *   CONNECT   answers 0, at once, whether or not the server can be reached: the pair takes the messages of the stream. `local` is
+ *             what the kernel would have the program speak from.
+ *   UDP_OPEN  answers IPC_DNS and a mirror, to be used as any other, for sockets that connect and for those that send.
+ *   UDP_PEER  of such a mirror answers IPC_DNS; remote is the server, local the address that this host has towards it, port 0.
+ * A server on the host's own loopback is one like any other. Port 53 of a virtual address is ordinary traffic of the overlay. Who
+ * sees a datagram before it goes need not ask for those which are not about the overlay: dns_look() of include/dns.h.
  */
 #ifndef I3_IPC_H
 #define I3_IPC_H
@@ -85,6 +95,8 @@ enum ipc_type {
 enum ipc_status {
     IPC_NOT_VIRTUAL = 4096, /* the address is none of ours: let libc have it */
     IPC_SELF = 4097,        /* one's own virtual address: connect to loopback (127.0.0.1, ::1), same port */
+    IPC_DNS = 4098,         /* as 0, but the peer is a real DNS server, for which the daemon stands in */
+    IPC_STATUS_MAX = IPC_DNS,
 };
 
 struct ipc_header {

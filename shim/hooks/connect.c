@@ -10,6 +10,7 @@
 
 #include "shim/claim.h"
 #include "shim/client.h"
+#include "shim/dns.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
@@ -166,7 +167,8 @@ static int dial(int fd, int family, const struct addr *to)
     int status = client_connect(&ask, &s, &with);
     switch (status) {
     case 0:
-        overlay_learn(to, true);
+        if (to->port != DNS_PORT)
+            overlay_learn(to, true);
         return take_over(fd, family, with, &s);
     case IPC_NOT_VIRTUAL:
         overlay_learn(to, false);
@@ -174,7 +176,7 @@ static int dial(int fd, int family, const struct addr *to)
     case IPC_SELF:
         return connect_self(fd, family, to, &s.remote);
     case CLIENT_DEAD:
-        return overlay_known_real(to) ? CONNECT_PASS : -ENETUNREACH;
+        return to->port == DNS_PORT ? -ECONNREFUSED : overlay_known_real(to) ? CONNECT_PASS : -ENETUNREACH;
     default:
         return -status;
     }
@@ -262,7 +264,7 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
     if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && sys_readable(sa, len))
         to = addr_from_sockaddr(sa, len);
     int err = CONNECT_PASS;
-    if (to.family && overlay_covers(&to))
+    if (to.family && (overlay_covers(&to) || dns_is_server(&to)))
         err = connect_covered(fd, &to, sa->sa_family);
     else if (to.family)
         udp_leave(fd);

@@ -1,6 +1,7 @@
 /* socket.c - accept and the names of sockets: addresses are translated, the traffic is left alone. */
 #include "shim/claim.h"
 #include "shim/client.h"
+#include "shim/dns.h"
 #include "shim/fdtable.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
@@ -17,7 +18,8 @@ static bool connected_to_overlay(int fd, const struct addr *peer, struct fd_entr
     *e = (struct fd_entry){.remote = *peer};
     if (!udp_source(fd, &e->remote) || sys_getsockname(fd, &ss, &len) < 0)
         return false;
-    e->local = udp_own(e->remote.family);
+    if (!dns_local(peer, &e->remote, &e->local))
+        e->local = udp_own(e->remote.family);
     e->local.port = addr_from_sockaddr(&ss, len).port;
     return e->local.family;
 }
