@@ -287,6 +287,7 @@ INTEGRATION_TESTS := \
 	integration/rules.py \
 	integration/shim_world.sh \
 	integration/shim_stages.sh \
+	integration/fail_closed.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
@@ -322,6 +323,8 @@ INTEROP_TESTS := \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/cpython.sh \
+	interop/mallocs.sh \
+	interop/storm.sh \
 	interop/java.sh \
 	interop/node.sh \
 	interop/python_async.sh \
