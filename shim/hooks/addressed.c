@@ -38,7 +38,7 @@ static int before_send(int fd, const void *sa, socklen_t len, const struct iovec
 {
     struct addr to = {0}, mirror;
     struct sock_name name;
-    if (sa && len >= sizeof(struct sockaddr_in))
+    if (len >= sizeof(struct sockaddr_in) && sys_plausible(sa))
         to = destination(sa, len);
     bool dns = to.family && dns_is_server(&to);
     if (!to.family || (!dns && !overlay_covers(&to)) || (dns && leave_to_server(&to, v, n, flags)))
@@ -93,7 +93,11 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     struct via via;
     char room[CONTROL_ROOM] __attribute__((aligned(_Alignof(struct cmsghdr))));
+<<<<<<< HEAD
     int todo = m ? before_message(fd, m, flags, &via) : SEND_AS_IS;
+=======
+    int todo = sys_plausible(m) && m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags, &via) : SEND_AS_IS;
+>>>>>>> main
     if (todo < 0)
         return fail(todo);
     if (todo == SEND_AS_IS)
@@ -177,7 +181,7 @@ static int send_slices(int fd, struct mmsghdr *v, unsigned int n, int flags, str
 HOOK int sendmmsg(int fd, struct mmsghdr *v, unsigned int n, int flags)
 {
     struct via via;
-    for (unsigned int i = 0; v && i < n; i++) {
+    for (unsigned int i = 0; sys_plausible(v) && i < n; i++) {
         const struct msghdr *m = &v[i].msg_hdr;
         int todo = before_message(fd, m, i == 0 ? flags : flags & ~MSG_FASTOPEN, &via);
         if (todo == SEND_AS_IS && (i == 0 || !m->msg_name || !(flags & MSG_FASTOPEN)))

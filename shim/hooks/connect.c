@@ -9,6 +9,7 @@
 #include <linux/tcp.h>
 #include <sys/mman.h>
 
+#include "shim/claim.h"
 #include "shim/client.h"
 #include "shim/dns.h"
 #include "shim/libc.h"
@@ -63,18 +64,16 @@ static int wait_up(int fd)
 }
 
 /* What the program has bound its socket to, none if nothing. */
-static struct addr bound_address(int fd, uint64_t cookie)
+static struct addr bound_address(int fd)
 {
     struct sockaddr_storage ss;
-    struct fd_entry e;
     socklen_t len = sizeof(ss);
     struct addr a = {0};
     if (sys_getsockname(fd, &ss, &len) == 0)
         a = addr_from_sockaddr(&ss, len);
     if (!a.port)
         return (struct addr){0};
-    if (fdtable_get(fd, cookie, &e) && e.kind == FD_BOUND)
-        memcpy(a.ip, e.local.ip, sizeof(a.ip));
+    claim_name(fd, &a, &a);
     return a;
 }
 
@@ -98,6 +97,7 @@ static int finish_blocking(int fd, int keep, uint64_t cookie, uint64_t handle)
             pair_swap(fd, keep);
             return err;
         }
+        err = -ECONNABORTED; /* as after shutdown() by another thread */
     } else if (err == 0) {
         set_dialling(fd, false);
     }
@@ -131,10 +131,10 @@ static int take_over(int fd, int family, int with, const struct ipc_socket *s)
 }
 
 /* One's own virtual address: the service is on this host, and the kernel is the shorter way. */
-static int connect_self(int fd, int family, const struct addr *to)
+static int connect_self(int fd, int family, const struct addr *to, const struct addr *at)
 {
     struct sockaddr_storage ss;
-    struct addr loopback = overlay_loopback(to->family, to->port);
+    struct addr loopback = at->family ? *at : overlay_loopback(to->family, to->port);
     socklen_t len = overlay_sockaddr(&loopback, family, &ss);
     int saved = errno;
     int err = REAL(connect)(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
@@ -147,7 +147,7 @@ static int dial(int fd, int family, const struct addr *to)
     struct ipc_connect ask = {.proto = IPPROTO_TCP,
         .patient = !(sys_fcntl(fd, F_GETFL, 0) & O_NONBLOCK),
         .remote = *to,
-        .local = bound_address(fd, sys_cookie(fd))};
+        .local = bound_address(fd)};
     struct ipc_socket s;
     int with;
     int status = client_connect(&ask, &s, &with);
@@ -160,7 +160,7 @@ static int dial(int fd, int family, const struct addr *to)
         overlay_learn(to, false);
         return CONNECT_PASS;
     case IPC_SELF:
-        return connect_self(fd, family, to);
+        return connect_self(fd, family, to, &s.remote);
     case CLIENT_DEAD:
         return to->port == DNS_PORT ? -ECONNREFUSED : overlay_known_real(to) ? CONNECT_PASS : -ENETUNREACH;
     default:
@@ -238,7 +238,7 @@ int connect_covered(int fd, const struct addr *to, int sa_family)
 static int connect_replaced(int fd, const struct sockaddr *sa, socklen_t len)
 {
     struct sock_name name;
-    if (!sa || len < sizeof(sa->sa_family) || !pair_of(fd, &name))
+    if (len < sizeof(sa->sa_family) || !sys_readable(sa, 8) || !pair_of(fd, &name))
         return CONNECT_PASS;
     return sa->sa_family == AF_UNSPEC ? pair_revert(fd) : connect_again(fd, &name);
 }
@@ -247,7 +247,7 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
     int saved = errno;
     struct addr to = {0};
-    if (sa && (len >= sizeof(struct sockaddr_in)))
+    if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && sys_readable(sa, len))
         to = addr_from_sockaddr(sa, len);
     int err = CONNECT_PASS;
     if (to.family && (overlay_covers(&to) || dns_is_server(&to)))
