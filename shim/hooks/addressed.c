@@ -93,11 +93,7 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     struct via via;
     char room[CONTROL_ROOM] __attribute__((aligned(_Alignof(struct cmsghdr))));
-<<<<<<< HEAD
-    int todo = m ? before_message(fd, m, flags, &via) : SEND_AS_IS;
-=======
-    int todo = sys_plausible(m) && m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags, &via) : SEND_AS_IS;
->>>>>>> main
+    int todo = sys_plausible(m) ? before_message(fd, m, flags, &via) : SEND_AS_IS;
     if (todo < 0)
         return fail(todo);
     if (todo == SEND_AS_IS)
