@@ -229,6 +229,7 @@ UNIT_TESTS := \
 	unit/shim/target \
 	unit/base/id \
 	unit/base/lookout \
+	unit/dns/stub \
 	unit/naming/book \
 	unit/naming/pool \
 	unit/policy/config \
@@ -336,6 +337,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/config \
+	fuzz/dns \
 	fuzz/node \
 
 FUZZ_SECONDS ?= 5
@@ -344,6 +346,7 @@ FUZZ_SECONDS ?= 5
 unit/shim/target_OBJ := shim/target.o
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
+unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
@@ -399,6 +402,7 @@ fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
+fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 
 # ---- rules ---------------------------------------------------------------------------------------

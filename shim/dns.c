@@ -5,6 +5,7 @@
 #include "shim/client.h"
 #include "shim/config.h"
 #include "shim/overlay.h"
+#include "shim/sys.h"
 
 static bool used;
 
@@ -38,7 +39,7 @@ bool dns_is_ours(const struct iovec *v, size_t n)
     uint8_t msg[1024]; /* questions come first, and one is at most 271 bytes from the beginning */
     struct writer w = writer_of(msg, sizeof(msg));
     struct dns_question q;
-    for (size_t i = 0; i < n && writer_len(&w) < sizeof(msg); i++) {
+    for (size_t i = 0; i < n && writer_len(&w) < sizeof(msg) && sys_plausible(v) && sys_plausible(v[i].iov_base); i++) {
         size_t room = sizeof(msg) - writer_len(&w), some = v[i].iov_len < room ? v[i].iov_len : room;
         put_bytes(&w, v[i].iov_base, some);
     }
