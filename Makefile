@@ -174,6 +174,7 @@ shim_SRC := \
 
 i3run_SRC := \
 	tools/i3run.c \
+	tools/i3run/passed.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -263,6 +264,7 @@ PROBES := \
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/shim_world.sh \
+	integration/servers.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \

@@ -232,6 +232,7 @@ void claim_tell_once(int fd)
         return;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) <= 0)
         return;
+    claim_fence(fd); /* an inherited one; there is no good moment to fail */
     if (protocol_of(fd) != IPPROTO_TCP) {
         remember_told(fd, sys_cookie(fd)); /* a Unix socket, say */
         return;

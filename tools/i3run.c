@@ -19,6 +19,7 @@
 #include <linux/limits.h>
 
 #include "include/ipc.h"
+#include "tools/i3run/passed.h"
 
 enum { FAILED = 125, REFUSED = 126, NOT_FOUND = 127, INTERPRETER_DEPTH = 5, ANSWER_MS = 1000 };
 
@@ -26,7 +27,7 @@ enum { FAILED = 125, REFUSED = 126, NOT_FOUND = 127, INTERPRETER_DEPTH = 5, ANSW
 static const char shim_below[] = "/../lib/i3run/libi3shim.so";
 
 static struct {
-    bool verbose, anyway;
+    bool verbose, anyway, overlay_only;
     char folder[PATH_MAX]; /* where i3run is */
     char shim[PATH_MAX];
     char sock[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -347,7 +348,8 @@ static int set_environment(const struct ipc_info *info)
     snprintf(value, sizeof(value), "%s", addr_str(&a, pool));
     value[strcspn(value, ":")] = '\0';
     snprintf(value + strlen(value), 8, "/%u", info->pool_bits);
-    if (setenv("I3_SOCK", run.sock, 1) < 0 || setenv("I3_POOL", value, 1) < 0)
+    if (setenv("I3_SOCK", run.sock, 1) < 0 || setenv("I3_POOL", value, 1) < 0 ||
+        (run.overlay_only && setenv("I3_OVERLAY_ONLY", "1", 1) < 0))
         return -errno;
     return set_preload();
 }
@@ -355,21 +357,24 @@ static int set_environment(const struct ipc_info *info)
 /* ---- the command line ---- */
 
 static const char usage[] =
-    "usage: i3run [-v] [--anyway] [--] COMMAND [ARGUMENT...]\n"
+    "usage: i3run [-v] [--anyway] [--overlay-only] [--] COMMAND [ARGUMENT...]\n"
     "Runs COMMAND so that it can reach, and be reached by, names which end in .i3.\n"
     "\n"
     "  -v, --verbose   say what is done, on stderr\n"
     "      --anyway    run COMMAND even if it cannot be preloaded\n"
+    "      --overlay-only\n"
+    "                  servers of COMMAND cannot be reached by the local network\n"
     "      --help      this text\n"
     "      --version   the version\n"
     "\n"
     "The status is COMMAND's own; 125 when i3run fails, 126 when COMMAND cannot be run, 127 when it is not found.\n";
 
-enum { OPT_HELP = 256, OPT_VERSION, OPT_ANYWAY };
+enum { OPT_HELP = 256, OPT_VERSION, OPT_ANYWAY, OPT_OVERLAY_ONLY };
 
 static const struct option options[] = {
     {"verbose", no_argument, NULL, 'v'},
     {"anyway", no_argument, NULL, OPT_ANYWAY},
+    {"overlay-only", no_argument, NULL, OPT_OVERLAY_ONLY},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {0},
@@ -385,6 +390,9 @@ static int parse_options(int argc, char **argv)
             break;
         case OPT_ANYWAY:
             run.anyway = true;
+            break;
+        case OPT_OVERLAY_ONLY:
+            run.overlay_only = true;
             break;
         case OPT_HELP:
             fputs(usage, stdout);
@@ -443,6 +451,11 @@ int main(int argc, char **argv)
     }
     if (run.verbose)
         say("daemon pid=%u socket=%s shim=%s", info.pid, run.sock, run.shim);
+    int fd, err = passed_tell(run.sock, run.overlay_only, &fd);
+    if (err < 0) {
+        say("the socket that was passed as fd %d cannot be closed to the local network: %s", fd, strerror(-err));
+        return FAILED;
+    }
     execvp(cmd[0], cmd);
     say("%s: %s", cmd[0], strerror(errno));
     return errno == ENOENT ? NOT_FOUND : REFUSED;

@@ -42,11 +42,12 @@ static void own6_in(struct in6_addr *a)
     }
 }
 
+/* The kernel chooses: loopback, or where exactly the socket is bound on it. */
 static void own_out(struct in_addr *a)
 {
     struct addr own = udp_own(4);
     if (own.family && host(*a) == addr_ip4(&own))
-        *a = network(INADDR_LOOPBACK);
+        *a = network(INADDR_ANY);
 }
 
 static void own6_out(struct in6_addr *a)
@@ -57,7 +58,7 @@ static void own6_out(struct in6_addr *a)
         own_out(&v4);
         memcpy(a->s6_addr + 12, &v4, sizeof(v4));
     } else if (own.family && !memcmp(a, own.ip, sizeof(*a))) {
-        *a = in6addr_loopback;
+        *a = in6addr_any;
     }
 }
 

@@ -12,7 +12,7 @@ void control_received(struct msghdr *m, const struct addr *from);
 
 enum { CONTROL_ROOM = 512 };
 
-/* A message to be sent to a mirror: m's control data with loopback in place of the own virtual address, in `room`, to which m
+/* A message to be sent to a mirror: m's control data with no address in place of the own virtual one, in `room`, to which m
  * then points; what does not fit or names nothing stays. */
 void control_sent(struct msghdr *m, char room[CONTROL_ROOM]);
 
