@@ -216,11 +216,12 @@ def ask_udp(host, port, times=1, family=socket.AF_INET):
         a = socket.getaddrinfo(host, port, int(family), socket.SOCK_DGRAM)[0]
         with socket.socket(a[0], socket.SOCK_DGRAM) as s:
             s.settimeout(0.5)
+            s.connect(a[4])
             for again in range(10): # one to a member that is no more may be lost
-                s.sendto(b'who', a[4])
                 try:
+                    s.send(b'who')
                     data, peer = s.recvfrom(100)
-                except TimeoutError:
+                except (TimeoutError, ConnectionRefusedError):
                     continue
                 words = data.decode().split()
                 say(*words, 'mine' if words[-1] == str(s.getsockname()[1]) else '', peer[1] == int(port))
