@@ -146,9 +146,11 @@ i3node_SRC := \
 
 shim_SRC := \
 	shim/init.c \
+	shim/inherit.c \
 	shim/known.c \
 	shim/libc.c \
 	shim/lookout.c \
+	shim/target.c \
 	shim/config.c \
 	shim/conn.c \
 	shim/client.c \
@@ -171,10 +173,18 @@ shim_SRC := \
 	shim/hooks/names.c \
 	shim/hooks/hostent.c \
 	shim/hooks/resolver.c \
+	shim/hooks/exec.c \
+	shim/hooks/ioctl.c \
+	shim/hooks/syscall.c \
+	shim/hooks/shutdown.c \
 
 i3run_SRC := \
 	tools/i3run.c \
 	tools/i3run/passed.c \
+	tools/i3run/command.c \
+	tools/i3run/daemon.c \
+	tools/i3run/environment.c \
+	shim/target.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -209,6 +219,7 @@ MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
+	unit/shim/target \
 	unit/base/id \
 	unit/base/lookout \
 	unit/naming/book \
@@ -259,10 +270,13 @@ PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm \
 	integration/probes/dgrams \
+	integration/probes/raw \
+	integration/probes/starts \
 
 # scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
+	integration/rules.py \
 	integration/shim_world.sh \
 	integration/servers.sh \
 	integration/udp.sh \
@@ -292,6 +306,17 @@ INTEROP_TESTS := \
 	interop/udp.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
+	interop/rsync.sh \
+	interop/git.sh \
+	interop/ftp.sh \
+	interop/redis.sh \
+	interop/postgres.sh \
+	interop/chromium.sh \
+	interop/firefox.sh \
+	interop/cpython.sh \
+	interop/java.sh \
+	interop/node.sh \
+	interop/python_async.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
@@ -308,6 +333,7 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
+unit/shim/target_OBJ := shim/target.o
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/naming/book_ROOMS := naming base
@@ -355,7 +381,7 @@ sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
-bench/load_OBJ := tests/bench/many.o tests/bench/once.o tests/bench/udp.o
+bench/load_OBJ := tests/bench/cost.o tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
@@ -411,7 +437,7 @@ $(B)/lib/i3run/libi3shim.so: SANFLAGS :=
 $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-z,defs \
+	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
 		-o $@ $(filter %.o,$^) -ldl
 $(call objs,shim): SANFLAGS :=
 

@@ -54,7 +54,7 @@ HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
 {
     struct addr a = {0};
     int saved = errno;
-    if (sa && len >= sizeof(struct sockaddr_in))
+    if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && sys_readable(sa, len))
         a = addr_from_sockaddr(sa, len);
     int err = 0;
     if (!(a.family && overlay_is_own(&a)) && !fenced(fd, &a, &err)) {
