@@ -76,7 +76,7 @@ fi
 
 step "the own virtual address: any port, and one beside another server on the same"
 serve bob own $PY "$S" tcp "$bob" 0
-expect name "$(sed -n 2p "$T/own.log")" "$bob $PORT"
+expect name "$(sed -n 1p "$T/own.log")" "$bob $PORT"
 expect "a caller" "$(client ask bob.i3 "$PORT" | cut -d' ' -f2,4-)" "$alice $bob $PORT True mine"
 serve bob lo $PY "$S" tcp 127.0.0.1 0
 serve bob beside $PY "$S" tcp "$bob" "$PORT"
@@ -167,7 +167,7 @@ for kind in tcp udp; do
     for address in 0.0.0.0 ${six:+::} ${lan:+$lan}; do
         port=$($PY -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
         serve bob "only_$kind" --overlay-only $PY "$S" $kind "$address" "$port"
-        expect "$kind $address name" "$(sed -n 2p "$T/only_$kind.log")" "$address $port"
+        expect "$kind $address name" "$(sed -n 1p "$T/only_$kind.log")" "$address $port"
         [ -z "$lan" ] || ! $PY "$S" $ask "$lan" "$port" | grep -q "$lan" || die "$kind $address: $lan leads there"
         $PY "$S" $ask 127.0.0.1 "$port" | grep -q 127.0.0.1 || die "$kind $address: not reached on loopback"
         client $ask bob.i3 "$port" 1 2 | grep -q "$alice" || die "$kind $address: not reached by the overlay"

@@ -38,8 +38,8 @@ def serve(l, count=None):
 
 def tcp(address, port, v6only=''):
     l = bound(address, port, v6only=bool(v6only))
-    say('port', l.getsockname()[1])
     say(name(l))
+    say('port', l.getsockname()[1])
     serve(l)
 
 
@@ -82,8 +82,8 @@ def echo(s):
 
 def udp(address, port, reuseport=''):
     s = bound(address, port, socket.SOCK_DGRAM, bool(reuseport))
-    say('port', s.getsockname()[1])
     say(name(s))
+    say('port', s.getsockname()[1])
     echo(s)
 
 
