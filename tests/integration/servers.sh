@@ -59,6 +59,15 @@ expect status "$(listeners | grep udp)" "udp 0.0.0.0:53 True"
 daemon_restart bob
 expect "the daemon anew" "$(client ask_udp bob.i3 53 | cut -d' ' -f2,4-)" "$alice mine True"
 
+step "a server that answers from where it was asked"
+serve bob info $PY "$S" pktinfo 0.0.0.0 55
+expect "a caller" "$(client ask_udp bob.i3 55 | cut -d' ' -f1,2,4-)" "$bob $alice mine True"
+[ -z "$six" ] || {
+    serve bob info6 $PY "$S" pktinfo :: 56
+    expect "over IPv6" "$(client ask_udp bob.i3 56 1 10 | cut -d' ' -f1,2,4-)" "$bob6 $alice6 mine True"
+    expect "over IPv4" "$(client ask_udp bob.i3 56 1 2 | cut -d' ' -f1,2,4-)" "::ffff:$bob ::ffff:$alice mine True"
+}
+
 if [ "$six" ]; then
     step "IPv6, for both families and for its own only"
     serve bob dual $PY "$S" names :: 81 tcp
@@ -158,8 +167,16 @@ serve bob ftp $PY "$S" ftp_server 21 20
 client ftp_client bob.i3 21 >"$T/ftp"
 expect "data" "$(uniq -c <"$T/ftp" | sed 's/^ *//')" "3 data for $alice from $bob 20 then $bob 20 | $bob 20 True"
 
-step "--overlay-only: the network's address does not lead there, loopback and the overlay do"
+step "a port below 1024 that nobody needs is no obstacle on the way to the real network"
 lan=$(hostname -I 2>/dev/null | tr ' ' '\n' | grep -v : | head -1)
+if [ "$lan" ]; then
+    $PY "$S" tcp "$lan" 0 >"$T/real.log" 2>&1 </dev/null &
+    STARTED="$STARTED $!"
+    wait_for 10 grep -q '^port' "$T/real.log"
+    expect "client" "$(client reserved "$lan" "$(sed -n 's/^port //p' "$T/real.log")")" "0.0.0.0 1023 True 1"
+fi
+
+step "--overlay-only: the network's address does not lead there, loopback and the overlay do"
 for kind in tcp udp; do
     ask=ask; [ $kind = tcp ] || ask=ask_udp
     serve bob open_$kind $PY "$S" $kind 0.0.0.0 0

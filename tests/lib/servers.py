@@ -87,6 +87,32 @@ def udp(address, port, reuseport=''):
     echo(s)
 
 
+def pktinfo(address, port):
+    """As DNS servers do: answers go out from the address that the question came to."""
+    s = bound(address, port, socket.SOCK_DGRAM)
+    six = ':' in address
+    level, recv, kind = (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, socket.IPV6_PKTINFO) if six else (socket.IPPROTO_IP, 8, 8)
+    s.setsockopt(level, recv, 1)
+    say('port', s.getsockname()[1])
+    while True:
+        data, control, _, peer = s.recvmsg(65536, 200)
+        info = next(c[2] for c in control if c[:2] == (level, kind))
+        to = socket.inet_ntop(socket.AF_INET6, info[:16]) if six else socket.inet_ntoa(info[8:12])
+        s.sendmsg([b'%s %s %d' % (to.encode(), peer[0].encode(), peer[1])], [(level, kind, info)], 0, peer)
+
+
+def reserved(host, port):
+    """A client which would rather have a port below 1024, as rlogin and its like, connecting to the real network."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    s.settimeout(10)
+    s.bind(('', 1023))
+    before = name(s)
+    s.connect((host, int(port)))
+    say(before, s.makefile().read().split()[1] == s.getsockname()[0], s.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+
 def group(address, port, n, kind='tcp'):
     """n processes, a socket each on one port."""
     kind = socket.SOCK_DGRAM if kind == 'udp' else socket.SOCK_STREAM
