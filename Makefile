@@ -188,6 +188,7 @@ shim_SRC := \
 
 i3run_SRC := \
 	tools/i3run.c \
+	tools/i3run/passed.c \
 	tools/i3run/command.c \
 	tools/i3run/daemon.c \
 	tools/i3run/environment.c \
@@ -288,6 +289,7 @@ INTEGRATION_TESTS := \
 	integration/rules.py \
 	integration/shim_world.sh \
 	integration/shim_stages.sh \
+	integration/servers.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
