@@ -191,8 +191,30 @@ i3run_SRC := \
 	tools/i3run/passed.c \
 	tools/i3run/command.c \
 	tools/i3run/daemon.c \
+	tools/i3run/engine.c \
 	tools/i3run/environment.c \
+	tools/i3run/fdtable.c \
+	tools/i3run/filter.c \
+	tools/i3run/job.c \
+	tools/i3run/names.c \
+	tools/i3run/trap.c \
+	tools/i3run/trap_connect.c \
+	tools/i3run/trap_dgram.c \
+	tools/i3run/trap_listen.c \
+	tools/i3run/trap_names.c \
+	tools/i3run/wait.c \
+	shim/claim.c \
+	shim/client.c \
+	shim/config.c \
+	shim/conn.c \
+	shim/epolls.c \
+	shim/hooks/control.c \
+	shim/lookout.c \
+	shim/options.c \
+	shim/overlay.c \
+	shim/pair.c \
 	shim/target.c \
+	shim/udp.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -217,7 +239,7 @@ i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lcrypto
 i3run_ROOMS  :=
-i3run_LIBS   :=
+i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
 i3ctl_LIBS   := -ljansson
 
