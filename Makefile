@@ -155,6 +155,7 @@ shim_SRC := \
 	shim/known.c \
 	shim/libc.c \
 	shim/lookout.c \
+	shim/nss.c \
 	shim/target.c \
 	shim/config.c \
 	shim/conn.c \
@@ -179,6 +180,7 @@ shim_SRC := \
 	shim/hooks/control.c \
 	shim/hooks/received.c \
 	shim/hooks/names.c \
+	shim/hooks/nss.c \
 	shim/hooks/hostent.c \
 	shim/hooks/resolver.c \
 	shim/hooks/exec.c \
