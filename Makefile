@@ -294,7 +294,7 @@ INTEGRATION_TESTS := \
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
 	interop/udp.sh \
-	interop/nginx_wget.sh \
+	interop/nginx.sh \
 	interop/ssh.sh \
 	interop/rsync.sh \
 	interop/git.sh \
