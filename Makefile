@@ -39,6 +39,9 @@ naming_SRC := \
 	daemon/naming/book.c \
 	daemon/naming/pool.c \
 
+dns_SRC := \
+	daemon/dns/stub.c \
+
 policy_SRC := \
 	daemon/policy/config.c \
 	daemon/policy/strip.c \
@@ -129,6 +132,8 @@ i3d_SRC := \
 	daemon/paths.c \
 	daemon/pump.c \
 	daemon/pump_control.c \
+	daemon/pump_dns.c \
+	daemon/pump_dns_tcp.c \
 	daemon/pump_flow.c \
 	daemon/pump_ipc.c \
 	daemon/pump_listen.c \
@@ -150,17 +155,21 @@ shim_SRC := \
 	shim/known.c \
 	shim/libc.c \
 	shim/lookout.c \
+	shim/target.c \
 	shim/config.c \
 	shim/conn.c \
 	shim/client.c \
 	shim/overlay.c \
 	shim/fdtable.c \
+	shim/dns.c \
 	shim/epolls.c \
 	shim/pair.c \
 	shim/options.c \
+	shim/claim.c \
 	shim/udp.c \
 	shim/hooks/connect.c \
 	shim/hooks/socket.c \
+	shim/hooks/bind.c \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
@@ -177,6 +186,10 @@ shim_SRC := \
 
 i3run_SRC := \
 	tools/i3run.c \
+	tools/i3run/command.c \
+	tools/i3run/daemon.c \
+	tools/i3run/environment.c \
+	shim/target.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -185,7 +198,7 @@ i3ctl_SRC := \
 	tools/i3ctl_show.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base naming policy i3 node tcpip program control
+PURE_ROOMS := base dns naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse
@@ -196,7 +209,7 @@ io_LIBS     := -luv $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base naming policy i3 node tcpip program control io
+i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
 i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lcrypto
@@ -211,6 +224,7 @@ MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
+	unit/shim/target \
 	unit/base/id \
 	unit/base/lookout \
 	unit/naming/book \
@@ -309,6 +323,12 @@ INTEROP_TESTS := \
 	interop/socat.sh \
 	interop/netcat.sh \
 	interop/openssl.sh \
+	interop/chromium.sh \
+	interop/firefox.sh \
+	interop/cpython.sh \
+	interop/java.sh \
+	interop/node.sh \
+	interop/python_async.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
@@ -325,6 +345,7 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
+unit/shim/target_OBJ := shim/target.o
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/naming/book_ROOMS := naming base
@@ -372,7 +393,7 @@ sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
-bench/load_OBJ := tests/bench/many.o tests/bench/once.o tests/bench/udp.o
+bench/load_OBJ := tests/bench/cost.o tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip

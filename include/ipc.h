@@ -17,11 +17,13 @@
  *   4 CONNECT            proto(1) patient(1) 0 0 remote(20) local(20)
  *                                                                status(4) handle(8) local(20) remote(20) + one fd
  *   5 SOCK_ERROR         handle(8)                               status(4): the errno the connection ended with, 0: none
- *   6 LISTEN             proto(1) 0 0 0 bound(20) cookie(8)      status(4)
+ *   6 LISTEN             proto(1) flags(1) 0 0 bound(20) asked(20) cookie(8)
+ *                                                                status(4) asked(20); EADDRINUSE
  *   7 VERIFY             local(20) peer(20), as accept saw them  status(4) local(20) remote(20), virtual
  *   8 CONTROL            verb and arguments, each ended by NUL   more(1) exit(1) 0 0 text
  *   9 UDP_OPEN           connects(1) 0 0 0 cookie(8) bound(20) remote(20)   status(4) mirror(20) local(20), virtual
  *  10 UDP_PEER           mirror(20), as recvfrom saw it          status(4) remote(20) local(20), virtual; ENOENT: no mirror
+ *  15 BOUND              proto(1) 0 0 0 bound(20) cookie(8)      status(4) asked(20); ENOENT: it is what the kernel says
  *
  * status: 0, an errno, or one of enum ipc_status. Addresses are 20 bytes as in wire.h; family 0 is "none".
  * Names are 1..253 bytes without NUL; they take the rest of the record.
@@ -30,9 +32,27 @@
  * overlay connection stands; when it fails, EPOLLERR|EPOLLHUP. Both ends are bound to the names below. patient (0 or 1): the
  * program would wait anyhow, so the reply may take 2 ms, by which time the connection mostly stands, or is refused (status).
  *
+ * LISTEN says where a program's socket has been bound (`bound`: as getsockname of the kernel has it) or, with TCP, that it
+ * listens there. `asked`, unless it is none, is the address which the program believes it to have: one that the kernel did not
+ * allow (a port below 1024), or the user's own virtual address; the socket itself is then on loopback, where only the daemon
+ * looks for it. With IPC_LISTEN_TRY nothing is registered and `bound` may be none: the answer is whether that address is free, and
+ * what was chosen for port 0. BOUND asks for it again, where what the library knew is gone (exec, a passed fd). An own address
+ * that is connected to (IPC_SELF) is answered by the loopback address where its listener is, in `remote` of CONNECT and `mirror` of
+ * UDP_OPEN; none: the same port.
+ *
  * A program's UDP socket stays its own: a virtual peer has a mirror, an address on loopback where the daemon receives what is
  * for it and from which it delivers what comes of it. LISTEN with proto UDP says that a socket was bound; UDP_OPEN that one
  * (`bound`: what getsockname says, its port not 0) is going to send, or to connect. Answers hold for a second, then the library asks again.
+ *
+ * Port 53 of a real server, which a program has chosen for its DNS questions: the daemon stands in for it (daemon/dns/stub.h),
+ * answers what is asked about overlay names, and hands every other message to that server. CONNECT and UDP_OPEN are asked with
+ * that server as `remote`, whether or not its address lies in the virtual network.
+ *   CONNECT   answers 0, at once, whether or not the server can be reached: the pair takes the messages of the stream. `local` is
+ *             what the kernel would have the program speak from.
+ *   UDP_OPEN  answers IPC_DNS and a mirror, to be used as any other, for sockets that connect and for those that send.
+ *   UDP_PEER  of such a mirror answers IPC_DNS; remote is the server, local the address that this host has towards it, port 0.
+ * A server on the host's own loopback is one like any other. Port 53 of a virtual address is ordinary traffic of the overlay. Who
+ * sees a datagram before it goes need not ask for those which are not about the overlay: dns_look() of include/dns.h.
  */
 #ifndef I3_IPC_H
 #define I3_IPC_H
@@ -62,6 +82,7 @@ enum ipc_type {
     IPC_CONTROL,
     IPC_UDP_OPEN,
     IPC_UDP_PEER,
+    IPC_BOUND = 15,
     IPC_TYPES,
 };
 
@@ -69,6 +90,8 @@ enum ipc_type {
 enum ipc_status {
     IPC_NOT_VIRTUAL = 4096, /* the address is none of ours: let libc have it */
     IPC_SELF = 4097,        /* one's own virtual address: connect to loopback (127.0.0.1, ::1), same port */
+    IPC_DNS = 4098,         /* as 0, but the peer is a real DNS server, for which the daemon stands in */
+    IPC_STATUS_MAX = IPC_DNS,
 };
 
 struct ipc_header {
@@ -109,10 +132,26 @@ struct ipc_socket {
     struct addr local, remote;
 };
 
+enum ipc_listen_flag {
+    IPC_LISTEN_REUSEPORT = 1,    /* SO_REUSEPORT is set */
+    IPC_LISTEN_REUSEADDR = 2,    /* SO_REUSEADDR is */
+    IPC_LISTEN_BOUND = 4,        /* TCP: bound, and not listening yet */
+    IPC_LISTEN_OVERLAY_ONLY = 8, /* the local network cannot reach it */
+    IPC_LISTEN_TRY = 16,
+    IPC_LISTEN_FLAGS = 31,
+};
+
 struct ipc_listen {
     uint8_t proto;
-    struct addr bound;
+    uint8_t flags;
+    struct addr bound, asked;
     uint64_t cookie; /* SO_COOKIE of the socket */
+};
+
+struct ipc_bound {
+    uint8_t proto;
+    struct addr bound;
+    uint64_t cookie;
 };
 
 struct ipc_pair {
@@ -250,17 +289,39 @@ static inline void ipc_get_socket(struct reader *r, struct ipc_socket *s)
 static inline void ipc_put_listen(struct writer *w, const struct ipc_listen *l)
 {
     put_u8(w, l->proto);
-    put_zeros(w, 3);
-    put_addr(w, &l->bound);
+    put_u8(w, l->flags);
+    put_zeros(w, 2);
+    put_addr_or_none(w, &l->bound);
+    put_addr_or_none(w, &l->asked);
     put_u64(w, l->cookie);
 }
 
 static inline void ipc_get_listen(struct reader *r, struct ipc_listen *l)
 {
     l->proto = get_u8(r);
-    wire_expect_zeros(r, 3);
-    get_addr(r, &l->bound);
+    l->flags = get_u8(r);
+    wire_expect_zeros(r, 2);
+    get_addr_or_none(r, &l->bound);
+    get_addr_or_none(r, &l->asked);
     l->cookie = get_u64(r);
+    if (l->flags & ~IPC_LISTEN_FLAGS || (!l->bound.family && !(l->flags & IPC_LISTEN_TRY)))
+        r->failed = true;
+}
+
+static inline void ipc_put_bound(struct writer *w, const struct ipc_bound *b)
+{
+    put_u8(w, b->proto);
+    put_zeros(w, 3);
+    put_addr(w, &b->bound);
+    put_u64(w, b->cookie);
+}
+
+static inline void ipc_get_bound(struct reader *r, struct ipc_bound *b)
+{
+    b->proto = get_u8(r);
+    wire_expect_zeros(r, 3);
+    get_addr(r, &b->bound);
+    b->cookie = get_u64(r);
 }
 
 /* VERIFY's request has no status; its reply has one before the pair. */

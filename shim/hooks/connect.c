@@ -9,7 +9,9 @@
 #include <linux/tcp.h>
 #include <sys/mman.h>
 
+#include "shim/claim.h"
 #include "shim/client.h"
+#include "shim/dns.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
@@ -62,18 +64,16 @@ static int wait_up(int fd)
 }
 
 /* What the program has bound its socket to, none if nothing. */
-static struct addr bound_address(int fd, uint64_t cookie)
+static struct addr bound_address(int fd)
 {
     struct sockaddr_storage ss;
-    struct fd_entry e;
     socklen_t len = sizeof(ss);
     struct addr a = {0};
     if (sys_getsockname(fd, &ss, &len) == 0)
         a = addr_from_sockaddr(&ss, len);
     if (!a.port)
         return (struct addr){0};
-    if (fdtable_get(fd, cookie, &e) && e.kind == FD_BOUND)
-        memcpy(a.ip, e.local.ip, sizeof(a.ip));
+    claim_name(fd, &a, &a);
     return a;
 }
 
@@ -131,10 +131,10 @@ static int take_over(int fd, int family, int with, const struct ipc_socket *s)
 }
 
 /* One's own virtual address: the service is on this host, and the kernel is the shorter way. */
-static int connect_self(int fd, int family, const struct addr *to)
+static int connect_self(int fd, int family, const struct addr *to, const struct addr *at)
 {
     struct sockaddr_storage ss;
-    struct addr loopback = overlay_loopback(to->family, to->port);
+    struct addr loopback = at->family ? *at : overlay_loopback(to->family, to->port);
     socklen_t len = overlay_sockaddr(&loopback, family, &ss);
     int saved = errno;
     int err = REAL(connect)(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
@@ -147,21 +147,22 @@ static int dial(int fd, int family, const struct addr *to)
     struct ipc_connect ask = {.proto = IPPROTO_TCP,
         .patient = !(sys_fcntl(fd, F_GETFL, 0) & O_NONBLOCK),
         .remote = *to,
-        .local = bound_address(fd, sys_cookie(fd))};
+        .local = bound_address(fd)};
     struct ipc_socket s;
     int with;
     int status = client_connect(&ask, &s, &with);
     switch (status) {
     case 0:
-        overlay_learn(to, true);
+        if (to->port != DNS_PORT)
+            overlay_learn(to, true);
         return take_over(fd, family, with, &s);
     case IPC_NOT_VIRTUAL:
         overlay_learn(to, false);
         return CONNECT_PASS;
     case IPC_SELF:
-        return connect_self(fd, family, to);
+        return connect_self(fd, family, to, &s.remote);
     case CLIENT_DEAD:
-        return overlay_known_real(to) ? CONNECT_PASS : -ENETUNREACH;
+        return to->port == DNS_PORT ? -ECONNREFUSED : overlay_known_real(to) ? CONNECT_PASS : -ENETUNREACH;
     default:
         return -status;
     }
@@ -249,7 +250,7 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
     if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && sys_readable(sa, len))
         to = addr_from_sockaddr(sa, len);
     int err = CONNECT_PASS;
-    if (to.family && overlay_covers(&to))
+    if (to.family && (overlay_covers(&to) || dns_is_server(&to)))
         err = connect_covered(fd, &to, sa->sa_family);
     else if (to.family)
         udp_leave(fd);
