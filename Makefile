@@ -338,14 +338,22 @@ INTEGRATION_TESTS := \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
-	interop/udp.sh \
-	interop/nginx_wget.sh \
+	interop/curl.sh \
+	interop/nginx.sh \
+	interop/apache.sh \
+	interop/python_http.sh \
 	interop/ssh.sh \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
+	interop/dns.sh \
+	interop/sipp.sh \
+	interop/iperf3.sh \
+	interop/socat.sh \
+	interop/netcat.sh \
+	interop/openssl.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/cpython.sh \
