@@ -209,12 +209,14 @@ i3run_SRC := \
 	shim/client.c \
 	shim/config.c \
 	shim/conn.c \
+	shim/dns.c \
 	shim/epolls.c \
 	shim/hooks/control.c \
 	shim/lookout.c \
 	shim/options.c \
 	shim/overlay.c \
 	shim/pair.c \
+	shim/readable.c \
 	shim/target.c \
 	shim/udp.c \
 
