@@ -139,9 +139,13 @@ static int mirror_get_at(struct pump *p, const struct addr *virt, struct addr re
     return 0;
 }
 
+/* At a port that the kernel chooses: at the peer's own, a program of this host could not bind the same port to all addresses
+ * as long as the mirror stands, and well-known ports are the same everywhere. */
 int dgram_mirror(struct pump *p, const struct addr *virt, bool asked, struct mirror **out)
 {
-    return mirror_get_at(p, virt, mirror_address(virt), asked, out);
+    struct addr real = mirror_address(virt);
+    real.port = 0;
+    return mirror_get_at(p, virt, real, asked, out);
 }
 
 /* ---- whose socket ---- */
@@ -178,6 +182,17 @@ static struct usock *verify_alive(struct pump *p, struct usock *u)
 {
     struct addr from = likely_source(u);
     return dgram_verify(p, u, &from);
+}
+
+/* Where several share the port, the one that answers for it may be another. */
+static bool is_alive(struct pump *p, struct usock *u)
+{
+    struct usock *found = verify_alive(p, u);
+    if (!found || found == u || diag_udp_alive(p->diag, &u->at, u->cookie))
+        return found;
+    p->dgram->save |= u->server;
+    usock_free(p->dgram->t, u);
+    return false;
 }
 
 static bool fresh(const struct pump *p, const struct usock *u)
@@ -292,7 +307,7 @@ static void forget_some(struct pump *p)
     struct usock *u;
     for (int i = 0; i < 2 && (u = usock_server(p->dgram->t)); i++) {
         usock_touch(p->dgram->t, u, p->now);
-        verify_alive(p, u);
+        is_alive(p, u);
     }
 }
 
@@ -337,7 +352,7 @@ bool dgram_taken(struct pump *p, const struct addr *asked, uint64_t cookie, uint
 {
     for (struct usock *u = usock_on_port(p->dgram->t, asked->port, NULL), *next; u; u = next) {
         next = u->chain;
-        if (u->cookie != cookie && usock_conflicts(u, asked, flags) && verify_alive(p, u))
+        if (u->cookie != cookie && usock_conflicts(u, asked, flags) && is_alive(p, u))
             return true;
     }
     return false;
@@ -450,7 +465,7 @@ void dgram_sweep(struct pump *p)
     for (struct usock *u = usock_next(p->dgram->t, NULL), *next; u; u = next) {
         next = usock_next(p->dgram->t, u);
         if (u->server)
-            verify_alive(p, u);
+            is_alive(p, u);
     }
 }
 

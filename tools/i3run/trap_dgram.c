@@ -91,7 +91,7 @@ static int redirect(struct trap *t, struct msghdr *m, char control[CONTROL_ROOM]
     if (err)
         return err == UDP_PASS ? 0 : err;
     m->msg_namelen = overlay_sockaddr(&mirror, room.name.ss_family, &room.name);
-    control_sent(m, control);
+    control_sent(t->fd, m, control);
     return 0;
 }
 
