@@ -63,6 +63,8 @@
     X(struct hostent *, gethostbyaddr, (const void *, socklen_t, int))                                        \
     X(int, gethostbyaddr_r,                                                                                   \
         (const void *, socklen_t, int, struct hostent *, char *, size_t, struct hostent **, int *))           \
+    X(int, __libc_start_main, (int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), \
+        void (*)(void), void *))                                                                               \
     X(int, res_query, (const char *, int, int, unsigned char *, int))                                         \
     X(int, res_search, (const char *, int, int, unsigned char *, int))                                        \
     X(int, res_querydomain, (const char *, const char *, int, int, unsigned char *, int))                     \

@@ -19,6 +19,8 @@ HOOK int shutdown(int fd, int how)
         return 0;
     case PAIR_FAILED:
     case PAIR_ENDED:
+        errno = ENOTCONN;
+        return -1;
     case PAIR_UP:
         break;
     }
