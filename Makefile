@@ -316,6 +316,7 @@ INTEGRATION_TESTS := \
 	integration/shim_world.sh \
 	integration/shim_stages.sh \
 	integration/servers.sh \
+	integration/fail_closed.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
@@ -359,6 +360,8 @@ INTEROP_TESTS := \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/cpython.sh \
+	interop/mallocs.sh \
+	interop/storm.sh \
 	interop/java.sh \
 	interop/node.sh \
 	interop/python_async.sh \
