@@ -279,6 +279,7 @@ INTEGRATION_TESTS := \
 	integration/rules.py \
 	integration/shim_world.sh \
 	integration/servers.sh \
+	integration/overlay_only.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
