@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tools/i3run/engine.h"
+
 struct run run;
 
 void say(const char *fmt, ...)
@@ -99,9 +101,12 @@ static int check_target(void)
     }
     target_look(run.path, &run.target);
     enum target_way way = target_way(run.target.kind);
-    if (run.verbose || (way != WAY_PRELOAD && run.anyway))
-        say_target(way == WAY_PRELOAD ? "run with the library preloaded" : "run without the overlay", "");
-    if (way == WAY_PRELOAD || run.anyway)
+    run.engine = way == WAY_ENGINE && !run.anyway;
+    if (run.verbose || (way == WAY_REFUSED && run.anyway))
+        say_target(way == WAY_PRELOAD ? "run with the library preloaded"
+                   : run.engine       ? "run by the seccomp engine (TCP and UDP; see i3run(1))"
+                                      : "run without the overlay", "");
+    if (way != WAY_REFUSED || run.anyway)
         return 0;
     say_target("the library cannot be preloaded", " (--anyway runs it without the overlay)");
     return REFUSED;
@@ -133,6 +138,8 @@ int main(int argc, char **argv)
         say("the socket that was passed as fd %d cannot be closed to the local network: %s", fd, strerror(-err));
         return FAILED;
     }
+    if (run.engine)
+        return engine_run();
     if (run.argv0)
         run.argv[0] = (char *)run.argv0;
     execvp(run.path, run.argv);
