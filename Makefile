@@ -317,6 +317,7 @@ INTEGRATION_TESTS := \
 	integration/shim_stages.sh \
 	integration/servers.sh \
 	integration/fail_closed.sh \
+	integration/overlay_only.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
