@@ -155,6 +155,7 @@ shim_SRC := \
 	shim/known.c \
 	shim/libc.c \
 	shim/lookout.c \
+	shim/nss.c \
 	shim/target.c \
 	shim/config.c \
 	shim/conn.c \
@@ -179,6 +180,7 @@ shim_SRC := \
 	shim/hooks/control.c \
 	shim/hooks/received.c \
 	shim/hooks/names.c \
+	shim/hooks/nss.c \
 	shim/hooks/hostent.c \
 	shim/hooks/resolver.c \
 	shim/hooks/exec.c \
@@ -188,10 +190,35 @@ shim_SRC := \
 
 i3run_SRC := \
 	tools/i3run.c \
+	tools/i3run/passed.c \
 	tools/i3run/command.c \
 	tools/i3run/daemon.c \
+	tools/i3run/engine.c \
 	tools/i3run/environment.c \
+	tools/i3run/fdtable.c \
+	tools/i3run/filter.c \
+	tools/i3run/job.c \
+	tools/i3run/names.c \
+	tools/i3run/trap.c \
+	tools/i3run/trap_connect.c \
+	tools/i3run/trap_dgram.c \
+	tools/i3run/trap_listen.c \
+	tools/i3run/trap_names.c \
+	tools/i3run/wait.c \
+	shim/claim.c \
+	shim/client.c \
+	shim/config.c \
+	shim/conn.c \
+	shim/dns.c \
+	shim/epolls.c \
+	shim/hooks/control.c \
+	shim/lookout.c \
+	shim/options.c \
+	shim/overlay.c \
+	shim/pair.c \
+	shim/readable.c \
 	shim/target.c \
+	shim/udp.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -216,7 +243,7 @@ i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lcrypto
 i3run_ROOMS  :=
-i3run_LIBS   :=
+i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
 i3ctl_LIBS   := -ljansson
 
@@ -229,6 +256,7 @@ UNIT_TESTS := \
 	unit/shim/target \
 	unit/base/id \
 	unit/base/lookout \
+	unit/dns/stub \
 	unit/naming/book \
 	unit/naming/pool \
 	unit/policy/config \
@@ -288,7 +316,9 @@ INTEGRATION_TESTS := \
 	integration/rules.py \
 	integration/shim_world.sh \
 	integration/shim_stages.sh \
+	integration/servers.sh \
 	integration/fail_closed.sh \
+	integration/overlay_only.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
@@ -313,14 +343,22 @@ INTEGRATION_TESTS := \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
-	interop/udp.sh \
-	interop/nginx_wget.sh \
+	interop/curl.sh \
+	interop/nginx.sh \
+	interop/apache.sh \
+	interop/python_http.sh \
 	interop/ssh.sh \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
+	interop/dns.sh \
+	interop/sipp.sh \
+	interop/iperf3.sh \
+	interop/socat.sh \
+	interop/netcat.sh \
+	interop/openssl.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/cpython.sh \
@@ -340,6 +378,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/config \
+	fuzz/dns \
 	fuzz/node \
 
 FUZZ_SECONDS ?= 5
@@ -348,6 +387,7 @@ FUZZ_SECONDS ?= 5
 unit/shim/target_OBJ := shim/target.o
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
+unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
@@ -403,6 +443,7 @@ fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
+fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 
 # ---- rules ---------------------------------------------------------------------------------------

@@ -161,11 +161,10 @@ static void on_listen(struct request *q)
 static void on_bound(struct request *q)
 {
     struct ipc_bound b;
-    static const struct addr none;
+    struct addr asked = {0};
     ipc_get_bound(&q->r, &b);
-    const struct addr *asked = q->r.failed ? NULL : listen_asked(q->p, &b);
-    put_u32(&q->w, asked ? 0 : ENOENT);
-    put_addr_or_none(&q->w, asked ? asked : &none);
+    put_u32(&q->w, !q->r.failed && listen_asked(q->p, &b, &asked) ? 0 : ENOENT);
+    put_addr_or_none(&q->w, &asked);
     reply(q, -1);
 }
 

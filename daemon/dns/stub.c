@@ -82,7 +82,9 @@ bool stub_stream_is_dns(const uint8_t *bytes, size_t len)
     uint8_t flags = get_u8(&r);
     if (len > FLAGS && (flags & 0x80 || (flags >> 3 & 15) > 6)) /* a reply; opcodes end with 6 (RFC 8490) */
         return false;
-    (void)get_u8(&r);
+    uint8_t more = get_u8(&r);
+    if (len > FLAGS + 1 && more & 0x4f) /* no query has the bit that must be zero, or a code */
+        return false;
     uint16_t questions = get_u16(&r);
     return len < COUNT + 2 || questions <= 16;
 }

@@ -95,11 +95,11 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct s
 }
 
 /* The message as it goes to a mirror. */
-static void redirect(struct msghdr *m, struct via *via, char room[CONTROL_ROOM])
+static void redirect(int fd, struct msghdr *m, struct via *via, char room[CONTROL_ROOM])
 {
     m->msg_name = &via->ss;
     m->msg_namelen = via->len;
-    control_sent(m, room);
+    control_sent(fd, m, room);
 }
 
 HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
@@ -118,7 +118,7 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     }
     struct msghdr changed = *m;
     if (todo == SEND_VIA) {
-        redirect(&changed, &via, room);
+        redirect(fd, &changed, &via, room);
         return REAL(sendmsg)(fd, &changed, flags);
     }
     changed.msg_name = NULL;
@@ -159,7 +159,7 @@ static int send_redirected(int fd, struct mmsghdr *v, unsigned int n, int flags,
             break;
         copy[k] = v[k];
         if (todo == SEND_VIA)
-            redirect(&copy[k].msg_hdr, &via[k], room[k]);
+            redirect(fd, &copy[k].msg_hdr, &via[k], room[k]);
     }
     int sent = REAL(sendmmsg)(fd, copy, k, flags);
     for (int i = 0; i < sent; i++)

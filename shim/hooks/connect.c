@@ -257,6 +257,13 @@ static int connect_replaced(int fd, const struct sockaddr *sa, socklen_t len)
     return sa->sa_family == AF_UNSPEC ? pair_revert(fd) : connect_again(fd, &name);
 }
 
+/* To the real network: what binds the socket to loopback for the overlay's sake has to go. */
+static void leave(int fd, const struct addr *to)
+{
+    udp_leave(fd);
+    claim_leave(fd, to);
+}
+
 HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
     int saved = errno;
@@ -267,7 +274,7 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
     if (to.family && (overlay_covers(&to) || dns_is_server(&to)))
         err = connect_covered(fd, &to, sa->sa_family);
     else if (to.family)
-        udp_leave(fd);
+        leave(fd, &to);
     if (err == CONNECT_PASS) {
         if (REAL(connect)(fd, sa, len) == 0) {
             return 0;

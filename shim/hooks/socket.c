@@ -135,13 +135,14 @@ static bool virtual_local(int fd, struct addr *local)
     struct sockaddr_storage ss;
     socklen_t full = sizeof(ss);
     struct fd_entry e;
-    if (claim_name(fd, local, local))
-        return true;
-    if (sys_getpeername(fd, &ss, &full) < 0)
-        return false;
+    static const uint8_t any[16];
+    bool claimed = claim_name(fd, local, local);
+    if ((claimed && memcmp(local->ip, any, sizeof(any))) || sys_getpeername(fd, &ss, &full) < 0)
+        return claimed;
     struct addr peer = addr_from_sockaddr(&ss, full);
     if (!accepted_from_overlay(fd, &peer, &e))
-        return false;
+        return claimed;
+    e.local.port = claimed ? local->port : e.local.port;
     *local = e.local;
     return true;
 }
