@@ -278,6 +278,7 @@ PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm \
 	integration/probes/dgrams \
+	integration/probes/names \
 	integration/probes/raw \
 	integration/probes/starts \
 
