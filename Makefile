@@ -167,6 +167,8 @@ shim_SRC := \
 	shim/pair.c \
 	shim/options.c \
 	shim/claim.c \
+	shim/readable.c \
+	shim/twins.c \
 	shim/udp.c \
 	shim/hooks/connect.c \
 	shim/hooks/socket.c \
@@ -188,10 +190,35 @@ shim_SRC := \
 
 i3run_SRC := \
 	tools/i3run.c \
+	tools/i3run/passed.c \
 	tools/i3run/command.c \
 	tools/i3run/daemon.c \
+	tools/i3run/engine.c \
 	tools/i3run/environment.c \
+	tools/i3run/fdtable.c \
+	tools/i3run/filter.c \
+	tools/i3run/job.c \
+	tools/i3run/names.c \
+	tools/i3run/trap.c \
+	tools/i3run/trap_connect.c \
+	tools/i3run/trap_dgram.c \
+	tools/i3run/trap_listen.c \
+	tools/i3run/trap_names.c \
+	tools/i3run/wait.c \
+	shim/claim.c \
+	shim/client.c \
+	shim/config.c \
+	shim/conn.c \
+	shim/dns.c \
+	shim/epolls.c \
+	shim/hooks/control.c \
+	shim/lookout.c \
+	shim/options.c \
+	shim/overlay.c \
+	shim/pair.c \
+	shim/readable.c \
 	shim/target.c \
+	shim/udp.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -216,7 +243,7 @@ i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lcrypto
 i3run_ROOMS  :=
-i3run_LIBS   :=
+i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
 i3ctl_LIBS   := -ljansson
 
@@ -281,12 +308,17 @@ PROBES := \
 	integration/probes/names \
 	integration/probes/raw \
 	integration/probes/starts \
+	integration/probes/stages \
 
 # scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/rules.py \
 	integration/shim_world.sh \
+	integration/shim_stages.sh \
+	integration/servers.sh \
+	integration/fail_closed.sh \
+	integration/overlay_only.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
@@ -311,17 +343,27 @@ INTEGRATION_TESTS := \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
-	interop/udp.sh \
-	interop/nginx_wget.sh \
+	interop/curl.sh \
+	interop/nginx.sh \
+	interop/apache.sh \
+	interop/python_http.sh \
 	interop/ssh.sh \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
+	interop/dns.sh \
+	interop/sipp.sh \
+	interop/iperf3.sh \
+	interop/socat.sh \
+	interop/netcat.sh \
+	interop/openssl.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/cpython.sh \
+	interop/mallocs.sh \
+	interop/storm.sh \
 	interop/java.sh \
 	interop/node.sh \
 	interop/python_async.sh \

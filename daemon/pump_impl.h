@@ -225,9 +225,9 @@ void listen_load(struct pump *p);
 int listen_add(struct pump *p, const struct listener *l);
 /* Forgets listeners that are gone. */
 void listen_sweep(struct pump *p);
-/* LISTEN and BOUND of ipc.h, TCP and UDP. 0 or -errno; NULL: the kernel knows it. */
+/* LISTEN and BOUND of ipc.h, TCP and UDP. 0 or -errno; false: what the kernel knows holds. */
 int listen_ask(struct pump *p, const struct ipc_listen *ask, struct addr *asked);
-const struct addr *listen_asked(struct pump *p, const struct ipc_bound *b);
+bool listen_asked(struct pump *p, const struct ipc_bound *b, struct addr *asked);
 /* One that still listens and is meant by that address of ours, NULL for none. */
 const struct listener *listen_find(struct pump *p, const struct addr *own);
 /* Where a program of this host finds the one that is meant by its own address: on loopback. False: there is none. */

@@ -120,6 +120,30 @@ static void on_sock_error(struct request *q)
     reply_status(q, q->r.failed ? EINVAL : (uint32_t)vsock_error(q->p->vsocks, handle));
 }
 
+static void on_sock_reset(struct request *q)
+{
+    struct ipc_sock_reset s;
+    ipc_get_sock_reset(&q->r, &s);
+    struct vsock *v = q->r.failed ? NULL : vsock_by_handle(q->p->vsocks, s.handle);
+    if (v)
+        v->resets = s.resets;
+    reply_status(q, v ? 0 : EINVAL);
+}
+
+static void on_sock_state(struct request *q)
+{
+    struct ipc_sock_state s = {.status = EINVAL};
+    struct tcp_info_row row;
+    uint64_t handle = get_u64(&q->r);
+    const struct vsock *v = q->r.failed ? NULL : vsock_by_handle(q->p->vsocks, handle);
+    uint32_t slot = v ? v->tcp.slot : 0;
+    if (v && tcpip_next(q->p->tcpip, &slot, &row) && row.ref.slot == v->tcp.slot && row.ref.generation == v->tcp.generation)
+        s = (struct ipc_sock_state){0, row.send_queued, row.recv_queued, row.srtt_us, row.rto_us, row.cwnd, row.ssthresh, row.mss,
+            (uint32_t)row.retransmits, row.bytes_in, row.bytes_out};
+    ipc_put_sock_state(&q->w, &s);
+    reply(q, -1);
+}
+
 static void on_listen(struct request *q)
 {
     struct ipc_listen l;
@@ -137,11 +161,10 @@ static void on_listen(struct request *q)
 static void on_bound(struct request *q)
 {
     struct ipc_bound b;
-    static const struct addr none;
+    struct addr asked = {0};
     ipc_get_bound(&q->r, &b);
-    const struct addr *asked = q->r.failed ? NULL : listen_asked(q->p, &b);
-    put_u32(&q->w, asked ? 0 : ENOENT);
-    put_addr_or_none(&q->w, asked ? asked : &none);
+    put_u32(&q->w, !q->r.failed && listen_asked(q->p, &b, &asked) ? 0 : ENOENT);
+    put_addr_or_none(&q->w, &asked);
     reply(q, -1);
 }
 
@@ -212,6 +235,8 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
         [IPC_UDP_OPEN] = on_udp_open,
         [IPC_UDP_PEER] = on_udp_peer,
         [IPC_BOUND] = on_bound,
+        [IPC_SOCK_RESET] = on_sock_reset,
+        [IPC_SOCK_STATE] = on_sock_state,
     };
     struct ipc_header h;
     uint8_t out[512];

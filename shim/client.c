@@ -224,6 +224,30 @@ static int call_addr(struct call *c, struct addr *out)
     return call_status(c, status);
 }
 
+int client_sock_state(uint64_t handle, struct ipc_sock_state *out)
+{
+    struct call c;
+    call_init(&c, IPC_SOCK_STATE);
+    put_u64(&c.w, handle);
+    if (call_run(&c) < 0)
+        return CLIENT_DEAD;
+    drop_fd(&c);
+    ipc_get_sock_state(&c.r, out);
+    return call_status(&c, out->status);
+}
+
+int client_sock_reset(uint64_t handle, bool resets)
+{
+    struct call c;
+    call_init(&c, IPC_SOCK_RESET);
+    ipc_put_sock_reset(&c.w, &(struct ipc_sock_reset){handle, resets});
+    if (call_run(&c) < 0)
+        return CLIENT_DEAD;
+    drop_fd(&c);
+    uint32_t status = get_u32(&c.r);
+    return call_status(&c, status);
+}
+
 int client_listen(const struct ipc_listen *ask, struct addr *asked)
 {
     struct call c;

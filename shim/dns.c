@@ -5,6 +5,7 @@
 #include "shim/client.h"
 #include "shim/config.h"
 #include "shim/overlay.h"
+#include "shim/readable.h"
 #include "shim/sys.h"
 
 static bool used;
@@ -39,8 +40,10 @@ bool dns_is_ours(const struct iovec *v, size_t n)
     uint8_t msg[1024]; /* questions come first, and one is at most 271 bytes from the beginning */
     struct writer w = writer_of(msg, sizeof(msg));
     struct dns_question q;
-    for (size_t i = 0; i < n && writer_len(&w) < sizeof(msg) && sys_plausible(v) && sys_plausible(v[i].iov_base); i++) {
+    for (size_t i = 0; i < n && writer_len(&w) < sizeof(msg) && readable(&v[i], sizeof(v[i])); i++) {
         size_t room = sizeof(msg) - writer_len(&w), some = v[i].iov_len < room ? v[i].iov_len : room;
+        if (some && !readable(v[i].iov_base, some))
+            break;
         put_bytes(&w, v[i].iov_base, some);
     }
     return dns_look(msg, writer_len(&w), config_get()->suffix, name_is_ours, NULL, &q) != DNS_THEIRS;

@@ -85,7 +85,15 @@ enum libc_index {
 LIBC_FUNCTIONS(X)
 #undef X
 
-void *libc_get(enum libc_index which);
+extern void *libc_bound[LIBC_COUNT] __attribute__((visibility("hidden")));
+void *libc_find(enum libc_index which);
+
+static inline void *libc_get(enum libc_index which)
+{
+    void *f = __atomic_load_n(&libc_bound[which], __ATOMIC_RELAXED);
+    return __builtin_expect(f != NULL, 1) ? f : libc_find(which);
+}
+
 void libc_bind_all(void);
 
 #define REAL(name) ((libc_##name##_fn)libc_get(LIBC_##name))

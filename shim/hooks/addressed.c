@@ -6,6 +6,7 @@
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
+#include "shim/readable.h"
 #include "shim/sys.h"
 #include "shim/udp.h"
 
@@ -38,7 +39,7 @@ static int before_send(int fd, const void *sa, socklen_t len, const struct iovec
 {
     struct addr to = {0}, mirror;
     struct sock_name name;
-    if (len >= sizeof(struct sockaddr_in) && sys_plausible(sa))
+    if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && readable(sa, len))
         to = destination(sa, len);
     bool dns = to.family && dns_is_server(&to);
     if (!to.family || (!dns && !overlay_covers(&to)) || (dns && leave_to_server(&to, v, n, flags)))
@@ -67,6 +68,13 @@ static int fail(int err)
     return -1;
 }
 
+/* TCP ignores the destination, the Unix socket in its place does not. */
+static bool ignores_destination(int fd)
+{
+    struct sock_name name;
+    return errno == EISCONN && pair_of(fd, &name);
+}
+
 HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
 {
     struct via via;
@@ -78,29 +86,39 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct s
         return REAL(send)(fd, buf, n, flags & ~MSG_FASTOPEN);
     if (todo == SEND_VIA)
         return REAL(sendto)(fd, buf, n, flags, (struct sockaddr *)&via.ss, via.len);
-    return REAL(sendto)(fd, buf, n, flags, sa, len);
+    int saved = errno;
+    ssize_t sent = REAL(sendto)(fd, buf, n, flags, sa, len);
+    if (sent >= 0 || !ignores_destination(fd))
+        return sent;
+    errno = saved;
+    return REAL(send)(fd, buf, n, flags);
 }
 
 /* The message as it goes to a mirror. */
-static void redirect(struct msghdr *m, struct via *via, char room[CONTROL_ROOM])
+static void redirect(int fd, struct msghdr *m, struct via *via, char room[CONTROL_ROOM])
 {
     m->msg_name = &via->ss;
     m->msg_namelen = via->len;
-    control_sent(m, room);
+    control_sent(fd, m, room);
 }
 
 HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     struct via via;
     char room[CONTROL_ROOM] __attribute__((aligned(_Alignof(struct cmsghdr))));
-    int todo = sys_plausible(m) ? before_message(fd, m, flags, &via) : SEND_AS_IS;
+    int todo = readable(m, sizeof(*m)) ? before_message(fd, m, flags, &via) : SEND_AS_IS;
     if (todo < 0)
         return fail(todo);
-    if (todo == SEND_AS_IS)
-        return REAL(sendmsg)(fd, m, flags);
+    int saved = errno;
+    if (todo == SEND_AS_IS) {
+        ssize_t sent = REAL(sendmsg)(fd, m, flags);
+        if (sent >= 0 || !ignores_destination(fd))
+            return sent;
+        errno = saved;
+    }
     struct msghdr changed = *m;
     if (todo == SEND_VIA) {
-        redirect(&changed, &via, room);
+        redirect(fd, &changed, &via, room);
         return REAL(sendmsg)(fd, &changed, flags);
     }
     changed.msg_name = NULL;
@@ -141,7 +159,7 @@ static int send_redirected(int fd, struct mmsghdr *v, unsigned int n, int flags,
             break;
         copy[k] = v[k];
         if (todo == SEND_VIA)
-            redirect(&copy[k].msg_hdr, &via[k], room[k]);
+            redirect(fd, &copy[k].msg_hdr, &via[k], room[k]);
     }
     int sent = REAL(sendmmsg)(fd, copy, k, flags);
     for (int i = 0; i < sent; i++)
@@ -177,7 +195,7 @@ static int send_slices(int fd, struct mmsghdr *v, unsigned int n, int flags, str
 HOOK int sendmmsg(int fd, struct mmsghdr *v, unsigned int n, int flags)
 {
     struct via via;
-    for (unsigned int i = 0; sys_plausible(v) && i < n; i++) {
+    for (unsigned int i = 0; i < n && readable(&v[i], sizeof(*v)); i++) {
         const struct msghdr *m = &v[i].msg_hdr;
         int todo = before_message(fd, m, i == 0 ? flags : flags & ~MSG_FASTOPEN, &via);
         if (todo == SEND_AS_IS && (i == 0 || !m->msg_name || !(flags & MSG_FASTOPEN)))
