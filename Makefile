@@ -306,6 +306,7 @@ PROBES := \
 	integration/probes/by_syscall \
 	integration/probes/storm \
 	integration/probes/dgrams \
+	integration/probes/names \
 	integration/probes/raw \
 	integration/probes/starts \
 	integration/probes/stages \
