@@ -303,6 +303,7 @@ TEST_PROGRAMS := \
 # programs that run with the shim preloaded; never sanitized, as a sanitizer wants to be preloaded first itself
 PROBES := \
 	integration/probes/semantics \
+	integration/probes/by_syscall \
 	integration/probes/storm \
 	integration/probes/dgrams \
 	integration/probes/names \
@@ -547,7 +548,7 @@ fuzz: $(FUZZ_TARGETS:%=$(FB)/bin/%)
 integration: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 	$(Q)B=$(abspath $(B)) tests/lib/run_all.sh $(INTEGRATION_TESTS:%=tests/%)
 
-interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
+interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 

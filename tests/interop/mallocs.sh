@@ -3,7 +3,8 @@
 . "$(dirname "$0")/../lib/world.sh"
 world_up
 printf 'a page\n' >"$T/page"
-serve bob web "$LIB/web.py" "$T"
+cd "$T"
+serve bob web python3 "$LIB/web.py"
 shim=$(cd "$B/lib/i3run" && pwd)/libi3shim.so
 seen=0
 for lib in /usr/lib/*/libjemalloc.so.2 /usr/lib/*/libtcmalloc_minimal.so.4 /usr/lib/*/libtcmalloc.so.4; do
@@ -25,7 +26,7 @@ if os.fork() == 0:
     dial(0)
     os._exit(0)
 assert os.wait()[1] == 0' "$PORT" || die "python"
-        LD_PRELOAD=$preload as alice timeout 60 i3run "$B/tests/integration/probes/storm" 300 8 "$(address_of bob)" 9 3>&- || die "storm"
+        LD_PRELOAD=$preload as alice timeout 60 i3run "$B/tests/integration/probes/storm" 300 8 "$(address_of bob)" 9 || die "storm"
     done
 done
 [ $seen -gt 0 ] || { echo "no other malloc library here"; exit 77; }

@@ -4,4 +4,4 @@
 . "$(dirname "$0")/../lib/world.sh"
 world_up
 step "${FORKS:=100000} forks"
-as alice i3run timeout 550 "$B/tests/integration/probes/storm" "$FORKS" 8 "$(address_of bob)" 9 3>&- || die "status $?"
+as alice i3run timeout 550 "$B/tests/integration/probes/storm" "$FORKS" 8 "$(address_of bob)" 9 || die "status $?"
