@@ -316,6 +316,7 @@ INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/rules.py \
 	integration/shim_world.sh \
+	integration/names.sh \
 	integration/shim_stages.sh \
 	integration/servers.sh \
 	integration/fail_closed.sh \
