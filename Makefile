@@ -122,6 +122,7 @@ io_SRC := \
 	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
+	daemon/io/train.c \
 	daemon/io/udp.c \
 
 i3d_SRC := \
