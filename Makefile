@@ -157,6 +157,7 @@ shim_SRC := \
 	shim/lookout.c \
 	shim/nss.c \
 	shim/target.c \
+	shim/reroute.c \
 	shim/config.c \
 	shim/conn.c \
 	shim/client.c \
@@ -317,6 +318,7 @@ INTEGRATION_TESTS := \
 	integration/shim_stages.sh \
 	integration/servers.sh \
 	integration/udp.sh \
+	integration/static.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
 	integration/first_light.sh \
