@@ -158,6 +158,7 @@ shim_SRC := \
 	shim/lookout.c \
 	shim/nss.c \
 	shim/target.c \
+	shim/reroute.c \
 	shim/config.c \
 	shim/conn.c \
 	shim/client.c \
@@ -323,6 +324,7 @@ INTEGRATION_TESTS := \
 	integration/fail_closed.sh \
 	integration/overlay_only.sh \
 	integration/udp.sh \
+	integration/static.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
 	integration/first_light.sh \
