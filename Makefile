@@ -62,6 +62,10 @@ node_SRC := \
 	daemon/node/insert.c \
 	daemon/node/limit.c \
 	daemon/node/node.c \
+	daemon/node/ring.c \
+	daemon/node/ring_call.c \
+	daemon/node/ring_find.c \
+	daemon/node/ring_wire.c \
 	daemon/node/store.c \
 	daemon/node/trie.c \
 
@@ -241,6 +245,7 @@ SIM_TESTS := \
 	sim/tcp_bars \
 	sim/intruders \
 	sim/overlay \
+	sim/ring \
 
 # helpers that integration tests run
 TEST_PROGRAMS := \
@@ -342,6 +347,8 @@ sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
 sim/shortcuts_OBJ := tests/sim/world.o
+sim/ring_ROOMS := base i3 node
+sim/ring_LIBS := -lm
 sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
 sim/tcp_goodput_ROOMS := base tcpip
