@@ -150,6 +150,7 @@ i3node_SRC := \
 
 shim_SRC := \
 	shim/init.c \
+	shim/inherit.c \
 	shim/known.c \
 	shim/libc.c \
 	shim/lookout.c \
@@ -173,6 +174,10 @@ shim_SRC := \
 	shim/hooks/names.c \
 	shim/hooks/hostent.c \
 	shim/hooks/resolver.c \
+	shim/hooks/exec.c \
+	shim/hooks/ioctl.c \
+	shim/hooks/syscall.c \
+	shim/hooks/shutdown.c \
 
 i3run_SRC := \
 	tools/i3run.c \
@@ -261,10 +266,13 @@ PROBES := \
 	integration/probes/semantics \
 	integration/probes/storm \
 	integration/probes/dgrams \
+	integration/probes/raw \
+	integration/probes/starts \
 
 # scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
+	integration/rules.py \
 	integration/shim_world.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
@@ -293,6 +301,13 @@ INTEROP_TESTS := \
 	interop/udp.sh \
 	interop/nginx_wget.sh \
 	interop/ssh.sh \
+	interop/rsync.sh \
+	interop/git.sh \
+	interop/ftp.sh \
+	interop/redis.sh \
+	interop/postgres.sh \
+	interop/chromium.sh \
+	interop/firefox.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
@@ -414,7 +429,7 @@ $(B)/lib/i3run/libi3shim.so: SANFLAGS :=
 $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-z,defs \
+	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
 		-o $@ $(filter %.o,$^) -ldl
 $(call objs,shim): SANFLAGS :=
 

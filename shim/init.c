@@ -1,10 +1,13 @@
 /* init.c - the constructor: it binds symbols and reads the environment. It allocates nothing, opens nothing, starts
  * nothing and prints nothing, since it runs inside every program, sandboxed browsers and malloc libraries included. */
 #include "shim/config.h"
+#include "shim/inherit.h"
 #include "shim/libc.h"
 
-static void __attribute__((constructor)) shim_init(void)
+static void __attribute__((constructor)) shim_init(int argc, char **argv, char **envp)
 {
+    (void)argc, (void)argv;
     libc_bind_all();
     config_get();
+    inherit_init(envp);
 }

@@ -9,6 +9,8 @@
 
 #include <netdb.h>
 #include <resolv.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -34,6 +36,21 @@
     X(ssize_t, __recvfrom_chk, (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *))            \
     X(ssize_t, recvmsg, (int, struct msghdr *, int))                                                          \
     X(int, recvmmsg, (int, struct mmsghdr *, unsigned int, int, struct timespec *))                           \
+    X(int, shutdown, (int, int))                                                                              \
+    X(int, ioctl, (int, unsigned long, ...))                                                                  \
+    X(long, syscall, (long, ...))                                                                             \
+    X(int, execve, (const char *, char *const[], char *const[]))                                              \
+    X(int, execvpe, (const char *, char *const[], char *const[]))                                             \
+    X(int, fexecve, (int, char *const[], char *const[]))                                                      \
+    X(int, execveat, (int, const char *, char *const[], char *const[], int))                                  \
+    X(int, posix_spawn,                                                                                       \
+        (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[], \
+            char *const[]))                                                                                   \
+    X(int, posix_spawnp,                                                                                      \
+        (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[], \
+            char *const[]))                                                                                   \
+    X(int, system, (const char *))                                                                            \
+    X(FILE *, popen, (const char *, const char *))                                                            \
     X(int, getaddrinfo, (const char *, const char *, const struct addrinfo *, struct addrinfo **))            \
     X(int, getaddrinfo_a, (int, struct gaicb **, int, struct sigevent *))                                     \
     X(int, getnameinfo,                                                                                       \

@@ -216,7 +216,7 @@ int options_set(int fd, int level, int name, const void *value, socklen_t len)
         return -EINVAL;
     if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
         return -EINVAL; /* too late on a socket that has an address */
-    if (!value)
+    if (!sys_plausible(value))
         return -EFAULT;
     memcpy(&v, value, len < sizeof(v) ? 1 : sizeof(v));
     if (level == IPPROTO_TCP && (name == TCP_NODELAY || name == TCP_CORK))

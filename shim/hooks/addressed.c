@@ -31,7 +31,7 @@ static int before_send(int fd, const void *sa, socklen_t len, int flags, struct 
 {
     struct addr to = {0}, mirror;
     struct sock_name name;
-    if (sa && len >= sizeof(struct sockaddr_in))
+    if (len >= sizeof(struct sockaddr_in) && sys_plausible(sa))
         to = destination(sa, len);
     if (!to.family || !overlay_covers(&to))
         return SEND_AS_IS;
@@ -79,7 +79,7 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     struct via via;
     char room[CONTROL_ROOM] __attribute__((aligned(_Alignof(struct cmsghdr))));
-    int todo = m && m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags, &via) : SEND_AS_IS;
+    int todo = sys_plausible(m) && m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags, &via) : SEND_AS_IS;
     if (todo < 0)
         return fail(todo);
     if (todo == SEND_AS_IS)
@@ -163,7 +163,7 @@ static int send_slices(int fd, struct mmsghdr *v, unsigned int n, int flags, str
 HOOK int sendmmsg(int fd, struct mmsghdr *v, unsigned int n, int flags)
 {
     struct via via;
-    for (unsigned int i = 0; v && i < n; i++) {
+    for (unsigned int i = 0; sys_plausible(v) && i < n; i++) {
         const struct msghdr *m = &v[i].msg_hdr;
         int todo = SEND_AS_IS;
         if (m->msg_name)

@@ -97,6 +97,7 @@ static int finish_blocking(int fd, int keep, uint64_t cookie, uint64_t handle)
             pair_swap(fd, keep);
             return err;
         }
+        err = -ECONNABORTED; /* as after shutdown() by another thread */
     } else if (err == 0) {
         set_dialling(fd, false);
     }
@@ -236,7 +237,7 @@ int connect_covered(int fd, const struct addr *to, int sa_family)
 static int connect_replaced(int fd, const struct sockaddr *sa, socklen_t len)
 {
     struct sock_name name;
-    if (!sa || len < sizeof(sa->sa_family) || !pair_of(fd, &name))
+    if (len < sizeof(sa->sa_family) || !sys_readable(sa, 8) || !pair_of(fd, &name))
         return CONNECT_PASS;
     return sa->sa_family == AF_UNSPEC ? pair_revert(fd) : connect_again(fd, &name);
 }
@@ -245,7 +246,7 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
     int saved = errno;
     struct addr to = {0};
-    if (sa && (len >= sizeof(struct sockaddr_in)))
+    if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && sys_readable(sa, len))
         to = addr_from_sockaddr(sa, len);
     int err = CONNECT_PASS;
     if (to.family && overlay_covers(&to))

@@ -5,6 +5,7 @@
 #include "shim/hooks/control.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
+#include "shim/sys.h"
 #include "shim/udp.h"
 
 /* The source as far as the program's buffer holds it; none when it is not on loopback. */
@@ -41,9 +42,9 @@ static void translate_message(int fd, struct msghdr *m, socklen_t room)
 HOOK ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *sa, socklen_t *len)
 {
     struct addr virt;
-    socklen_t room = sa && len ? *len : 0;
+    socklen_t room = sys_room(sa, len);
     ssize_t got = REAL(recvfrom)(fd, buf, n, flags, sa, len);
-    if (got >= 0 && sa && len)
+    if (got >= 0 && room)
         translate(fd, sa, room, len, &virt);
     return got;
 }
@@ -55,16 +56,16 @@ ssize_t __recvfrom_chk(int, void *, size_t, size_t, int, struct sockaddr *, sock
 HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags, struct sockaddr *sa, socklen_t *len)
 {
     struct addr virt;
-    socklen_t room = sa && len ? *len : 0;
+    socklen_t room = sys_room(sa, len);
     ssize_t got = REAL(__recvfrom_chk)(fd, buf, n, size, flags, sa, len);
-    if (got >= 0 && sa && len)
+    if (got >= 0 && room)
         translate(fd, sa, room, len, &virt);
     return got;
 }
 
 HOOK ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
-    socklen_t room = m && m->msg_name ? m->msg_namelen : 0;
+    socklen_t room = sys_plausible(m) && m->msg_name ? m->msg_namelen : 0;
     ssize_t got = REAL(recvmsg)(fd, m, flags);
     if (got >= 0 && room)
         translate_message(fd, m, room);
@@ -75,7 +76,7 @@ HOOK int recvmmsg(int fd, struct mmsghdr *v, unsigned int n, int flags, struct t
 {
     enum { MOST = 1024 }; /* more the kernel does not take */
     socklen_t room[MOST];
-    for (unsigned int i = 0; v && i < n && i < MOST; i++)
+    for (unsigned int i = 0; sys_plausible(v) && i < n && i < MOST; i++)
         room[i] = v[i].msg_hdr.msg_name ? v[i].msg_hdr.msg_namelen : 0;
     int got = REAL(recvmmsg)(fd, v, n, flags, timeout);
     for (int i = 0; i < got && i < MOST; i++)

@@ -65,18 +65,18 @@ static void translate_accepted(int fd, struct sockaddr *sa, socklen_t *len, sock
 
 HOOK int accept(int fd, struct sockaddr *sa, socklen_t *len)
 {
-    socklen_t room = sa && len ? *len : 0;
+    socklen_t room = sys_room(sa, len);
     int conn = REAL(accept)(fd, sa, len);
-    if (conn >= 0 && sa && len)
+    if (conn >= 0 && room)
         translate_accepted(conn, sa, len, room);
     return conn;
 }
 
 HOOK int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
-    socklen_t room = sa && len ? *len : 0;
+    socklen_t room = sys_room(sa, len);
     int conn = REAL(accept4)(fd, sa, len, flags);
-    if (conn >= 0 && sa && len)
+    if (conn >= 0 && room)
         translate_accepted(conn, sa, len, room);
     return conn;
 }
@@ -93,26 +93,40 @@ static bool whole_name(int (*get)(int, void *, socklen_t *), int fd, const struc
     return true;
 }
 
+/* A replaced socket that this process knows of: the answer without the kernel's in the program's buffer first, which is longer than
+ * ours, so that something of it would be left behind. */
+static bool is_pair(int fd, const struct sockaddr *sa, const socklen_t *len, struct sock_name *name)
+{
+    return fdtable_used(fd) && sys_plausible(sa) && sys_plausible(len) && *len <= INT32_MAX && pair_of(fd, name);
+}
+
+static int pair_peer(int fd, const struct sock_name *name, struct sockaddr *sa, socklen_t *len, socklen_t room)
+{
+    enum pair_state state = pair_state(fd);
+    if (state == PAIR_DIALLING || state == PAIR_FAILED) {
+        errno = ENOTCONN;
+        return -1;
+    }
+    copy_addr(&name->remote, pair_family(fd), sa, len, room);
+    return 0;
+}
+
 HOOK int getpeername(int fd, struct sockaddr *sa, socklen_t *len)
 {
     struct sockaddr_storage ss;
-    socklen_t full, room = len ? *len : 0;
+    struct sock_name name;
+    socklen_t full, room = sys_room(sa, len);
+    if (is_pair(fd, sa, len, &name))
+        return pair_peer(fd, &name, sa, len, room);
     int rc = REAL(getpeername)(fd, sa, len);
     if (rc < 0 || room > INT32_MAX || !whole_name(sys_getpeername, fd, sa, *len, room, &ss, &full))
         return rc;
     struct addr peer = addr_from_sockaddr(&ss, full);
-    struct sock_name name;
     struct fd_entry e;
-    if (accepted_from_overlay(fd, &peer, &e)) {
+    if (accepted_from_overlay(fd, &peer, &e))
         copy_addr(&e.remote, ss.ss_family, sa, len, room);
-    } else if (ss.ss_family == AF_UNIX && pair_of(fd, &name)) {
-        enum pair_state state = pair_state(fd);
-        if (state == PAIR_DIALLING || state == PAIR_FAILED) {
-            errno = ENOTCONN;
-            return -1;
-        }
-        copy_addr(&name.remote, pair_family(fd), sa, len, room);
-    }
+    else if (ss.ss_family == AF_UNIX && pair_of(fd, &name))
+        return pair_peer(fd, &name, sa, len, room);
     return rc;
 }
 
@@ -138,12 +152,16 @@ static bool virtual_local(int fd, struct addr *local)
 HOOK int getsockname(int fd, struct sockaddr *sa, socklen_t *len)
 {
     struct sockaddr_storage ss;
-    socklen_t full, room = len ? *len : 0;
+    struct sock_name name;
+    socklen_t full, room = sys_room(sa, len);
+    if (is_pair(fd, sa, len, &name)) {
+        copy_addr(&name.local, pair_family(fd), sa, len, room);
+        return 0;
+    }
     int rc = REAL(getsockname)(fd, sa, len);
     if (rc < 0 || room > INT32_MAX || !whole_name(sys_getsockname, fd, sa, *len, room, &ss, &full))
         return rc;
     struct addr local = addr_from_sockaddr(&ss, full);
-    struct sock_name name;
     if ((local.family == 4 && local.ip[0] == 127) || overlay_is_mirror(&local)) {
         if (virtual_local(fd, &local))
             copy_addr(&local, ss.ss_family, sa, len, room);
@@ -171,7 +189,7 @@ static void tell_of_datagrams(int fd)
 HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
 {
     struct addr a = {0};
-    if (sa && len >= sizeof(struct sockaddr_in))
+    if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && sys_readable(sa, len))
         a = addr_from_sockaddr(sa, len);
     if (!a.family || !overlay_is_own(&a)) {
         int plain = REAL(bind)(fd, sa, len);

@@ -41,7 +41,7 @@ HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
     struct sock_name sn;
     int saved = errno;
-    socklen_t room = len ? *len : 0;
+    socklen_t room = sys_room(value, len);
     int rc = REAL(getsockopt)(fd, level, name, value, len);
     if (rc == 0) {
         if (level == SOL_SOCKET && (name == SO_ERROR || name == SO_DOMAIN || name == SO_PROTOCOL) && value && len)
@@ -51,7 +51,7 @@ HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
     if (level == SOL_SOCKET || errno != EOPNOTSUPP || !pair_of(fd, &sn))
         return rc;
     errno = saved;
-    if (!len || !value)
+    if (!sys_plausible(len) || !sys_plausible(value))
         return fail(-EFAULT);
     *len = room;
     return fail(options_get(fd, level, name, value, len));
@@ -74,7 +74,7 @@ HOOK int setsockopt(int fd, int level, int name, const void *value, socklen_t le
 {
     struct sock_name sn;
     int saved = errno;
-    if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_SNDBUFFORCE) && value && pair_of(fd, &sn))
+    if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_SNDBUFFORCE) && sys_plausible(value) && pair_of(fd, &sn))
         return set_sndbuf(fd, name, value, len);
     int rc = REAL(setsockopt)(fd, level, name, value, len);
     if (rc == 0 || errno != EOPNOTSUPP || !pair_of(fd, &sn))

@@ -24,7 +24,7 @@ if [ "$(id -u)" = 0 ] && ! head -5 "$script" | grep -q '^# root:'; then
         as='setpriv --reuid=nobody --regid=nogroup --clear-groups env'
     fi
 fi
-for v in SIZE_MB FETCHES IDLE_SECONDS SCALE PACKETS CUT_SECONDS; do
+for v in STEP_TIMES SIZE_MB FETCHES IDLE_SECONDS SCALE PACKETS CUT_SECONDS; do
     eval "[ -z \"\${$v-}\" ] || set -- \"\$@\" \"$v=\${$v-}\""
 done
 shift

@@ -70,6 +70,7 @@ die() {
 
 # The steps of a script, so that a failure's output tells where it was.
 step() {
+    [ -z "${STEP_TIMES-}" ] || date +%H:%M:%S.%N
     echo "== $*"
 }
 
