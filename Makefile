@@ -58,6 +58,7 @@ i3_SRC := \
 	daemon/i3/trigger.c \
 
 node_SRC := \
+	daemon/node/cluster.c \
 	daemon/node/forward.c \
 	daemon/node/insert.c \
 	daemon/node/limit.c \

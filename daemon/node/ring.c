@@ -240,9 +240,11 @@ static void on_leave(struct ring *r, mono_t now, const struct ring_message *m, s
         call_ask(r, now, CALL_NEARER, &m->successor[0], out);
 }
 
-void ring_input(struct ring *r, mono_t now, const struct addr *from, const uint8_t *p, size_t len, struct outbox *out)
+void ring_input(struct ring *r, mono_t now, const struct addr *from, const uint8_t *p, size_t len, struct bytes *payload,
+    struct outbox *out)
 {
     struct ring_message m;
+    payload->at = NULL;
     r->stats.in++;
     if (ring_decode(p, len, &m, r->config.secret) || !addr_eq(&m.sender.addr, from) || m.sender.pos == r->self.pos ||
         (m.to && m.to != r->self.pos)) {
@@ -268,6 +270,9 @@ void ring_input(struct ring *r, mono_t now, const struct addr *from, const uint8
         break;
     case RING_LEAVE:
         on_leave(r, now, &m, out);
+        break;
+    case RING_TRIGGERS:
+        *payload = (struct bytes){m.payload, m.payload_len};
         break;
     case RING_TYPES:
         break;
@@ -367,6 +372,12 @@ void ring_free(struct ring *r)
     free(r);
 }
 
+void ring_send_triggers(struct ring *r, const struct ring_contact *to, struct bytes payload, struct outbox *out)
+{
+    struct ring_message m = {.type = RING_TRIGGERS, .nonce = drbg_u64(&r->rng), .payload = payload.at, .payload_len = payload.len};
+    ring_send(r, to, &m, out);
+}
+
 void ring_leave(struct ring *r, mono_t now, struct outbox *out)
 {
     struct ring_message m = {.type = RING_LEAVE, .nonce = drbg_u64(&r->rng)};
@@ -387,6 +398,11 @@ bool ring_owns(const struct ring *r, ring_pos pos)
     if (!r->predecessor.c.addr.family)
         return !r->successor[0].c.addr.family || pos == r->self.pos;
     return ring_within(r->predecessor.c.pos, pos, r->self.pos);
+}
+
+bool ring_may_own(const struct ring *r, ring_pos pos)
+{
+    return ring_owns(r, pos) || (r->predecessor_dead && !r->alone_at.us);
 }
 
 const struct ring_contact *ring_self(const struct ring *r)

@@ -46,13 +46,17 @@ void ring_config_default(struct ring_config *c);
 struct ring *ring_new(const struct ring_config *c, mono_t now);
 void ring_free(struct ring *r);
 
-/* One datagram of kind WIRE_RING. */
-void ring_input(struct ring *r, mono_t now, const struct addr *from, const uint8_t *p, size_t len, struct outbox *out);
+/* One datagram of kind WIRE_RING. What it brings for the owner of triggers is left in `payload` (inside p; at NULL: nothing). */
+void ring_input(struct ring *r, mono_t now, const struct addr *from, const uint8_t *p, size_t len, struct bytes *payload,
+    struct outbox *out);
 mono_t ring_deadline(const struct ring *r);
 void ring_expire(struct ring *r, mono_t now, struct outbox *out);
 
 /* Tells the neighbours that it goes (they close the gap at once). */
 void ring_leave(struct ring *r, mono_t now, struct outbox *out);
+
+/* Copies of triggers for another node; payload of at most RING_PAYLOAD_MAX bytes. */
+void ring_send_triggers(struct ring *r, const struct ring_contact *to, struct bytes payload, struct outbox *out);
 
 /* Who owns `pos`: true and RING_FOUND with `token` (or RING_LOST when nobody answers within seconds). -EAGAIN: too many under way, or the
  * node is still looking for its ring. */
@@ -77,6 +81,8 @@ bool ring_poll(struct ring *r, struct ring_event *e);
 
 /* As far as this node knows it owns `pos`. */
 bool ring_owns(const struct ring *r, ring_pos pos);
+/* Or it does since its predecessor died and nobody else has come forward yet. */
+bool ring_may_own(const struct ring *r, ring_pos pos);
 /* The node to which something for `pos` goes next; NULL: it stays here. */
 const struct ring_contact *ring_next(const struct ring *r, ring_pos pos);
 

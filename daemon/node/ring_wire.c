@@ -91,6 +91,8 @@ size_t ring_encode(uint8_t *p, size_t cap, const struct ring_message *m, const u
         put_addr(&w, &m->origin);
         put_u64(&w, m->origin_nonce);
     }
+    if (m->type == RING_TRIGGERS)
+        put_bytes(&w, m->payload, m->payload_len);
     if (!writer_ok(&w) || cap - writer_len(&w) < MAC_LEN)
         return 0;
     mac_of(mac, p, writer_len(&w), secret);
@@ -124,6 +126,10 @@ int ring_decode(const uint8_t *p, size_t len, struct ring_message *m, const uint
         m->target = get_pos(&r);
         get_addr(&r, &m->origin);
         m->origin_nonce = get_u64(&r);
+    }
+    if (m->type == RING_TRIGGERS) {
+        m->payload_len = reader_left(&r);
+        m->payload = get_span(&r, m->payload_len);
     }
     return reader_done(&r) ? 0 : -EBADMSG;
 }

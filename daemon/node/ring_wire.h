@@ -21,6 +21,7 @@
  *   4 TAKEN       -                                                        nonce: that of FIND
  *   5 FOUND       -                                                        nonce: the origin's; hops: how many it took; sender: the owner
  *   6 LEAVE       n (1), 0 0 0, predecessor, successors                    -
+ *   7 TRIGGERS    copies of triggers, one after the other (cluster.c)      -
  */
 #ifndef I3_RING_WIRE_H
 #define I3_RING_WIRE_H
@@ -29,16 +30,16 @@
 #include "daemon/base/id.h"
 
 enum {
-    WIRE_RING = 11, /* beside enum wire_kind */
     RING_SUCCESSORS = 8,
     RING_CONTACT_LEN = ADDR_WIRE_LEN + KEY_LEN,
     RING_HEADER_LEN = 12 + ID_PREFIX_LEN + RING_CONTACT_LEN,
-    RING_MAX_LEN = RING_HEADER_LEN + ADDR_WIRE_LEN + 4 + (1 + RING_SUCCESSORS) * RING_CONTACT_LEN + MAC_LEN,
+    RING_PAYLOAD_MAX = 1024,
+    RING_MAX_LEN = RING_HEADER_LEN + RING_PAYLOAD_MAX + MAC_LEN,
     RING_FIND_LEN = ID_PREFIX_LEN + ADDR_WIRE_LEN + NONCE_LEN,
     RING_HOPS_MAX = 64,
 };
 
-enum ring_type { RING_ASK = 1, RING_STATE, RING_FIND, RING_TAKEN, RING_FOUND, RING_LEAVE, RING_TYPES };
+enum ring_type { RING_ASK = 1, RING_STATE, RING_FIND, RING_TAKEN, RING_FOUND, RING_LEAVE, RING_TRIGGERS, RING_TYPES };
 enum ring_flag { RING_NOTIFY = 1, RING_FINAL = 2, RING_FLAGS = 3 };
 
 /* A position on the ring: the 128 bits of a prefix as a number; arithmetic wraps round as the ring does. */
@@ -62,6 +63,8 @@ struct ring_message {
     ring_pos target; /* FIND */
     struct addr origin;
     uint64_t origin_nonce;
+    const uint8_t *payload; /* TRIGGERS: inside the datagram */
+    size_t payload_len;
 };
 
 /* x in (a, b], going up from a; with a == b that is the whole ring. */

@@ -275,7 +275,8 @@ static void run_until(mono_t end)
         struct member *m = &w.v[e.to];
         w.now = e.at;
         if (m->ring && e.len) {
-            ring_input(m->ring, w.now, &w.v[e.from].addr, e.p, e.len, &w.out);
+            struct bytes payload;
+            ring_input(m->ring, w.now, &w.v[e.from].addr, e.p, e.len, &payload, &w.out);
             stir(e.to);
         } else if (m->ring && m->timer.us == e.at.us) {
             m->timer = MONO_NEVER;
