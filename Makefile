@@ -163,9 +163,11 @@ shim_SRC := \
 	shim/epolls.c \
 	shim/pair.c \
 	shim/options.c \
+	shim/claim.c \
 	shim/udp.c \
 	shim/hooks/connect.c \
 	shim/hooks/socket.c \
+	shim/hooks/bind.c \
 	shim/hooks/sockopt.c \
 	shim/hooks/epoll.c \
 	shim/hooks/addressed.c \
@@ -309,6 +311,7 @@ INTEROP_TESTS := \
 	interop/postgres.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
+	interop/cpython.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \

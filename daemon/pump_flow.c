@@ -63,6 +63,8 @@ static void flow_free(struct flow *f, int err)
         pair_refuse(&f->pair);
     if (f->fd >= 0 && err && f->v->role == VSOCK_SERVER)
         setsockopt(f->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    if (f->fd >= 0 && !err && f->v->role == VSOCK_CLIENT)
+        pair_part(f->fd);
     if (f->fd >= 0)
         close(f->fd);
     vsock_free(f->p->vsocks, f->v, err);
@@ -90,6 +92,14 @@ static void flow_broken(struct flow *f)
 
 /* ---- bytes ---- */
 
+static ssize_t read_program(struct flow *f, const struct iovec *iov, int n, size_t room)
+{
+    if (f->v->role == VSOCK_CLIENT)
+        return pair_read(f->fd, iov, n, room, f->v->hup);
+    ssize_t got = readv(f->fd, iov, n);
+    return got < 0 ? -errno : got;
+}
+
 /* Program to engine. Returns false when the flow is gone. */
 static bool flow_read(struct flow *f)
 {
@@ -100,7 +110,7 @@ static bool flow_read(struct flow *f)
         if (n == 0)
             return true; /* WRITABLE will come */
         size_t room = iov[0].iov_len + (n > 1 ? iov[1].iov_len : 0);
-        ssize_t got = readv(f->fd, iov, n);
+        ssize_t got = read_program(f, iov, n, room);
         if (got > 0) {
             bool drained = (size_t)got < room;
             tcp_send_commit(f->p->tcpip, f->p->now, v->tcp, (size_t)got, drained);
@@ -108,9 +118,9 @@ static bool flow_read(struct flow *f)
                 v->can_read = false;
         } else if (got == 0) {
             v->read_eof = true;
-        } else if (errno == EAGAIN) {
+        } else if (got == -EAGAIN) {
             v->can_read = false;
-        } else if (errno != EINTR) {
+        } else if (got != -EINTR) {
             flow_broken(f);
             return false;
         }
@@ -312,7 +322,8 @@ static bool is_connected(int fd)
 static void flow_incoming(struct pump *p, const struct tcpip_event *e)
 {
     uint8_t family = e->v6 ? 6 : 4;
-    const struct listener *l = listen_find(p, family, e->local_port);
+    struct addr own = names_host_address(p, e->local, family, e->local_port);
+    const struct listener *l = listen_find(p, &own);
     struct flow *f = l ? flow_new(p, VSOCK_SERVER) : NULL;
     p->count.incoming++;
     if (!f) {
@@ -322,7 +333,7 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
     }
     struct vsock *v = f->v;
     v->tcp = e->ref;
-    v->local = names_host_address(p, e->local, family, e->local_port);
+    v->local = own;
     v->remote = names_host_address(p, e->remote, family, e->remote_port);
     struct addr from = mirror_address(&v->remote), to;
     f->fd = loopback_connect(&from, &l->bound, &to);

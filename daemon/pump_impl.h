@@ -191,7 +191,13 @@ mono_t dgram_deadline(const struct pump *p);
 /* The mirror of q->remote, which is virtual and not our own; 0 or -errno. */
 int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror);
 /* A socket was bound. */
-int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie);
+int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie, const struct addr *asked, uint8_t flags);
+/* Another socket than that one has asked for an address which overlaps, and does not share it. */
+bool dgram_taken(struct pump *p, const struct addr *asked, uint64_t cookie, uint8_t flags);
+/* What the socket has asked for, NULL: where it is bound, or it is not known. */
+const struct addr *dgram_asked(const struct pump *p, const struct addr *bound, uint64_t cookie);
+/* Where what this host sends to its own address has to go; false: nobody is there. */
+bool dgram_self(const struct pump *p, const struct addr *own, struct addr *at);
 /* Whose mirror is bound there, NULL: nobody's. */
 const struct addr *dgram_peer(const struct pump *p, const struct addr *real);
 /* Forgets sockets that are gone. */
@@ -204,8 +210,13 @@ void listen_load(struct pump *p);
 int listen_add(struct pump *p, const struct listener *l);
 /* Forgets listeners that are gone. */
 void listen_sweep(struct pump *p);
-/* One that still listens on the port and may be reached over that family, NULL for none. */
-const struct listener *listen_find(struct pump *p, uint8_t family, uint16_t port);
+/* LISTEN and BOUND of ipc.h, TCP and UDP. 0 or -errno; NULL: the kernel knows it. */
+int listen_ask(struct pump *p, const struct ipc_listen *ask, struct addr *asked);
+const struct addr *listen_asked(struct pump *p, const struct ipc_bound *b);
+/* One that still listens and is meant by that address of ours, NULL for none. */
+const struct listener *listen_find(struct pump *p, const struct addr *own);
+/* Where a program of this host finds the one that is meant by its own address: on loopback. False: there is none. */
+bool listen_self(struct pump *p, uint8_t proto, const struct addr *own, struct addr *at);
 
 /* pump_ipc.c */
 void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len);

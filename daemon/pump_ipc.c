@@ -113,6 +113,8 @@ static void on_connect(struct request *q)
         s.status = connect_verdict(q->p, &c);
     if (!s.status)
         s.status = (uint32_t)-flow_connect(q->p, &c, q->client, q->serial);
+    if (s.status == IPC_SELF)
+        listen_self(q->p, IPPROTO_TCP, &c.remote, &s.remote);
     if (s.status)
         reply_socket(q->client, q->serial, &s, -1);
 }
@@ -126,17 +128,26 @@ static void on_sock_error(struct request *q)
 static void on_listen(struct request *q)
 {
     struct ipc_listen l;
+    struct addr asked = {0};
+    int err = -EINVAL;
     ipc_get_listen(&q->r, &l);
-    if (q->r.failed || (l.proto != IPPROTO_TCP && l.proto != IPPROTO_UDP) || !l.bound.port) {
-        reply_status(q, EINVAL);
-        return;
-    }
-    if (l.proto == IPPROTO_UDP) {
-        reply_status(q, (uint32_t)-dgram_listen(q->p, &l.bound, l.cookie));
-        return;
-    }
-    struct listener add = {l.proto, l.bound, l.cookie};
-    reply_status(q, (uint32_t)-listen_add(q->p, &add));
+    bool known = l.proto == IPPROTO_TCP || l.proto == IPPROTO_UDP;
+    if (!q->r.failed && known && (l.flags & IPC_LISTEN_TRY ? l.asked.family : l.bound.port))
+        err = listen_ask(q->p, &l, &asked);
+    put_u32(&q->w, (uint32_t)-err);
+    put_addr_or_none(&q->w, &asked);
+    reply(q, -1);
+}
+
+static void on_bound(struct request *q)
+{
+    struct ipc_bound b;
+    static const struct addr none;
+    ipc_get_bound(&q->r, &b);
+    const struct addr *asked = q->r.failed ? NULL : listen_asked(q->p, &b);
+    put_u32(&q->w, asked ? 0 : ENOENT);
+    put_addr_or_none(&q->w, asked ? asked : &none);
+    reply(q, -1);
 }
 
 static void on_verify(struct request *q)
@@ -160,6 +171,8 @@ static void on_udp_open(struct request *q)
         status = remote_verdict(q->p, &u.remote);
     if (!status)
         status = (uint32_t)-dgram_open(q->p, &u, &mirror);
+    if (status == IPC_SELF)
+        listen_self(q->p, IPPROTO_UDP, &u.remote, &mirror);
     if (!status || status == IPC_SELF)
         local = names_host_address(q->p, q->p->own, u.remote.family, u.bound.port);
     put_u32(&q->w, status);
@@ -196,6 +209,7 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
         [IPC_CONTROL] = on_control,
         [IPC_UDP_OPEN] = on_udp_open,
         [IPC_UDP_PEER] = on_udp_peer,
+        [IPC_BOUND] = on_bound,
     };
     struct ipc_header h;
     uint8_t out[512];

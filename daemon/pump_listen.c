@@ -1,9 +1,13 @@
 /* pump_listen.c - local servers on the overlay: registered by their programs, checked with the kernel, and remembered in
- * RUNTIME/listeners, so that a server need not be started anew when the daemon is.
+ * RUNTIME/listeners, so that a server need not be started anew when the daemon is. Addresses of which the kernel knows nothing
+ * (program/listener.h) are given out here, for TCP and UDP.
  */
 #include "daemon/pump_impl.h"
 
+#include <errno.h>
 #include <stdlib.h>
+
+enum { FIRST_PORT = 32768, PORT_TRIES = 256 };
 
 static void listen_save(struct pump *p)
 {
@@ -12,14 +16,19 @@ static void listen_save(struct pump *p)
     pump_state_save(p, "listeners", text, len);
 }
 
+static bool is_live(struct pump *p, const struct listener *l)
+{
+    return l->flags & IPC_LISTEN_BOUND ? loopback_taken(&l->bound) : diag_listens(p->diag, &l->bound, l->cookie);
+}
+
 /* The next one for that port (0: any) that the kernel still knows, NULL at the end. Those that are gone are dropped on the way. */
 static const struct listener *next_live(struct pump *p, unsigned *at, uint16_t port, bool *dropped)
 {
     const struct listener *l;
-    while ((l = listener_next(p->listeners, at, port)) && !diag_listens(p->diag, &l->bound, l->cookie)) {
+    while ((l = listener_next(p->listeners, at, port)) && !is_live(p, l)) {
         listener_remove(p->listeners, l->cookie);
         *dropped = true;
-        *at = 0;
+        --*at; /* another has its place */
     }
     return l;
 }
@@ -32,6 +41,56 @@ void listen_load(struct pump *p)
     listeners_parse(p->listeners, text);
     free(text);
     listen_sweep(p);
+}
+
+/* Somebody else of this user has that address. */
+static bool is_taken(struct pump *p, const struct listener *l)
+{
+    const struct listener *other;
+    unsigned at = 0;
+    bool dropped = false;
+    if (l->proto == IPPROTO_UDP)
+        return dgram_taken(p, &l->asked, l->cookie, l->flags);
+    while ((other = next_live(p, &at, l->asked.port, &dropped)))
+        if (other->cookie != l->cookie && listener_conflicts(other, l))
+            return true;
+    return false;
+}
+
+/* For port 0: one that nobody has, as the kernel would choose. */
+static int choose_port(struct pump *p, struct listener *l)
+{
+    l->flags &= (uint8_t)~(IPC_LISTEN_REUSEPORT | IPC_LISTEN_REUSEADDR);
+    for (int i = 0; i < PORT_TRIES; i++) {
+        l->asked.port = (uint16_t)(FIRST_PORT + drbg_u64(&p->random) % (UINT16_MAX + 1 - FIRST_PORT));
+        if (!is_taken(p, l))
+            return 0;
+    }
+    return -EADDRINUSE;
+}
+
+int listen_ask(struct pump *p, const struct ipc_listen *ask, struct addr *asked)
+{
+    struct listener l = {ask->proto, ask->flags & (uint8_t)~IPC_LISTEN_TRY, ask->bound, ask->asked, ask->cookie};
+    int err = 0;
+    if (!l.asked.family)
+        l.asked = l.bound;
+    if (!l.asked.port)
+        err = choose_port(p, &l);
+    else if (ask->asked.family)
+        err = is_taken(p, &l) ? -EADDRINUSE : 0;
+    *asked = l.asked;
+    if (err || ask->flags & IPC_LISTEN_TRY)
+        return err;
+    return l.proto == IPPROTO_UDP ? dgram_listen(p, &l.bound, l.cookie, &l.asked, l.flags) : listen_add(p, &l);
+}
+
+const struct addr *listen_asked(struct pump *p, const struct ipc_bound *b)
+{
+    if (b->proto == IPPROTO_UDP)
+        return dgram_asked(p, &b->bound, b->cookie);
+    const struct listener *l = listener_by_cookie(p->listeners, b->cookie);
+    return l && !addr_eq(&l->asked, &l->bound) && addr_eq(&l->bound, &b->bound) ? &l->asked : NULL;
 }
 
 int listen_add(struct pump *p, const struct listener *l)
@@ -53,16 +112,21 @@ void listen_sweep(struct pump *p)
         listen_save(p);
 }
 
-const struct listener *listen_find(struct pump *p, uint8_t family, uint16_t port)
+/* What is gone is written at the next sweep or registration: nobody waits for the disk here. */
+const struct listener *listen_find(struct pump *p, const struct addr *own)
 {
-    const struct listener *l, *second = NULL;
-    unsigned at = 0;
-    bool dropped = false; /* written at the next sweep or registration: nobody waits for the disk here */
-    while ((l = next_live(p, &at, port, &dropped))) {
-        if (l->bound.family == family)
-            return l;
-        if (loopback_takes(&l->bound, family))
-            second = l;
-    }
-    return second;
+    const struct listener *l;
+    while ((l = listener_best(p->listeners, own)) && !is_live(p, l))
+        listener_remove(p->listeners, l->cookie);
+    return l;
+}
+
+bool listen_self(struct pump *p, uint8_t proto, const struct addr *own, struct addr *at)
+{
+    if (proto == IPPROTO_UDP)
+        return dgram_self(p, own, at);
+    const struct listener *l = listen_find(p, own);
+    if (l)
+        *at = loopback_of(&l->bound, own->family);
+    return l;
 }

@@ -197,12 +197,19 @@ struct usock *dgram_sender(struct pump *p, const struct mirror *m, const struct 
     int err = diag_udp(p->diag, from, &m->real, &info);
     if (err == -EOPNOTSUPP)
         return u;
-    return err || info.uid != s->uid ? NULL : usock_add(s->t, p->now, from, info.cookie, false);
+    if (err || info.uid != s->uid)
+        return NULL;
+    u = usock_by_cookie(s->t, from->port, info.cookie);
+    if (!u) /* as far as this datagram shows where it is bound */
+        return usock_add(s->t, p->now, from, info.cookie, false);
+    u->verified = p->now;
+    return u;
 }
 
 struct usock *dgram_receiver(struct pump *p, const struct mirror *m, uint16_t port)
 {
-    struct usock *u = usock_for_port(p->dgram->t, port, m->real.family), *next;
+    struct addr own = names_host_address(p, p->own, m->real.family, port);
+    struct usock *u = usock_for(p->dgram->t, &own, addr_ip4(&m->virt) ^ m->virt.port), *next;
     if (!u || fresh(p, u))
         return u;
     for (u = usock_on_port(p->dgram->t, port, NULL); u; u = next) {
@@ -212,6 +219,16 @@ struct usock *dgram_receiver(struct pump *p, const struct mirror *m, uint16_t po
             return found;
     }
     return NULL;
+}
+
+bool dgram_shared(struct pump *p, const struct mirror *m, uint16_t port, uint64_t cookie)
+{
+    for (struct usock *u = usock_on_port(p->dgram->t, port, NULL), *next; u; u = next) {
+        next = u->chain;
+        if (u->cookie != cookie && usock_takes(u, m->real.family) && dgram_verify(p, u, &m->real))
+            return true;
+    }
+    return false;
 }
 
 /* Sockets in use are looked after, so that neither their last datagram before close() nor the first after a pause has to wait
@@ -259,8 +276,10 @@ void dgram_load(struct pump *p)
         if (line.mirror)
             continue;
         struct usock *u = usock_add(p->dgram->t, p->now, &line.a, line.cookie, true);
-        if (u)
-            verify_alive(p, u);
+        if (!u)
+            continue;
+        usock_ask(p->dgram->t, u, &line.asked, line.flags);
+        verify_alive(p, u);
     }
     free(text);
 }
@@ -300,16 +319,42 @@ int dgram_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror
     return 0;
 }
 
-int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie)
+int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie, const struct addr *asked, uint8_t flags)
 {
     struct dgram_side *s = p->dgram;
     forget_some(p);
-    if (!usock_add(s->t, p->now, bound, cookie, true))
+    struct usock *u = usock_add(s->t, p->now, bound, cookie, true);
+    if (!u)
         return -ENOBUFS;
+    usock_ask(s->t, u, asked, flags);
     s->save = true;
     if (usocks_count(s->t) + mirrors_count(s->t) <= SAVE_AT_ONCE)
         save(p);
     return 0;
+}
+
+bool dgram_taken(struct pump *p, const struct addr *asked, uint64_t cookie, uint8_t flags)
+{
+    for (struct usock *u = usock_on_port(p->dgram->t, asked->port, NULL), *next; u; u = next) {
+        next = u->chain;
+        if (u->cookie != cookie && usock_conflicts(u, asked, flags) && verify_alive(p, u))
+            return true;
+    }
+    return false;
+}
+
+const struct addr *dgram_asked(const struct pump *p, const struct addr *bound, uint64_t cookie)
+{
+    const struct usock *u = usock_by_cookie(p->dgram->t, bound->port, cookie);
+    return u && !addr_eq(&u->asked, &u->at) ? &u->asked : NULL;
+}
+
+bool dgram_self(const struct pump *p, const struct addr *own, struct addr *at)
+{
+    const struct usock *u = usock_for(p->dgram->t, own, 0);
+    if (u)
+        *at = usock_address(u, own->family);
+    return u;
 }
 
 const struct addr *dgram_peer(const struct pump *p, const struct addr *real)

@@ -95,7 +95,7 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *data
     usock_touch(s->t, u, p->now);
     mirror_touch(s->t, m, p->now);
     s->count.out++;
-    datagram_out(p, m, u->at.port, data, len);
+    datagram_out(p, m, u->asked.port, data, len);
 }
 
 static void answer_unreachable(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
@@ -121,8 +121,12 @@ static void refusals(struct pump *p, struct mirror_io *x)
     while (mirror_refused(s->io, x->fd, &to, &data, &len)) {
         uint8_t packet[UDP_HEADS_MAX + 128], answer[IP6_HEAD];
         struct usock *u = usock_find(s->t, &to);
+        uint16_t port = u ? u->asked.port : to.port;
+        uint64_t cookie = u ? u->cookie : 0;
         if (u)
             dgram_verify(p, u, &m->real);
+        if (dgram_shared(p, m, port, cookie)) /* somebody else has what comes next */
+            continue;
         if (len > 128)
             len = 128;
         /* as it came: the header of what we would send to the peer, turned round */
@@ -133,7 +137,7 @@ static void refusals(struct pump *p, struct mirror_io *x)
         } else {
             ip_build(packet, m->host, p->own, IP_UDP, 0, (uint16_t)(n + UDP_HEAD + len));
         }
-        udp_build(packet + n, packet, m->virt.port, to.port, data, len);
+        udp_build(packet + n, packet, m->virt.port, port, data, len);
         memcpy(packet + n + UDP_HEAD, data, len);
         answer_unreachable(p, m->host, packet, n + UDP_HEAD + len);
     }
@@ -180,7 +184,8 @@ static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header
         return;
     }
     struct addr virt = ip->v6 ? addr_v6(packet + IP6_SRC, d.src_port) : addr_v4(ip->src, d.src_port);
-    if (!usock_for_port(s->t, d.dst_port, virt.family)) {
+    struct addr own = names_host_address(p, p->own, virt.family, d.dst_port);
+    if (!usock_for(s->t, &own, 0)) {
         answer_unreachable(p, ip->src, packet, ip->len);
         return;
     }

@@ -17,11 +17,13 @@
  *   4 CONNECT            proto(1) patient(1) 0 0 remote(20) local(20)
  *                                                                status(4) handle(8) local(20) remote(20) + one fd
  *   5 SOCK_ERROR         handle(8)                               status(4): the errno the connection ended with, 0: none
- *   6 LISTEN             proto(1) 0 0 0 bound(20) cookie(8)      status(4)
+ *   6 LISTEN             proto(1) flags(1) 0 0 bound(20) asked(20) cookie(8)
+ *                                                                status(4) asked(20); EADDRINUSE
  *   7 VERIFY             local(20) peer(20), as accept saw them  status(4) local(20) remote(20), virtual
  *   8 CONTROL            verb and arguments, each ended by NUL   more(1) exit(1) 0 0 text
  *   9 UDP_OPEN           connects(1) 0 0 0 cookie(8) bound(20) remote(20)   status(4) mirror(20) local(20), virtual
  *  10 UDP_PEER           mirror(20), as recvfrom saw it          status(4) remote(20) local(20), virtual; ENOENT: no mirror
+ *  15 BOUND              proto(1) 0 0 0 bound(20) cookie(8)      status(4) asked(20); ENOENT: it is what the kernel says
  *
  * status: 0, an errno, or one of enum ipc_status. Addresses are 20 bytes as in wire.h; family 0 is "none".
  * Names are 1..253 bytes without NUL; they take the rest of the record.
@@ -29,6 +31,14 @@
  * CONNECT's fd is the program's end of a socketpair (SHIM.md, recipe 1): it polls as not writable until the
  * overlay connection stands; when it fails, EPOLLERR|EPOLLHUP. Both ends are bound to the names below. patient (0 or 1): the
  * program would wait anyhow, so the reply may take 2 ms, by which time the connection mostly stands, or is refused (status).
+ *
+ * LISTEN says where a program's socket has been bound (`bound`: as getsockname of the kernel has it) or, with TCP, that it
+ * listens there. `asked`, unless it is none, is the address which the program believes it to have: one that the kernel did not
+ * allow (a port below 1024), or the user's own virtual address; the socket itself is then on loopback, where only the daemon
+ * looks for it. With IPC_LISTEN_TRY nothing is registered and `bound` may be none: the answer is whether that address is free, and
+ * what was chosen for port 0. BOUND asks for it again, where what the library knew is gone (exec, a passed fd). An own address
+ * that is connected to (IPC_SELF) is answered by the loopback address where its listener is, in `remote` of CONNECT and `mirror` of
+ * UDP_OPEN; none: the same port.
  *
  * A program's UDP socket stays its own: a virtual peer has a mirror, an address on loopback where the daemon receives what is
  * for it and from which it delivers what comes of it. LISTEN with proto UDP says that a socket was bound; UDP_OPEN that one
@@ -62,6 +72,7 @@ enum ipc_type {
     IPC_CONTROL,
     IPC_UDP_OPEN,
     IPC_UDP_PEER,
+    IPC_BOUND = 15,
     IPC_TYPES,
 };
 
@@ -109,10 +120,26 @@ struct ipc_socket {
     struct addr local, remote;
 };
 
+enum ipc_listen_flag {
+    IPC_LISTEN_REUSEPORT = 1,    /* SO_REUSEPORT is set */
+    IPC_LISTEN_REUSEADDR = 2,    /* SO_REUSEADDR is */
+    IPC_LISTEN_BOUND = 4,        /* TCP: bound, and not listening yet */
+    IPC_LISTEN_OVERLAY_ONLY = 8, /* the local network cannot reach it */
+    IPC_LISTEN_TRY = 16,
+    IPC_LISTEN_FLAGS = 31,
+};
+
 struct ipc_listen {
     uint8_t proto;
-    struct addr bound;
+    uint8_t flags;
+    struct addr bound, asked;
     uint64_t cookie; /* SO_COOKIE of the socket */
+};
+
+struct ipc_bound {
+    uint8_t proto;
+    struct addr bound;
+    uint64_t cookie;
 };
 
 struct ipc_pair {
@@ -250,17 +277,39 @@ static inline void ipc_get_socket(struct reader *r, struct ipc_socket *s)
 static inline void ipc_put_listen(struct writer *w, const struct ipc_listen *l)
 {
     put_u8(w, l->proto);
-    put_zeros(w, 3);
-    put_addr(w, &l->bound);
+    put_u8(w, l->flags);
+    put_zeros(w, 2);
+    put_addr_or_none(w, &l->bound);
+    put_addr_or_none(w, &l->asked);
     put_u64(w, l->cookie);
 }
 
 static inline void ipc_get_listen(struct reader *r, struct ipc_listen *l)
 {
     l->proto = get_u8(r);
-    wire_expect_zeros(r, 3);
-    get_addr(r, &l->bound);
+    l->flags = get_u8(r);
+    wire_expect_zeros(r, 2);
+    get_addr_or_none(r, &l->bound);
+    get_addr_or_none(r, &l->asked);
     l->cookie = get_u64(r);
+    if (l->flags & ~IPC_LISTEN_FLAGS || (!l->bound.family && !(l->flags & IPC_LISTEN_TRY)))
+        r->failed = true;
+}
+
+static inline void ipc_put_bound(struct writer *w, const struct ipc_bound *b)
+{
+    put_u8(w, b->proto);
+    put_zeros(w, 3);
+    put_addr(w, &b->bound);
+    put_u64(w, b->cookie);
+}
+
+static inline void ipc_get_bound(struct reader *r, struct ipc_bound *b)
+{
+    b->proto = get_u8(r);
+    wire_expect_zeros(r, 3);
+    get_addr(r, &b->bound);
+    b->cookie = get_u64(r);
 }
 
 /* VERIFY's request has no status; its reply has one before the pair. */

@@ -213,16 +213,31 @@ int client_sock_error(uint64_t handle)
     return call_status(&c, status);
 }
 
-int client_listen(const struct ipc_listen *ask)
+/* The reply to a question whose answer is one address. */
+static int call_addr(struct call *c, struct addr *out)
+{
+    if (call_run(c) < 0)
+        return CLIENT_DEAD;
+    drop_fd(c);
+    uint32_t status = get_u32(&c->r);
+    get_addr_or_none(&c->r, out);
+    return call_status(c, status);
+}
+
+int client_listen(const struct ipc_listen *ask, struct addr *asked)
 {
     struct call c;
     call_init(&c, IPC_LISTEN);
     ipc_put_listen(&c.w, ask);
-    if (call_run(&c) < 0)
-        return CLIENT_DEAD;
-    drop_fd(&c);
-    uint32_t status = get_u32(&c.r);
-    return call_status(&c, status);
+    return call_addr(&c, asked);
+}
+
+int client_bound(const struct ipc_bound *ask, struct addr *asked)
+{
+    struct call c;
+    call_init(&c, IPC_BOUND);
+    ipc_put_bound(&c.w, ask);
+    return call_addr(&c, asked);
 }
 
 /* The reply to a question whose answer is two addresses. */

@@ -18,7 +18,9 @@ int client_reverse(const struct addr *a, char name[IPC_NAME_MAX + 1]);
 int client_connect(const struct ipc_connect *ask, struct ipc_socket *out, int *fd);
 /* The errno with which the connection ended, 0 if it did not. */
 int client_sock_error(uint64_t handle);
-int client_listen(const struct ipc_listen *ask);
+/* What has been asked for, with its port. */
+int client_listen(const struct ipc_listen *ask, struct addr *asked);
+int client_bound(const struct ipc_bound *ask, struct addr *asked);
 /* Addresses as accept saw them in, virtual ones out. */
 int client_verify(const struct ipc_pair *real, struct ipc_pair *virtual);
 /* The mirror of ask->remote; `own` is the user's virtual address with the port of ask->bound (also for IPC_SELF). */

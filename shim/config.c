@@ -91,6 +91,8 @@ const struct config *config_get(void)
     load_sock(&c);
     load_suffix(&c);
     load_pool(&c);
+    const char *only = getenv("I3_OVERLAY_ONLY");
+    c.overlay_only = only && !strcmp(only, "1");
     config = c; /* before the constructor there is one thread, and twice the same does no harm */
     __atomic_store_n(&loaded, 1, __ATOMIC_RELEASE);
     return &config;

@@ -3,6 +3,7 @@
  *   I3_SOCK    the daemon's socket; else $XDG_RUNTIME_DIR/i3/i3d.sock; else /tmp/i3-UID/i3d.sock, and then only
  *              while that folder is the user's own, 0700
  *   I3_SUFFIX  which names are the overlay's; "i3" by default
+ *   I3_OVERLAY_ONLY  "1": servers shall not be reached by the local network (claim.h)
  *   I3_POOL    the virtual network, "10.0.0.0/8"; i3run sets it, so that no program has to ask for it
  */
 #ifndef I3_SHIM_CONFIG_H
@@ -22,6 +23,7 @@ struct config {
     uint32_t pool; /* host order */
     uint8_t pool_bits;
     bool pool_given;
+    bool overlay_only;
 };
 
 /* Read at the first call: by the constructor, or by a hook which is called before it. */

@@ -19,7 +19,8 @@ enum fd_kind {
     FD_NONE,
     FD_LOCAL,    /* an accepted connection which is not the overlay's */
     FD_ACCEPTED, /* one that is: local and remote are the virtual addresses */
-    FD_BOUND,    /* bound to the user's own virtual address; local says which */
+    FD_BOUND,    /* bound to an address that the kernel does not know (claim.h): local */
+    FD_PLAIN,    /* bound to no such address */
     FD_PAIR,     /* the Unix socket in place of a TCP socket (pair.h) */
 };
 
@@ -31,6 +32,7 @@ struct fd_option {
 struct fd_entry {
     uint64_t cookie;
     enum fd_kind kind;
+    bool told;     /* the daemon knows that it listens */
     bool dialling; /* FD_PAIR: connect() has not yet reported success */
     uint8_t options;
     struct addr local, remote;

@@ -130,7 +130,8 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, bool connec
         return UDP_PASS;
     case IPC_SELF:
         learn_own(&mine);
-        *via = overlay_loopback(to->family, to->port);
+        if (!via->family)
+            *via = overlay_loopback(to->family, to->port);
         entry_put(entry_for(peers, PEERS, cookie, via), cookie, via, to, 0, SELF_MS);
         __atomic_store_n(&self_used, true, __ATOMIC_RELAXED);
         return 0;

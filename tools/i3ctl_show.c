@@ -364,7 +364,8 @@ static void status_listeners(const json_t *doc)
         return;
     printf("\nlisteners ");
     json_array_foreach(json_object_get(doc, "listeners"), i, e)
-        printf(" %s:%d", json_text(e, "proto"), (int)json_int(e, "port"));
+        printf(" %s:%d%s", json_text(e, "proto"), (int)json_int(e, "port"),
+            json_is_true(json_object_get(e, "overlay_only")) ? " (overlay only)" : "");
     putchar('\n');
 }
 

@@ -5,6 +5,8 @@
 
 #include <jansson.h>
 
+#include "include/ipc.h"
+
 #define FLAGS (JSON_COMPACT | JSON_PRESERVE_ORDER)
 
 static char *finish(json_t *o)
@@ -166,12 +168,14 @@ static json_t *peer_array(const struct report_view *v)
     return a;
 }
 
-static json_t *listener_object(const char *proto, const struct addr *bound)
+static json_t *listener_object(const char *proto, const struct addr *bound, const struct addr *asked, uint8_t flags)
 {
     json_t *o = json_object();
     set_text(o, "proto", proto);
-    set_addr(o, "bound", bound);
-    set_number(o, "port", bound->port);
+    set_addr(o, "bound", asked);
+    set_number(o, "port", asked->port);
+    set(o, "overlay_only", json_boolean(flags & IPC_LISTEN_OVERLAY_ONLY));
+    set_addr(o, "real", bound);
     return o;
 }
 
@@ -180,10 +184,11 @@ static json_t *listener_array(const struct report_view *v)
     json_t *a = json_array();
     const struct listener *l;
     for (unsigned at = 0; (l = listener_next(v->listeners, &at, 0)) && json_array_size(a) < REPORT_ROWS_MAX;)
-        json_array_append_new(a, listener_object("tcp", &l->bound));
+        if (!(l->flags & IPC_LISTEN_BOUND))
+            json_array_append_new(a, listener_object("tcp", &l->bound, &l->asked, l->flags));
     for (const struct usock *u = usock_next(v->dgrams, NULL); u && json_array_size(a) < REPORT_ROWS_MAX; u = usock_next(v->dgrams, u))
         if (u->server)
-            json_array_append_new(a, listener_object("udp", &u->at));
+            json_array_append_new(a, listener_object("udp", &u->at, &u->asked, u->flags));
     return a;
 }
 

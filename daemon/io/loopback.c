@@ -11,6 +11,9 @@
 
 #include "include/bytes.h"
 
+/* Of the interface lo, everywhere: sockets may be bound to it. */
+enum { LOOPBACK_INDEX = 1 };
+
 struct diag {
     int fd;
 };
@@ -95,7 +98,7 @@ bool diag_listens(struct diag *d, const struct addr *bound, uint64_t cookie)
         .r = {.sdiag_family = bound->family == 6 ? AF_INET6 : AF_INET,
             .sdiag_protocol = IPPROTO_TCP,
             .idiag_states = 1u << TCP_LISTEN,
-            .id = {.idiag_sport = htons(bound->port), .idiag_cookie = {(uint32_t)cookie, (uint32_t)(cookie >> 32)}}},
+            .id = {.idiag_if = LOOPBACK_INDEX, .idiag_sport = htons(bound->port), .idiag_cookie = {(uint32_t)cookie, (uint32_t)(cookie >> 32)}}},
     };
     union diag_answer ans;
     if (!d)
@@ -124,7 +127,7 @@ int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, str
             .sdiag_protocol = IPPROTO_UDP,
             .idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1),
             .idiag_states = UINT32_MAX,
-            .id = {.idiag_sport = htons(from->port), .idiag_dport = htons(at->port),
+            .id = {.idiag_if = LOOPBACK_INDEX, .idiag_sport = htons(from->port), .idiag_dport = htons(at->port),
                 .idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}}},
     };
     union diag_answer ans;
@@ -202,18 +205,22 @@ static bool is_any(const struct addr *a)
     return memcmp(a->ip, any, sizeof(any)) == 0;
 }
 
-/* A socket bound to [::] takes IPv4 as well unless it has IPV6_V6ONLY, which the connection itself will tell. */
-bool loopback_takes(const struct addr *bound, uint8_t family)
-{
-    return bound->family == family || (family == 4 && is_any(bound));
-}
-
-/* Where a listener bound there answers on this machine: the loopback address when it is bound to all. */
-static struct addr reachable(const struct addr *bound, uint8_t family)
+struct addr loopback_of(const struct addr *bound, uint8_t family)
 {
     if (!is_any(bound))
         return *bound;
     return family == 6 ? addr_v6(in6addr_loopback.s6_addr, bound->port) : addr_v4(INADDR_LOOPBACK, bound->port);
+}
+
+bool loopback_taken(const struct addr *bound)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = addr_to_sockaddr(bound, &ss);
+    int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool taken = fd < 0 || (bind(fd, (struct sockaddr *)&ss, len) < 0 && errno == EADDRINUSE);
+    if (fd >= 0)
+        close(fd);
+    return taken;
 }
 
 /* From *from if that is free, else from its address with another port. */
@@ -258,7 +265,7 @@ static int try_connect(struct addr *from, const struct addr *to)
 
 int loopback_connect(struct addr *from, const struct addr *bound, struct addr *to)
 {
-    *to = reachable(bound, from->family);
+    *to = loopback_of(bound, from->family);
     int fd = try_connect(from, to);
     if (fd == -EADDRNOTAVAIL || fd == -EADDRINUSE) {
         /* the same pair is still in TIME_WAIT: any other port will do, VERIFY knows the true one */

@@ -34,8 +34,11 @@ bool diag_udp_connected(struct diag *d, const struct addr *to);
  * port 0. */
 struct addr mirror_address(const struct addr *virt);
 
-/* A listener bound there takes connections over that family, as far as its address tells. */
-bool loopback_takes(const struct addr *bound, uint8_t family);
+/* Where a listener bound there answers on this machine over that family: the loopback address when it is bound to all. */
+struct addr loopback_of(const struct addr *bound, uint8_t family);
+
+/* Some TCP socket has that address, whether or not it listens. Not to be asked of one that is not on this machine's. */
+bool loopback_taken(const struct addr *bound);
 
 /* Starts a non-blocking connection from `*from` (its port may be changed when it is taken, and is set when it is 0) to where a
  * listener bound to `bound` can be reached over the family of *from, which goes to *to. Returns the fd, connected or

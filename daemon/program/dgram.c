@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "include/bytes.h"
+#include "include/ipc.h"
 
 enum { PORTS = 65536 };
 
@@ -22,7 +23,7 @@ struct dgrams {
     struct mirror *by_virt, *by_real;
     void (*gone)(void *ctx, struct usock *u);
     void *ctx;
-    struct usock *port[PORTS];
+    struct usock *port[PORTS], *real_port[PORTS];
 };
 
 #define LIST_ADD(l, x)                                                                                                 \
@@ -78,12 +79,28 @@ static struct usock_list *usock_list(struct dgrams *d, const struct usock *u)
     return u->server ? &d->servers : &d->clients;
 }
 
+static void asked_link(struct dgrams *d, struct usock *u)
+{
+    u->chain = d->port[u->asked.port];
+    d->port[u->asked.port] = u;
+}
+
+static void asked_unlink(struct dgrams *d, struct usock *u)
+{
+    struct usock **at = &d->port[u->asked.port];
+    while (*at != u)
+        at = &(*at)->chain;
+    *at = u->chain;
+}
+
 struct usock *usock_add(struct dgrams *d, mono_t now, const struct addr *at, uint64_t cookie, bool server)
 {
     struct usock *u = usock_by_cookie(d, at->port, cookie);
     if (u) {
         LIST_REMOVE(usock_list(d, u), u);
         u->server |= server;
+        if (addr_eq(&u->at, &u->asked))
+            u->asked = *at;
         u->at = *at;
         u->used = u->verified = now;
         LIST_ADD(usock_list(d, u), u);
@@ -94,19 +111,28 @@ struct usock *usock_add(struct dgrams *d, mono_t now, const struct addr *at, uin
     u = calloc(1, sizeof(*u));
     if (!u)
         return NULL;
-    *u = (struct usock){.at = *at, .cookie = cookie, .server = server, .used = now, .verified = now};
-    u->chain = d->port[at->port];
-    d->port[at->port] = u;
+    *u = (struct usock){.at = *at, .asked = *at, .cookie = cookie, .server = server, .used = now, .verified = now};
+    u->real_chain = d->real_port[at->port];
+    d->real_port[at->port] = u;
+    asked_link(d, u);
     LIST_ADD(usock_list(d, u), u);
     d->n_usocks++;
     return u;
 }
 
+void usock_ask(struct dgrams *d, struct usock *u, const struct addr *asked, uint8_t flags)
+{
+    asked_unlink(d, u);
+    u->asked = *asked;
+    u->flags = flags;
+    asked_link(d, u);
+}
+
 struct usock *usock_by_cookie(const struct dgrams *d, uint16_t port, uint64_t cookie)
 {
-    struct usock *u = d->port[port];
+    struct usock *u = d->real_port[port];
     while (u && u->cookie != cookie)
-        u = u->chain;
+        u = u->real_chain;
     return u;
 }
 
@@ -125,7 +151,13 @@ static struct addr loopback(uint8_t family, uint16_t port)
 /* Bound to all of IPv6, it takes IPv4 as well (if not, the kernel will tell). */
 bool usock_takes(const struct usock *u, uint8_t family)
 {
-    return u->at.family == family || (family == 4 && is_any(&u->at));
+    return u->asked.family == family || (family == 4 && is_any(&u->asked));
+}
+
+bool usock_conflicts(const struct usock *u, const struct addr *asked, uint8_t flags)
+{
+    return u->asked.family == asked->family && (is_any(&u->asked) || is_any(asked) || addr_eq(&u->asked, asked)) &&
+           !(u->flags & flags & (IPC_LISTEN_REUSEPORT | IPC_LISTEN_REUSEADDR));
 }
 
 struct addr usock_address(const struct usock *u, uint8_t family)
@@ -135,27 +167,41 @@ struct addr usock_address(const struct usock *u, uint8_t family)
 
 struct usock *usock_find(const struct dgrams *d, const struct addr *from)
 {
-    for (struct usock *u = d->port[from->port]; u; u = u->chain) {
+    for (struct usock *u = d->real_port[from->port]; u; u = u->real_chain) {
         struct addr speaks = usock_address(u, from->family);
-        if (usock_takes(u, from->family) && addr_eq(&speaks, from))
+        if ((u->at.family == from->family || u->at.family == 6) && addr_eq(&speaks, from))
             return u;
     }
     return NULL;
 }
 
-struct usock *usock_for_port(const struct dgrams *d, uint16_t port, uint8_t family)
+/* 0: not at all. */
+static int rank(const struct usock *u, const struct addr *own)
 {
-    struct addr best = loopback(family, port);
-    struct usock *first = NULL;
-    for (struct usock *u = d->port[port]; u; u = u->chain) {
-        struct addr at = usock_address(u, family);
-        if (!usock_takes(u, family))
-            continue;
-        if (addr_eq(&at, &best))
-            return u;
-        first = first ? first : u;
+    struct addr at = loopback(own->family, own->port);
+    if (!usock_takes(u, own->family))
+        return 0;
+    if (addr_eq(&u->asked, own))
+        return 3;
+    return is_any(&u->asked) || addr_eq(&u->asked, &at) ? 2 : 1;
+}
+
+struct usock *usock_for(const struct dgrams *d, const struct addr *own, uint32_t hash)
+{
+    int best = 0;
+    unsigned n = 0;
+    for (struct usock *u = d->port[own->port]; u; u = u->chain) {
+        int r = rank(u, own);
+        n = r > best ? 1 : n + (r == best);
+        best = r > best ? r : best;
     }
-    return first;
+    if (!best)
+        return NULL;
+    n = hash % n;
+    for (struct usock *u = d->port[own->port]; u; u = u->chain)
+        if (rank(u, own) == best && n-- == 0)
+            return u;
+    return NULL;
 }
 
 void usock_touch(struct dgrams *d, struct usock *u, mono_t now)
@@ -170,11 +216,12 @@ void usock_touch(struct dgrams *d, struct usock *u, mono_t now)
 
 void usock_free(struct dgrams *d, struct usock *u)
 {
-    struct usock **at = &d->port[u->at.port];
+    struct usock **at = &d->real_port[u->at.port];
     d->gone(d->ctx, u);
     while (*at != u)
-        at = &(*at)->chain;
-    *at = u->chain;
+        at = &(*at)->real_chain;
+    *at = u->real_chain;
+    asked_unlink(d, u);
     LIST_REMOVE(usock_list(d, u), u);
     d->n_usocks--;
     free(u);

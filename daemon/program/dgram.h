@@ -32,6 +32,8 @@ enum { USOCKS_MAX = 16384, MIRRORS_MAX = 4096 };
 
 struct usock {
     struct addr at;   /* where the kernel has it bound; to mirrors, one bound to all addresses speaks from loopback */
+    struct addr asked; /* where its program and the overlay believe it to be (ipc.h, LISTEN): mostly the same */
+    uint8_t flags;     /* enum ipc_listen_flag */
     struct addr peer; /* the mirror it has last spoken to, as bound; none */
     uint64_t cookie;
     bool server;
@@ -40,7 +42,8 @@ struct usock {
     uint32_t budget;   /* pump_deliver.c: bytes of its buffer that may still be filled */
     bool budget_known;
     void *backlog;     /* what waits for room there */
-    struct usock *chain; /* the same port */
+    struct usock *chain;      /* the same port of `asked` */
+    struct usock *real_chain; /* ... of `at` */
     struct usock *older, *newer;
 };
 
@@ -63,16 +66,20 @@ struct dgrams *dgrams_new(void (*gone)(void *ctx, struct usock *u), void *ctx);
 /* The mirrors must be gone. */
 void dgrams_free(struct dgrams *d);
 
-/* The one with that cookie on that port, made if need be; the same address with another cookie is another socket. NULL: out of
+/* The one with that cookie bound to that port, made if need be; the same address with another cookie is another socket. NULL: out of
  * memory. */
 struct usock *usock_add(struct dgrams *d, mono_t now, const struct addr *at, uint64_t cookie, bool server);
-/* The socket with that cookie on that port, NULL: not known. */
+/* It is at that address for the overlay. */
+void usock_ask(struct dgrams *d, struct usock *u, const struct addr *asked, uint8_t flags);
+/* The kernel would not have both: addresses that overlap, not shared by SO_REUSEPORT or SO_REUSEADDR. */
+bool usock_conflicts(const struct usock *u, const struct addr *asked, uint8_t flags);
+/* The socket with that cookie bound to that port, NULL: not known. */
 struct usock *usock_by_cookie(const struct dgrams *d, uint16_t port, uint64_t cookie);
 /* The one which speaks from there, NULL: none is known. */
 struct usock *usock_find(const struct dgrams *d, const struct addr *from);
-/* Which socket a datagram of that family for that port is for: one bound to loopback or to all addresses before any other. NULL:
- * none. */
-struct usock *usock_for_port(const struct dgrams *d, uint16_t port, uint8_t family);
+/* Which socket a datagram to own is for, an address with port: one that asked for that very address before one on loopback or all
+ * addresses, and that before any other; equals share by `hash` (of the sender). NULL: none. */
+struct usock *usock_for(const struct dgrams *d, const struct addr *own, uint32_t hash);
 /* It can be reached over that family; where. */
 bool usock_takes(const struct usock *u, uint8_t family);
 struct addr usock_address(const struct usock *u, uint8_t family);
@@ -83,7 +90,7 @@ void usock_demote(struct dgrams *d, struct usock *u);
 /* The most recently used of all that are no servers, and the next older one; the least recently looked at server. NULL: none. */
 struct usock *usock_newest(const struct dgrams *d);
 struct usock *usock_server(const struct dgrams *d);
-/* Iteration over all on a port: NULL starts. */
+/* Iteration over all that asked for a port: NULL starts. */
 struct usock *usock_on_port(const struct dgrams *d, uint16_t port, const struct usock *u);
 /* Iteration over all: NULL starts. */
 struct usock *usock_next(const struct dgrams *d, const struct usock *u);

@@ -1,5 +1,7 @@
 #include "daemon/program/dgram_file.h"
 
+#include "include/ipc.h"
+
 enum { LINE_ROOM = 160 };
 
 static const char *ip_text(const struct addr *a, char out[INET6_ADDRSTRLEN])
@@ -17,8 +19,8 @@ char *dgrams_format(const struct dgrams *d, size_t *len)
     text[0] = '\0';
     for (const struct usock *u = usock_next(d, NULL); u; u = usock_next(d, u))
         if (u->server)
-            *len += (size_t)snprintf(text + *len, cap - *len, "udp %s %u %llu\n", ip_text(&u->at, a), u->at.port,
-                (unsigned long long)u->cookie);
+            *len += (size_t)snprintf(text + *len, cap - *len, "udp %s %u %llu %s %u %u\n", ip_text(&u->at, a), u->at.port,
+                (unsigned long long)u->cookie, ip_text(&u->asked, b), u->asked.port, u->flags);
     for (const struct mirror *m = mirror_next_asked(d, NULL); m; m = mirror_next_asked(d, m))
         *len += (size_t)snprintf(text + *len, cap - *len, "mirror %s %u %s %u\n", ip_text(&m->virt, a), m->virt.port,
             ip_text(&m->real, b), m->real.port);
@@ -37,12 +39,13 @@ static bool set_addr(struct addr *a, const char *ip, unsigned port)
 static bool parse_line(const char *line, struct dgram_line *out)
 {
     char a[INET6_ADDRSTRLEN], b[INET6_ADDRSTRLEN];
-    unsigned port, real_port;
+    unsigned port, real_port, flags;
     unsigned long long cookie;
     *out = (struct dgram_line){0};
-    if (sscanf(line, "udp %45s %u %llu", a, &port, &cookie) == 3) {
+    if (sscanf(line, "udp %45s %u %llu %45s %u %u", a, &port, &cookie, b, &real_port, &flags) == 6) {
         out->cookie = cookie;
-        return set_addr(&out->a, a, port);
+        out->flags = (uint8_t)flags;
+        return !(flags & ~IPC_LISTEN_FLAGS) && set_addr(&out->a, a, port) && set_addr(&out->asked, b, real_port);
     }
     out->mirror = sscanf(line, "mirror %45s %u %45s %u", a, &port, b, &real_port) == 4;
     return out->mirror && set_addr(&out->a, a, port) && set_addr(&out->real, b, real_port);

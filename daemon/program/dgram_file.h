@@ -1,7 +1,7 @@
 /* dgram_file.h - what of dgram.h a daemon must know again when it is started anew, as text: servers, which do not bind a
  * second time, and the mirrors that programs have asked for, to which their sockets may be connected.
  *
- *     udp 0.0.0.0 53 COOKIE
+ *     udp 127.0.0.51 34567 COOKIE 0.0.0.0 53 FLAGS      bound, and asked for (dgram.h)
  *     mirror 10.1.2.3 53 127.1.2.3 64565
  */
 #ifndef I3_DGRAM_FILE_H
@@ -17,6 +17,8 @@ char *dgrams_format(const struct dgrams *d, size_t *len);
 struct dgram_line {
     bool mirror;
     struct addr a;    /* bound, or the peer */
+    struct addr asked;
+    uint8_t flags;
     struct addr real; /* of a mirror */
     uint64_t cookie;  /* of a server */
 };

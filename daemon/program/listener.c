@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "include/ipc.h"
+
 struct listeners {
-    unsigned n;
+    unsigned n, turn;
     struct listener v[LISTENERS_MAX];
 };
 
@@ -21,22 +23,81 @@ void listeners_free(struct listeners *ls)
 
 int listener_add(struct listeners *ls, const struct listener *l)
 {
-    for (unsigned i = 0; i < ls->n; i++)
-        if (ls->v[i].cookie == l->cookie && addr_eq(&ls->v[i].bound, &l->bound))
-            return 0;
-    if (ls->n == LISTENERS_MAX)
+    unsigned i = 0;
+    while (i < ls->n && ls->v[i].cookie != l->cookie)
+        i++;
+    if (i == LISTENERS_MAX)
         return -ENOSPC;
-    ls->v[ls->n++] = *l;
+    ls->n += i == ls->n;
+    ls->v[i] = *l;
     return 0;
+}
+
+const struct listener *listener_by_cookie(const struct listeners *ls, uint64_t cookie)
+{
+    for (unsigned i = 0; i < ls->n; i++)
+        if (ls->v[i].cookie == cookie)
+            return &ls->v[i];
+    return NULL;
 }
 
 const struct listener *listener_next(const struct listeners *ls, unsigned *at, uint16_t port)
 {
     while (*at < ls->n) {
         const struct listener *l = &ls->v[(*at)++];
-        if (!port || l->bound.port == port)
+        if (!port || l->asked.port == port)
             return l;
     }
+    return NULL;
+}
+
+static bool is_any(const struct addr *a)
+{
+    static const uint8_t any[16];
+    return memcmp(a->ip, any, sizeof(any)) == 0;
+}
+
+/* All of IPv6 is taken for all of IPv4 as well only by who asks for that; most that have both bind each by itself. */
+static bool overlaps(const struct addr *a, const struct addr *b)
+{
+    return a->port == b->port && a->family == b->family && (is_any(a) || is_any(b) || addr_eq(a, b));
+}
+
+bool listener_conflicts(const struct listener *old, const struct listener *l)
+{
+    uint8_t both = old->flags & l->flags;
+    if (old->proto != l->proto || !overlaps(&old->asked, &l->asked) || both & IPC_LISTEN_REUSEPORT)
+        return false;
+    return !(both & IPC_LISTEN_REUSEADDR && old->flags & IPC_LISTEN_BOUND);
+}
+
+/* 0: not at all. */
+static int rank(const struct listener *l, const struct addr *own)
+{
+    if (l->asked.port != own->port || l->flags & IPC_LISTEN_BOUND)
+        return 0;
+    if (addr_eq(&l->asked, own))
+        return 4;
+    if (l->asked.family == own->family)
+        return is_any(&l->asked) ? 3 : 1;
+    return own->family == 4 && is_any(&l->asked) ? 2 : 0; /* IPV6_V6ONLY the connection itself will tell */
+}
+
+const struct listener *listener_best(struct listeners *ls, const struct addr *own)
+{
+    int best = 0;
+    unsigned n = 0;
+    for (unsigned i = 0; i < ls->n; i++) {
+        int r = rank(&ls->v[i], own);
+        n = r > best ? 1 : n + (r == best);
+        best = r > best ? r : best;
+    }
+    if (!best)
+        return NULL;
+    n = ls->turn++ % n;
+    for (unsigned i = 0; i < ls->n; i++)
+        if (rank(&ls->v[i], own) == best && n-- == 0)
+            return &ls->v[i];
     return NULL;
 }
 
@@ -50,39 +111,50 @@ void listener_remove(struct listeners *ls, uint64_t cookie)
     }
 }
 
-enum { LINE_MAX_LEN = ADDR_STR + 40 };
+enum { LINE_MAX_LEN = 2 * ADDR_STR + 48 };
+
+static const char *ip_text(const struct addr *a, char out[INET6_ADDRSTRLEN])
+{
+    return inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->ip, out, INET6_ADDRSTRLEN);
+}
 
 char *listeners_format(const struct listeners *ls, size_t *len)
 {
     size_t cap = (size_t)ls->n * LINE_MAX_LEN + 1;
-    char *text = malloc(cap), ip[INET6_ADDRSTRLEN];
+    char *text = malloc(cap), bound[INET6_ADDRSTRLEN], asked[INET6_ADDRSTRLEN];
     *len = 0;
     if (!text)
         return NULL;
     text[0] = '\0';
     for (unsigned i = 0; i < ls->n; i++) {
         const struct listener *l = &ls->v[i];
-        inet_ntop(l->bound.family == 6 ? AF_INET6 : AF_INET, l->bound.ip, ip, sizeof(ip));
-        *len += (size_t)snprintf(text + *len, cap - *len, "tcp %s %u %llu\n", ip, l->bound.port, (unsigned long long)l->cookie);
+        *len += (size_t)snprintf(text + *len, cap - *len, "tcp %s %u %llu %s %u %u\n", ip_text(&l->bound, bound), l->bound.port,
+            (unsigned long long)l->cookie, ip_text(&l->asked, asked), l->asked.port, l->flags);
     }
     return text;
 }
 
+static bool set_addr(struct addr *a, const char *ip, unsigned port)
+{
+    *a = (struct addr){.port = (uint16_t)port};
+    if (port < 1 || port > 65535)
+        return false;
+    a->family = inet_pton(AF_INET, ip, a->ip) == 1 ? 4 : inet_pton(AF_INET6, ip, a->ip) == 1 ? 6 : 0;
+    return a->family;
+}
+
 static bool parse_line(const char *line, struct listener *l)
 {
-    char ip[INET6_ADDRSTRLEN];
-    unsigned port;
+    char bound[INET6_ADDRSTRLEN], asked[INET6_ADDRSTRLEN];
+    unsigned port, asked_port, flags;
     unsigned long long cookie;
     *l = (struct listener){.proto = IPPROTO_TCP};
-    if (sscanf(line, "tcp %45s %u %llu", ip, &port, &cookie) != 3 || port < 1 || port > 65535)
+    if (sscanf(line, "tcp %45s %u %llu %45s %u %u", bound, &port, &cookie, asked, &asked_port, &flags) != 6 ||
+        flags & ~IPC_LISTEN_FLAGS)
         return false;
-    if (inet_pton(AF_INET, ip, l->bound.ip) == 1)
-        l->bound.family = 4;
-    else if (inet_pton(AF_INET6, ip, l->bound.ip) == 1)
-        l->bound.family = 6;
-    l->bound.port = (uint16_t)port;
     l->cookie = cookie;
-    return l->bound.family;
+    l->flags = (uint8_t)flags;
+    return set_addr(&l->bound, bound, port) && set_addr(&l->asked, asked, asked_port);
 }
 
 void listeners_parse(struct listeners *ls, const char *text)

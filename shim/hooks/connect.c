@@ -9,6 +9,7 @@
 #include <linux/tcp.h>
 #include <sys/mman.h>
 
+#include "shim/claim.h"
 #include "shim/client.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
@@ -62,18 +63,16 @@ static int wait_up(int fd)
 }
 
 /* What the program has bound its socket to, none if nothing. */
-static struct addr bound_address(int fd, uint64_t cookie)
+static struct addr bound_address(int fd)
 {
     struct sockaddr_storage ss;
-    struct fd_entry e;
     socklen_t len = sizeof(ss);
     struct addr a = {0};
     if (sys_getsockname(fd, &ss, &len) == 0)
         a = addr_from_sockaddr(&ss, len);
     if (!a.port)
         return (struct addr){0};
-    if (fdtable_get(fd, cookie, &e) && e.kind == FD_BOUND)
-        memcpy(a.ip, e.local.ip, sizeof(a.ip));
+    claim_name(fd, &a, &a);
     return a;
 }
 
@@ -131,10 +130,10 @@ static int take_over(int fd, int family, int with, const struct ipc_socket *s)
 }
 
 /* One's own virtual address: the service is on this host, and the kernel is the shorter way. */
-static int connect_self(int fd, int family, const struct addr *to)
+static int connect_self(int fd, int family, const struct addr *to, const struct addr *at)
 {
     struct sockaddr_storage ss;
-    struct addr loopback = overlay_loopback(to->family, to->port);
+    struct addr loopback = at->family ? *at : overlay_loopback(to->family, to->port);
     socklen_t len = overlay_sockaddr(&loopback, family, &ss);
     int saved = errno;
     int err = REAL(connect)(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
@@ -147,7 +146,7 @@ static int dial(int fd, int family, const struct addr *to)
     struct ipc_connect ask = {.proto = IPPROTO_TCP,
         .patient = !(sys_fcntl(fd, F_GETFL, 0) & O_NONBLOCK),
         .remote = *to,
-        .local = bound_address(fd, sys_cookie(fd))};
+        .local = bound_address(fd)};
     struct ipc_socket s;
     int with;
     int status = client_connect(&ask, &s, &with);
@@ -159,7 +158,7 @@ static int dial(int fd, int family, const struct addr *to)
         overlay_learn(to, false);
         return CONNECT_PASS;
     case IPC_SELF:
-        return connect_self(fd, family, to);
+        return connect_self(fd, family, to, &s.remote);
     case CLIENT_DEAD:
         return overlay_known_real(to) ? CONNECT_PASS : -ENETUNREACH;
     default:

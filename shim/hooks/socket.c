@@ -1,4 +1,5 @@
-/* socket.c - bind, listen, accept and the names of sockets: addresses are translated, the traffic is left alone. */
+/* socket.c - accept and the names of sockets: addresses are translated, the traffic is left alone. */
+#include "shim/claim.h"
 #include "shim/client.h"
 #include "shim/fdtable.h"
 #include "shim/libc.h"
@@ -66,6 +67,7 @@ static void translate_accepted(int fd, struct sockaddr *sa, socklen_t *len, sock
 HOOK int accept(int fd, struct sockaddr *sa, socklen_t *len)
 {
     socklen_t room = sys_room(sa, len);
+    claim_tell_once(fd);
     int conn = REAL(accept)(fd, sa, len);
     if (conn >= 0 && room)
         translate_accepted(conn, sa, len, room);
@@ -75,6 +77,7 @@ HOOK int accept(int fd, struct sockaddr *sa, socklen_t *len)
 HOOK int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
     socklen_t room = sys_room(sa, len);
+    claim_tell_once(fd);
     int conn = REAL(accept4)(fd, sa, len, flags);
     if (conn >= 0 && room)
         translate_accepted(conn, sa, len, room);
@@ -130,16 +133,21 @@ HOOK int getpeername(int fd, struct sockaddr *sa, socklen_t *len)
     return rc;
 }
 
-/* A socket bound to loopback: the virtual address it stands for, if any. */
+static bool may_be_virtual(const struct addr *local)
+{
+    if (local->family == 4)
+        return local->ip[0] == 127;
+    return local->family == 6 && (!memcmp(local->ip, &in6addr_any, sizeof(local->ip)) || overlay_is_mirror(local));
+}
+
+/* The virtual address that a socket stands for, of which the kernel says `local`; false: that very address. */
 static bool virtual_local(int fd, struct addr *local)
 {
     struct sockaddr_storage ss;
     socklen_t full = sizeof(ss);
     struct fd_entry e;
-    if (fdtable_used(fd) && fdtable_get(fd, sys_cookie(fd), &e) && e.kind == FD_BOUND) {
-        memcpy(local->ip, e.local.ip, sizeof(local->ip));
+    if (claim_name(fd, local, local))
         return true;
-    }
     if (sys_getpeername(fd, &ss, &full) < 0)
         return false;
     struct addr peer = addr_from_sockaddr(&ss, full);
@@ -162,64 +170,11 @@ HOOK int getsockname(int fd, struct sockaddr *sa, socklen_t *len)
     if (rc < 0 || room > INT32_MAX || !whole_name(sys_getsockname, fd, sa, *len, room, &ss, &full))
         return rc;
     struct addr local = addr_from_sockaddr(&ss, full);
-    if ((local.family == 4 && local.ip[0] == 127) || overlay_is_mirror(&local)) {
+    if (may_be_virtual(&local)) {
         if (virtual_local(fd, &local))
             copy_addr(&local, ss.ss_family, sa, len, room);
     } else if (ss.ss_family == AF_UNIX && pair_of(fd, &name)) {
         copy_addr(&name.local, pair_family(fd), sa, len, room);
-    }
-    return rc;
-}
-
-/* A UDP socket receives as soon as it is bound; multicast and broadcast are the real network's. */
-static void tell_of_datagrams(int fd)
-{
-    struct sockaddr_storage ss;
-    socklen_t full = sizeof(ss);
-    if (sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP || sys_getsockname(fd, &ss, &full) < 0)
-        return;
-    struct ipc_listen l = {.proto = IPPROTO_UDP, .bound = addr_from_sockaddr(&ss, full)};
-    if (!l.bound.port || (l.bound.family == 4 && l.bound.ip[0] >= 224) || (l.bound.family == 6 && l.bound.ip[0] == 0xff))
-        return;
-    l.cookie = sys_cookie(fd);
-    client_listen(&l);
-}
-
-/* To one's own virtual address: a listener for the overlay only, so on loopback (SHIM.md, recipe 4). */
-HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
-{
-    struct addr a = {0};
-    if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && sys_readable(sa, len))
-        a = addr_from_sockaddr(sa, len);
-    if (!a.family || !overlay_is_own(&a)) {
-        int plain = REAL(bind)(fd, sa, len);
-        if (plain == 0 && a.family)
-            tell_of_datagrams(fd);
-        return plain;
-    }
-    struct sockaddr_storage ss;
-    struct addr loopback = overlay_loopback(a.family, a.port);
-    socklen_t full = overlay_sockaddr(&loopback, sa->sa_family, &ss);
-    int rc = REAL(bind)(fd, (struct sockaddr *)&ss, full);
-    if (rc == 0) {
-        struct fd_entry e = {.cookie = sys_cookie(fd), .kind = FD_BOUND, .local = a};
-        fdtable_put(fd, &e);
-        tell_of_datagrams(fd);
-    }
-    return rc;
-}
-
-/* The daemon learns of a listener; a program that it does not know works as ever, for its host and network. */
-HOOK int listen(int fd, int backlog)
-{
-    int rc = REAL(listen)(fd, backlog);
-    if (rc < 0)
-        return rc;
-    struct sockaddr_storage ss;
-    socklen_t full = sizeof(ss);
-    if (sys_getsockname(fd, &ss, &full) == 0 && (ss.ss_family == AF_INET || ss.ss_family == AF_INET6)) {
-        struct ipc_listen l = {.proto = IPPROTO_TCP, .bound = addr_from_sockaddr(&ss, full), .cookie = sys_cookie(fd)};
-        client_listen(&l);
     }
     return rc;
 }

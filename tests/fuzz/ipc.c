@@ -24,6 +24,7 @@ RE(resolved, ipc_resolved)
 RE(connect, ipc_connect)
 RE(socket, ipc_socket)
 RE(listen, ipc_listen)
+RE(bound, ipc_bound)
 RE(pair, ipc_pair)
 RE(udp_open, ipc_udp_open)
 
@@ -50,6 +51,7 @@ static void (*const body[])(struct reader *, struct writer *) = {
     re_connect,
     re_socket,
     re_listen,
+    re_bound,
     re_pair,
     re_udp_open,
     re_name,

@@ -513,7 +513,7 @@ class Inet6(Case):
             print(l.getsockname()[0], peer[0], c.getsockname()[0])''')
         daemon.ask('call6 %d' % port)
         self.assertEqual(server.communicate(timeout=LIMIT)[0].split(), ['fd69:3300::9:9:9', 'fd69:3300::4d:1:2', 'fd69:3300::9:9:9'])
-        self.assertIn('::1:%d' % port, daemon.ask('listeners').split())
+        self.assertIn('fd69:3300::9:9:9:%d' % port, daemon.ask('listeners').split())
 
     def test_names_of_addresses(self):
         self.expect('''

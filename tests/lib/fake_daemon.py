@@ -13,6 +13,7 @@ which ports; "call6 PORT" does so over ::1, for fd69:3300::4d:1:2, whose port is
 import array, ctypes, errno, os, select, selectors, socket, struct, sys, threading, time
 
 INFO, RESOLVE, REVERSE, CONNECT, SOCK_ERROR, LISTEN, VERIFY, CONTROL, UDP_OPEN, UDP_PEER = range(1, 11)
+BOUND, TRY = 15, 16
 NOT_VIRTUAL, SELF = 4096, 4097
 OWN = '10.9.9.9'
 NAMES = {'echo.i3': '10.1.2.3', 'refused.i3': '10.1.2.4', 'slow.i3': '10.1.2.5', 'never.i3': '10.1.2.6',
@@ -21,6 +22,7 @@ NAMES = {'echo.i3': '10.1.2.3', 'refused.i3': '10.1.2.4', 'slow.i3': '10.1.2.5',
 PAGE = b'the page served over the overlay\n'
 FILL = 8192
 
+claims, places = {}, {} # addresses that the kernel does not know: by cookie; where they are, by port
 lock = threading.Lock()
 handles, errors, listeners, counts, verified = [0], {}, [], {}, {}
 conns, last_local = set(), ['']
@@ -112,7 +114,8 @@ def connect(body):
     last_local[0] = '%s:%d' % local
     plain = four(remote[0])
     if plain == OWN:
-        return struct.pack('>IQ', SELF, 0) + bytes(40), None
+        place = places.get(remote[1])
+        return struct.pack('>IQ', SELF, 0) + bytes(20) + (addr(*place) if place else bytes(20)), None
     if plain.startswith('10.200.') or not plain.startswith('10.'):
         return struct.pack('>IQ', NOT_VIRTUAL, 0) + bytes(40), None
     kind = next((n for n, ip in NAMES.items() if ip == plain), None)
@@ -143,7 +146,8 @@ def echo_datagrams(s):
 def udp_open(body):
     bound, peer = parse(body[12:32]), parse(body[32:52])
     if peer[0] == OWN:
-        return struct.pack('>I', SELF) + bytes(20) + addr(OWN, bound[1])
+        place = places.get(peer[1])
+        return struct.pack('>I', SELF) + (addr(*place) if place else bytes(20)) + addr(OWN, bound[1])
     if peer[0].startswith('10.200.'):
         return struct.pack('>I', NOT_VIRTUAL) + bytes(40)
     if four(peer[0]) == NAMES['down.i3']:
@@ -160,6 +164,20 @@ def udp_open(body):
             else:
                 threading.Thread(target=echo_datagrams, args=(s,), daemon=True).start()
     return struct.pack('>I', 0) + addr(*at) + addr(OWN, bound[1])
+
+
+def listen_for(body):
+    bound, asked = parse(body[4:24]), parse(body[24:44])
+    if asked[0] and not asked[1]: # any port
+        with lock:
+            handles[0] += 1
+            asked = (asked[0], 20000 + handles[0])
+    if not body[1] & TRY:
+        listeners.append(('udp ' if body[0] == 17 else '') + '%s:%d' % (asked if asked[0] else bound))
+        if asked[0]:
+            claims[body[44:52]] = asked
+            places[asked[1]] = bound
+    return struct.pack('>I', 0) + addr(*(asked if asked[0] else bound))
 
 
 def answer(kind, body):
@@ -180,8 +198,10 @@ def answer(kind, body):
     if kind == SOCK_ERROR:
         return struct.pack('>I', errors.get(struct.unpack('>Q', body)[0], 0))
     if kind == LISTEN:
-        listeners.append(('udp ' if body[0] == 17 else '') + '%s:%d' % parse(body[4:24]))
-        return struct.pack('>I', 0)
+        return listen_for(body)
+    if kind == BOUND:
+        found = claims.get(body[24:32])
+        return struct.pack('>I', 0 if found else errno.ENOENT) + (addr(*found) if found else bytes(20))
     if kind == UDP_OPEN:
         return udp_open(body)
     if kind == UDP_PEER:
@@ -229,7 +249,7 @@ def call(port, family=4, known=True):
         verified[source] = ((six(OWN), port), (six('10.77.1.2'), source[1] - 1000))
     elif known:
         verified[source] = ((OWN, port), ('10.77.1.2', source[1]))
-    s.connect(('::1' if family == 6 else '127.0.0.1', port))
+    s.connect(('::1' if family == 6 else places.get(port, ('127.0.0.1', 0))[0], places.get(port, (0, port))[1]))
     s.sendall(b'GET / HTTP/1.0\r\n\r\n')
     data = b''
     try:

@@ -27,8 +27,11 @@ static const uint8_t connect_self[] = {HEAD(0x84), 0, 0, 0x10, 0x01, Z8, NONE, N
 static const uint8_t error_req[] = {HEAD(5), 1, 2, 3, 4, 5, 6, 7, 8};
 static const uint8_t error_rep[] = {HEAD(0x85), 0, 0, 0, 111};
 static const uint8_t listen_req[] = {
-    HEAD(6), 6, 0, 0, 0, ADDR4, 0xff, 0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x99, 0x88};
-static const uint8_t listen_rep[] = {HEAD(0x86), 0, 0, 0, 0};
+    HEAD(6), 6, 3, 0, 0, ADDR4, ADDR6, 0xff, 0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x99, 0x88};
+static const uint8_t listen_try[] = {HEAD(6), 6, 16, 0, 0, NONE, ADDR4, Z8};
+static const uint8_t listen_rep[] = {HEAD(0x86), 0, 0, 0, 0, ADDR4};
+static const uint8_t bound_req[] = {HEAD(15), 17, 0, 0, 0, ADDR4, 0xff, 0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x99, 0x88};
+static const uint8_t bound_rep[] = {HEAD(0x8f), 0, 0, 0, 2, NONE};
 static const uint8_t verify_req[] = {HEAD(7), ADDR4, ADDR6};
 static const uint8_t verify_rep[] = {HEAD(0x87), 0, 0, 0, 0, ADDR4, ADDR6};
 static const uint8_t verify_no[] = {HEAD(0x87), 0, 0, 0x10, 0, NONE, NONE};
@@ -59,12 +62,21 @@ RE(resolved, ipc_resolved)
 RE(connect, ipc_connect)
 RE(socket, ipc_socket)
 RE(listen, ipc_listen)
+RE(bound, ipc_bound)
 RE(pair, ipc_pair)
 RE(udp_open, ipc_udp_open)
 
 static void re_status(struct reader *r, struct writer *w)
 {
     put_u32(w, get_u32(r));
+}
+
+static void re_status_addr(struct reader *r, struct writer *w)
+{
+    struct addr a;
+    put_u32(w, get_u32(r));
+    get_addr_or_none(r, &a);
+    put_addr_or_none(w, &a);
 }
 
 static void re_handle(struct reader *r, struct writer *w)
@@ -131,8 +143,11 @@ static const struct golden {
         re_socket},
     {"sock error request", error_req, sizeof(error_req), 16, false, IPC_SOCK_ERROR, re_handle},
     {"sock error reply", error_rep, sizeof(error_rep), 12, false, IPC_SOCK_ERROR | IPC_REPLY, re_status},
-    {"listen request", listen_req, sizeof(listen_req), 40, false, IPC_LISTEN, re_listen},
-    {"listen reply", listen_rep, sizeof(listen_rep), 12, false, IPC_LISTEN | IPC_REPLY, re_status},
+    {"listen request", listen_req, sizeof(listen_req), 60, false, IPC_LISTEN, re_listen},
+    {"listen request, try", listen_try, sizeof(listen_try), 60, false, IPC_LISTEN, re_listen},
+    {"listen reply", listen_rep, sizeof(listen_rep), 32, false, IPC_LISTEN | IPC_REPLY, re_status_addr},
+    {"bound request", bound_req, sizeof(bound_req), 40, false, IPC_BOUND, re_bound},
+    {"bound reply, none", bound_rep, sizeof(bound_rep), 32, false, IPC_BOUND | IPC_REPLY, re_status_addr},
     {"verify request", verify_req, sizeof(verify_req), 48, false, IPC_VERIFY, re_pair},
     {"verify reply", verify_rep, sizeof(verify_rep), 52, false, IPC_VERIFY | IPC_REPLY, re_status_pair},
     {"verify reply, none", verify_no, sizeof(verify_no), 52, false, IPC_VERIFY | IPC_REPLY, re_status_pair},
@@ -209,7 +224,11 @@ static const struct violation {
     {connect_req, sizeof(connect_req), 12, 0},
     {connect_req, sizeof(connect_req), 51, 1}, /* no family, but not zeros */
     {listen_req, sizeof(listen_req), 10, 1},
+    {listen_req, sizeof(listen_req), 9, 32}, /* no such flag */
     {listen_req, sizeof(listen_req), 12, 9},
+    {listen_try, sizeof(listen_try), 9, 8}, /* bound to nothing, and not merely a question */
+    {bound_req, sizeof(bound_req), 9, 1},
+    {bound_req, sizeof(bound_req), 12, 0},
     {verify_req, sizeof(verify_req), 8, 1},
     {udp_open_req, sizeof(udp_open_req), 8, 2},
     {udp_open_req, sizeof(udp_open_req), 11, 1},
@@ -260,7 +279,13 @@ START_TEST(fields_are_where_the_drawing_has_them)
     struct ipc_listen l;
     r = reader_of(listen_req + 8, sizeof(listen_req) - 8);
     ipc_get_listen(&r, &l);
-    ck_assert(reader_done(&r) && l.proto == 6 && addr_eq(&l.bound, &v4) && l.cookie == 0xffeeddccbbaa9988);
+    ck_assert(reader_done(&r) && l.proto == 6 && l.flags == (IPC_LISTEN_REUSEPORT | IPC_LISTEN_REUSEADDR) &&
+              addr_eq(&l.bound, &v4) && addr_eq(&l.asked, &v6) && l.cookie == 0xffeeddccbbaa9988);
+
+    struct ipc_bound b;
+    r = reader_of(bound_req + 8, sizeof(bound_req) - 8);
+    ipc_get_bound(&r, &b);
+    ck_assert(reader_done(&r) && b.proto == 17 && addr_eq(&b.bound, &v4) && b.cookie == 0xffeeddccbbaa9988);
 
     struct ipc_pair p;
     r = reader_of(verify_req + 8, sizeof(verify_req) - 8);

@@ -38,7 +38,8 @@ START_TEST(pair_is_writable_only_after_release)
     ck_assert_int_eq(polled(program), POLLOUT);
     ck_assert_int_eq(send(program, "hello", 5, 0), 5);
     char got[16];
-    ck_assert_int_eq(recv(p.daemon, got, sizeof(got), 0), 5); /* and nothing of the filling */
+    struct iovec iov = {got, sizeof(got)};
+    ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(got), false), 5); /* and nothing of the filling */
     close(program);
     close(p.daemon);
 }
@@ -56,6 +57,88 @@ START_TEST(refused_pair_polls_as_an_error)
     ck_assert_int_eq(getsockopt(program, SOL_SOCKET, SO_ERROR, &err, &len), 0);
     ck_assert_int_eq(err, ECONNRESET);
     close(program);
+}
+END_TEST
+
+/* Everything that is written, in order and once, whatever the pieces. */
+START_TEST(pair_reads_all_but_its_keeper)
+{
+    struct pair p;
+    char in[997], out[1400];
+    size_t sent = 0, got = 0, lens[] = {1, 2, 997, 3, 500, 1, 1};
+    uint8_t next = 0;
+    ck_assert_int_eq(pair_open(&p, &name, true), 0);
+    int program = dup(p.program);
+    ck_assert_int_eq(pair_release(&p), 0);
+    for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+        for (size_t k = 0; k < lens[i]; k++)
+            in[k] = (char)(sent + k);
+        ck_assert_int_eq(send(program, in, lens[i], 0), (ssize_t)lens[i]);
+        sent += lens[i];
+        if (i == 3)
+            continue; /* two pieces at once */
+        if (i == 6)
+            shutdown(program, SHUT_WR);
+        for (;;) {
+            struct iovec iov[2] = {{out, 7}, {out + 700, 13}};
+            ssize_t n = pair_read(p.daemon, iov, 2, 20, i == 6);
+            if (n == (i == 6 ? 0 : -EAGAIN))
+                break;
+            ck_assert_int_gt(n, 0);
+            got += (size_t)n;
+            for (ssize_t k = 0; k < n; k++)
+                ck_assert_int_eq((uint8_t)(k < 7 ? out[k] : out[700 + k - 7]), next++);
+        }
+        ck_assert_uint_eq(got, sent);
+    }
+    close(program);
+    close(p.daemon);
+}
+END_TEST
+
+START_TEST(pair_that_breaks_is_no_pair_that_ends)
+{
+    for (int good = 0; good < 2; good++) {
+        struct pair p;
+        char buf[16];
+        struct iovec iov = {buf, sizeof(buf)};
+        ck_assert_int_eq(pair_open(&p, &name, good), 0);
+        int program = dup(p.program);
+        ck_assert_int_eq(pair_release(&p), 0);
+        ck_assert_int_eq(send(program, "request", 7, 0), 7);
+        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), false), 7);
+        ck_assert_int_eq(send(p.daemon, "ans", 3, 0), 3);
+        if (good)
+            pair_part(p.daemon);
+        close(p.daemon);
+        ck_assert_int_eq(recv(program, buf, sizeof(buf), 0), 3); /* what has come is not lost */
+        ssize_t n = recv(program, buf, sizeof(buf), 0);
+        ck_assert_int_eq(n < 0 ? -errno : n, good ? 0 : -ECONNRESET);
+        ck_assert_int_eq(recv(program, buf, sizeof(buf), 0), 0);
+        close(program);
+    }
+}
+END_TEST
+
+/* A program that closes with something unread resets, and one that does not, does not. */
+START_TEST(pair_tells_how_the_program_has_closed)
+{
+    for (int good = 0; good < 2; good++) {
+        struct pair p;
+        char buf[16];
+        struct iovec iov = {buf, sizeof(buf)};
+        ck_assert_int_eq(pair_open(&p, &name, true), 0);
+        int program = dup(p.program);
+        ck_assert_int_eq(pair_release(&p), 0);
+        ck_assert_int_eq(send(p.daemon, "answer", 6, 0), 6);
+        if (good)
+            ck_assert_int_eq(recv(program, buf, sizeof(buf), 0), 6);
+        ck_assert_int_eq(send(program, "bye", 3, 0), 3);
+        close(program);
+        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), true), 3);
+        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), true), good ? 0 : -ECONNRESET);
+        close(p.daemon);
+    }
 }
 END_TEST
 
@@ -241,6 +324,7 @@ START_TEST(another_socket_on_the_port_is_not_the_listener)
     getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
     ck_assert(diag_listens(d, &bound, cookie));
     ck_assert(!diag_listens(d, &bound, cookie + 1));
+    ck_assert(loopback_taken(&bound));
     struct addr from = addr_v4(0x7f090807, 0), to;
     int c = loopback_connect(&from, &bound, &to);
     ck_assert_int_ge(c, 0);
@@ -297,12 +381,10 @@ START_TEST(listeners_are_reached_over_their_family)
         len = sizeof(ss);
         getsockname(fd, (struct sockaddr *)&ss, &len);
         struct addr bound = addr_from_sockaddr(&ss, len), to;
-        ck_assert_int_eq(loopback_takes(&bound, 4), cases[i].takes4);
-        ck_assert_int_eq(loopback_takes(&bound, 6), cases[i].takes6);
         for (int family = 4; family <= 6; family += 2) {
             struct addr virt = family == 6 ? addr_v6((const uint8_t *)ADDR_PREFIX6 "abcdefghijk", 7777) : addr_v4(0x0a090807, 0);
             struct addr from = mirror_address(&virt);
-            if (!loopback_takes(&bound, (uint8_t)family))
+            if (!(family == 4 ? cases[i].takes4 : cases[i].takes6))
                 continue;
             int c = loopback_connect(&from, &bound, &to), err = 0;
             ck_assert_int_ge(c, 0);
@@ -362,6 +444,9 @@ int main(void)
     TCase *t = tcase_create("kernel");
     tcase_add_test(t, pair_is_writable_only_after_release);
     tcase_add_test(t, refused_pair_polls_as_an_error);
+    tcase_add_test(t, pair_reads_all_but_its_keeper);
+    tcase_add_test(t, pair_that_breaks_is_no_pair_that_ends);
+    tcase_add_test(t, pair_tells_how_the_program_has_closed);
     tcase_add_test(t, pair_carries_the_four_tuple_in_its_names);
     tcase_add_loop_test(t, trains_of_mixed_sizes_arrive_as_sent, 0, 2);
     tcase_add_test(t, what_cannot_be_sent_is_told_with_its_size_and_the_rest_goes);

@@ -5,6 +5,7 @@
 #include "daemon/program/backlog.h"
 #include "daemon/program/dgram.h"
 #include "daemon/program/dgram_file.h"
+#include "include/ipc.h"
 #include "include/bytes.h"
 #include "tests/lib/suite.h"
 
@@ -35,6 +36,12 @@ static struct addr local(uint16_t port)
     return addr_v4(INADDR_LOOPBACK, port);
 }
 
+static struct usock *for_port(struct dgrams *d, uint16_t port, uint8_t family)
+{
+    struct addr own = family == 6 ? addr_v6((const uint8_t *)ADDR_PREFIX6 "abcdefghijk", port) : addr_v4(0x0a090909, port);
+    return usock_for(d, &own, 0);
+}
+
 START_TEST(sockets_are_found_by_address_and_cookie)
 {
     struct dgrams *d = new();
@@ -46,14 +53,53 @@ START_TEST(sockets_are_found_by_address_and_cookie)
     ck_assert_ptr_eq(usock_by_cookie(d, 53, 1), a);
     ck_assert_ptr_null(usock_by_cookie(d, 53, 3));
     ck_assert_ptr_null(usock_by_cookie(d, 54, 1));
-    ck_assert_ptr_eq(usock_for_port(d, 53, 4), b); /* loopback before the others */
+    ck_assert_ptr_eq(for_port(d, 53, 4), b); /* loopback before the others */
     usock_free(d, b);
-    ck_assert_ptr_eq(usock_for_port(d, 53, 4), a);
+    ck_assert_ptr_eq(for_port(d, 53, 4), a);
     ck_assert_ptr_eq(usock_add(d, at(2), &lan, 1, false), a); /* the same again, and still a server */
     ck_assert(a->server);
     ck_assert_uint_eq(usocks_count(d), 1);
     dgrams_free(d);
     ck_assert_uint_eq(freed, 2);
+}
+END_TEST
+
+/* On loopback at a port of the kernel's, it is port 53 to the overlay, and its datagrams come from where it is. */
+START_TEST(a_socket_that_asked_for_another_address_is_met_there)
+{
+    struct dgrams *d = new();
+    struct addr real = addr_v4(0x7f000033, 34567), asked = addr_v4(0, 53), own = addr_v4(0x0a090909, 53), any6 = {.family = 6, .port = 53};
+    struct usock *u = usock_add(d, at(1), &real, 1, true), *b;
+    ck_assert_ptr_eq(for_port(d, 34567, 4), u);
+    usock_ask(d, u, &asked, IPC_LISTEN_REUSEPORT);
+    ck_assert_ptr_null(for_port(d, 34567, 4));
+    ck_assert_ptr_null(for_port(d, 53, 6));
+    ck_assert_ptr_eq(for_port(d, 53, 4), u);
+    ck_assert_ptr_eq(usock_find(d, &real), u);
+    ck_assert_ptr_null(usock_find(d, &own));
+    ck_assert_ptr_eq(usock_by_cookie(d, 34567, 1), u);
+    ck_assert_ptr_null(usock_by_cookie(d, 53, 1));
+    struct addr where = usock_address(u, 4);
+    ck_assert(addr_eq(&where, &real));
+    ck_assert_ptr_eq(usock_add(d, at(2), &real, 1, false), u); /* it sends: nothing is forgotten */
+    ck_assert(addr_eq(&u->asked, &asked));
+
+    ck_assert(usock_conflicts(u, &asked, 0) && usock_conflicts(u, &own, 0) && !usock_conflicts(u, &any6, 0));
+    ck_assert(usock_conflicts(u, &asked, IPC_LISTEN_REUSEADDR) && !usock_conflicts(u, &asked, IPC_LISTEN_REUSEPORT));
+
+    real.port++;
+    b = usock_add(d, at(1), &real, 2, true);
+    usock_ask(d, b, &asked, IPC_LISTEN_REUSEPORT);
+    bool met[2] = {false, false};
+    for (uint32_t hash = 0; hash < 2; hash++) /* shared */
+        met[usock_for(d, &own, hash) == b] = true;
+    ck_assert(met[0] && met[1]);
+    usock_ask(d, b, &own, 0);
+    for (uint32_t hash = 0; hash < 2; hash++) /* the very address first */
+        ck_assert_ptr_eq(usock_for(d, &own, hash), b);
+    usock_free(d, b);
+    ck_assert_ptr_eq(for_port(d, 53, 4), u);
+    dgrams_free(d);
 }
 END_TEST
 
@@ -69,9 +115,9 @@ START_TEST(sockets_for_all_addresses_are_met_on_loopback)
     ck_assert_ptr_eq(usock_find(d, &lo6), b);
     ck_assert_ptr_eq(usock_find(d, &lo46), b);
     ck_assert_ptr_null(usock_find(d, &other6));
-    ck_assert_ptr_eq(usock_for_port(d, 54, 6), b);
-    ck_assert_ptr_eq(usock_for_port(d, 54, 4), b);
-    ck_assert_ptr_null(usock_for_port(d, 53, 6));
+    ck_assert_ptr_eq(for_port(d, 54, 6), b);
+    ck_assert_ptr_eq(for_port(d, 54, 4), b);
+    ck_assert_ptr_null(for_port(d, 53, 6));
     struct addr at4 = usock_address(b, 4), at6 = usock_address(b, 6);
     ck_assert(addr_eq(&at4, &lo46) && addr_eq(&at6, &lo6));
     dgrams_free(d);
@@ -185,14 +231,16 @@ START_TEST(servers_and_mirrors_come_back_from_their_text)
     struct dgram_line line;
     size_t len;
     unsigned servers = 0, mirrors = 0;
-    usock_add(d, at(1), &server, 0xfedcba9876543210, true);
+    struct addr asked = addr_v4(0, 5353);
+    usock_ask(d, usock_add(d, at(1), &server, 0xfedcba9876543210, true), &asked, IPC_LISTEN_OVERLAY_ONLY);
     usock_add(d, at(1), &client, 8, false);
     mirror(d, 1, 7, true);
     mirror(d, 1, 8, false);
     char *text = dgrams_format(d, &len);
     ck_assert_uint_eq(strlen(text), len);
     for (const char *p = text; dgrams_parse(&p, &line);) {
-        servers += !line.mirror && addr_eq(&line.a, &server) && line.cookie == 0xfedcba9876543210;
+        servers += !line.mirror && addr_eq(&line.a, &server) && line.cookie == 0xfedcba9876543210 &&
+                   addr_eq(&line.asked, &asked) && line.flags == IPC_LISTEN_OVERLAY_ONLY;
         mirrors += line.mirror && line.a.port == 7 && line.a.ip[0] == 10 && line.real.ip[0] == 127 && line.real.port == 7;
     }
     ck_assert_uint_eq(servers, 1);
@@ -206,13 +254,14 @@ END_TEST
 START_TEST(lines_that_make_no_sense_are_skipped)
 {
     static const char text[] = "udp 127.0.0.1 0 5\nudp 127.0.0.1 70000 5\nudp x 5 5\nmirror 10.0.0.1 5\n\nnonsense\n"
-                               "mirror 10.0.0.1 5 127.0.0.1 0\nudp 127.0.0.1 53";
+                               "mirror 10.0.0.1 5 127.0.0.1 0\nudp 127.0.0.1 53\nudp 1.1.1.1 5 5 1.1.1.1 5 32\n"
+                               "udp 1.1.1.1 5 5 1.1.1.1 0 0";
     const char *p = text;
     struct dgram_line line;
     ck_assert(!dgrams_parse(&p, &line));
-    p = "rubbish\nudp ::1 53 9";
+    p = "rubbish\nudp ::1 53 9 :: 54 8";
     ck_assert(dgrams_parse(&p, &line));
-    ck_assert(line.a.family == 6 && line.a.port == 53 && line.cookie == 9 && !line.mirror);
+    ck_assert(line.a.family == 6 && line.a.port == 53 && line.cookie == 9 && !line.mirror && line.asked.port == 54 && line.flags == 8);
     ck_assert(!dgrams_parse(&p, &line));
 }
 END_TEST
@@ -291,6 +340,7 @@ int main(void)
     Suite *s = suite_create("program/dgram");
     TCase *t = tcase_create("dgram");
     tcase_add_test(t, sockets_are_found_by_address_and_cookie);
+    tcase_add_test(t, a_socket_that_asked_for_another_address_is_met_there);
     tcase_add_test(t, sockets_for_all_addresses_are_met_on_loopback);
     tcase_add_test(t, idle_sockets_go_and_servers_stay);
     tcase_add_test(t, no_more_sockets_than_there_may_be);

@@ -1,0 +1,242 @@
+#include "shim/claim.h"
+
+#include "shim/client.h"
+#include "shim/config.h"
+#include "shim/fdtable.h"
+#include "shim/overlay.h"
+#include "shim/sys.h"
+
+enum { CLAIM_IP = 0x7f000033, PRIVILEGED = 1024 };
+
+static int protocol_of(int fd)
+{
+    int protocol = sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL);
+    return protocol == IPPROTO_MPTCP ? IPPROTO_TCP : protocol;
+}
+
+static bool is_any(const struct addr *a)
+{
+    static const uint8_t any[16];
+    return memcmp(a->ip, any, sizeof(any)) == 0;
+}
+
+static bool is_loopback(const struct addr *a)
+{
+    return a->family == 6 ? !memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)) : a->ip[0] == 127;
+}
+
+static struct addr real_name(int fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    return sys_getsockname(fd, &ss, &len) < 0 ? (struct addr){0} : addr_from_sockaddr(&ss, len);
+}
+
+static bool on_lo(int fd)
+{
+    char name[16] = "";
+    socklen_t len = sizeof(name);
+    return sys_getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len) == 0 && !memcmp(name, "lo", sizeof("lo"));
+}
+
+static int bind_to_lo(int fd)
+{
+    int err = sys_setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo"));
+    return err == -EPERM && on_lo(fd) ? 0 : err;
+}
+
+static uint8_t flags_of(int fd)
+{
+    uint8_t flags = 0;
+    if (sys_sockopt_int(fd, SOL_SOCKET, SO_REUSEPORT) > 0)
+        flags |= IPC_LISTEN_REUSEPORT;
+    if (sys_sockopt_int(fd, SOL_SOCKET, SO_REUSEADDR) > 0)
+        flags |= IPC_LISTEN_REUSEADDR;
+    if (config_get()->overlay_only)
+        flags |= IPC_LISTEN_OVERLAY_ONLY;
+    return flags;
+}
+
+/* Of this host: the kernel would bind to it. */
+static bool is_ours(const struct addr *a)
+{
+    struct sockaddr_storage ss;
+    struct addr any_port = *a;
+    any_port.port = 0;
+    socklen_t len = addr_to_sockaddr(&any_port, &ss);
+    int fd = sys_socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool ours = fd >= 0 && sys_bind(fd, &ss, len) == 0;
+    if (fd >= 0)
+        sys_close(fd);
+    return ours;
+}
+
+bool claim_wanted(int fd, const struct addr *asked, int err)
+{
+    int protocol;
+    if (err != EACCES || asked->port < 1 || asked->port >= PRIVILEGED)
+        return false;
+    protocol = protocol_of(fd);
+    return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
+/* ---- binding ---- */
+
+/* To a port of its own, which the kernel chooses: options that would share it, or put off the choice, are put aside. */
+static int bind_alone(int fd, const void *sa, socklen_t len)
+{
+    static const struct {
+        int level, name;
+    } aside[] = {{SOL_SOCKET, SO_REUSEADDR}, {SOL_SOCKET, SO_REUSEPORT}, {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT}};
+    enum { ASIDE = sizeof(aside) / sizeof(aside[0]) };
+    int value[ASIDE], zero = 0;
+    for (int i = 0; i < ASIDE; i++) {
+        value[i] = sys_sockopt_int(fd, aside[i].level, aside[i].name);
+        if (value[i] > 0)
+            sys_setsockopt(fd, aside[i].level, aside[i].name, &zero, sizeof(zero));
+    }
+    int err = sys_bind(fd, sa, len);
+    for (int i = 0; i < ASIDE; i++)
+        if (value[i] > 0)
+            sys_setsockopt(fd, aside[i].level, aside[i].name, &value[i], sizeof(value[i]));
+    return err;
+}
+
+static int bind_somewhere(int fd, int family, const struct addr *asked)
+{
+    struct sockaddr_storage ss;
+    struct addr real = addr_v4(CLAIM_IP, 0);
+    if (asked->family == 6) /* an older kernel lets nobody but root name an interface: then not known again after exec */
+        real = bind_to_lo(fd) == 0 ? addr_v6(in6addr_any.s6_addr, 0) : overlay_loopback(6, 0);
+    socklen_t len = overlay_sockaddr(&real, family, &ss);
+    return bind_alone(fd, &ss, len);
+}
+
+/* An address of the local network, which shall not reach the port. */
+static int bind_same_port(int fd, int family, const struct addr *asked)
+{
+    struct sockaddr_storage ss;
+    struct addr real = overlay_loopback(asked->family, asked->port);
+    int err = is_ours(asked) ? bind_to_lo(fd) : -EADDRNOTAVAIL;
+    socklen_t len = overlay_sockaddr(&real, family, &ss);
+    return err ? err : sys_bind(fd, &ss, len);
+}
+
+static int status_error(int status, int dead)
+{
+    return status == CLIENT_DEAD ? dead : status > 0 && status < IPC_NOT_VIRTUAL ? -status : status ? -EADDRNOTAVAIL : 0;
+}
+
+int claim_bind(int fd, int family, const struct addr *asked)
+{
+    struct ipc_listen l = {.proto = (uint8_t)protocol_of(fd), .asked = *asked, .cookie = sys_cookie(fd)};
+    struct fd_entry e = {.cookie = l.cookie, .kind = FD_BOUND};
+    bool in_network = asked->port >= PRIVILEGED && !overlay_is_own(asked);
+    if (real_name(fd).port)
+        return -EINVAL; /* it is bound already */
+    l.flags = flags_of(fd) | IPC_LISTEN_OVERLAY_ONLY | (l.proto == IPPROTO_TCP ? IPC_LISTEN_BOUND : 0);
+    l.flags |= IPC_LISTEN_TRY;
+    int err = status_error(client_listen(&l, &e.local), asked->port < PRIVILEGED ? -EACCES : -EADDRNOTAVAIL);
+    if (!err)
+        err = in_network ? bind_same_port(fd, family, asked) : bind_somewhere(fd, family, asked);
+    if (err)
+        return err;
+    l.flags &= (uint8_t)~IPC_LISTEN_TRY;
+    l.asked = e.local;
+    l.bound = real_name(fd);
+    err = status_error(client_listen(&l, &e.local), -EADDRNOTAVAIL);
+    if (!err)
+        fdtable_put(fd, &e);
+    return err;
+}
+
+/* ---- names ---- */
+
+static bool may_be_claim(int fd, const struct addr *real)
+{
+    return real->port && ((real->family == 4 && addr_ip4(real) == CLAIM_IP) || ((is_any(real) || is_loopback(real)) && on_lo(fd)));
+}
+
+bool claim_name(int fd, const struct addr *real, struct addr *asked)
+{
+    struct ipc_bound b = {.bound = *real, .cookie = sys_cookie(fd)};
+    struct fd_entry e;
+    if (fdtable_get(fd, b.cookie, &e) && (e.kind == FD_BOUND || e.kind == FD_PLAIN)) {
+        if (e.kind == FD_BOUND)
+            *asked = e.local;
+        return e.kind == FD_BOUND;
+    }
+    if (!may_be_claim(fd, real))
+        return false;
+    b.proto = (uint8_t)protocol_of(fd);
+    e = (struct fd_entry){.cookie = b.cookie, .kind = FD_BOUND};
+    int status = client_bound(&b, &e.local);
+    if (status != 0)
+        e.kind = FD_PLAIN;
+    if (status != CLIENT_DEAD)
+        fdtable_put(fd, &e);
+    if (status == 0)
+        *asked = e.local;
+    return status == 0;
+}
+
+/* ---- telling ---- */
+
+int claim_fence(int fd)
+{
+    struct addr a = real_name(fd);
+    if (!config_get()->overlay_only || !a.family || is_loopback(&a))
+        return 0;
+    if (!is_any(&a))
+        return -EADDRNOTAVAIL; /* it was bound to an address of the network with port 0 */
+    return bind_to_lo(fd);
+}
+
+/* The kernel's bound address goes with it, so that who has it is known. */
+static void remember_told(int fd, uint64_t cookie)
+{
+    struct fd_entry e;
+    if (!fdtable_get(fd, cookie, &e))
+        e = (struct fd_entry){.cookie = cookie, .kind = FD_PLAIN};
+    e.told = true;
+    fdtable_put(fd, &e);
+}
+
+int claim_tell(int fd)
+{
+    struct ipc_listen l = {.bound = real_name(fd), .cookie = sys_cookie(fd)};
+    struct addr got;
+    if (!l.bound.port)
+        return 0;
+    l.proto = (uint8_t)protocol_of(fd);
+    l.flags = flags_of(fd);
+    if (claim_name(fd, &l.bound, &l.asked))
+        l.flags |= IPC_LISTEN_OVERLAY_ONLY;
+    int status = client_listen(&l, &got);
+    if (status != CLIENT_DEAD)
+        remember_told(fd, l.cookie);
+    if (status != EADDRINUSE || !l.asked.family)
+        return 0;
+    sys_call(SYS_shutdown, fd, SHUT_RD, 0, 0, 0, 0);
+    return -EADDRINUSE;
+}
+
+void claim_tell_once(int fd)
+{
+    enum { RETRY_MS = 2000 };
+    static int64_t retry_at;
+    struct fd_entry e;
+    uint64_t cookie;
+    if ((fdtable_used(fd) && fdtable_get(fd, cookie = sys_cookie(fd), &e) && e.told) ||
+        sys_millis() < __atomic_load_n(&retry_at, __ATOMIC_RELAXED))
+        return;
+    if (sys_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) <= 0)
+        return;
+    if (protocol_of(fd) != IPPROTO_TCP) {
+        remember_told(fd, sys_cookie(fd)); /* a Unix socket, say */
+        return;
+    }
+    claim_tell(fd);
+    if (!fdtable_get(fd, sys_cookie(fd), &e) || !e.told)
+        __atomic_store_n(&retry_at, sys_millis() + RETRY_MS, __ATOMIC_RELAXED);
+}
