@@ -54,6 +54,7 @@ i3_SRC := \
 	daemon/i3/pmtu.c \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
+	daemon/i3/route.c \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
 
@@ -254,6 +255,7 @@ SIM_TESTS := \
 	sim/intruders \
 	sim/overlay \
 	sim/ring \
+	sim/ring_hosts \
 
 # helpers that integration tests run
 TEST_PROGRAMS := \
@@ -366,6 +368,9 @@ sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
 sim/shortcuts_OBJ := tests/sim/world.o
+sim/overlay_OBJ := tests/sim/overlay_world.o
+sim/ring_hosts_ROOMS := base i3 node
+sim/ring_hosts_OBJ := tests/sim/overlay_world.o
 sim/ring_ROOMS := base i3 node
 sim/ring_LIBS := -lm
 sim/tcp_ROOMS := base tcpip
