@@ -27,6 +27,7 @@ struct cluster {
     struct ask ask[CLUSTER_ASKS];
     unsigned next_ask;
     struct transfer transfer[2]; /* to the predecessor, to the successor */
+    ring_pos predecessor;
     mono_t transfers_at, batch_at;
     uint8_t batch[RING_PAYLOAD_MAX]; /* copies for the successor */
     size_t batched;
@@ -39,8 +40,10 @@ struct cluster *cluster_new(const struct ring_config *config, mono_t now)
         return NULL;
     c->transfers_at = c->batch_at = MONO_NEVER;
     c->ring = ring_new(config, now);
-    if (c->ring)
+    if (c->ring) {
+        c->predecessor = ring_self(c->ring)->pos; /* all that is round the ring */
         return c;
+    }
     free(c);
     return NULL;
 }
@@ -275,6 +278,18 @@ static void transfer_run(struct node *n, struct transfer *x, struct outbox *out)
 
 /* ---- time ---- */
 
+/* Whoever shall have what, now that we own another range. */
+static void range_changed(struct cluster *c, mono_t now, const struct ring_contact *predecessor)
+{
+    const struct ring_contact *successor = ring_successor(c->ring, 0);
+    bool grown = !ring_between(c->predecessor, predecessor->pos, ring_self(c->ring)->pos);
+    c->predecessor = predecessor->pos;
+    if (!grown)
+        transfer_start(c, now, false, predecessor);
+    else if (successor)
+        transfer_start(c, now, true, successor);
+}
+
 static void on_events(struct cluster *c, mono_t now, struct outbox *out)
 {
     struct ring_event e;
@@ -285,9 +300,11 @@ static void on_events(struct cluster *c, mono_t now, struct outbox *out)
             found(c, &e, out);
             break;
         case RING_EV_RANGE:
+            range_changed(c, now, &e.contact);
+            break;
         case RING_EV_SUCCESSOR:
             if (e.contact.addr.family)
-                transfer_start(c, now, e.kind == RING_EV_SUCCESSOR, &e.contact);
+                transfer_start(c, now, true, &e.contact);
             break;
         }
     }

@@ -5,7 +5,8 @@
  *   host, DATA  for an id of another node                     --> the next node on the way (ring_next), hops - 1
  *   a trigger inserted, refreshed, removed                    --> a copy to the first successor (RING_TRIGGERS)
  *   another first successor                                   --> copies of all that are ours, to it
- *   another predecessor                                       --> copies of what is its own now, to it
+ *   another predecessor, which lies nearer                    --> copies of what is its own now, to it
+ *                        which lies further (one has died)    --> copies of all that are ours by now, to the successor
  *
  * A copy leads packets to the host, but bears no key: the next refresh is REFUSED_UNKNOWN, and the host inserts anew. It lives one
  * life of a trigger.

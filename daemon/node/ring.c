@@ -402,7 +402,7 @@ bool ring_owns(const struct ring *r, ring_pos pos)
 
 bool ring_may_own(const struct ring *r, ring_pos pos)
 {
-    return ring_owns(r, pos) || (r->predecessor_dead && !r->alone_at.us);
+    return ring_owns(r, pos) || (!ring_predecessor(r) && !r->alone_at.us);
 }
 
 const struct ring_contact *ring_self(const struct ring *r)

@@ -81,7 +81,7 @@ bool ring_poll(struct ring *r, struct ring_event *e);
 
 /* As far as this node knows it owns `pos`. */
 bool ring_owns(const struct ring *r, ring_pos pos);
-/* Or it does since its predecessor died and nobody else has come forward yet. */
+/* Or it may: its predecessor has died, or it has just joined, and nobody has come forward yet. */
 bool ring_may_own(const struct ring *r, ring_pos pos);
 /* The node to which something for `pos` goes next; NULL: it stays here. */
 const struct ring_contact *ring_next(const struct ring *r, ring_pos pos);
