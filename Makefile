@@ -156,6 +156,7 @@ shim_SRC := \
 	shim/known.c \
 	shim/libc.c \
 	shim/lookout.c \
+	shim/target.c \
 	shim/config.c \
 	shim/conn.c \
 	shim/client.c \
@@ -185,6 +186,10 @@ shim_SRC := \
 
 i3run_SRC := \
 	tools/i3run.c \
+	tools/i3run/command.c \
+	tools/i3run/daemon.c \
+	tools/i3run/environment.c \
+	shim/target.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -219,6 +224,7 @@ MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
+	unit/shim/target \
 	unit/base/id \
 	unit/base/lookout \
 	unit/naming/book \
@@ -314,6 +320,9 @@ INTEROP_TESTS := \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/cpython.sh \
+	interop/java.sh \
+	interop/node.sh \
+	interop/python_async.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
@@ -330,6 +339,7 @@ FUZZ_TARGETS := \
 FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
+unit/shim/target_OBJ := shim/target.o
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/naming/book_ROOMS := naming base
@@ -382,7 +392,7 @@ sim/tcp_bars_OBJ := tests/sim/tcp_net.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
-bench/load_OBJ := tests/bench/many.o tests/bench/once.o tests/bench/udp.o
+bench/load_OBJ := tests/bench/cost.o tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip

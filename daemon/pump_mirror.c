@@ -139,9 +139,13 @@ static int mirror_get_at(struct pump *p, const struct addr *virt, struct addr re
     return 0;
 }
 
+/* At a port that the kernel chooses: at the peer's own, a program of this host could not bind the same port to all addresses
+ * as long as the mirror stands, and well-known ports are the same everywhere. */
 int dgram_mirror(struct pump *p, const struct addr *virt, bool asked, struct mirror **out)
 {
-    return mirror_get_at(p, virt, mirror_address(virt), asked, out);
+    struct addr real = mirror_address(virt);
+    real.port = 0;
+    return mirror_get_at(p, virt, real, asked, out);
 }
 
 /* ---- whose socket ---- */

@@ -1,8 +1,8 @@
 /* udp.h - datagrams to and from virtual peers. The program's socket stays what it is, a UDP socket of the kernel; a virtual peer
  * has a mirror on loopback, a socket of the daemon (include/ipc.h), and only addresses are translated:
  *
- *     sendto 10.a.b.c:port   ->  127.a.b.c:port     the mirror; the daemon is asked where it is, once a second
- *     recvfrom 127.a.b.c:p   ->  10.a.b.c:port      asked too, since any local user may send from 127/8
+ *     sendto 10.a.b.c:port   ->  127.a.b.c:q        the mirror; the daemon is asked where it is, once a second
+ *     recvfrom 127.a.b.c:q   ->  10.a.b.c:port      asked too, since any local user may send from 127/8
  *
  * In IPv6, which has one loopback address only, mirrors are ports of ::1.
  *

@@ -1,7 +1,7 @@
 /* mirror.h - loopback UDP sockets that stand for virtual peers: datagrams of local programs in batches, trains towards them.
  *
- * A mirror is bound to 127.a.b.c:port, or to a port of ::1 for a peer in IPv6, not connected and without SO_REUSEADDR, so that as long as it is open nobody else on the
- * machine can speak from that address. Buffers of a whole batch are shared by all mirrors.
+ * A mirror is bound to a port of 127.a.b.c, or of ::1 for a peer in IPv6, not connected and without SO_REUSEADDR, so that as
+ * long as it is open nobody else on the machine can speak from that address. Buffers of a whole batch are shared by all mirrors.
  */
 #ifndef I3_MIRROR_H
 #define I3_MIRROR_H

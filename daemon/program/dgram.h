@@ -1,7 +1,7 @@
 /* dgram.h - what the daemon knows of UDP: the sockets of local programs, and the mirrors of virtual peers.
  *
  *     program's socket               mirror of 10.a.b.c:port          peer
- *     127.0.0.1:P  ---- loopback ---> 127.a.b.c:port  -- overlay -->  10.a.b.c:port
+ *     127.0.0.1:P  ---- loopback ---> 127.a.b.c:Q  --- overlay --->  10.a.b.c:port
  *
  *   usock    a UDP socket of this user which the overlay may reach at port P of the user's virtual address: one that its
  *            program has bound ("server"), or which has sent to a virtual peer.

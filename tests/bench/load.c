@@ -327,7 +327,8 @@ static const struct {
     {"udpserve", 1, udpserve},
     {"udp", 4, udp},
     {"lookup", 2, lookup},
-    {"start", 2, start},
+    {"calls", 1, calls},
+    {"against", 2, against},
 };
 
 int main(int argc, char **argv)

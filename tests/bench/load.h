@@ -3,7 +3,8 @@
  * load.c  who serves, streams, ping-pong, connect and close
  * many.c  a lot of connections at once, mostly idle
  * udp.c   datagrams
- * once.c  what is paid once: a name's look-up, a program's start
+ * once.c  what is paid once: a name's look-up
+ * cost.c  what a program pays that uses no virtual name
  *
  * Each mode prints one line of KEY=VALUE.
  */
@@ -34,8 +35,13 @@ int hold(char **arg);
  * medians. A # in NAME is replaced by 0..N-1. */
 int lookup(char **arg);
 
-/* load start N CMD: the median of N runs of a program, p50_ms=. */
-int start(char **arg);
+/* load calls N: N connections over loopback, each with what an event loop does with one; datagrams; forks. */
+int calls(char **arg);
+
+/* load against N WAY... -- CMD: runs CMD as it is and in other ways in turn, N times each, N at most 2000. WAY: a program that is
+ * given CMD, or +LIBRARY, which is preloaded. For the first way added1= ms, the median of the differences to the plain run beside
+ * it; wall1= cpu1=, of the ratios; for the next added2= and so on; ms0=, ms1=: the medians themselves. */
+int against(char **arg);
 
 /* load udpserve PORT: counts datagrams; prints "ready". */
 int udpserve(char **arg);

@@ -1,8 +1,7 @@
-/* once.c - what is paid once: a name's look-up, a program's start. See load.h. */
+/* once.c - what is paid once: a name's look-up. See load.h. */
 #include "tests/bench/load.h"
 
 #include <netdb.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +10,6 @@
 #include <unistd.h>
 
 enum { AGAIN = 50, SAMPLES_MAX = 10000 };
-
-extern char **environ;
 
 static float lookup_us(const char *name)
 {
@@ -71,20 +68,5 @@ int lookup(char **arg)
         known[i] = us[1];
     }
     printf("first_us=%.1f known_us=%.1f\n", quantile(first, (size_t)n, 0.5), quantile(known, (size_t)n, 0.5));
-    return 0;
-}
-
-int start(char **arg)
-{
-    static float ms[SAMPLES_MAX];
-    int n = count_of(arg[0]), status;
-    for (int i = 0; i < n; i++) {
-        pid_t pid;
-        double t0 = seconds();
-        if (posix_spawnp(&pid, arg[1], NULL, NULL, arg + 1, environ) || waitpid(pid, &status, 0) != pid || status)
-            die(arg[1]);
-        ms[i] = (float)((seconds() - t0) * 1e3);
-    }
-    printf("p50_ms=%.3f\n", quantile(ms, (size_t)n, 0.5));
     return 0;
 }

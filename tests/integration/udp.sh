@@ -27,6 +27,27 @@ serve alice echo "$LIB/udp_echo.py" "$(address_of alice)"
 as bob i3run "$PROBE" "$(address_of alice)" "$PORT" 9 127.0.0.1 "$other" >"$T/overlay"
 diff "$T/native" "$T/overlay" || die "the overlay differs from the kernel"
 
+step "the port of a peer can be bound here as well, to all addresses"
+cat >"$T/ask.py" <<'P'
+import socket, sys
+peer = sys.argv[1], int(sys.argv[2])
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.settimeout(5)
+    s.sendto(b'hello', peer)
+    assert s.recvfrom(100) == (b'hello', peer)
+P
+cat >"$T/bind.py" <<'P'
+import socket, sys
+for family, everywhere in (socket.AF_INET, '0.0.0.0'), (socket.AF_INET6, '::'):
+    with socket.socket(family, socket.SOCK_DGRAM) as s:
+        s.bind((everywhere, int(sys.argv[1])))
+P
+serve bob twin "$LIB/udp_echo.py" 127.0.0.1
+as alice i3run timeout 20 python3 "$T/ask.py" "$(address_of bob)" "$PORT"
+kill "$SERVER"
+wait "$SERVER" || :
+as alice i3run python3 "$T/bind.py" "$PORT" || die "alice cannot bind what bob had"
+
 step "IPv6: a server for both families, a client of either, large and small, and nobody there"
 serve bob echo6 "$LIB/udp_echo.py" ::
 cat >"$T/six.py" <<'P'

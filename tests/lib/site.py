@@ -86,7 +86,7 @@ const tests = {
         c.abort()
         return await r.text().then(() => false, () => true)
     },
-    refused() { return fetch(location.protocol + '//' + location.hostname + ':1/').then(() => false, () => true) },
+    refused() { return fetch(location.protocol + '//' + location.hostname + ':64999/').then(() => false, () => true) },
     unknown() { return fetch(location.protocol + '//nobody-knows.i3/').then(() => false, () => true) },
 }
 async function digest(body) { // without https there is no crypto.subtle

@@ -1,0 +1,96 @@
+/* environment.c - what the program and all that it starts inherit: the library, where the daemon is, which network is virtual. */
+#include "tools/i3run/i3run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* "lib" or "lib64" by way of $LIB is for the day when a 32-bit library is built as well. */
+static const char library_below[] = "/../lib/i3run/libi3shim.so";
+
+/* Which end a path in LD_PRELOAD, or stand for something else there. */
+static const char separators[] = ": $";
+
+int environment_find(void)
+{
+    const char *given = getenv("I3_SHIM");
+    char path[PATH_MAX + sizeof(library_below)];
+    ssize_t n = readlink("/proc/self/exe", run.folder, sizeof(run.folder) - 1);
+    if (n < 0)
+        return -errno;
+    run.folder[n] = '\0';
+    *strrchr(run.folder, '/') = '\0';
+    if (given && *given)
+        snprintf(path, sizeof(path), "%s", given);
+    else
+        snprintf(path, sizeof(path), "%s%s", run.folder, library_below);
+    if (!realpath(path, run.shim) || access(run.shim, R_OK) < 0) {
+        say("%s: %s", path, strerror(errno));
+        return -errno;
+    }
+    return 0;
+}
+
+/* A path which cannot stand in LD_PRELOAD gets a link beside the daemon's socket, which only the user can write. Two of us at
+ * a time make the same one: each under a name of its own first. */
+static int link_library(void)
+{
+    char folder[sizeof(run.sock)], name[sizeof(run.sock) + 32], fresh[sizeof(name) + 16], there[PATH_MAX] = "";
+    struct stat st;
+    snprintf(folder, sizeof(folder), "%s", run.sock);
+    *strrchr(folder, '/') = '\0';
+    if (strpbrk(folder, separators) || lstat(folder, &st) < 0 || st.st_uid != getuid() || st.st_mode & 022) {
+        say("%s: this path cannot stand in LD_PRELOAD, nor can a link to it in %s", run.shim, folder);
+        return -EINVAL;
+    }
+    snprintf(name, sizeof(name), "%s/libi3shim.so", folder);
+    if (readlink(name, there, sizeof(there) - 1) < 0 || strcmp(there, run.shim)) {
+        snprintf(fresh, sizeof(fresh), "%s.%d", name, (int)getpid());
+        if (symlink(run.shim, fresh) < 0 || rename(fresh, name) < 0) {
+            say("%s: %s", name, strerror(errno));
+            return -errno;
+        }
+    }
+    snprintf(run.shim, sizeof(run.shim), "%s", name);
+    return 0;
+}
+
+static bool is_listed(const char *list, const char *path)
+{
+    size_t n = strlen(path);
+    for (const char *at = list; (at = strstr(at, path)); at += n)
+        if ((at == list || strchr(": ", at[-1])) && (!at[n] || strchr(": ", at[n])))
+            return true;
+    return false;
+}
+
+/* The shim first, whatever was there before behind it. */
+static int set_preload(void)
+{
+    const char *old = getenv("LD_PRELOAD");
+    char *value;
+    if (strpbrk(run.shim, separators) && link_library() < 0)
+        return -EINVAL;
+    if (old && is_listed(old, run.shim))
+        return 0;
+    if (asprintf(&value, "%s%s%s", run.shim, old && *old ? ":" : "", old ? old : "") < 0)
+        return -ENOMEM;
+    int err = setenv("LD_PRELOAD", value, 1) < 0 ? -errno : 0;
+    free(value);
+    return err;
+}
+
+int environment_set(const struct ipc_info *info)
+{
+    char pool[ADDR_STR], value[ADDR_STR + 8];
+    struct addr a = addr_v4(info->pool, 0);
+    snprintf(value, sizeof(value), "%s", addr_str(&a, pool));
+    value[strcspn(value, ":")] = '\0';
+    snprintf(value + strlen(value), 8, "/%u", info->pool_bits);
+    if (setenv("I3_SOCK", run.sock, 1) < 0 || setenv("I3_POOL", value, 1) < 0) {
+        say("%s", strerror(errno));
+        return -errno;
+    }
+    return set_preload();
+}

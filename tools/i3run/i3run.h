@@ -1,0 +1,43 @@
+/* i3run.h - the pieces of i3run: it looks at the command, sees to it that the daemon answers, and runs the command in one of two
+ * ways. What is executed with the library preloaded takes i3run's place; what cannot be is run under the engine (engine.h).
+ *
+ * i3run's own failures: 125 (no daemon, no library, wrong usage), 126 (a command which cannot be helped or executed), 127 (not found).
+ */
+#ifndef I3_TOOLS_I3RUN_H
+#define I3_TOOLS_I3RUN_H
+
+#include <linux/limits.h>
+
+#include "include/ipc.h"
+#include "shim/target.h"
+
+enum { FAILED = 125, REFUSED = 126, NOT_FOUND = 127 };
+
+struct run {
+    bool verbose, anyway;
+    const char *argv0;     /* --argv0, or NULL */
+    char **argv;           /* the command's; argv[0] is what was asked for */
+    char path[PATH_MAX];   /* the file which that is */
+    struct target target;
+    char folder[PATH_MAX]; /* where i3run is */
+    char shim[PATH_MAX];   /* the library */
+    char sock[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
+extern struct run run;
+
+__attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
+
+/* run.path from run.argv[0], as execvp() searches; -errno is what it would end with. */
+int command_find(void);
+
+/* run.sock. */
+int daemon_find(void);
+/* Starts the daemon if there is none, and says what is wrong. */
+int daemon_ensure(struct ipc_info *info);
+
+/* run.folder and run.shim. */
+int environment_find(void);
+int environment_set(const struct ipc_info *info);
+
+#endif
