@@ -54,7 +54,7 @@ i3_SRC := \
 	daemon/i3/pmtu.c \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
-	daemon/i3/route.c \
+	daemon/i3/owners.c \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
 
@@ -148,6 +148,7 @@ i3d_SRC := \
 
 i3node_SRC := \
 	daemon/i3node.c \
+	daemon/identity.c \
 	daemon/node_pump.c \
 
 shim_SRC := \

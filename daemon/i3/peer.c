@@ -253,14 +253,14 @@ mono_t peers_deadline(const struct peers *ps)
 
 /* ---- sending ---- */
 
-void peers_set_routes(struct peers *ps, struct routes *rt)
+void peers_set_owners(struct peers *ps, struct owners *os)
 {
-    ps->routes = rt;
+    ps->owners = os;
 }
 
 const struct addr *peer_node_for(const struct peers *ps, const struct i3_id *id)
 {
-    return ps->routes ? route_of(ps->routes, id) : &ps->node;
+    return ps->owners ? owners_node(ps->owners, id) : &ps->node;
 }
 
 const struct addr *peer_destination(const struct peers *ps, const struct peer *p)

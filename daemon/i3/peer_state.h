@@ -91,7 +91,7 @@ struct peer {
 struct peers {
     struct peers_config c;
     struct addr node;
-    struct routes *routes; /* NULL: everything by the node */
+    struct owners *owners; /* NULL: everything by the node */
     struct drbg drbg;
     struct i3_id public_id;
     uint8_t mac1_key[BLAKE2S_LEN];

@@ -65,7 +65,7 @@ void host_stop(struct host *h)
 {
     triggers_free(h->t);
     peers_free(h->ps);
-    routes_free(h->rt);
+    owners_free(h->rt);
 }
 
 void host_start(struct host *h)
@@ -79,11 +79,11 @@ void host_start(struct host *h)
     h->t = triggers_new(seed);
     h->ps = peers_new(&h->c);
     drbg_draw(&w.drbg, seed, sizeof(seed));
-    h->rt = routes_new(seed);
+    h->rt = owners_new(seed);
     triggers_set_node(h->t, w.now, &w.node[h->home].addr);
-    routes_set_home(h->rt, &w.node[h->home].addr);
+    owners_set_home(h->rt, &w.node[h->home].addr);
     peers_set_node(h->ps, &w.node[h->home].addr);
-    peers_set_routes(h->ps, h->rt);
+    peers_set_owners(h->ps, h->rt);
     ck_assert_int_eq(trigger_add(h->t, w.now, &h->public_id, 128, h->c.priv, h->c.pub, NULL, 0, 0), 0);
     ck_assert_int_eq(
         trigger_add(h->t, w.now, &h->private_id, 128, h->c.session_priv, h->c.session_pub, NULL, 0, 0), 0);
@@ -161,10 +161,10 @@ static void host_input(struct host *h, const struct addr *from, uint8_t *p, size
         }
         break;
     case WIRE_PONG:
-        routes_input(h->rt, w.now, from, p, len);
+        owners_input(h->rt, w.now, from, p, len);
         break;
     case WIRE_OWNER:
-        if (routes_input(h->rt, w.now, from, p, len) == 0)
+        if (owners_input(h->rt, w.now, from, p, len) == 0)
             break;
         /* fall through */
     default:
@@ -175,8 +175,8 @@ static void host_input(struct host *h, const struct addr *from, uint8_t *p, size
 static void host_turn(struct host *h)
 {
     struct peer_event e;
-    while (mono_due(mono_min(triggers_deadline(h->t), routes_deadline(h->rt)), w.now) || mono_due(peers_deadline(h->ps), w.now)) {
-        routes_output(h->rt, w.now, &w.out);
+    while (mono_due(mono_min(triggers_deadline(h->t), owners_deadline(h->rt)), w.now) || mono_due(peers_deadline(h->ps), w.now)) {
+        owners_output(h->rt, w.now, &w.out);
         triggers_output(h->t, w.now, &w.out);
         peers_output(h->ps, w.now, wall(), &w.out);
         if (peers_unanswered(h->ps) != h->unanswered) { /* as the pump does */
@@ -217,7 +217,7 @@ void run(uint64_t us)
                 next = mono_min(next, node_deadline(w.node[i].n));
         for (unsigned i = 0; i < w.hosts; i++) {
             host_turn(&w.host[i]);
-            next = mono_min(next, mono_min(routes_deadline(w.host[i].rt),
+            next = mono_min(next, mono_min(owners_deadline(w.host[i].rt),
                                       mono_min(triggers_deadline(w.host[i].t), peers_deadline(w.host[i].ps))));
         }
         unsigned first = w.n;

@@ -20,7 +20,7 @@ struct host {
     unsigned home; /* its node */
     struct triggers *t;
     struct peers *ps;
-    struct routes *rt;
+    struct owners *rt;
     struct peers_config c;
     struct i3_id public_id, private_id;
     uint64_t got, ups, unreachables, unanswered;

@@ -193,7 +193,7 @@ START_TEST(nobody_home_is_told_through_the_ring)
         uint8_t p[DATA_HEADER_LEN + 64] = {0};
         struct wire_data d = {.hops = HOPS_DEFAULT, .n = 1, .proto = PROTO_SEALED, .ids = nobody.b};
         data_header_encode(p, sizeof(p), &d);
-        outbox_push(&w.out, route_of(w.host[0].rt, &nobody), p, sizeof(p));
+        outbox_push(&w.out, owners_node(w.host[0].rt, &nobody), p, sizeof(p));
         send_all(&w.host[0].addr);
         run(300 * MS);
     }
