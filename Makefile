@@ -39,6 +39,9 @@ naming_SRC := \
 	daemon/naming/book.c \
 	daemon/naming/pool.c \
 
+dns_SRC := \
+	daemon/dns/stub.c \
+
 policy_SRC := \
 	daemon/policy/config.c \
 	daemon/policy/strip.c \
@@ -135,6 +138,8 @@ i3d_SRC := \
 	daemon/paths.c \
 	daemon/pump.c \
 	daemon/pump_control.c \
+	daemon/pump_dns.c \
+	daemon/pump_dns_tcp.c \
 	daemon/pump_flow.c \
 	daemon/pump_ipc.c \
 	daemon/pump_listen.c \
@@ -157,16 +162,20 @@ shim_SRC := \
 	shim/known.c \
 	shim/libc.c \
 	shim/lookout.c \
+	shim/nss.c \
 	shim/target.c \
 	shim/config.c \
 	shim/conn.c \
 	shim/client.c \
 	shim/overlay.c \
 	shim/fdtable.c \
+	shim/dns.c \
 	shim/epolls.c \
 	shim/pair.c \
 	shim/options.c \
 	shim/claim.c \
+	shim/readable.c \
+	shim/twins.c \
 	shim/udp.c \
 	shim/hooks/connect.c \
 	shim/hooks/socket.c \
@@ -178,6 +187,7 @@ shim_SRC := \
 	shim/hooks/control.c \
 	shim/hooks/received.c \
 	shim/hooks/names.c \
+	shim/hooks/nss.c \
 	shim/hooks/hostent.c \
 	shim/hooks/resolver.c \
 	shim/hooks/exec.c \
@@ -187,10 +197,35 @@ shim_SRC := \
 
 i3run_SRC := \
 	tools/i3run.c \
+	tools/i3run/passed.c \
 	tools/i3run/command.c \
 	tools/i3run/daemon.c \
+	tools/i3run/engine.c \
 	tools/i3run/environment.c \
+	tools/i3run/fdtable.c \
+	tools/i3run/filter.c \
+	tools/i3run/job.c \
+	tools/i3run/names.c \
+	tools/i3run/trap.c \
+	tools/i3run/trap_connect.c \
+	tools/i3run/trap_dgram.c \
+	tools/i3run/trap_listen.c \
+	tools/i3run/trap_names.c \
+	tools/i3run/wait.c \
+	shim/claim.c \
+	shim/client.c \
+	shim/config.c \
+	shim/conn.c \
+	shim/dns.c \
+	shim/epolls.c \
+	shim/hooks/control.c \
+	shim/lookout.c \
+	shim/options.c \
+	shim/overlay.c \
+	shim/pair.c \
+	shim/readable.c \
 	shim/target.c \
+	shim/udp.c \
 
 i3ctl_SRC := \
 	tools/i3ctl.c \
@@ -199,7 +234,7 @@ i3ctl_SRC := \
 	tools/i3ctl_show.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base naming policy i3 node tcpip program control
+PURE_ROOMS := base dns naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse
@@ -210,12 +245,12 @@ io_LIBS     := -luv $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base naming policy i3 node tcpip program control io
+i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
 i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lcrypto
 i3run_ROOMS  :=
-i3run_LIBS   :=
+i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
 i3ctl_LIBS   := -ljansson
 
@@ -228,6 +263,7 @@ UNIT_TESTS := \
 	unit/shim/target \
 	unit/base/id \
 	unit/base/lookout \
+	unit/dns/stub \
 	unit/naming/book \
 	unit/naming/pool \
 	unit/policy/config \
@@ -280,12 +316,15 @@ PROBES := \
 	integration/probes/dgrams \
 	integration/probes/raw \
 	integration/probes/starts \
+	integration/probes/stages \
 
 # scripts, run one after the other in this order; those that mostly wait, beside them (tests/lib/run_all.sh)
 INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/rules.py \
 	integration/shim_world.sh \
+	integration/shim_stages.sh \
+	integration/servers.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
@@ -310,14 +349,22 @@ INTEGRATION_TESTS := \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
-	interop/udp.sh \
-	interop/nginx_wget.sh \
+	interop/curl.sh \
+	interop/nginx.sh \
+	interop/apache.sh \
+	interop/python_http.sh \
 	interop/ssh.sh \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
+	interop/dns.sh \
+	interop/sipp.sh \
+	interop/iperf3.sh \
+	interop/socat.sh \
+	interop/netcat.sh \
+	interop/openssl.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/cpython.sh \
@@ -335,6 +382,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/config \
+	fuzz/dns \
 	fuzz/node \
 
 FUZZ_SECONDS ?= 5
@@ -343,6 +391,7 @@ FUZZ_SECONDS ?= 5
 unit/shim/target_OBJ := shim/target.o
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
+unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
@@ -403,6 +452,7 @@ fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
+fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 
 # ---- rules ---------------------------------------------------------------------------------------

@@ -63,19 +63,12 @@ static void flow_free(struct flow *f, int err)
         pair_refuse(&f->pair);
     if (f->fd >= 0 && err && f->v->role == VSOCK_SERVER)
         setsockopt(f->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-    if (f->fd >= 0 && !err && f->v->role == VSOCK_CLIENT)
+    if (f->fd >= 0 && f->v->role == VSOCK_CLIENT && (!err || f->v->write_eof)) /* no reset after the end of file */
         pair_part(f->fd);
     if (f->fd >= 0)
         close(f->fd);
     vsock_free(f->p->vsocks, f->v, err);
     free(f);
-}
-
-/* The program has closed its socket in good order. */
-static void flow_closed(struct flow *f)
-{
-    tcp_close(f->p->tcpip, f->p->now, f->v->tcp);
-    flow_free(f, 0);
 }
 
 static void flow_abort(struct flow *f, int err)
@@ -84,10 +77,31 @@ static void flow_abort(struct flow *f, int err)
     flow_free(f, err);
 }
 
-/* The program's socket has failed. */
+/* The program's socket has failed: what it has sent before goes out before the reset, as far as it may. */
 static void flow_broken(struct flow *f)
 {
+    if (f->v->state == VSOCK_OPEN)
+        net_output(f->p);
     flow_abort(f, ECONNRESET);
+}
+
+static int socket_error(int fd)
+{
+    int err = 0;
+    socklen_t len = sizeof(err);
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    return err;
+}
+
+/* The program has closed its socket: in good order, or with something unread, or as SO_LINGER says. */
+static void flow_closed(struct flow *f)
+{
+    if (f->v->resets || socket_error(f->fd)) {
+        flow_broken(f);
+        return;
+    }
+    tcp_close(f->p->tcpip, f->p->now, f->v->tcp);
+    flow_free(f, 0);
 }
 
 /* ---- bytes ---- */
@@ -135,6 +149,14 @@ static bool flow_read(struct flow *f)
     return true;
 }
 
+static size_t span_bytes(const struct iovec *iov, int n)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < n; i++)
+        bytes += iov[i].iov_len;
+    return bytes;
+}
+
 /* Engine to program. Returns false when the flow is gone. */
 static bool flow_write(struct flow *f)
 {
@@ -158,6 +180,8 @@ static bool flow_write(struct flow *f)
         } else if (errno == EAGAIN) {
             v->can_write = false;
             fdset_want_out(f->p->set, f->watch);
+        } else if (errno == EPIPE && v->role == VSOCK_CLIENT && !v->gone) {
+            tcp_recv_consume(f->p->tcpip, f->p->now, v->tcp, span_bytes(iov, n)); /* shut down for reading: it is for nobody */
         } else if (errno != EINTR) {
             flow_broken(f);
             return false;
@@ -177,9 +201,7 @@ static void flow_open(struct flow *f)
 /* The loopback connection to a local server stands or has failed. */
 static void server_connected(struct flow *f)
 {
-    int err = 0;
-    socklen_t len = sizeof(err);
-    getsockopt(f->fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    int err = socket_error(f->fd);
     if (err) {
         f->p->count.refused++;
         tcp_refuse(f->p->tcpip, f->p->now, f->v->tcp);
@@ -231,6 +253,7 @@ int flow_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_clien
         return -ENOBUFS;
     struct vsock *v = f->v;
     const struct addr *remote = &ask->remote;
+    v->resets = ask->resets;
     uint32_t unused_ip, host = names_host(p, remote);
     uint16_t unused_port, port = ask->local.port;
     int err = remote->family == 6

@@ -63,6 +63,7 @@ struct pump_counters {
 
 struct dgram_side;
 struct dgrams;
+struct dns_side;
 
 /* Datagrams, but for the last two. */
 struct dgram_counters {
@@ -122,6 +123,7 @@ struct pump {
     struct listeners *listeners;
     struct diag *diag;
     struct dgram_side *dgram;
+    struct dns_side *dns;
     void *accel;
     struct ipc_server *ipc;
 
@@ -206,14 +208,27 @@ void dgram_sweep(struct pump *p);
 const struct dgrams *dgram_table(const struct pump *p);
 const struct dgram_counters *dgram_counters(const struct pump *p);
 
+/* pump_dns.c: port 53 of real servers (pump_dns.h) */
+int dns_start(struct pump *p);
+void dns_stop(struct pump *p);
+void dns_expire(struct pump *p);
+/* It is a DNS server's address, and not to be had by way of the overlay. */
+bool dns_is_server(struct pump *p, const struct addr *remote);
+/* As dgram_open(), for a server. */
+int dns_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror);
+/* Whose mirror is bound there, and this host's address towards it; NULL: no server's. */
+const struct addr *dns_peer(struct pump *p, const struct addr *real, struct addr *local);
+/* 0: `client` has its answer; else -errno, which is its answer. */
+int dns_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial);
+
 /* pump_listen.c */
 void listen_load(struct pump *p);
 int listen_add(struct pump *p, const struct listener *l);
 /* Forgets listeners that are gone. */
 void listen_sweep(struct pump *p);
-/* LISTEN and BOUND of ipc.h, TCP and UDP. 0 or -errno; NULL: the kernel knows it. */
+/* LISTEN and BOUND of ipc.h, TCP and UDP. 0 or -errno; false: what the kernel knows holds. */
 int listen_ask(struct pump *p, const struct ipc_listen *ask, struct addr *asked);
-const struct addr *listen_asked(struct pump *p, const struct ipc_bound *b);
+bool listen_asked(struct pump *p, const struct ipc_bound *b, struct addr *asked);
 /* One that still listens and is meant by that address of ours, NULL for none. */
 const struct listener *listen_find(struct pump *p, const struct addr *own);
 /* Where a program of this host finds the one that is meant by its own address: on loopback. False: there is none. */
@@ -231,6 +246,8 @@ const struct book_entry *names_find(const struct pump *p, const char *name);
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
  * that many microseconds from now. */
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us);
+/* As RESOLVE answers (include/ipc.h). */
+void names_resolve(struct pump *p, const char *name, struct ipc_resolved *out);
 /* The host with that virtual address, named by its IPv4 address; 0: there is none. */
 uint32_t names_host(struct pump *p, const struct addr *a);
 /* Its address of that family, 4 or 6. */
@@ -239,6 +256,8 @@ struct addr names_host_address(const struct pump *p, uint32_t ip, uint8_t family
 const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1]);
 /* The address was handed out by us; one of the virtual network that never was is not ours, whatever it is. */
 bool names_is_virtual(struct pump *p, uint32_t ip);
+/* Nobody else may be asked about that address: it is virtual, or has the prefix of virtual IPv6 addresses, which is nobody else's. */
+bool names_is_ours(struct pump *p, const struct addr *a);
 void names_pin_book(struct pump *p);
 
 /* pump_control.c */

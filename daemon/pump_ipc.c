@@ -6,10 +6,6 @@
 
 #include "daemon/base/log.h"
 
-/* The handshake's arithmetic comes that much after the answer to a look-up: the kernel tends to wake the program on our own
- * processor, where it would wait for the end of it. */
-enum { AFTER_ANSWER_US = 300 };
-
 struct request {
     struct pump *p;
     struct ipc_client *client;
@@ -50,13 +46,9 @@ static void on_resolve(struct request *q)
 {
     struct ipc_name name;
     ipc_get_name(&q->r, &name);
-    const struct book_entry *e = q->r.failed ? NULL : names_find(q->p, name.name);
-    uint32_t ip = e ? names_address(q->p, e->key, AFTER_ANSWER_US) : 0;
-    struct ipc_resolved v = {.status = !e ? ENOENT : !ip ? EAGAIN : 0};
-    if (ip) {
-        v.addr = addr_v4(ip, 0);
-        v.addr6 = names_host_address(q->p, ip, 6, 0);
-    }
+    struct ipc_resolved v = {.status = ENOENT};
+    if (!q->r.failed)
+        names_resolve(q->p, name.name, &v);
     ipc_put_resolved(&q->w, &v);
     reply(q, -1);
 }
@@ -66,9 +58,9 @@ static void on_reverse(struct request *q)
     struct addr a;
     char name[IPC_NAME_MAX + 1];
     get_addr(&q->r, &a);
-    uint32_t ip = q->r.failed ? 0 : names_host(q->p, &a);
-    const char *found = names_reverse(q->p, ip, name);
-    put_u32(&q->w, found ? 0 : names_is_virtual(q->p, ip) ? ENOENT : IPC_NOT_VIRTUAL);
+    bool ours = !q->r.failed && names_is_ours(q->p, &a);
+    const char *found = ours ? names_reverse(q->p, names_host(q->p, &a), name) : NULL;
+    put_u32(&q->w, found ? 0 : ours ? ENOENT : IPC_NOT_VIRTUAL);
     if (found)
         put_bytes(&q->w, found, strlen(found));
     reply(q, -1);
@@ -109,9 +101,12 @@ static void on_connect(struct request *q)
     struct ipc_connect c;
     struct ipc_socket s = {.status = EINVAL};
     ipc_get_connect(&q->r, &c);
-    if (!q->r.failed)
+    bool dns = !q->r.failed && c.proto == IPPROTO_TCP && dns_is_server(q->p, &c.remote);
+    if (!q->r.failed && !dns)
         s.status = connect_verdict(q->p, &c);
-    if (!s.status)
+    if (dns)
+        s.status = (uint32_t)-dns_connect(q->p, &c, q->client, q->serial);
+    else if (!s.status)
         s.status = (uint32_t)-flow_connect(q->p, &c, q->client, q->serial);
     if (s.status == IPC_SELF)
         listen_self(q->p, IPPROTO_TCP, &c.remote, &s.remote);
@@ -123,6 +118,30 @@ static void on_sock_error(struct request *q)
 {
     uint64_t handle = get_u64(&q->r);
     reply_status(q, q->r.failed ? EINVAL : (uint32_t)vsock_error(q->p->vsocks, handle));
+}
+
+static void on_sock_reset(struct request *q)
+{
+    struct ipc_sock_reset s;
+    ipc_get_sock_reset(&q->r, &s);
+    struct vsock *v = q->r.failed ? NULL : vsock_by_handle(q->p->vsocks, s.handle);
+    if (v)
+        v->resets = s.resets;
+    reply_status(q, v ? 0 : EINVAL);
+}
+
+static void on_sock_state(struct request *q)
+{
+    struct ipc_sock_state s = {.status = EINVAL};
+    struct tcp_info_row row;
+    uint64_t handle = get_u64(&q->r);
+    const struct vsock *v = q->r.failed ? NULL : vsock_by_handle(q->p->vsocks, handle);
+    uint32_t slot = v ? v->tcp.slot : 0;
+    if (v && tcpip_next(q->p->tcpip, &slot, &row) && row.ref.slot == v->tcp.slot && row.ref.generation == v->tcp.generation)
+        s = (struct ipc_sock_state){0, row.send_queued, row.recv_queued, row.srtt_us, row.rto_us, row.cwnd, row.ssthresh, row.mss,
+            (uint32_t)row.retransmits, row.bytes_in, row.bytes_out};
+    ipc_put_sock_state(&q->w, &s);
+    reply(q, -1);
 }
 
 static void on_listen(struct request *q)
@@ -142,11 +161,10 @@ static void on_listen(struct request *q)
 static void on_bound(struct request *q)
 {
     struct ipc_bound b;
-    static const struct addr none;
+    struct addr asked = {0};
     ipc_get_bound(&q->r, &b);
-    const struct addr *asked = q->r.failed ? NULL : listen_asked(q->p, &b);
-    put_u32(&q->w, asked ? 0 : ENOENT);
-    put_addr_or_none(&q->w, asked ? asked : &none);
+    put_u32(&q->w, !q->r.failed && listen_asked(q->p, &b, &asked) ? 0 : ENOENT);
+    put_addr_or_none(&q->w, &asked);
     reply(q, -1);
 }
 
@@ -167,9 +185,14 @@ static void on_udp_open(struct request *q)
     struct addr mirror = {0}, local = {0};
     uint32_t status = EINVAL;
     ipc_get_udp_open(&q->r, &u);
-    if (!q->r.failed && u.bound.port && u.remote.port)
+    bool asked = !q->r.failed && u.bound.port && u.remote.port, dns = asked && dns_is_server(q->p, &u.remote);
+    if (dns)
+        status = (uint32_t)-dns_open(q->p, &u, &mirror);
+    else if (asked)
         status = remote_verdict(q->p, &u.remote);
-    if (!status)
+    if (dns && !status)
+        status = IPC_DNS;
+    else if (!status)
         status = (uint32_t)-dgram_open(q->p, &u, &mirror);
     if (status == IPC_SELF)
         listen_self(q->p, IPPROTO_UDP, &u.remote, &mirror);
@@ -186,7 +209,9 @@ static void on_udp_peer(struct request *q)
     get_addr(&q->r, &real);
     const struct addr *peer = q->r.failed ? NULL : dgram_peer(q->p, &real);
     struct addr own = names_host_address(q->p, q->p->own, peer ? peer->family : 4, 0);
-    put_u32(&q->w, peer ? 0 : ENOENT);
+    const struct addr *server = q->r.failed || peer ? NULL : dns_peer(q->p, &real, &own);
+    put_u32(&q->w, peer ? 0 : server ? IPC_DNS : ENOENT);
+    peer = server ? server : peer;
     ipc_put_pair(&q->w, &(struct ipc_pair){.local = peer ? *peer : (struct addr){0}, .remote = own});
     reply(q, -1);
 }
@@ -210,6 +235,8 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
         [IPC_UDP_OPEN] = on_udp_open,
         [IPC_UDP_PEER] = on_udp_peer,
         [IPC_BOUND] = on_bound,
+        [IPC_SOCK_RESET] = on_sock_reset,
+        [IPC_SOCK_STATE] = on_sock_state,
     };
     struct ipc_header h;
     uint8_t out[512];

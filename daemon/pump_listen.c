@@ -85,12 +85,34 @@ int listen_ask(struct pump *p, const struct ipc_listen *ask, struct addr *asked)
     return l.proto == IPPROTO_UDP ? dgram_listen(p, &l.bound, l.cookie, &l.asked, l.flags) : listen_add(p, &l);
 }
 
-const struct addr *listen_asked(struct pump *p, const struct ipc_bound *b)
+/* A connection that a listener has accepted from this very host has the listener's real address, too; if that stands for all
+ * addresses it was made to the own one. */
+static bool accepted_there(struct pump *p, const struct ipc_bound *b, struct addr *asked)
 {
+    static const uint8_t any[16];
+    const struct listener *l;
+    for (unsigned at = 0; (l = listener_next(p->listeners, &at, 0));) {
+        if (!addr_eq(&l->bound, &b->bound) || addr_eq(&l->bound, &l->asked))
+            continue;
+        *asked = l->asked;
+        if (!memcmp(asked->ip, any, sizeof(any)))
+            *asked = names_host_address(p, p->own, l->asked.family, l->asked.port);
+        return true;
+    }
+    return false;
+}
+
+bool listen_asked(struct pump *p, const struct ipc_bound *b, struct addr *asked)
+{
+    const struct addr *known = NULL;
+    const struct listener *l = NULL;
     if (b->proto == IPPROTO_UDP)
-        return dgram_asked(p, &b->bound, b->cookie);
-    const struct listener *l = listener_by_cookie(p->listeners, b->cookie);
-    return l && !addr_eq(&l->asked, &l->bound) && addr_eq(&l->bound, &b->bound) ? &l->asked : NULL;
+        known = dgram_asked(p, &b->bound, b->cookie);
+    else if ((l = listener_by_cookie(p->listeners, b->cookie)) && !addr_eq(&l->asked, &l->bound))
+        known = &l->asked;
+    if (known)
+        *asked = *known;
+    return known || (b->proto == IPPROTO_TCP && !l && accepted_there(p, b, asked));
 }
 
 int listen_add(struct pump *p, const struct listener *l)

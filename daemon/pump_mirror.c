@@ -184,6 +184,17 @@ static struct usock *verify_alive(struct pump *p, struct usock *u)
     return dgram_verify(p, u, &from);
 }
 
+/* Where several share the port, the one that answers for it may be another. */
+static bool is_alive(struct pump *p, struct usock *u)
+{
+    struct usock *found = verify_alive(p, u);
+    if (!found || found == u || diag_udp_alive(p->diag, &u->at, u->cookie))
+        return found;
+    p->dgram->save |= u->server;
+    usock_free(p->dgram->t, u);
+    return false;
+}
+
 static bool fresh(const struct pump *p, const struct usock *u)
 {
     return mono_since(u->verified, p->now) < VERIFIED_US;
@@ -296,7 +307,7 @@ static void forget_some(struct pump *p)
     struct usock *u;
     for (int i = 0; i < 2 && (u = usock_server(p->dgram->t)); i++) {
         usock_touch(p->dgram->t, u, p->now);
-        verify_alive(p, u);
+        is_alive(p, u);
     }
 }
 
@@ -341,7 +352,7 @@ bool dgram_taken(struct pump *p, const struct addr *asked, uint64_t cookie, uint
 {
     for (struct usock *u = usock_on_port(p->dgram->t, asked->port, NULL), *next; u; u = next) {
         next = u->chain;
-        if (u->cookie != cookie && usock_conflicts(u, asked, flags) && verify_alive(p, u))
+        if (u->cookie != cookie && usock_conflicts(u, asked, flags) && is_alive(p, u))
             return true;
     }
     return false;
@@ -454,7 +465,7 @@ void dgram_sweep(struct pump *p)
     for (struct usock *u = usock_next(p->dgram->t, NULL), *next; u; u = next) {
         next = usock_next(p->dgram->t, u);
         if (u->server)
-            verify_alive(p, u);
+            is_alive(p, u);
     }
 }
 

@@ -1,8 +1,13 @@
 /* pump_names.c - names to keys to virtual addresses, and back. */
 #include "daemon/pump_impl.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <strings.h>
+
+/* The handshake's arithmetic comes that much after the answer to a look-up: the kernel tends to wake the program on our own
+ * processor, where it would wait for the end of it. */
+enum { AFTER_ANSWER_US = 300 };
 
 const struct book_entry *names_find(const struct pump *p, const char *name)
 {
@@ -24,6 +29,17 @@ uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t late
     if (peer)
         peer_open(p->peers, peer, mono_add(p->now, later_us), p->wall);
     return ip;
+}
+
+void names_resolve(struct pump *p, const char *name, struct ipc_resolved *out)
+{
+    const struct book_entry *e = names_find(p, name);
+    uint32_t ip = e ? names_address(p, e->key, AFTER_ANSWER_US) : 0;
+    *out = (struct ipc_resolved){.status = !e ? ENOENT : !ip ? EAGAIN : 0};
+    if (!ip)
+        return;
+    out->addr = addr_v4(ip, 0);
+    out->addr6 = names_host_address(p, ip, 6, 0);
 }
 
 uint32_t names_host(struct pump *p, const struct addr *a)
@@ -54,6 +70,11 @@ const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1
 bool names_is_virtual(struct pump *p, uint32_t ip)
 {
     return pool_contains(p->pool, ip) && !pool_is_excluded(p->pool, ip) && pool_key(p->pool, p->now, ip);
+}
+
+bool names_is_ours(struct pump *p, const struct addr *a)
+{
+    return addr_has_prefix6(a) || names_is_virtual(p, names_host(p, a));
 }
 
 /* The keys of the book have their addresses for good, whether they are used or not, and may open a session. */

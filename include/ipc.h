@@ -14,7 +14,7 @@
  *                                                                own IPv6 address(20)
  *   2 RESOLVE            name                                    status(4) address(20) IPv6 address(20)
  *   3 REVERSE            address(20)                             status(4) name (no name: ENOENT, or IPC_NOT_VIRTUAL)
- *   4 CONNECT            proto(1) patient(1) 0 0 remote(20) local(20)
+ *   4 CONNECT            proto(1) patient(1) resets(1) 0 remote(20) local(20)
  *                                                                status(4) handle(8) local(20) remote(20) + one fd
  *   5 SOCK_ERROR         handle(8)                               status(4): the errno the connection ended with, 0: none
  *   6 LISTEN             proto(1) flags(1) 0 0 bound(20) asked(20) cookie(8)
@@ -24,6 +24,9 @@
  *   9 UDP_OPEN           connects(1) 0 0 0 cookie(8) bound(20) remote(20)   status(4) mirror(20) local(20), virtual
  *  10 UDP_PEER           mirror(20), as recvfrom saw it          status(4) remote(20) local(20), virtual; ENOENT: no mirror
  *  15 BOUND              proto(1) 0 0 0 bound(20) cookie(8)      status(4) asked(20); ENOENT: it is what the kernel says
+ *  22 SOCK_RESET         handle(8) resets(1) 0 0 0               status(4)
+ *  23 SOCK_STATE         handle(8)                               status(4) unsent(4) unread(4) srtt us(4) rto us(4) cwnd(4)
+ *                                                                ssthresh(4) mss(4) retransmits(4) bytes in(8) out(8)
  *
  * status: 0, an errno, or one of enum ipc_status. Addresses are 20 bytes as in wire.h; family 0 is "none".
  * Names are 1..253 bytes without NUL; they take the rest of the record.
@@ -43,6 +46,16 @@
  * A program's UDP socket stays its own: a virtual peer has a mirror, an address on loopback where the daemon receives what is
  * for it and from which it delivers what comes of it. LISTEN with proto UDP says that a socket was bound; UDP_OPEN that one
  * (`bound`: what getsockname says, its port not 0) is going to send, or to connect. Answers hold for a second, then the library asks again.
+ *
+ * Port 53 of a real server, which a program has chosen for its DNS questions: the daemon stands in for it (daemon/dns/stub.h),
+ * answers what is asked about overlay names, and hands every other message to that server. CONNECT and UDP_OPEN are asked with
+ * that server as `remote`, whether or not its address lies in the virtual network.
+ *   CONNECT   answers 0, at once, whether or not the server can be reached: the pair takes the messages of the stream. `local` is
+ *             what the kernel would have the program speak from.
+ *   UDP_OPEN  answers IPC_DNS and a mirror, to be used as any other, for sockets that connect and for those that send.
+ *   UDP_PEER  of such a mirror answers IPC_DNS; remote is the server, local the address that this host has towards it, port 0.
+ * A server on the host's own loopback is one like any other. Port 53 of a virtual address is ordinary traffic of the overlay. Who
+ * sees a datagram before it goes need not ask for those which are not about the overlay: dns_look() of include/dns.h.
  */
 #ifndef I3_IPC_H
 #define I3_IPC_H
@@ -73,6 +86,8 @@ enum ipc_type {
     IPC_UDP_OPEN,
     IPC_UDP_PEER,
     IPC_BOUND = 15,
+    IPC_SOCK_RESET = 22,
+    IPC_SOCK_STATE,
     IPC_TYPES,
 };
 
@@ -80,6 +95,8 @@ enum ipc_type {
 enum ipc_status {
     IPC_NOT_VIRTUAL = 4096, /* the address is none of ours: let libc have it */
     IPC_SELF = 4097,        /* one's own virtual address: connect to loopback (127.0.0.1, ::1), same port */
+    IPC_DNS = 4098,         /* as 0, but the peer is a real DNS server, for which the daemon stands in */
+    IPC_STATUS_MAX = IPC_DNS,
 };
 
 struct ipc_header {
@@ -110,8 +127,23 @@ struct ipc_resolved {
 struct ipc_connect {
     uint8_t proto; /* IPPROTO_TCP */
     bool patient;
+    bool resets; /* as SOCK_RESET */
     struct addr remote;
     struct addr local; /* what the program has bound, none if nothing */
+};
+
+/* What the daemon's TCP knows of a connection; bytes, except where it is said. */
+struct ipc_sock_state {
+    uint32_t status; /* EINVAL: no such connection, or not any more */
+    uint32_t unsent; /* not yet acknowledged by the peer */
+    uint32_t unread, srtt_us, rto_us, cwnd, ssthresh, mss;
+    uint32_t retransmits; /* segments */
+    uint64_t bytes_in, bytes_out;
+};
+
+struct ipc_sock_reset {
+    uint64_t handle;
+    bool resets; /* when the program closes its socket, the peer shall see a reset (SO_LINGER with no time) */
 };
 
 struct ipc_socket {
@@ -241,7 +273,8 @@ static inline void ipc_put_connect(struct writer *w, const struct ipc_connect *c
 {
     put_u8(w, c->proto);
     put_u8(w, c->patient);
-    put_zeros(w, 2);
+    put_u8(w, c->resets);
+    put_zeros(w, 1);
     put_addr_or_none(w, &c->remote);
     put_addr_or_none(w, &c->local);
 }
@@ -249,13 +282,50 @@ static inline void ipc_put_connect(struct writer *w, const struct ipc_connect *c
 static inline void ipc_get_connect(struct reader *r, struct ipc_connect *c)
 {
     c->proto = get_u8(r);
-    uint8_t patient = get_u8(r);
+    uint8_t patient = get_u8(r), resets = get_u8(r);
     c->patient = patient;
-    if (patient > 1)
+    c->resets = resets;
+    if (patient > 1 || resets > 1)
         r->failed = true;
-    wire_expect_zeros(r, 2);
+    wire_expect_zeros(r, 1);
     get_addr(r, &c->remote);
     get_addr_or_none(r, &c->local);
+}
+
+static inline void ipc_put_sock_reset(struct writer *w, const struct ipc_sock_reset *s)
+{
+    put_u64(w, s->handle);
+    put_u8(w, s->resets);
+    put_zeros(w, 3);
+}
+
+static inline void ipc_get_sock_reset(struct reader *r, struct ipc_sock_reset *s)
+{
+    s->handle = get_u64(r);
+    uint8_t resets = get_u8(r);
+    s->resets = resets;
+    if (resets > 1)
+        r->failed = true;
+    wire_expect_zeros(r, 3);
+}
+
+static inline void ipc_put_sock_state(struct writer *w, const struct ipc_sock_state *s)
+{
+    const uint32_t words[] = {s->status, s->unsent, s->unread, s->srtt_us, s->rto_us, s->cwnd, s->ssthresh, s->mss, s->retransmits};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        put_u32(w, words[i]);
+    put_u64(w, s->bytes_in);
+    put_u64(w, s->bytes_out);
+}
+
+static inline void ipc_get_sock_state(struct reader *r, struct ipc_sock_state *s)
+{
+    uint32_t *const words[] = {
+        &s->status, &s->unsent, &s->unread, &s->srtt_us, &s->rto_us, &s->cwnd, &s->ssthresh, &s->mss, &s->retransmits};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        *words[i] = get_u32(r);
+    s->bytes_in = get_u64(r);
+    s->bytes_out = get_u64(r);
 }
 
 static inline void ipc_put_socket(struct writer *w, const struct ipc_socket *s)

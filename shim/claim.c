@@ -3,7 +3,9 @@
 #include "shim/client.h"
 #include "shim/config.h"
 #include "shim/fdtable.h"
+#include "shim/options.h"
 #include "shim/overlay.h"
+#include "shim/pair.h"
 #include "shim/sys.h"
 
 enum { CLAIM_IP = 0x7f000033, PRIVILEGED = 1024 };
@@ -150,6 +152,22 @@ int claim_bind(int fd, int family, const struct addr *asked)
     return err;
 }
 
+void claim_leave(int fd, const struct addr *to)
+{
+    struct fd_entry e, set = {0};
+    if (!fdtable_used(fd) || is_loopback(to) || is_any(to) || !fdtable_get(fd, sys_cookie(fd), &e) || e.kind != FD_BOUND ||
+        e.local.port >= PRIVILEGED || overlay_is_own(&e.local) || protocol_of(fd) != IPPROTO_TCP)
+        return;
+    int with = sys_socket(sys_sockopt_int(fd, SOL_SOCKET, SO_DOMAIN), SOCK_STREAM | SOCK_CLOEXEC,
+        sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL));
+    if (with < 0)
+        return;
+    options_carry(fd, with, &set);
+    for (int i = 0; i < set.options; i++)
+        sys_setsockopt(with, set.option[i].level, set.option[i].name, &set.option[i].value, sizeof(set.option[i].value));
+    pair_swap(fd, with);
+}
+
 /* ---- names ---- */
 
 static bool may_be_claim(int fd, const struct addr *real)
@@ -232,6 +250,7 @@ void claim_tell_once(int fd)
         return;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) <= 0)
         return;
+    claim_fence(fd); /* an inherited one; there is no good moment to fail */
     if (protocol_of(fd) != IPPROTO_TCP) {
         remember_told(fd, sys_cookie(fd)); /* a Unix socket, say */
         return;

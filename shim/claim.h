@@ -27,6 +27,10 @@ int claim_bind(int fd, int family, const struct addr *asked);
 /* From where the kernel has it to what the program asked for; false: it is just there. */
 bool claim_name(int fd, const struct addr *real, struct addr *asked);
 
+/* Before a TCP socket is connected to an address which is not the overlay's: one with a claimed port below 1024 becomes a socket that
+ * is bound to nothing, as if the program had gone on after the kernel's refusal, which those who want such ports by habit do. */
+void claim_leave(int fd, const struct addr *to);
+
 /* --overlay-only: before the socket listens, or (UDP) is bound to all addresses or to a group's, it is closed to the local network.
  * 0 or -errno. */
 int claim_fence(int fd);

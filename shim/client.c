@@ -138,7 +138,7 @@ static int call_run(struct call *c)
 /* The status of a reply that was read to its end; one that was not is no better than none. */
 static int call_status(const struct call *c, uint32_t status)
 {
-    return reader_done(&c->r) && status <= IPC_SELF ? (int)status : CLIENT_DEAD;
+    return reader_done(&c->r) && status <= IPC_STATUS_MAX ? (int)status : CLIENT_DEAD;
 }
 
 int client_info(struct ipc_info *info)
@@ -178,7 +178,7 @@ int client_reverse(const struct addr *a, char name[IPC_NAME_MAX + 1])
     drop_fd(&c);
     uint32_t status = get_u32(&c.r);
     if (status) /* a refusal may or may not carry a name */
-        return reader_ok(&c.r) && status <= IPC_SELF ? (int)status : CLIENT_DEAD;
+        return reader_ok(&c.r) && status <= IPC_STATUS_MAX ? (int)status : CLIENT_DEAD;
     ipc_get_name(&c.r, &n);
     memcpy(name, n.name, n.len + 1);
     return call_status(&c, status);
@@ -222,6 +222,30 @@ static int call_addr(struct call *c, struct addr *out)
     uint32_t status = get_u32(&c->r);
     get_addr_or_none(&c->r, out);
     return call_status(c, status);
+}
+
+int client_sock_state(uint64_t handle, struct ipc_sock_state *out)
+{
+    struct call c;
+    call_init(&c, IPC_SOCK_STATE);
+    put_u64(&c.w, handle);
+    if (call_run(&c) < 0)
+        return CLIENT_DEAD;
+    drop_fd(&c);
+    ipc_get_sock_state(&c.r, out);
+    return call_status(&c, out->status);
+}
+
+int client_sock_reset(uint64_t handle, bool resets)
+{
+    struct call c;
+    call_init(&c, IPC_SOCK_RESET);
+    ipc_put_sock_reset(&c.w, &(struct ipc_sock_reset){handle, resets});
+    if (call_run(&c) < 0)
+        return CLIENT_DEAD;
+    drop_fd(&c);
+    uint32_t status = get_u32(&c.r);
+    return call_status(&c, status);
 }
 
 int client_listen(const struct ipc_listen *ask, struct addr *asked)

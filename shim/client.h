@@ -18,6 +18,10 @@ int client_reverse(const struct addr *a, char name[IPC_NAME_MAX + 1]);
 int client_connect(const struct ipc_connect *ask, struct ipc_socket *out, int *fd);
 /* The errno with which the connection ended, 0 if it did not. */
 int client_sock_error(uint64_t handle);
+/* What the daemon's TCP knows of it. */
+int client_sock_state(uint64_t handle, struct ipc_sock_state *out);
+/* Whether the peer shall see a reset when the program closes the socket. */
+int client_sock_reset(uint64_t handle, bool resets);
 /* What has been asked for, with its port. */
 int client_listen(const struct ipc_listen *ask, struct addr *asked);
 int client_bound(const struct ipc_bound *ask, struct addr *asked);

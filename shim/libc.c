@@ -3,7 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 
-static void *bound[LIBC_COUNT];
+void *libc_bound[LIBC_COUNT];
 
 static const char *const names[LIBC_COUNT] = {
 #define X(ret, name, args) [LIBC_##name] = #name,
@@ -17,15 +17,12 @@ static long missing(void)
     return -1;
 }
 
-void *libc_get(enum libc_index which)
+void *libc_find(enum libc_index which)
 {
-    void *f = __atomic_load_n(&bound[which], __ATOMIC_RELAXED);
-    if (__builtin_expect(f != NULL, 1))
-        return f;
-    f = dlsym(RTLD_NEXT, names[which]);
+    void *f = dlsym(RTLD_NEXT, names[which]);
     if (!f) /* not remembered: the library that has it may be loaded later */
         return (void *)missing;
-    __atomic_store_n(&bound[which], f, __ATOMIC_RELAXED);
+    __atomic_store_n(&libc_bound[which], f, __ATOMIC_RELAXED);
     return f;
 }
 

@@ -63,6 +63,8 @@
     X(struct hostent *, gethostbyaddr, (const void *, socklen_t, int))                                        \
     X(int, gethostbyaddr_r,                                                                                   \
         (const void *, socklen_t, int, struct hostent *, char *, size_t, struct hostent **, int *))           \
+    X(int, __libc_start_main, (int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), \
+        void (*)(void), void *))                                                                               \
     X(int, res_query, (const char *, int, int, unsigned char *, int))                                         \
     X(int, res_search, (const char *, int, int, unsigned char *, int))                                        \
     X(int, res_querydomain, (const char *, const char *, int, int, unsigned char *, int))                     \
@@ -83,7 +85,15 @@ enum libc_index {
 LIBC_FUNCTIONS(X)
 #undef X
 
-void *libc_get(enum libc_index which);
+extern void *libc_bound[LIBC_COUNT] __attribute__((visibility("hidden")));
+void *libc_find(enum libc_index which);
+
+static inline void *libc_get(enum libc_index which)
+{
+    void *f = __atomic_load_n(&libc_bound[which], __ATOMIC_RELAXED);
+    return __builtin_expect(f != NULL, 1) ? f : libc_find(which);
+}
+
 void libc_bind_all(void);
 
 #define REAL(name) ((libc_##name##_fn)libc_get(LIBC_##name))

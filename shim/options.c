@@ -2,6 +2,7 @@
 
 #include <linux/tcp.h>
 
+#include "shim/client.h"
 #include "shim/sys.h"
 
 /* Options of integer value: default, and whether values set before connect() are looked up then. */
@@ -148,21 +149,31 @@ static int put_value(const void *v, size_t n, void *value, socklen_t *len)
     return 0;
 }
 
-/* States as in the kernel's enum of that name: 1 established, 2 SYN sent, 7 closed, 8 the peer has closed. */
+/* States as in the kernel's enum of that name: 1 established, 2 SYN sent, 7 closed, 8 the peer has shut down. */
 static int get_tcp_info(int fd, void *value, socklen_t *len)
 {
-    static const uint8_t states[] = {[PAIR_DIALLING] = 2, [PAIR_UP] = 1, [PAIR_FAILED] = 7, [PAIR_ENDED] = 8};
+    static const uint8_t states[] = {[PAIR_DIALLING] = 2, [PAIR_UP] = 1, [PAIR_FAILED] = 7, [PAIR_ENDED] = 7};
+    enum pair_state state = pair_state(fd);
+    struct ipc_sock_state s = {.rto_us = 200000, .mss = 1448, .srtt_us = 1000, .cwnd = 14480, .ssthresh = INT32_MAX};
+    struct ipc_sock_state now;
+    struct sock_name name;
+    if (pair_of(fd, &name) && client_sock_state(name.handle, &now) == 0 && now.mss)
+        s = now;
     struct tcp_info info = {
-        .tcpi_state = states[pair_state(fd)],
-        .tcpi_rto = 200000,
+        .tcpi_state = state == PAIR_UP && sys_ready(fd, POLLRDHUP) ? 8 : states[state],
+        .tcpi_rto = s.rto_us,
         .tcpi_ato = 40000,
-        .tcpi_snd_mss = 1448,
+        .tcpi_snd_mss = s.mss,
         .tcpi_rcv_mss = 1448,
         .tcpi_pmtu = 1500,
-        .tcpi_rtt = 1000,
-        .tcpi_rttvar = 500,
-        .tcpi_snd_ssthresh = INT32_MAX,
-        .tcpi_snd_cwnd = 10,
+        .tcpi_rtt = s.srtt_us,
+        .tcpi_rttvar = s.srtt_us / 2,
+        .tcpi_snd_ssthresh = s.ssthresh / s.mss,
+        .tcpi_snd_cwnd = s.cwnd / s.mss,
+        .tcpi_total_retrans = s.retransmits,
+        .tcpi_bytes_acked = s.bytes_out,
+        .tcpi_bytes_received = s.bytes_in,
+        .tcpi_notsent_bytes = s.unsent,
         .tcpi_advmss = 1448,
         .tcpi_reordering = 3,
         .tcpi_rcv_space = 65536,
@@ -216,7 +227,7 @@ int options_set(int fd, int level, int name, const void *value, socklen_t len)
         return -EINVAL;
     if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
         return -EINVAL; /* too late on a socket that has an address */
-    if (!sys_plausible(value))
+    if (!sys_readable(value, len < sizeof(v) ? 1 : sizeof(v)))
         return -EFAULT;
     memcpy(&v, value, len < sizeof(v) ? 1 : sizeof(v));
     if (level == IPPROTO_TCP && (name == TCP_NODELAY || name == TCP_CORK))

@@ -1,12 +1,17 @@
 #include "shim/overlay.h"
 
+#include "include/dns.h"
 #include "shim/client.h"
 #include "shim/config.h"
 #include "shim/sys.h"
 
-static char lower(char c)
+static bool is_canary(const char *name, size_t len)
 {
-    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    static const char canary[] = DNS_CANARY;
+    size_t i = 0;
+    while (i < len && i < sizeof(canary) - 1 && dns_lower(name[i]) == canary[i])
+        i++;
+    return i == len && len == sizeof(canary) - 1;
 }
 
 bool overlay_name(const char *name, char out[IPC_NAME_MAX + 1])
@@ -15,15 +20,15 @@ bool overlay_name(const char *name, char out[IPC_NAME_MAX + 1])
     size_t len = name ? strlen(name) : 0;
     if (len && name[len - 1] == '.')
         len--;
-    if (len <= cfg->suffix_len || name[len - cfg->suffix_len - 1] != '.')
+    bool below = len > cfg->suffix_len && name[len - cfg->suffix_len - 1] == '.';
+    for (size_t i = 0; below && i < cfg->suffix_len; i++)
+        below = dns_lower(name[len - cfg->suffix_len + i]) == cfg->suffix[i];
+    if (!below && !is_canary(name, len))
         return false;
-    for (size_t i = 0; i < cfg->suffix_len; i++)
-        if (lower(name[len - cfg->suffix_len + i]) != cfg->suffix[i])
-            return false;
     if (len > IPC_NAME_MAX)
         len = 0;
     for (size_t i = 0; i < len; i++)
-        out[i] = lower(name[i]);
+        out[i] = dns_lower(name[i]);
     out[len] = '\0';
     return true;
 }

@@ -9,7 +9,7 @@
 #include "include/ipc.h"
 
 /* If the name is ours: true, and `out` is its plain form (lower case, no dot at the end; "" when it is too long
- * to exist). */
+ * to exist). So is DNS_CANARY, a name which nobody shall find. */
 bool overlay_name(const char *name, char out[IPC_NAME_MAX + 1]);
 
 /* In the virtual network, of either family: the daemon has to be asked. */

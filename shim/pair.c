@@ -46,6 +46,12 @@ int pair_error(const struct sock_name *name)
     return err > 0 && err < IPC_NOT_VIRTUAL ? err : ECONNREFUSED;
 }
 
+int pair_end(const struct sock_name *name)
+{
+    int err = client_sock_error(name->handle);
+    return err > 0 && err < IPC_NOT_VIRTUAL ? err : ECONNRESET;
+}
+
 int pair_swap(int fd, int with)
 {
     struct epolls_saved watched;

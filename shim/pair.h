@@ -37,6 +37,8 @@ void pair_set_family(int fd, int family);
 
 /* Why the connection could not be made, a positive errno. */
 int pair_error(const struct sock_name *name);
+/* Why one that stood has ended, likewise. */
+int pair_end(const struct sock_name *name);
 
 /* Puts `with` (another socket) at the number of `fd`, keeping its close-on-exec flag and epoll registrations; closes
  * `with` in any case. 0 or -errno. */

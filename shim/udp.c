@@ -2,6 +2,7 @@
 
 #include "shim/client.h"
 #include "shim/conn.h"
+#include "shim/dns.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/sys.h"
@@ -112,7 +113,7 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, bool connec
     struct addr mine;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
         return overlay_verdict(to) == IPC_NOT_VIRTUAL ? UDP_PASS : -ENETUNREACH;
-    if (overlay_known_real(to) && overlay_verdict(to) == IPC_NOT_VIRTUAL)
+    if (to->port != DNS_PORT && overlay_known_real(to) && overlay_verdict(to) == IPC_NOT_VIRTUAL)
         return UDP_PASS;
     q.bound = bound_address(fd);
     if (!to->port || !q.bound.port)
@@ -123,6 +124,11 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, bool connec
         overlay_learn(to, true);
         learn_own(&mine);
         if (connects || sys_sockopt_int(fd, IPPROTO_IP, IP_RECVERR) > 0 || sys_sockopt_int(fd, IPPROTO_IPV6, IPV6_RECVERR) > 0)
+            share_port(fd);
+        return 0;
+    case IPC_DNS:
+        dns_used();
+        if (connects)
             share_port(fd);
         return 0;
     case IPC_NOT_VIRTUAL:
@@ -136,7 +142,7 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, bool connec
         __atomic_store_n(&self_used, true, __ATOMIC_RELAXED);
         return 0;
     case CLIENT_DEAD:
-        return overlay_known_real(to) ? UDP_PASS : -ENETUNREACH;
+        return to->port == DNS_PORT ? -ECONNREFUSED : overlay_known_real(to) ? UDP_PASS : -ENETUNREACH;
     default:
         return -status;
     }
@@ -178,7 +184,7 @@ void udp_leave(int fd)
 {
     struct sockaddr_storage ss;
     socklen_t len = sizeof(ss);
-    if ((!udp_own(4).family && !udp_own(6).family) || sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM || sys_getpeername(fd, &ss, &len) < 0)
+    if ((!udp_own(4).family && !udp_own(6).family && !dns_was_used()) || sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM || sys_getpeername(fd, &ss, &len) < 0)
         return;
     struct addr peer = addr_from_sockaddr(&ss, len);
     if (!udp_source(fd, &peer))
@@ -232,5 +238,7 @@ bool udp_source(int fd, struct addr *a)
     }
     if (status == 0)
         source_found(fd, a, &virtual);
-    return status == 0;
+    else if (status == IPC_DNS)
+        *a = virtual;
+    return status == 0 || status == IPC_DNS;
 }

@@ -3,12 +3,15 @@
  * Silent on success; the program's exit status, signals and terminal are its own.
  */
 #include "tools/i3run/i3run.h"
+#include "tools/i3run/passed.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "tools/i3run/engine.h"
 
 struct run run;
 
@@ -23,23 +26,26 @@ void say(const char *fmt, ...)
 }
 
 static const char usage[] =
-    "usage: i3run [-v] [--anyway] [--] COMMAND [ARGUMENT...]\n"
+    "usage: i3run [-v] [--anyway] [--overlay-only] [--] COMMAND [ARGUMENT...]\n"
     "Runs COMMAND so that it can reach, and be reached by, names which end in .i3.\n"
     "\n"
     "  -v, --verbose     say what is done, on stderr\n"
     "      --anyway      run COMMAND even if it cannot be helped\n"
     "      --argv0=NAME  what COMMAND, which is a path then, shall find as its own name\n"
+    "      --overlay-only\n"
+    "                    servers of COMMAND cannot be reached by the local network\n"
     "      --help        this text\n"
     "      --version     the version\n"
     "\n"
     "The status is COMMAND's own; 125 when i3run fails, 126 when COMMAND cannot be run, 127 when it is not found.\n";
 
-enum { OPT_HELP = 256, OPT_VERSION, OPT_ANYWAY, OPT_ARGV0 };
+enum { OPT_HELP = 256, OPT_VERSION, OPT_ANYWAY, OPT_ARGV0, OPT_OVERLAY_ONLY };
 
 static const struct option options[] = {
     {"verbose", no_argument, NULL, 'v'},
     {"anyway", no_argument, NULL, OPT_ANYWAY},
     {"argv0", required_argument, NULL, OPT_ARGV0},
+    {"overlay-only", no_argument, NULL, OPT_OVERLAY_ONLY},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {0},
@@ -58,6 +64,9 @@ static int parse_options(int argc, char **argv)
             break;
         case OPT_ARGV0:
             run.argv0 = optarg;
+            break;
+        case OPT_OVERLAY_ONLY:
+            run.overlay_only = true;
             break;
         case OPT_HELP:
             fputs(usage, stdout);
@@ -92,9 +101,12 @@ static int check_target(void)
     }
     target_look(run.path, &run.target);
     enum target_way way = target_way(run.target.kind);
-    if (run.verbose || (way != WAY_PRELOAD && run.anyway))
-        say_target(way == WAY_PRELOAD ? "run with the library preloaded" : "run without the overlay", "");
-    if (way == WAY_PRELOAD || run.anyway)
+    run.engine = way == WAY_ENGINE && !run.anyway;
+    if (run.verbose || (way == WAY_REFUSED && run.anyway))
+        say_target(way == WAY_PRELOAD ? "run with the library preloaded"
+                   : run.engine       ? "run by the seccomp engine (TCP and UDP; see i3run(1))"
+                                      : "run without the overlay", "");
+    if (way != WAY_REFUSED || run.anyway)
         return 0;
     say_target("the library cannot be preloaded", " (--anyway runs it without the overlay)");
     return REFUSED;
@@ -121,6 +133,13 @@ int main(int argc, char **argv)
         return FAILED;
     if (run.verbose)
         say("daemon pid=%u socket=%s shim=%s", info.pid, run.sock, run.shim);
+    int fd, err = passed_tell(run.sock, run.overlay_only, &fd);
+    if (err < 0) {
+        say("the socket that was passed as fd %d cannot be closed to the local network: %s", fd, strerror(-err));
+        return FAILED;
+    }
+    if (run.engine)
+        return engine_run();
     if (run.argv0)
         run.argv[0] = (char *)run.argv0;
     execvp(run.path, run.argv);

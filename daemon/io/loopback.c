@@ -90,7 +90,7 @@ static int diag_find(struct diag *d, struct diag_request *req, bool (*is)(const 
     }
 }
 
-/* The kernel finds the one socket by address and cookie; ENOENT means there is none, ESTALE that another has the port. */
+/* The kernel finds a socket by its address; when that is another one, several may share the address (SO_REUSEPORT). */
 bool diag_listens(struct diag *d, const struct addr *bound, uint64_t cookie)
 {
     struct diag_request req = {
@@ -98,7 +98,7 @@ bool diag_listens(struct diag *d, const struct addr *bound, uint64_t cookie)
         .r = {.sdiag_family = bound->family == 6 ? AF_INET6 : AF_INET,
             .sdiag_protocol = IPPROTO_TCP,
             .idiag_states = 1u << TCP_LISTEN,
-            .id = {.idiag_if = LOOPBACK_INDEX, .idiag_sport = htons(bound->port), .idiag_cookie = {(uint32_t)cookie, (uint32_t)(cookie >> 32)}}},
+            .id = {.idiag_if = LOOPBACK_INDEX, .idiag_sport = htons(bound->port), .idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}}},
     };
     union diag_answer ans;
     if (!d)
@@ -109,12 +109,11 @@ bool diag_listens(struct diag *d, const struct addr *bound, uint64_t cookie)
     ssize_t n = recv(d->fd, &ans, sizeof(ans), 0);
     if (n < (ssize_t)sizeof(ans.h))
         return true;
-    if (ans.h.nlmsg_type != NLMSG_ERROR)
-        return is_listener(&ans.h, &cookie);
-    int err = ((const struct nlmsgerr *)NLMSG_DATA(&ans.h))->error;
-    if (err != -ESTALE)
-        return err != -ENOENT;
-    int found = diag_find(d, &req, is_listener, &cookie); /* several share the port (SO_REUSEPORT) */
+    if (ans.h.nlmsg_type == NLMSG_ERROR)
+        return ((const struct nlmsgerr *)NLMSG_DATA(&ans.h))->error != -ENOENT;
+    if (is_listener(&ans.h, &cookie))
+        return true;
+    int found = diag_find(d, &req, is_listener, &cookie);
     return found != 0 && found != -EBADMSG;
 }
 
@@ -158,6 +157,28 @@ int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, str
         }
     }
     return 0;
+}
+
+static bool is_udp_socket(const struct nlmsghdr *h, const void *what)
+{
+    const struct inet_diag_msg *m = NLMSG_DATA(h);
+    uint64_t cookie = *(const uint64_t *)what;
+    return h->nlmsg_type == SOCK_DIAG_BY_FAMILY && m->id.idiag_cookie[0] == (uint32_t)cookie &&
+           m->id.idiag_cookie[1] == (uint32_t)(cookie >> 32);
+}
+
+bool diag_udp_alive(struct diag *d, const struct addr *at, uint64_t cookie)
+{
+    for (int v6 = at->family == 6; v6 < 2; v6++) { /* a mapped address is a socket's of IPv6 */
+        struct diag_request req = {
+            .h = {.nlmsg_len = sizeof(req), .nlmsg_type = SOCK_DIAG_BY_FAMILY},
+            .r = {.sdiag_family = v6 ? AF_INET6 : AF_INET, .sdiag_protocol = IPPROTO_UDP, .idiag_states = UINT32_MAX,
+                .id = {.idiag_sport = htons(at->port)}},
+        };
+        if (!d || diag_find(d, &req, is_udp_socket, &cookie) != 0)
+            return true;
+    }
+    return false;
 }
 
 static bool is_connected_to(const struct nlmsghdr *h, const void *what)

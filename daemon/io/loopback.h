@@ -27,6 +27,9 @@ struct diag_udp_info {
  * asked. */
 int diag_udp(struct diag *d, const struct addr *at, const struct addr *from, struct diag_udp_info *out);
 
+/* The UDP socket with that cookie is bound to that port; walks through all of the host's. Where the kernel cannot be asked: true. */
+bool diag_udp_alive(struct diag *d, const struct addr *at, uint64_t cookie);
+
 /* Some UDP socket is connected to that address; walks through all of the host's. Where the kernel cannot be asked: true. */
 bool diag_udp_connected(struct diag *d, const struct addr *to);
 

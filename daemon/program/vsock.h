@@ -45,6 +45,7 @@ struct vsock {
     bool hup;       /* it has shut down a direction, or both: a short read does not mean that it is drained */
     bool gone;      /* it has closed both */
     bool read_eof;  /* the program has sent its last byte */
+    bool resets;    /* its close() shall be a reset */
     bool write_eof; /* the peer's last byte was passed on */
 };
 

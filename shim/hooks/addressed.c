@@ -2,9 +2,11 @@
  * mirror instead (udp.h). What has no mirror fails, so that none reaches the real network. */
 #include "shim/hooks/connect.h"
 #include "shim/hooks/control.h"
+#include "shim/dns.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
+#include "shim/readable.h"
 #include "shim/sys.h"
 #include "shim/udp.h"
 
@@ -27,13 +29,20 @@ static struct addr destination(const struct sockaddr *sa, socklen_t len)
     return addr_from_sockaddr(&in, sizeof(in));
 }
 
-static int before_send(int fd, const void *sa, socklen_t len, int flags, struct via *via)
+/* A datagram for a real DNS server, of which it is seen whether it asks about the overlay; connections are made without a look. */
+static bool leave_to_server(const struct addr *to, const struct iovec *v, size_t n, int flags)
+{
+    return !(flags & MSG_FASTOPEN) && !dns_is_ours(v, n) && (!overlay_covers(to) || overlay_verdict(to) == IPC_NOT_VIRTUAL);
+}
+
+static int before_send(int fd, const void *sa, socklen_t len, const struct iovec *v, size_t n, int flags, struct via *via)
 {
     struct addr to = {0}, mirror;
     struct sock_name name;
-    if (len >= sizeof(struct sockaddr_in) && sys_plausible(sa))
+    if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && readable(sa, len))
         to = destination(sa, len);
-    if (!to.family || !overlay_covers(&to))
+    bool dns = to.family && dns_is_server(&to);
+    if (!to.family || (!dns && !overlay_covers(&to)) || (dns && leave_to_server(&to, v, n, flags)))
         return SEND_AS_IS;
     if (flags & MSG_FASTOPEN) {
         int err = connect_covered(fd, &to, ((const struct sockaddr *)sa)->sa_family);
@@ -48,45 +57,68 @@ static int before_send(int fd, const void *sa, socklen_t len, int flags, struct 
     return SEND_VIA;
 }
 
+static int before_message(int fd, const struct msghdr *m, int flags, struct via *via)
+{
+    return m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, m->msg_iov, m->msg_iovlen, flags, via) : SEND_AS_IS;
+}
+
 static int fail(int err)
 {
     errno = -err;
     return -1;
 }
 
+/* TCP ignores the destination, the Unix socket in its place does not. */
+static bool ignores_destination(int fd)
+{
+    struct sock_name name;
+    return errno == EISCONN && pair_of(fd, &name);
+}
+
 HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
 {
     struct via via;
-    int todo = sa ? before_send(fd, sa, len, flags, &via) : SEND_AS_IS;
+    struct iovec v = {(void *)buf, n};
+    int todo = sa ? before_send(fd, sa, len, &v, 1, flags, &via) : SEND_AS_IS;
     if (todo < 0)
         return fail(todo);
     if (todo == SEND_CONNECTED)
         return REAL(send)(fd, buf, n, flags & ~MSG_FASTOPEN);
     if (todo == SEND_VIA)
         return REAL(sendto)(fd, buf, n, flags, (struct sockaddr *)&via.ss, via.len);
-    return REAL(sendto)(fd, buf, n, flags, sa, len);
+    int saved = errno;
+    ssize_t sent = REAL(sendto)(fd, buf, n, flags, sa, len);
+    if (sent >= 0 || !ignores_destination(fd))
+        return sent;
+    errno = saved;
+    return REAL(send)(fd, buf, n, flags);
 }
 
 /* The message as it goes to a mirror. */
-static void redirect(struct msghdr *m, struct via *via, char room[CONTROL_ROOM])
+static void redirect(int fd, struct msghdr *m, struct via *via, char room[CONTROL_ROOM])
 {
     m->msg_name = &via->ss;
     m->msg_namelen = via->len;
-    control_sent(m, room);
+    control_sent(fd, m, room);
 }
 
 HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     struct via via;
     char room[CONTROL_ROOM] __attribute__((aligned(_Alignof(struct cmsghdr))));
-    int todo = sys_plausible(m) && m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags, &via) : SEND_AS_IS;
+    int todo = readable(m, sizeof(*m)) ? before_message(fd, m, flags, &via) : SEND_AS_IS;
     if (todo < 0)
         return fail(todo);
-    if (todo == SEND_AS_IS)
-        return REAL(sendmsg)(fd, m, flags);
+    int saved = errno;
+    if (todo == SEND_AS_IS) {
+        ssize_t sent = REAL(sendmsg)(fd, m, flags);
+        if (sent >= 0 || !ignores_destination(fd))
+            return sent;
+        errno = saved;
+    }
     struct msghdr changed = *m;
     if (todo == SEND_VIA) {
-        redirect(&changed, &via, room);
+        redirect(fd, &changed, &via, room);
         return REAL(sendmsg)(fd, &changed, flags);
     }
     changed.msg_name = NULL;
@@ -122,12 +154,12 @@ static int send_redirected(int fd, struct mmsghdr *v, unsigned int n, int flags,
         if (k == 0)
             via[k] = *first;
         else
-            todo = m->msg_name ? before_send(fd, m->msg_name, m->msg_namelen, flags & ~MSG_FASTOPEN, &via[k]) : SEND_AS_IS;
+            todo = before_message(fd, m, flags & ~MSG_FASTOPEN, &via[k]);
         if (todo < 0 || todo == SEND_CONNECTED)
             break;
         copy[k] = v[k];
         if (todo == SEND_VIA)
-            redirect(&copy[k].msg_hdr, &via[k], room[k]);
+            redirect(fd, &copy[k].msg_hdr, &via[k], room[k]);
     }
     int sent = REAL(sendmmsg)(fd, copy, k, flags);
     for (int i = 0; i < sent; i++)
@@ -152,7 +184,7 @@ static int send_slices(int fd, struct mmsghdr *v, unsigned int n, int flags, str
         if ((unsigned int)sent < most || done == n)
             break;
         const struct msghdr *m = &v[done].msg_hdr;
-        if (!m->msg_name || before_send(fd, m->msg_name, m->msg_namelen, flags & ~MSG_FASTOPEN, via) != SEND_VIA)
+        if (before_message(fd, m, flags & ~MSG_FASTOPEN, via) != SEND_VIA)
             break;
     }
     errno = saved;
@@ -163,11 +195,9 @@ static int send_slices(int fd, struct mmsghdr *v, unsigned int n, int flags, str
 HOOK int sendmmsg(int fd, struct mmsghdr *v, unsigned int n, int flags)
 {
     struct via via;
-    for (unsigned int i = 0; sys_plausible(v) && i < n; i++) {
+    for (unsigned int i = 0; i < n && readable(&v[i], sizeof(*v)); i++) {
         const struct msghdr *m = &v[i].msg_hdr;
-        int todo = SEND_AS_IS;
-        if (m->msg_name)
-            todo = before_send(fd, m->msg_name, m->msg_namelen, i == 0 ? flags : flags & ~MSG_FASTOPEN, &via);
+        int todo = before_message(fd, m, i == 0 ? flags : flags & ~MSG_FASTOPEN, &via);
         if (todo == SEND_AS_IS && (i == 0 || !m->msg_name || !(flags & MSG_FASTOPEN)))
             continue;
         if (i == 0 && todo == SEND_VIA)

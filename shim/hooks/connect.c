@@ -1,8 +1,7 @@
 /* connect.c - connect(), and what it means on a socket which has been replaced already.
  *
- * The pair takes the number of the program's socket (dup3). Another number which the program has made of the same socket
- * before, by dup or fork, keeps the unconnected TCP socket. A thread that is cancelled while it waits for a blocking
- * connect leaves one fd open, the TCP socket put aside.
+ * The pair takes the number of the program's socket (dup3), and other numbers of it follow (twins.h). A thread that is cancelled
+ * while it waits for a blocking connect leaves two fds open, the TCP socket put aside and the watch over it.
  */
 #include "shim/hooks/connect.h"
 
@@ -11,11 +10,13 @@
 
 #include "shim/claim.h"
 #include "shim/client.h"
+#include "shim/dns.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
 #include "shim/options.h"
 #include "shim/sys.h"
+#include "shim/twins.h"
 #include "shim/udp.h"
 
 enum { KEEP_FD = 500, TCP_STATE_CLOSE = 7 };
@@ -113,7 +114,8 @@ static int take_over(int fd, int family, int with, const struct ipc_socket *s)
     e.remote = s->remote;
     options_carry(fd, with, &e);
     pair_set_family(with, family);
-    int keep = -1;
+    int keep = -1, watch = twins_watch(fd);
+    uint64_t old = sys_cookie(fd);
     if (blocking) {
         keep = sys_fcntl(fd, F_DUPFD_CLOEXEC, KEEP_FD);
         if (keep < 0)
@@ -121,12 +123,16 @@ static int take_over(int fd, int family, int with, const struct ipc_socket *s)
     }
     int err = pair_swap(fd, with);
     if (err < 0) {
+        twins_left(watch);
         if (keep >= 0)
             sys_close(keep);
         return err;
     }
     fdtable_put(fd, &e);
-    return blocking ? finish_blocking(fd, keep, e.cookie, s->handle) : -EINPROGRESS;
+    err = blocking ? finish_blocking(fd, keep, e.cookie, s->handle) : -EINPROGRESS;
+    if (twins_left(watch) && sys_cookie(fd) == e.cookie)
+        twins_follow(old, fd);
+    return err;
 }
 
 /* One's own virtual address: the service is on this host, and the kernel is the shorter way. */
@@ -141,10 +147,19 @@ static int connect_self(int fd, int family, const struct addr *to, const struct 
     return err;
 }
 
+/* SO_LINGER with no time: close() resets, which a Unix socket does not. */
+static bool resets(int fd)
+{
+    struct linger l = {0};
+    socklen_t len = sizeof(l);
+    return sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len) == 0 && l.l_onoff && !l.l_linger;
+}
+
 static int dial(int fd, int family, const struct addr *to)
 {
     struct ipc_connect ask = {.proto = IPPROTO_TCP,
         .patient = !(sys_fcntl(fd, F_GETFL, 0) & O_NONBLOCK),
+        .resets = resets(fd),
         .remote = *to,
         .local = bound_address(fd)};
     struct ipc_socket s;
@@ -152,7 +167,8 @@ static int dial(int fd, int family, const struct addr *to)
     int status = client_connect(&ask, &s, &with);
     switch (status) {
     case 0:
-        overlay_learn(to, true);
+        if (to->port != DNS_PORT)
+            overlay_learn(to, true);
         return take_over(fd, family, with, &s);
     case IPC_NOT_VIRTUAL:
         overlay_learn(to, false);
@@ -160,7 +176,7 @@ static int dial(int fd, int family, const struct addr *to)
     case IPC_SELF:
         return connect_self(fd, family, to, &s.remote);
     case CLIENT_DEAD:
-        return overlay_known_real(to) ? CONNECT_PASS : -ENETUNREACH;
+        return to->port == DNS_PORT ? -ECONNREFUSED : overlay_known_real(to) ? CONNECT_PASS : -ENETUNREACH;
     default:
         return -status;
     }
@@ -236,9 +252,16 @@ int connect_covered(int fd, const struct addr *to, int sa_family)
 static int connect_replaced(int fd, const struct sockaddr *sa, socklen_t len)
 {
     struct sock_name name;
-    if (len < sizeof(sa->sa_family) || !sys_readable(sa, 8) || !pair_of(fd, &name))
+    if (len < sizeof(sa->sa_family) || !sys_readable(sa, sizeof(sa->sa_family)) || !pair_of(fd, &name))
         return CONNECT_PASS;
     return sa->sa_family == AF_UNSPEC ? pair_revert(fd) : connect_again(fd, &name);
+}
+
+/* To the real network: what binds the socket to loopback for the overlay's sake has to go. */
+static void leave(int fd, const struct addr *to)
+{
+    udp_leave(fd);
+    claim_leave(fd, to);
 }
 
 HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
@@ -248,10 +271,10 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
     if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && sys_readable(sa, len))
         to = addr_from_sockaddr(sa, len);
     int err = CONNECT_PASS;
-    if (to.family && overlay_covers(&to))
+    if (to.family && (overlay_covers(&to) || dns_is_server(&to)))
         err = connect_covered(fd, &to, sa->sa_family);
     else if (to.family)
-        udp_leave(fd);
+        leave(fd, &to);
     if (err == CONNECT_PASS) {
         if (REAL(connect)(fd, sa, len) == 0) {
             return 0;

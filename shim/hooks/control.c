@@ -3,6 +3,8 @@
 #include <linux/errqueue.h>
 #include <string.h>
 
+#include "shim/overlay.h"
+#include "shim/sys.h"
 #include "shim/udp.h"
 
 static uint32_t host(struct in_addr a)
@@ -42,22 +44,34 @@ static void own6_in(struct in6_addr *a)
     }
 }
 
-static void own_out(struct in_addr *a)
+/* Where the socket speaks from to mirrors: the very address that it is bound to, since one that is named replaces that. */
+static struct addr speaks_from(int fd, uint8_t family)
 {
-    struct addr own = udp_own(4);
-    if (own.family && host(*a) == addr_ip4(&own))
-        *a = network(INADDR_LOOPBACK);
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    struct addr a = sys_getsockname(fd, &ss, &len) < 0 ? (struct addr){0} : addr_from_sockaddr(&ss, len);
+    return a.family == family && memcmp(a.ip, &in6addr_any, sizeof(a.ip)) ? a : overlay_loopback(family, 0);
 }
 
-static void own6_out(struct in6_addr *a)
+static void own_out(int fd, struct in_addr *a)
+{
+    struct addr own = udp_own(4);
+    if (!own.family || host(*a) != addr_ip4(&own))
+        return;
+    own = speaks_from(fd, 4);
+    memcpy(a, own.ip, sizeof(*a));
+}
+
+static void own6_out(int fd, struct in6_addr *a)
 {
     struct in_addr v4 = mapped(a);
     struct addr own = udp_own(6);
     if (IN6_IS_ADDR_V4MAPPED(a)) {
-        own_out(&v4);
+        own_out(fd, &v4);
         memcpy(a->s6_addr + 12, &v4, sizeof(v4));
     } else if (own.family && !memcmp(a, own.ip, sizeof(*a))) {
-        *a = in6addr_loopback;
+        own = speaks_from(fd, 6);
+        memcpy(a, own.ip, sizeof(*a));
     }
 }
 
@@ -100,21 +114,21 @@ void control_received(struct msghdr *m, const struct addr *from)
 }
 
 /* The interface is loopback, too, whichever the program has named. */
-static void one_out(struct cmsghdr *c)
+static void one_out(int fd, struct cmsghdr *c)
 {
     struct in6_pktinfo *info6 = (void *)CMSG_DATA(c);
     struct in_pktinfo *info = (void *)CMSG_DATA(c);
     size_t room = c->cmsg_len - CMSG_LEN(0);
     if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO && room >= sizeof(*info)) {
         info->ipi_ifindex = 0;
-        own_out(&info->ipi_spec_dst);
+        own_out(fd, &info->ipi_spec_dst);
     } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO && room >= sizeof(*info6)) {
         info6->ipi6_ifindex = 0;
-        own6_out(&info6->ipi6_addr);
+        own6_out(fd, &info6->ipi6_addr);
     }
 }
 
-void control_sent(struct msghdr *m, char room[CONTROL_ROOM])
+void control_sent(int fd, struct msghdr *m, char room[CONTROL_ROOM])
 {
     if (!m->msg_control || m->msg_controllen < sizeof(struct cmsghdr) || m->msg_controllen > CONTROL_ROOM)
         return;
@@ -122,5 +136,5 @@ void control_sent(struct msghdr *m, char room[CONTROL_ROOM])
     m->msg_control = room;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
         if (c->cmsg_len >= CMSG_LEN(0))
-            one_out(c);
+            one_out(fd, c);
 }

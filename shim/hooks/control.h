@@ -12,8 +12,8 @@ void control_received(struct msghdr *m, const struct addr *from);
 
 enum { CONTROL_ROOM = 512 };
 
-/* A message to be sent to a mirror: m's control data with loopback in place of the own virtual address, in `room`, to which m
- * then points; what does not fit or names nothing stays. */
-void control_sent(struct msghdr *m, char room[CONTROL_ROOM]);
+/* A message to be sent to a mirror: m's control data with the socket's address on loopback in place of the own virtual one, in
+ * `room`, to which m then points; what does not fit or names nothing stays. */
+void control_sent(int fd, struct msghdr *m, char room[CONTROL_ROOM]);
 
 #endif

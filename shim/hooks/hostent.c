@@ -44,13 +44,10 @@ static int no_host(int *herr, int why)
     return why == TRY_AGAIN ? EAGAIN : 0;
 }
 
-/* What libc answers: 0 with *result for success, 0 without it for "not found", else an errno; *herr says why. */
-static int by_name(const char *plain, int family, struct hostent *h, char *buf, size_t len, struct hostent **result,
-    int *herr)
+int host_resolve(const char *plain, struct addr *a, struct addr *a6, int *herr)
 {
-    struct addr a, a6;
-    *result = NULL;
-    switch (resolve_name(plain, &a, &a6)) {
+    *herr = 0;
+    switch (resolve_name(plain, a, a6)) {
     case RESOLVE_LATER:
         return no_host(herr, TRY_AGAIN);
     case RESOLVE_UNKNOWN:
@@ -58,11 +55,21 @@ static int by_name(const char *plain, int family, struct hostent *h, char *buf, 
     case RESOLVE_OK:
         break;
     }
+    return 0;
+}
+
+int host_by_name(const char *plain, int family, struct hostent *h, char *buf, size_t len, struct hostent **result, int *herr)
+{
+    struct addr a, a6;
+    *result = NULL;
+    int err = host_resolve(plain, &a, &a6, herr);
+    if (err || *herr)
+        return err;
     const struct addr *which = family == AF_INET ? &a : family == AF_INET6 && a6.family ? &a6 : NULL;
     if (!which)
         return no_host(herr, NO_DATA);
     *herr = NETDB_INTERNAL;
-    int err = fill(h, buf, len, plain, family, which->ip);
+    err = fill(h, buf, len, plain, family, which->ip);
     if (err)
         return err;
     *herr = NETDB_SUCCESS;
@@ -76,7 +83,7 @@ HOOK int gethostbyname2_r(const char *name, int family, struct hostent *h, char 
     char plain[IPC_NAME_MAX + 1];
     if (!overlay_name(name, plain))
         return REAL(gethostbyname2_r)(name, family, h, buf, len, result, herr);
-    return by_name(plain, family, h, buf, len, result, herr);
+    return host_by_name(plain, family, h, buf, len, result, herr);
 }
 
 HOOK int gethostbyname_r(const char *name, struct hostent *h, char *buf, size_t len, struct hostent **result, int *herr)
@@ -84,14 +91,14 @@ HOOK int gethostbyname_r(const char *name, struct hostent *h, char *buf, size_t 
     char plain[IPC_NAME_MAX + 1];
     if (!overlay_name(name, plain))
         return REAL(gethostbyname_r)(name, h, buf, len, result, herr);
-    return by_name(plain, AF_INET, h, buf, len, result, herr);
+    return host_by_name(plain, AF_INET, h, buf, len, result, herr);
 }
 
 static struct hostent *by_name_static(const char *plain, int family)
 {
     struct hostent *result;
     int herr;
-    by_name(plain, family, &static_entry, static_buffer, sizeof(static_buffer), &result, &herr);
+    host_by_name(plain, family, &static_entry, static_buffer, sizeof(static_buffer), &result, &herr);
     if (!result)
         h_errno = herr;
     return result;
@@ -125,10 +132,15 @@ static struct addr bare(const void *ip, socklen_t len, int family)
     return (struct addr){0};
 }
 
-static int by_address(const char *name, int status, const void *ip, int family, struct hostent *h, char *buf, size_t len,
-    struct hostent **result, int *herr)
+int host_by_address(const void *ip, socklen_t iplen, int family, struct hostent *h, char *buf, size_t len, struct hostent **result,
+    int *herr)
 {
+    char name[IPC_NAME_MAX + 1];
+    struct addr a = bare(ip, iplen, family);
+    int status = reverse_name(&a, name);
     *result = NULL;
+    if (status == IPC_NOT_VIRTUAL)
+        return HOST_NOT_OURS;
     if (status != 0)
         return no_host(herr, status < 0 || status == EAGAIN ? TRY_AGAIN : HOST_NOT_FOUND);
     *herr = NETDB_INTERNAL;
@@ -143,23 +155,16 @@ static int by_address(const char *name, int status, const void *ip, int family, 
 HOOK int gethostbyaddr_r(const void *ip, socklen_t iplen, int family, struct hostent *h, char *buf, size_t len,
     struct hostent **result, int *herr)
 {
-    char name[IPC_NAME_MAX + 1];
-    struct addr a = bare(ip, iplen, family);
-    int status = reverse_name(&a, name);
-    if (status == IPC_NOT_VIRTUAL)
-        return REAL(gethostbyaddr_r)(ip, iplen, family, h, buf, len, result, herr);
-    return by_address(name, status, ip, family, h, buf, len, result, herr);
+    int err = host_by_address(ip, iplen, family, h, buf, len, result, herr);
+    return err == HOST_NOT_OURS ? REAL(gethostbyaddr_r)(ip, iplen, family, h, buf, len, result, herr) : err;
 }
 
 HOOK struct hostent *gethostbyaddr(const void *ip, socklen_t iplen, int family)
 {
-    char name[IPC_NAME_MAX + 1];
-    struct addr a = bare(ip, iplen, family);
-    int herr, status = reverse_name(&a, name);
-    if (status == IPC_NOT_VIRTUAL)
-        return REAL(gethostbyaddr)(ip, iplen, family);
     struct hostent *result;
-    by_address(name, status, ip, family, &static_entry, static_buffer, sizeof(static_buffer), &result, &herr);
+    int herr, err = host_by_address(ip, iplen, family, &static_entry, static_buffer, sizeof(static_buffer), &result, &herr);
+    if (err == HOST_NOT_OURS)
+        return REAL(gethostbyaddr)(ip, iplen, family);
     if (!result)
         h_errno = herr;
     return result;

@@ -5,19 +5,19 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "shim/client.h"
 #include "shim/libc.h"
 #include "shim/pair.h"
 #include "shim/sys.h"
 
-/* While it dials, the send queue holds what the daemon has put there (pair.h). */
+/* A Unix socket tells the memory of what is unread at the other end, where something always is (daemon/io/pair.h); TCP the bytes
+ * which the peer has not acknowledged. */
 static void correct_queue(int fd, int *unsent)
 {
+    struct ipc_sock_state s;
     struct sock_name name;
-    if (*unsent && pair_of(fd, &name)) {
-        enum pair_state state = pair_state(fd);
-        if (state == PAIR_DIALLING || state == PAIR_FAILED)
-            *unsent = 0;
-    }
+    if (*unsent && pair_of(fd, &name))
+        *unsent = pair_state(fd) == PAIR_UP && client_sock_state(name.handle, &s) == 0 ? (int)s.unsent : 0;
 }
 
 /* What only TCP knows. */

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "include/dns.h"
 #include "shim/client.h"
 #include "shim/hooks/resolve.h"
 #include "shim/known.h"
@@ -14,7 +15,7 @@
 
 int resolve_name(const char *plain, struct addr *a, struct addr *a6)
 {
-    if (!*plain)
+    if (!*plain || !strcmp(plain, DNS_CANARY))
         return RESOLVE_UNKNOWN;
     if (known_get(plain, a, a6))
         return RESOLVE_OK;

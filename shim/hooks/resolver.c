@@ -1,22 +1,30 @@
 /* resolver.c - libc's DNS queries, so that no question about an overlay name or a virtual address leaves the host, of whatever
  * record type. Each function has a twin with two underscores, for programs linked against older libraries.
  */
-#include <arpa/nameser.h>
 #include <netdb.h>
 #include <resolv.h>
 
+#include "shim/config.h"
 #include "shim/hooks/answer.h"
 #include "shim/libc.h"
 #include "shim/sys.h"
 
 enum { NAME_ROOM = 2 * IPC_NAME_MAX + 2 };
 
-/* As res_query() answers: the message's length, or -1 and h_errno when it holds no record. */
+/* As res_query() answers: the message's length, or -1 and h_errno when it holds no record. A name which no query can hold does not
+ * exist. */
 static int reply(const struct question *q, const char *asked, int class, int type, unsigned char *answer, int len,
     res_state state)
 {
-    int herr;
-    size_t n = question_answer(q, asked, class, type, 0, answer, len > 0 ? (size_t)len : 0, &herr);
+    uint8_t query[DNS_QUERY_MAX];
+    struct dns_question d = {0};
+    int herr = HOST_NOT_FOUND;
+    size_t n = 0, size = dns_put_query(query, 0, asked, (uint16_t)class, (uint16_t)type);
+    struct reader r = reader_of(query, size);
+    (void)get_span(&r, DNS_HEADER_LEN);
+    dns_get_question(&r, query, &d);
+    if (size && reader_ok(&r))
+        n = question_answer(q, query, size, &d, answer, len > 0 ? (size_t)len : 0, &herr);
     if (herr == 0 && n)
         return (int)n;
     h_errno = herr ? herr : NO_RECOVERY;
@@ -37,36 +45,34 @@ static const char *joined(const char *name, const char *domain, char out[NAME_RO
     return out;
 }
 
-/* What a query packet asks about; "" when it is not a plain query. */
-static const char *asked_by(const unsigned char *msg, int len, char out[NAME_ROOM], int *class, int *type)
+static bool is_ours(void *ctx, const char *name)
 {
-    size_t at = 0;
-    int i = NS_HFIXEDSZ;
-    out[0] = '\0';
-    for (; i < len && msg[i] && msg[i] < 64 && i + msg[i] < len; i += msg[i] + 1) {
-        if (at + msg[i] + 2u > NAME_ROOM)
-            return "";
-        if (at)
-            out[at++] = '.';
-        memcpy(out + at, msg + i + 1, msg[i]);
-        at += msg[i];
-    }
-    out[at] = '\0';
-    if (i + 5 > len || msg[i])
-        return "";
-    *type = msg[i + 1] << 8 | msg[i + 2];
-    *class = msg[i + 3] << 8 | msg[i + 4];
-    return out;
+    return question_ours(name, ctx);
 }
 
-/* As res_send() answers: a message in any case, if it fits. */
-static int reply_to(const struct question *q, const unsigned char *msg, const char *asked, int class, int type,
-    unsigned char *answer, int len)
+/* As res_send() answers: a message in any case, if it fits. PASS: it is not our affair. */
+enum { PASS = -2 };
+
+static int reply_to(const unsigned char *msg, int n, unsigned char *answer, int len)
 {
+    struct question q;
+    struct dns_question d;
+    size_t made = 0, cap = len > 0 ? (size_t)len : 0;
     int herr;
-    size_t n = question_answer(q, asked, class, type, (uint16_t)(msg[0] << 8 | msg[1]), answer, len > 0 ? (size_t)len : 0, &herr);
-    if (n)
-        return (int)n;
+    if (n < 0)
+        return PASS;
+    switch (dns_look(msg, (size_t)n, config_get()->suffix, is_ours, &q, &d)) {
+    case DNS_THEIRS:
+        return PASS;
+    case DNS_BAD:
+        made = dns_put_refusal(answer, cap, msg, DNS_FORMERR);
+        break;
+    case DNS_OURS:
+        made = question_answer(&q, msg, (size_t)n, &d, answer, cap, &herr);
+        break;
+    }
+    if (made)
+        return (int)made;
     errno = EMSGSIZE;
     return -1;
 }
@@ -120,22 +126,14 @@ HOOK int res_nquerydomain(res_state state, const char *name, const char *domain,
 
 HOOK int res_send(const unsigned char *msg, int n, unsigned char *answer, int len)
 {
-    char room[NAME_ROOM];
-    int class, type;
-    const char *asked = asked_by(msg, n, room, &class, &type);
-    struct question q;
-    return question_ours(asked, &q) ? reply_to(&q, msg, asked, class, type, answer, len)
-                                    : REAL(res_send)(msg, n, answer, len);
+    int made = reply_to(msg, n, answer, len);
+    return made == PASS ? REAL(res_send)(msg, n, answer, len) : made;
 }
 
 HOOK int res_nsend(res_state state, const unsigned char *msg, int n, unsigned char *answer, int len)
 {
-    char room[NAME_ROOM];
-    int class, type;
-    const char *asked = asked_by(msg, n, room, &class, &type);
-    struct question q;
-    return question_ours(asked, &q) ? reply_to(&q, msg, asked, class, type, answer, len)
-                                    : REAL(res_nsend)(state, msg, n, answer, len);
+    int made = reply_to(msg, n, answer, len);
+    return made == PASS ? REAL(res_nsend)(state, msg, n, answer, len) : made;
 }
 
 #define TWIN(name) HOOK extern __typeof__(name) __##name __attribute__((alias(#name), nothrow, leaf))

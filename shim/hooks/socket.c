@@ -1,10 +1,12 @@
 /* socket.c - accept and the names of sockets: addresses are translated, the traffic is left alone. */
 #include "shim/claim.h"
 #include "shim/client.h"
+#include "shim/dns.h"
 #include "shim/fdtable.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
+#include "shim/readable.h"
 #include "shim/sys.h"
 #include "shim/udp.h"
 
@@ -16,7 +18,8 @@ static bool connected_to_overlay(int fd, const struct addr *peer, struct fd_entr
     *e = (struct fd_entry){.remote = *peer};
     if (!udp_source(fd, &e->remote) || sys_getsockname(fd, &ss, &len) < 0)
         return false;
-    e->local = udp_own(e->remote.family);
+    if (!dns_local(peer, &e->remote, &e->local))
+        e->local = udp_own(e->remote.family);
     e->local.port = addr_from_sockaddr(&ss, len).port;
     return e->local.family;
 }
@@ -66,7 +69,7 @@ static void translate_accepted(int fd, struct sockaddr *sa, socklen_t *len, sock
 
 HOOK int accept(int fd, struct sockaddr *sa, socklen_t *len)
 {
-    socklen_t room = sys_room(sa, len);
+    socklen_t room = sa && readable(len, sizeof(*len)) ? *len : 0;
     claim_tell_once(fd);
     int conn = REAL(accept)(fd, sa, len);
     if (conn >= 0 && room)
@@ -76,7 +79,7 @@ HOOK int accept(int fd, struct sockaddr *sa, socklen_t *len)
 
 HOOK int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
-    socklen_t room = sys_room(sa, len);
+    socklen_t room = sa && readable(len, sizeof(*len)) ? *len : 0;
     claim_tell_once(fd);
     int conn = REAL(accept4)(fd, sa, len, flags);
     if (conn >= 0 && room)
@@ -84,53 +87,39 @@ HOOK int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
     return conn;
 }
 
-/* The whole of the name of which the program's buffer has at least a part; false when it is gone meanwhile. */
-static bool whole_name(int (*get)(int, void *, socklen_t *), int fd, const struct sockaddr *sa, socklen_t len,
-    socklen_t room, struct sockaddr_storage *ss, socklen_t *full)
+/* A name for the program, as the kernel hands one out. */
+static int answer(const struct addr *a, int family, struct sockaddr *sa, socklen_t *len)
 {
-    *full = sizeof(*ss);
-    if (len > room || len > sizeof(*ss))
-        return get(fd, ss, full) == 0;
-    memcpy(ss, sa, len);
-    *full = len;
-    return true;
-}
-
-/* A replaced socket that this process knows of: the answer without the kernel's in the program's buffer first, which is longer than
- * ours, so that something of it would be left behind. */
-static bool is_pair(int fd, const struct sockaddr *sa, const socklen_t *len, struct sock_name *name)
-{
-    return fdtable_used(fd) && sys_plausible(sa) && sys_plausible(len) && *len <= INT32_MAX && pair_of(fd, name);
-}
-
-static int pair_peer(int fd, const struct sock_name *name, struct sockaddr *sa, socklen_t *len, socklen_t room)
-{
-    enum pair_state state = pair_state(fd);
-    if (state == PAIR_DIALLING || state == PAIR_FAILED) {
-        errno = ENOTCONN;
+    if (!sys_readable(len, sizeof(*len)) || (*len && !sys_readable(sa, 1))) {
+        errno = EFAULT;
         return -1;
     }
-    copy_addr(&name->remote, pair_family(fd), sa, len, room);
+    if (*len > INT32_MAX) {
+        errno = EINVAL;
+        return -1;
+    }
+    copy_addr(a, family, sa, len, *len);
     return 0;
 }
 
+/* Both ask for themselves first, so that of a replaced socket's own name nothing gets into the program's buffer. */
 HOOK int getpeername(int fd, struct sockaddr *sa, socklen_t *len)
 {
     struct sockaddr_storage ss;
     struct sock_name name;
-    socklen_t full, room = sys_room(sa, len);
-    if (is_pair(fd, sa, len, &name))
-        return pair_peer(fd, &name, sa, len, room);
-    int rc = REAL(getpeername)(fd, sa, len);
-    if (rc < 0 || room > INT32_MAX || !whole_name(sys_getpeername, fd, sa, *len, room, &ss, &full))
-        return rc;
-    struct addr peer = addr_from_sockaddr(&ss, full);
     struct fd_entry e;
+    socklen_t full = sizeof(ss);
+    if (sys_getpeername(fd, &ss, &full) < 0)
+        return REAL(getpeername)(fd, sa, len);
+    struct addr peer = addr_from_sockaddr(&ss, full);
     if (accepted_from_overlay(fd, &peer, &e))
-        copy_addr(&e.remote, ss.ss_family, sa, len, room);
-    else if (ss.ss_family == AF_UNIX && pair_of(fd, &name))
-        return pair_peer(fd, &name, sa, len, room);
-    return rc;
+        return answer(&e.remote, ss.ss_family, sa, len);
+    if (ss.ss_family != AF_UNIX || !pair_of(fd, &name))
+        return REAL(getpeername)(fd, sa, len);
+    if (pair_state(fd) == PAIR_UP)
+        return answer(&name.remote, pair_family(fd), sa, len);
+    errno = ENOTCONN;
+    return -1;
 }
 
 static bool may_be_virtual(const struct addr *local)
@@ -146,13 +135,14 @@ static bool virtual_local(int fd, struct addr *local)
     struct sockaddr_storage ss;
     socklen_t full = sizeof(ss);
     struct fd_entry e;
-    if (claim_name(fd, local, local))
-        return true;
-    if (sys_getpeername(fd, &ss, &full) < 0)
-        return false;
+    static const uint8_t any[16];
+    bool claimed = claim_name(fd, local, local);
+    if ((claimed && memcmp(local->ip, any, sizeof(any))) || sys_getpeername(fd, &ss, &full) < 0)
+        return claimed;
     struct addr peer = addr_from_sockaddr(&ss, full);
     if (!accepted_from_overlay(fd, &peer, &e))
-        return false;
+        return claimed;
+    e.local.port = claimed ? local->port : e.local.port;
     *local = e.local;
     return true;
 }
@@ -161,20 +151,13 @@ HOOK int getsockname(int fd, struct sockaddr *sa, socklen_t *len)
 {
     struct sockaddr_storage ss;
     struct sock_name name;
-    socklen_t full, room = sys_room(sa, len);
-    if (is_pair(fd, sa, len, &name)) {
-        copy_addr(&name.local, pair_family(fd), sa, len, room);
-        return 0;
-    }
-    int rc = REAL(getsockname)(fd, sa, len);
-    if (rc < 0 || room > INT32_MAX || !whole_name(sys_getsockname, fd, sa, *len, room, &ss, &full))
-        return rc;
+    socklen_t full = sizeof(ss);
+    if (sys_getsockname(fd, &ss, &full) < 0)
+        return REAL(getsockname)(fd, sa, len);
     struct addr local = addr_from_sockaddr(&ss, full);
-    if (may_be_virtual(&local)) {
-        if (virtual_local(fd, &local))
-            copy_addr(&local, ss.ss_family, sa, len, room);
-    } else if (ss.ss_family == AF_UNIX && pair_of(fd, &name)) {
-        copy_addr(&name.local, pair_family(fd), sa, len, room);
-    }
-    return rc;
+    if (may_be_virtual(&local) && virtual_local(fd, &local))
+        return answer(&local, ss.ss_family, sa, len);
+    if (ss.ss_family == AF_UNIX && pair_of(fd, &name))
+        return answer(&name.local, pair_family(fd), sa, len);
+    return REAL(getsockname)(fd, sa, len);
 }

@@ -1,5 +1,6 @@
 /* sockopt.c - a replaced socket answers like the TCP socket that it was. Other sockets are asked about only after the
  * kernel's own answer shows that they might be ours, so that they cost nothing. */
+#include "shim/client.h"
 #include "shim/libc.h"
 #include "shim/options.h"
 #include "shim/pair.h"
@@ -33,15 +34,14 @@ static void correct_answer(int fd, int name, void *value, socklen_t len)
         set_int(pair_family(fd), value, len);
     else if (name == SO_PROTOCOL)
         set_int(IPPROTO_TCP, value, len);
-    else if (pair_state(fd) == PAIR_FAILED)
-        set_int(pair_error(&sn), value, len);
+    else
+        set_int(pair_state(fd) == PAIR_FAILED ? pair_error(&sn) : pair_end(&sn), value, len);
 }
 
 HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
     struct sock_name sn;
     int saved = errno;
-    socklen_t room = sys_room(value, len);
     int rc = REAL(getsockopt)(fd, level, name, value, len);
     if (rc == 0) {
         if (level == SOL_SOCKET && (name == SO_ERROR || name == SO_DOMAIN || name == SO_PROTOCOL) && value && len)
@@ -51,9 +51,8 @@ HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
     if (level == SOL_SOCKET || errno != EOPNOTSUPP || !pair_of(fd, &sn))
         return rc;
     errno = saved;
-    if (!sys_plausible(len) || !sys_plausible(value))
+    if (!sys_readable(len, sizeof(*len)) || !sys_readable(value, 1))
         return fail(-EFAULT);
-    *len = room;
     return fail(options_get(fd, level, name, value, len));
 }
 
@@ -70,13 +69,27 @@ static int set_sndbuf(int fd, int name, const void *value, socklen_t len)
     return pair_state(fd) == PAIR_DIALLING ? 0 : REAL(setsockopt)(fd, SOL_SOCKET, name, &v, sizeof(v));
 }
 
+/* The daemon closes for the program, so it has to know how. */
+static void tell_linger(int fd, const void *value, socklen_t len)
+{
+    struct linger l;
+    struct sock_name sn;
+    if (len < sizeof(l) || !pair_of(fd, &sn))
+        return;
+    memcpy(&l, value, sizeof(l));
+    client_sock_reset(sn.handle, l.l_onoff && !l.l_linger);
+}
+
 HOOK int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
     struct sock_name sn;
     int saved = errno;
-    if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_SNDBUFFORCE) && sys_plausible(value) && pair_of(fd, &sn))
+    if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_SNDBUFFORCE) && len >= sizeof(int) && pair_of(fd, &sn) &&
+        sys_readable(value, sizeof(int)))
         return set_sndbuf(fd, name, value, len);
     int rc = REAL(setsockopt)(fd, level, name, value, len);
+    if (rc == 0 && level == SOL_SOCKET && name == SO_LINGER)
+        tell_linger(fd, value, len);
     if (rc == 0 || errno != EOPNOTSUPP || !pair_of(fd, &sn))
         return rc;
     if (level == SOL_SOCKET && name != SO_REUSEPORT)

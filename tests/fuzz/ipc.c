@@ -23,6 +23,8 @@ RE(info, ipc_info)
 RE(resolved, ipc_resolved)
 RE(connect, ipc_connect)
 RE(socket, ipc_socket)
+RE(sock_reset, ipc_sock_reset)
+RE(sock_state, ipc_sock_state)
 RE(listen, ipc_listen)
 RE(bound, ipc_bound)
 RE(pair, ipc_pair)
@@ -50,6 +52,8 @@ static void (*const body[])(struct reader *, struct writer *) = {
     re_resolved,
     re_connect,
     re_socket,
+    re_sock_reset,
+    re_sock_state,
     re_listen,
     re_bound,
     re_pair,

@@ -92,6 +92,9 @@ def serve(kind, s):
             while b'\r\n\r\n' not in s.recv(65536):
                 pass
             s.sendall(b'HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n' % len(PAGE) + PAGE)
+            s.shutdown(socket.SHUT_WR) # the daemon closes when both sides have
+            while s.recv(65536):
+                pass
             s.close()
             return
         total = 0

@@ -2,7 +2,8 @@
 # run.sh SCRIPT: runs one integration test as an ordinary user (root drops to `nobody`, with a HOME of its own), prints
 # one line for a pass and the whole output for a failure. A script which needs root to build its own network namespaces
 # says so on its first lines: "# root: ...". Environment: B, the build folder; TEST_SECONDS (600), after which a test is
-# ended; and what scripts take from it by hand: SIZE_MB, FETCHES, IDLE_SECONDS, CUT_SECONDS, SCALE, PACKETS.
+# ended; STEP_TIMES=1, for the time of day at each step; and what scripts take from it by hand: SIZE_MB, FETCHES,
+# IDLE_SECONDS, CUT_SECONDS, SCALE, PACKETS.
 # What a sanitizer finds in any process, daemons in the background included, fails the test.
 script=$1
 name=${script#tests/}

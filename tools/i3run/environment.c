@@ -88,7 +88,8 @@ int environment_set(const struct ipc_info *info)
     snprintf(value, sizeof(value), "%s", addr_str(&a, pool));
     value[strcspn(value, ":")] = '\0';
     snprintf(value + strlen(value), 8, "/%u", info->pool_bits);
-    if (setenv("I3_SOCK", run.sock, 1) < 0 || setenv("I3_POOL", value, 1) < 0) {
+    if (setenv("I3_SOCK", run.sock, 1) < 0 || setenv("I3_POOL", value, 1) < 0 ||
+        (run.overlay_only && setenv("I3_OVERLAY_ONLY", "1", 1) < 0)) {
         say("%s", strerror(errno));
         return -errno;
     }

@@ -14,7 +14,8 @@
 enum { FAILED = 125, REFUSED = 126, NOT_FOUND = 127 };
 
 struct run {
-    bool verbose, anyway;
+    bool verbose, anyway, overlay_only;
+    bool engine;           /* run.path cannot be preloaded, but run under the engine */
     const char *argv0;     /* --argv0, or NULL */
     char **argv;           /* the command's; argv[0] is what was asked for */
     char path[PATH_MAX];   /* the file which that is */

@@ -7,6 +7,7 @@
 #include <linux/errqueue.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -298,6 +299,149 @@ static void packet_info(void)
     close(fd);
 }
 
+/* Segmentation by the kernel, out and in, as QUIC does it: datagrams arrive as they were cut. */
+static void segments(void)
+{
+    enum { SIZE = 1000, N = 10 };
+    int fd = udp(), size = SIZE, one = 1, got = 0, small = 0;
+    char control[CMSG_SPACE(sizeof(int))];
+    struct iovec v = {buf, sizeof(buf)};
+    memset(buf, 's', sizeof(buf));
+    say("set segment", setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)));
+    say("send segments", to(fd, &peer, buf, SIZE * (N - 1) + 1));
+    for (int i = 0; i < N; i++) {
+        ssize_t n = recv(fd, buf, sizeof(buf), 0);
+        got += n == SIZE;
+        small += n == 1;
+    }
+    printf("segments back %d and %d\n", got, small);
+    size = 0;
+    setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
+    uint16_t by_message = SIZE;
+    struct msghdr m = {.msg_name = &peer, .msg_namelen = sizeof(peer), .msg_iov = &v, .msg_iovlen = 1, .msg_control = control,
+        .msg_controllen = CMSG_SPACE(sizeof(by_message))};
+    *CMSG_FIRSTHDR(&m) = (struct cmsghdr){CMSG_LEN(sizeof(by_message)), IPPROTO_UDP, UDP_SEGMENT};
+    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &by_message, sizeof(by_message));
+    v.iov_len = SIZE * N;
+    say("set gro", setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one)));
+    say("send by message", sendmsg(fd, &m, 0));
+    int bytes = 0, cut = 1;
+    while (bytes < SIZE * N) {
+        struct msghdr r = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+        v.iov_len = sizeof(buf);
+        ssize_t n = recvmsg(fd, &r, 0);
+        struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&r) : NULL;
+        if (n <= 0)
+            break;
+        if (c && c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
+            memcpy(&size, CMSG_DATA(c), sizeof(size));
+        else
+            size = (int)n;
+        cut &= size == SIZE;
+        bytes += (int)n;
+    }
+    printf("gro %d bytes, of the right size %d\n", bytes, cut);
+    say("more than fit", to(fd, &peer, buf, 65507));
+    printf("the largest %zd\n", recv(fd, buf, sizeof(buf), 0));
+    close(fd);
+}
+
+/* What comes beside a datagram, and what a socket says of time and emptiness. */
+static void beside(void)
+{
+    int fd = udp(), one = 1, ttl = -1, tos = -1;
+    char control[256];
+    struct sockaddr_in from;
+    struct iovec v = {buf, sizeof(buf)};
+    struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &v, .msg_iovlen = 1, .msg_control = control,
+        .msg_controllen = sizeof(control)};
+    struct timeval soon = {.tv_usec = 50000};
+    setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &one, sizeof(one));
+    setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &one, sizeof(one));
+    to(fd, &peer, "beside", 6);
+    ssize_t n = recvmsg(fd, &m, 0);
+    for (struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; c; c = CMSG_NXTHDR(&m, c)) {
+        if (c->cmsg_type == IP_TTL)
+            memcpy(&ttl, CMSG_DATA(c), sizeof(ttl));
+        if (c->cmsg_type == IP_TOS)
+            tos = *CMSG_DATA(c);
+    }
+    printf("ttl %d tos %d of %s\n", ttl, tos, who(&from, m.msg_namelen));
+    v.iov_len = 3;
+    to(fd, &peer, "shortened", 9);
+    m.msg_controllen = sizeof(control);
+    n = recvmsg(fd, &m, MSG_TRUNC);
+    printf("truncated %zd %d\n", n, !!(m.msg_flags & MSG_TRUNC));
+    to(fd, &peer, "no room for control", 19);
+    m.msg_controllen = 4;
+    n = recvmsg(fd, &m, 0);
+    printf("control cut %zd %d\n", n, !!(m.msg_flags & MSG_CTRUNC));
+    say("no errors", recvmsg(fd, &m, MSG_ERRQUEUE));
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
+    say("time runs out", recv(fd, buf, sizeof(buf), 0));
+    close(fd);
+}
+
+/* Groups and broadcast are the real network's, on the very socket that speaks to the peer. */
+static void to_all(void)
+{
+    struct sockaddr_in group = {.sin_family = AF_INET, .sin_port = 0}, at = {.sin_family = AF_INET}, from = {0};
+    struct ip_mreqn join = {.imr_ifindex = 1}, local = {.imr_ifindex = 1};
+    socklen_t len = sizeof(from);
+    int fd = udp(), one = 1;
+    inet_pton(AF_INET, "239.105.51.1", &join.imr_multiaddr);
+    say("bind", bind(fd, (struct sockaddr *)&at, sizeof(at)));
+    say("join", setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof(join)));
+    say("interface", setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &local, sizeof(local)));
+    group.sin_addr = join.imr_multiaddr;
+    group.sin_port = htons((uint16_t)local_port(fd));
+    say("to the group", to(fd, &group, "all", 3));
+    ssize_t n = recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
+    printf("of the group %zd, own port %d\n", n, from.sin_port == group.sin_port);
+    to(fd, &peer, "one", 3);
+    receive("of the peer", fd, 0);
+    say("leave", setsockopt(fd, IPPROTO_IP, IP_DROP_MEMBERSHIP, &join, sizeof(join)));
+    inet_pton(AF_INET, "127.255.255.255", &group.sin_addr);
+    say("broadcast", to(fd, &group, "x", 1));
+    setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one));
+    say("allowed", to(fd, &group, "broad", 5));
+    len = sizeof(from);
+    n = recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
+    printf("broadcast %zd\n", n);
+    to(fd, &peer, "one", 3);
+    receive("of the peer still", fd, 0);
+    close(fd);
+}
+
+/* Several sockets on one port: each gets what is sent to it by the peer it is connected to. */
+static void shared(void)
+{
+    enum { N = 4 };
+    int fd[N], one = 1;
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t len = sizeof(at);
+    for (int i = 0; i < N; i++) {
+        char text[2] = {(char)('a' + i)};
+        fd[i] = udp();
+        setsockopt(fd[i], SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+        say("bind shared", bind(fd[i], (struct sockaddr *)&at, sizeof(at)));
+        if (i == 0)
+            getsockname(fd[i], (struct sockaddr *)&at, &len);
+        if (i == 0) {
+            connect(fd[i], (struct sockaddr *)&peer, sizeof(peer));
+            at.sin_addr.s_addr = INADDR_ANY;
+        } else {
+            connect(fd[i], (struct sockaddr *)&other, sizeof(other));
+        }
+        send(fd[i], text, 1, 0);
+        receive(i ? "shared, real" : "shared, virtual", fd[i], 0);
+    }
+    send(fd[0], "z", 1, 0);
+    receive("shared, virtual again", fd[0], 0);
+    for (int i = 0; i < N; i++)
+        close(fd[i]);
+}
+
 /* Many sockets, one after the other, each with one question. */
 static void many(void)
 {
@@ -335,6 +479,10 @@ int main(int argc, char **argv)
     refused();
     family6();
     packet_info();
+    segments();
+    beside();
+    to_all();
+    shared();
     many();
     return 0;
 }

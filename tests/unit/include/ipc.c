@@ -26,6 +26,9 @@ static const uint8_t connect_rep[] = {HEAD(0x84), 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 
 static const uint8_t connect_self[] = {HEAD(0x84), 0, 0, 0x10, 0x01, Z8, NONE, NONE};
 static const uint8_t error_req[] = {HEAD(5), 1, 2, 3, 4, 5, 6, 7, 8};
 static const uint8_t error_rep[] = {HEAD(0x85), 0, 0, 0, 111};
+static const uint8_t sock_reset_req[] = {HEAD(22), 1, 2, 3, 4, 5, 6, 7, 8, 1, 0, 0, 0};
+static const uint8_t sock_state_rep[] = {HEAD(0x97), 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6, 0,
+    0, 0, 7, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 10};
 static const uint8_t listen_req[] = {
     HEAD(6), 6, 3, 0, 0, ADDR4, ADDR6, 0xff, 0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x99, 0x88};
 static const uint8_t listen_try[] = {HEAD(6), 6, 16, 0, 0, NONE, ADDR4, Z8};
@@ -77,6 +80,20 @@ static void re_status_addr(struct reader *r, struct writer *w)
     put_u32(w, get_u32(r));
     get_addr_or_none(r, &a);
     put_addr_or_none(w, &a);
+}
+
+static void re_sock_reset(struct reader *r, struct writer *w)
+{
+    struct ipc_sock_reset v;
+    ipc_get_sock_reset(r, &v);
+    ipc_put_sock_reset(w, &v);
+}
+
+static void re_sock_state(struct reader *r, struct writer *w)
+{
+    struct ipc_sock_state v;
+    ipc_get_sock_state(r, &v);
+    ipc_put_sock_state(w, &v);
 }
 
 static void re_handle(struct reader *r, struct writer *w)
@@ -142,6 +159,8 @@ static const struct golden {
     {"connect reply, self", connect_self, sizeof(connect_self), 60, false, IPC_CONNECT | IPC_REPLY,
         re_socket},
     {"sock error request", error_req, sizeof(error_req), 16, false, IPC_SOCK_ERROR, re_handle},
+    {"sock reset request", sock_reset_req, sizeof(sock_reset_req), 20, false, IPC_SOCK_RESET, re_sock_reset},
+    {"sock state reply", sock_state_rep, sizeof(sock_state_rep), 60, false, IPC_SOCK_STATE | IPC_REPLY, re_sock_state},
     {"sock error reply", error_rep, sizeof(error_rep), 12, false, IPC_SOCK_ERROR | IPC_REPLY, re_status},
     {"listen request", listen_req, sizeof(listen_req), 60, false, IPC_LISTEN, re_listen},
     {"listen request, try", listen_try, sizeof(listen_try), 60, false, IPC_LISTEN, re_listen},
@@ -220,6 +239,9 @@ static const struct violation {
     {resolve_rep, sizeof(resolve_rep), 12, 7},
     {reverse_req, sizeof(reverse_req), 8, 0},
     {connect_req, sizeof(connect_req), 9, 2},
+    {connect_req, sizeof(connect_req), 10, 2},
+    {sock_reset_req, sizeof(sock_reset_req), 16, 2},
+    {sock_reset_req, sizeof(sock_reset_req), 19, 1},
     {connect_req, sizeof(connect_req), 11, 1},
     {connect_req, sizeof(connect_req), 12, 0},
     {connect_req, sizeof(connect_req), 51, 1}, /* no family, but not zeros */

@@ -1,0 +1,286 @@
+/* trap_connect.c - connect() under the engine, as shim/hooks/connect.c has it: what it means on a fresh socket, on one whose peer is
+ * virtual, and on all others, where the supervisor connects the program's socket to the address that it has read. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "shim/claim.h"
+#include "shim/client.h"
+#include "shim/options.h"
+#include "shim/overlay.h"
+#include "shim/pair.h"
+#include "shim/sys.h"
+#include "shim/udp.h"
+#include "tools/i3run/wait.h"
+
+enum { TCP_STATE_CLOSE = 7, STACK = 64 * 1024 };
+
+/* ---- an address which is not virtual ---- */
+
+struct blocking {
+    struct trap trap;
+    struct sockaddr_storage ss;
+    socklen_t len;
+};
+
+static int threads;
+
+static void *connect_and_answer(void *arg)
+{
+    struct blocking *b = arg;
+    int err = sys_connect(b->trap.fd, &b->ss, b->len);
+    trap_send(&b->trap, err, false);
+    close(b->trap.fd);
+    free(b);
+    __atomic_sub_fetch(&threads, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+/* It is interrupted, if at all, in the program; and a second connect() then waits for the same connection, as in the kernel. */
+static answer_t connect_thread(struct trap *t, const struct sockaddr_storage *ss, socklen_t len)
+{
+    pthread_attr_t attr;
+    pthread_t id;
+    struct blocking *b = threads < THREADS_MAX ? malloc(sizeof(*b)) : NULL;
+    if (!b)
+        return VALUE(-EAGAIN);
+    *b = (struct blocking){*t, *ss, len};
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, STACK);
+    __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
+    int err = pthread_create(&id, &attr, connect_and_answer, b);
+    pthread_attr_destroy(&attr);
+    if (err) {
+        __atomic_sub_fetch(&threads, 1, __ATOMIC_RELAXED);
+        free(b);
+        return VALUE(-err);
+    }
+    t->fd = -1;
+    return GIVEN;
+}
+
+static answer_t connect_real(struct trap *t, const struct sockaddr_storage *ss, socklen_t len)
+{
+    int type = sys_sockopt_int(t->fd, SOL_SOCKET, SO_TYPE);
+    if ((type == SOCK_STREAM || type == SOCK_SEQPACKET) && !(sys_fcntl(t->fd, F_GETFL, 0) & O_NONBLOCK))
+        return connect_thread(t, ss, len);
+    t->acted = true;
+    return VALUE(sys_connect(t->fd, ss, len));
+}
+
+static answer_t connect_to(struct trap *t, int family, const struct addr *to)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = overlay_sockaddr(to, family, &ss);
+    return connect_real(t, &ss, len);
+}
+
+/* ---- a virtual one ---- */
+
+static void set_dialling(int fd, bool dialling)
+{
+    struct fd_entry e;
+    if (!fdtable_get(fd, sys_cookie(fd), &e) || e.kind != FD_PAIR)
+        return;
+    e.dialling = dialling;
+    fdtable_put(fd, &e);
+}
+
+struct dialling {
+    int pair;
+    bool again; /* the socket had been replaced before this call */
+    uint64_t handle;
+};
+
+static answer_t give_up(struct trap *t, const struct dialling *d)
+{
+    struct sock_name name = {.handle = d->handle};
+    int err = -pair_error(&name);
+    if (!trap_still(t, sys_cookie(d->pair)))
+        return VALUE(err);
+    if (!d->again) {
+        trap_swap(t, d->pair, t->fd);
+        return VALUE(err);
+    }
+    int with = sys_socket(pair_family(d->pair), SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (with < 0)
+        return VALUE(with);
+    options_restore(d->pair, with);
+    trap_swap(t, d->pair, with);
+    close(with);
+    return VALUE(err);
+}
+
+static answer_t connect_waited(struct trap *t, void *data, short events)
+{
+    struct dialling *d = data;
+    switch (pair_state(d->pair)) {
+    case PAIR_DIALLING:
+        return events ? LATER : VALUE(d->again ? -EALREADY : -EINPROGRESS);
+    case PAIR_FAILED:
+        return give_up(t, d);
+    case PAIR_UP:
+    case PAIR_ENDED:
+        break;
+    }
+    set_dialling(d->pair, false);
+    t->acted = true;
+    return VALUE(0);
+}
+
+static answer_t wait_up(struct trap *t, const struct dialling *d)
+{
+    answer_t a = connect_waited(t, (void *)d, POLLOUT);
+    if (a.how == ANSWER_LATER)
+        return wait_for(t, d->pair, POLLOUT, wait_limit(d->pair, SO_SNDTIMEO), connect_waited, d, sizeof(*d));
+    if (d->pair != t->fd)
+        close(d->pair);
+    return a;
+}
+
+static answer_t take_over(struct trap *t, int family, int with, const struct ipc_socket *s)
+{
+    bool blocking = !(sys_fcntl(t->fd, F_GETFL, 0) & O_NONBLOCK);
+    struct fd_entry e = {.cookie = sys_cookie(with), .kind = FD_PAIR, .dialling = true};
+    e.local = s->local;
+    e.remote = s->remote;
+    options_carry(t->fd, with, &e);
+    pair_set_family(with, family);
+    fdtable_put(with, &e);
+    int err = trap_swap(t, t->fd, with);
+    if (!err && blocking)
+        return wait_up(t, &(struct dialling){with, false, s->handle});
+    close(with);
+    return VALUE(err ? err : -EINPROGRESS);
+}
+
+static struct addr bound_address(int fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    struct addr a = {0};
+    if (sys_getsockname(fd, &ss, &len) == 0)
+        a = addr_from_sockaddr(&ss, len);
+    if (!a.port)
+        return (struct addr){0};
+    claim_name(fd, &a, &a);
+    return a;
+}
+
+static answer_t dial(struct trap *t, int family, const struct addr *to)
+{
+    struct ipc_connect ask = {.proto = IPPROTO_TCP, .remote = *to, .local = bound_address(t->fd)};
+    struct ipc_socket s;
+    int with;
+    int status = client_connect(&ask, &s, &with);
+    switch (status) {
+    case 0:
+        overlay_learn(to, true);
+        return take_over(t, family, with, &s);
+    case IPC_NOT_VIRTUAL:
+        overlay_learn(to, false);
+        return connect_to(t, family, to);
+    case IPC_SELF: {
+        struct addr here = s.remote.family ? s.remote : overlay_loopback(to->family, to->port);
+        return connect_to(t, family, &here);
+    }
+    case CLIENT_DEAD:
+        return overlay_known_real(to) ? connect_to(t, family, to) : VALUE(-ENETUNREACH);
+    default:
+        return VALUE(-status);
+    }
+}
+
+/* On a socket which has been replaced: what inet_stream_connect() answers. */
+static answer_t connect_again(struct trap *t, const struct sock_name *name)
+{
+    struct fd_entry e;
+    bool dialling = fdtable_get(t->fd, sys_cookie(t->fd), &e) && e.kind == FD_PAIR && e.dialling;
+    struct dialling d = {t->fd, true, name->handle};
+    switch (pair_state(t->fd)) {
+    case PAIR_DIALLING:
+        return sys_fcntl(t->fd, F_GETFL, 0) & O_NONBLOCK ? VALUE(-EALREADY) : wait_up(t, &d);
+    case PAIR_UP:
+        set_dialling(t->fd, false);
+        return VALUE(dialling ? 0 : -EISCONN); /* the first call after success says so */
+    case PAIR_ENDED:
+        return VALUE(-EISCONN);
+    case PAIR_FAILED:
+        break;
+    }
+    return give_up(t, &d);
+}
+
+static int tcp_state(int fd)
+{
+    uint8_t state = 0;
+    socklen_t len = sizeof(state);
+    return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) < 0 ? -1 : state;
+}
+
+static answer_t connect_udp(struct trap *t, const struct sockaddr_storage *ss, socklen_t len, const struct addr *to)
+{
+    int err = udp_connect(t->fd, ss->ss_family, to);
+    return err == UDP_PASS ? connect_real(t, ss, len) : VALUE(err);
+}
+
+static answer_t connect_covered(struct trap *t, int family, const struct sockaddr_storage *ss, socklen_t len, const struct addr *to)
+{
+    int protocol = sys_sockopt_int(t->fd, SOL_SOCKET, SO_PROTOCOL);
+    if (family == AF_INET6 && to->family == 4 && sys_sockopt_int(t->fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0)
+        return connect_real(t, ss, len);
+    if (protocol == IPPROTO_UDP && (family == ss->ss_family || family == AF_INET6))
+        return connect_udp(t, ss, len, to);
+    if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
+        return overlay_verdict(to) == IPC_NOT_VIRTUAL ? connect_real(t, ss, len) : VALUE(-ENETUNREACH);
+    if (family != ss->ss_family || (protocol == IPPROTO_TCP && tcp_state(t->fd) != TCP_STATE_CLOSE))
+        return connect_real(t, ss, len); /* as the kernel sees it */
+    return dial(t, family, to);
+}
+
+static answer_t connect_replaced(struct trap *t)
+{
+    struct sock_name name;
+    struct sockaddr_storage ss;
+    if (!pair_of(t->fd, &name))
+        return PASS; /* a Unix socket: with whom it connects is no affair of ours */
+    int err = trap_read_addr(t, t->arg[1], t->arg[2], &ss);
+    if (err || t->arg[2] < sizeof(ss.ss_family))
+        return VALUE(err ? err : -EINVAL);
+    if (ss.ss_family != AF_UNSPEC)
+        return connect_again(t, &name);
+    int with = sys_socket(pair_family(t->fd), SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (with < 0)
+        return VALUE(with);
+    options_restore(t->fd, with);
+    err = trap_swap(t, t->fd, with);
+    close(with);
+    return VALUE(err);
+}
+
+answer_t trap_connect(struct trap *t)
+{
+    struct sockaddr_storage ss;
+    struct addr to = {0};
+    int family = trap_domain(t);
+    if (family == AF_UNIX)
+        return connect_replaced(t);
+    if (family != AF_INET && family != AF_INET6)
+        return family == -EPERM ? VALUE(-EACCES) : family < 0 ? VALUE(family) : PASS;
+    int err = trap_read_addr(t, t->arg[1], t->arg[2], &ss);
+    if (err)
+        return VALUE(err);
+    socklen_t len = (socklen_t)t->arg[2];
+    if (len >= sizeof(struct sockaddr_in))
+        to = addr_from_sockaddr(&ss, len);
+    if (to.family && overlay_covers(&to))
+        return connect_covered(t, family, &ss, len, &to);
+    if (to.family)
+        udp_leave(t->fd);
+    return connect_real(t, &ss, len);
+}
