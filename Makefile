@@ -270,6 +270,7 @@ UNIT_TESTS := \
 	unit/i3/deadline \
 	unit/i3/handshake \
 	unit/i3/noise \
+	unit/i3/owners \
 	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/pmtu \
@@ -277,6 +278,7 @@ UNIT_TESTS := \
 	unit/i3/seal \
 	unit/i3/trigger \
 	unit/node/node \
+	unit/node/ring_wire \
 	unit/node/store \
 	unit/tcpip/ip \
 	unit/tcpip/ip6 \
@@ -378,6 +380,7 @@ FUZZ_TARGETS := \
 	fuzz/datagram \
 	fuzz/peer \
 	fuzz/trigger \
+	fuzz/ring \
 	fuzz/wire \
 	fuzz/ipc \
 	fuzz/book \
@@ -407,7 +410,9 @@ unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
 unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
+unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
+unit/node/ring_wire_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip
 unit/tcpip/ip6_ROOMS := base tcpip
@@ -450,6 +455,7 @@ fuzz/tcpip_ROOMS := base tcpip
 fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
+fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
 fuzz/dns_ROOMS := dns

@@ -140,7 +140,8 @@ void node_pump_stop(struct node_pump *np)
 {
     if (!np)
         return;
-    node_leave(np->node, mono_now(), &np->out);
+    while (node_leave(np->node, mono_now(), &np->out))
+        udp_send(np->udp, &np->out, NULL, NULL);
     udp_send(np->udp, &np->out, NULL, NULL);
     uv_close((uv_handle_t *)&np->poll, on_closed);
     uv_close((uv_handle_t *)&np->timer, on_closed);

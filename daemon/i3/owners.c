@@ -8,7 +8,8 @@
 #define ASK_FIRST     (250 * USEC_PER_MSEC)
 #define ASK_MAX       (4 * USEC_PER_SEC)
 #define ASK_AGAIN     (20 * USEC_PER_SEC) /* of 30, and only what is used */
-#define PING_EVERY    (300 * USEC_PER_MSEC)
+#define PING_EVERY    (200 * USEC_PER_MSEC)
+#define RTT_FIRST     (200 * USEC_PER_MSEC)
 #define IN_USE        (2 * USEC_PER_SEC)
 #define HOME_PATIENCE (5 * USEC_PER_SEC)
 #define TICK          (100 * USEC_PER_MSEC)
@@ -29,6 +30,7 @@ struct owner {
     struct addr at; /* family 0: free */
     mono_t used, pinged, waiting; /* waiting: since when for a PONG; MONO_NEVER: not */
     mono_t shunned;               /* until then nothing is sent there; us 0 */
+    uint64_t rtt;                 /* of its last PONG, 0: none yet */
     uint8_t nonce[NONCE_LEN];
 };
 
@@ -177,7 +179,7 @@ static mono_t owner_run(struct owners *os, struct owner *o, struct outbox *out)
         o->waiting = MONO_NEVER;
         return MONO_NEVER;
     }
-    if (o->waiting.us != MONO_NEVER.us && mono_since(o->waiting, os->now) >= OWNER_PATIENCE) {
+    if (o->waiting.us != MONO_NEVER.us && mono_since(o->waiting, os->now) >= OWNER_PATIENCE + 2 * (o->rtt ? o->rtt : RTT_FIRST)) {
         shun(os, o);
         return MONO_NEVER;
     }
@@ -268,6 +270,8 @@ static int on_pong(struct owners *os, const struct addr *from, const uint8_t *p,
     struct owner *o = owner_find(os, from);
     if (!o || ping_decode(p, len, WIRE_PONG, nonce) || memcmp(nonce, o->nonce, NONCE_LEN))
         return -EPROTO;
+    if (o->waiting.us != MONO_NEVER.us)
+        o->rtt = mono_since(o->waiting, os->now) | 1; /* too long, if anything: since the first of several */
     o->waiting = MONO_NEVER;
     return 0;
 }

@@ -18,7 +18,7 @@
 #include "daemon/base/outbox.h"
 #include "include/wire.h"
 
-#define OWNER_PATIENCE (900 * USEC_PER_MSEC)
+#define OWNER_PATIENCE (500 * USEC_PER_MSEC) /* and two round trips */
 
 enum { OWNERS_PREFIXES = 1024, OWNERS_WATCHED = 64 };
 

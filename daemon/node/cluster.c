@@ -28,6 +28,7 @@ struct cluster {
     unsigned next_ask;
     struct transfer transfer[2]; /* to the predecessor, to the successor */
     ring_pos predecessor;
+    bool leaving;
     mono_t transfers_at, batch_at;
     uint8_t batch[RING_PAYLOAD_MAX]; /* copies for the successor */
     size_t batched;
@@ -132,13 +133,14 @@ static void found(struct cluster *c, const struct ring_event *e, struct outbox *
     a->from.family = 0;
 }
 
-const struct addr *cluster_next(const struct node *n, const struct i3_id *id)
+const struct addr *cluster_next(struct visit *v, const struct i3_id *id)
 {
-    const struct ring *r = n->cluster->ring;
+    const struct node *n = v->node;
+    struct ring *r = n->cluster->ring;
     ring_pos pos = ring_pos_of(id->b);
-    if (ring_owns(r, pos) || (ring_may_own(r, pos) && store_match(n->store, id).first))
+    if (ring_owns(r, pos) || (!ring_predecessor(r) && store_match(n->store, id).first)) /* a copy will do while it is not clear */
         return NULL;
-    const struct ring_contact *next = ring_next(r, pos);
+    const struct ring_contact *next = ring_next(r, v->now, pos, v->out);
     return next ? &next->addr : NULL;
 }
 
@@ -328,8 +330,18 @@ void cluster_run(struct node *n, mono_t now, struct outbox *out)
     c->transfers_at = more ? mono_add(now, COPY_PAUSE) : MONO_NEVER;
 }
 
-void cluster_leave(struct cluster *c, mono_t now, struct outbox *out)
+bool cluster_leave(struct node *n, mono_t now, struct outbox *out)
 {
-    if (c)
-        ring_leave(c->ring, now, out);
+    struct cluster *c = n->cluster;
+    const struct ring_contact *to = c ? ring_successor(c->ring, 0) : NULL;
+    if (to && !c->leaving)
+        transfer_start(c, now, true, to);
+    if (!to)
+        return false;
+    c->leaving = true;
+    transfer_run(n, &c->transfer[1], out);
+    if (c->transfer[1].to.addr.family)
+        return true;
+    ring_leave(c->ring, now, out);
+    return false;
 }

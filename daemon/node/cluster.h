@@ -32,7 +32,8 @@ void cluster_free(struct cluster *c);
 const struct ring *cluster_ring(const struct cluster *c);
 mono_t cluster_deadline(const struct cluster *c);
 void cluster_run(struct node *n, mono_t now, struct outbox *out);
-void cluster_leave(struct cluster *c, mono_t now, struct outbox *out);
+/* True while there is more to say. */
+bool cluster_leave(struct node *n, mono_t now, struct outbox *out);
 
 void cluster_on_lookup(struct visit *v);
 void cluster_on_ring(struct visit *v);
@@ -40,7 +41,7 @@ void cluster_on_ring(struct visit *v);
 /* The id is another node's: the host learns whose (OWNER), now or soon. */
 bool cluster_redirect(struct visit *v, const struct i3_id *id, uint64_t nonce);
 /* Where a packet for this id goes; NULL: it is matched here. */
-const struct addr *cluster_next(const struct node *n, const struct i3_id *id);
+const struct addr *cluster_next(struct visit *v, const struct i3_id *id);
 /* The trigger has been inserted or refreshed, or (seconds 0) is being removed. */
 void cluster_copy(struct visit *v, const struct trigger *t, unsigned seconds);
 

@@ -112,7 +112,7 @@ static bool relay(struct journey *j, const struct copy *c)
 {
     struct node *n = j->v->node;
     const struct i3_id *id = (const struct i3_id *)(c->p + DATA_FIXED_LEN);
-    const struct addr *to = n->cluster ? cluster_next(n, id) : NULL;
+    const struct addr *to = n->cluster ? cluster_next(j->v, id) : NULL;
     if (!to)
         return false;
     n->stats.relayed++;

@@ -130,9 +130,9 @@ int node_join(struct node *n, mono_t now, const struct ring_config *c)
     return n->cluster ? 0 : -ENOMEM;
 }
 
-void node_leave(struct node *n, mono_t now, struct outbox *out)
+bool node_leave(struct node *n, mono_t now, struct outbox *out)
 {
-    cluster_leave(n->cluster, now, out);
+    return cluster_leave(n, now, out);
 }
 
 const struct ring *node_ring(const struct node *n)

@@ -48,8 +48,8 @@ void node_input(struct node *n, mono_t now, const struct addr *from, uint8_t *p,
 
 /* Becomes a member of a ring (once, before the first datagram). 0 or -ENOMEM. */
 int node_join(struct node *n, mono_t now, const struct ring_config *c);
-/* Says good-bye to the ring. */
-void node_leave(struct node *n, mono_t now, struct outbox *out);
+/* Hands over what it keeps and says good-bye to the ring. True while there is more to do: call it again. */
+bool node_leave(struct node *n, mono_t now, struct outbox *out);
 /* NULL: alone. */
 const struct ring *node_ring(const struct node *n);
 

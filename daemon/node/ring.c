@@ -32,6 +32,7 @@ static void heard(struct ring *r, mono_t now, const struct ring_contact *c)
     k->c.addr = c->addr;
     k->dead.us = 0;
     k->suspect = false;
+    k->heard = now;
     for (unsigned i = 0; i < RING_SUCCESSORS; i++)
         heard_entry(&r->successor[i], now, c);
     for (unsigned i = 0; i < RING_FINGERS; i++)
@@ -402,7 +403,7 @@ bool ring_owns(const struct ring *r, ring_pos pos)
 
 bool ring_may_own(const struct ring *r, ring_pos pos)
 {
-    return ring_owns(r, pos) || (!ring_predecessor(r) && !r->alone_at.us);
+    return ring_owns(r, pos) || r->predecessor_dead;
 }
 
 const struct ring_contact *ring_self(const struct ring *r)

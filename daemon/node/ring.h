@@ -81,10 +81,10 @@ bool ring_poll(struct ring *r, struct ring_event *e);
 
 /* As far as this node knows it owns `pos`. */
 bool ring_owns(const struct ring *r, ring_pos pos);
-/* Or it may: its predecessor has died, or it has just joined, and nobody has come forward yet. */
+/* Or it may: its predecessor has died, and nobody has come forward yet. */
 bool ring_may_own(const struct ring *r, ring_pos pos);
-/* The node to which something for `pos` goes next; NULL: it stays here. */
-const struct ring_contact *ring_next(const struct ring *r, ring_pos pos);
+/* The node to which something for `pos` goes next; NULL: it stays here. Who is used so is asked whether it lives. */
+const struct ring_contact *ring_next(struct ring *r, mono_t now, ring_pos pos, struct outbox *out);
 
 const struct ring_contact *ring_self(const struct ring *r);
 /* NULL: none. i counts from 0. */

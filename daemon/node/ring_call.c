@@ -79,6 +79,14 @@ void call_ask(struct ring *r, mono_t now, enum call_kind kind, const struct ring
         ask(r, now, c, out);
 }
 
+/* Others are preferred until it is heard again. */
+void call_suspect(struct ring *r, const struct ring_contact *c)
+{
+    struct known *k = ring_known(r, c);
+    if (contact_is(&k->c, c))
+        k->suspect = true;
+}
+
 static void silent(struct ring *r, mono_t now, struct call *c, struct outbox *out)
 {
     switch (c->kind) {
@@ -89,6 +97,7 @@ static void silent(struct ring *r, mono_t now, struct call *c, struct outbox *ou
     case CALL_NOTIFIER:
     case CALL_ALIVE:
         if (c->tries < ASK_TRIES) {
+            call_suspect(r, &c->to);
             ask(r, now, c, out);
             break;
         }

@@ -16,6 +16,7 @@ enum {
     DEAD_US = 20000000, /* for so long hearsay does not bring a dead one back */
     FIND_US = 1500000,  /* until a look-up of our own is sent again */
     FIND_TRIES = 3,
+    WATCH_US = 200000,  /* who is used, and was not heard for so long, is asked */
     JOIN_US = 5000000,   /* as long a node looks for a ring before it is one by itself */
     FINDS_MAX = RING_CALLS / 2, /* look-ups of our own under way */
 };
@@ -25,7 +26,8 @@ struct known {
     struct ring_contact c; /* family 0: free */
     mono_t dead;           /* when it was given up; us 0: it was not */
     uint32_t srtt, rttvar; /* microseconds; 0: not measured */
-    bool suspect;          /* let a FIND pass unanswered */
+    mono_t heard;          /* its last message */
+    bool suspect;          /* has left a question unanswered */
 };
 
 enum call_kind {
@@ -107,6 +109,7 @@ void call_end(struct call *c);
 /* A time-out that suits the node. */
 uint64_t call_rto(struct ring *r, const struct ring_contact *to);
 void call_measured(struct ring *r, mono_t now, const struct call *c);
+void call_suspect(struct ring *r, const struct ring_contact *c);
 void calls_expire(struct ring *r, mono_t now, struct outbox *out);
 
 /* ring_find.c: look-ups */
