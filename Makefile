@@ -314,8 +314,10 @@ TEST_PROGRAMS := \
 # programs that run with the shim preloaded; never sanitized, as a sanitizer wants to be preloaded first itself
 PROBES := \
 	integration/probes/semantics \
+	integration/probes/by_syscall \
 	integration/probes/storm \
 	integration/probes/dgrams \
+	integration/probes/names \
 	integration/probes/raw \
 	integration/probes/starts \
 	integration/probes/stages \
@@ -327,6 +329,8 @@ INTEGRATION_TESTS := \
 	integration/shim_world.sh \
 	integration/shim_stages.sh \
 	integration/servers.sh \
+	integration/fail_closed.sh \
+	integration/overlay_only.sh \
 	integration/udp.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
@@ -370,6 +374,8 @@ INTEROP_TESTS := \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/cpython.sh \
+	interop/mallocs.sh \
+	interop/storm.sh \
 	interop/java.sh \
 	interop/node.sh \
 	interop/python_async.sh \
@@ -561,7 +567,7 @@ fuzz: $(FUZZ_TARGETS:%=$(FB)/bin/%)
 integration: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 	$(Q)B=$(abspath $(B)) tests/lib/run_all.sh $(INTEGRATION_TESTS:%=tests/%)
 
-interop: build $(TEST_PROGRAMS:%=$(B)/tests/%)
+interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 

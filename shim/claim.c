@@ -73,10 +73,15 @@ static bool is_ours(const struct addr *a)
     return ours;
 }
 
+static bool is_low(uint16_t port)
+{
+    return port > 0 && port < PRIVILEGED;
+}
+
 bool claim_wanted(int fd, const struct addr *asked, int err)
 {
     int protocol;
-    if (err != EACCES || asked->port < 1 || asked->port >= PRIVILEGED)
+    if (err != EACCES || !is_low(asked->port))
         return false;
     protocol = protocol_of(fd);
     return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
@@ -129,23 +134,30 @@ static int status_error(int status, int dead)
     return status == CLIENT_DEAD ? dead : status > 0 && status < IPC_NOT_VIRTUAL ? -status : status ? -EADDRNOTAVAIL : 0;
 }
 
+/* Asks the daemon whether the address is free, and which it is for port 0, before the socket is bound for good. */
+static int bind_as_granted(int fd, int family, struct ipc_listen *l)
+{
+    int refused = is_low(l->asked.port) ? -EACCES : -EADDRNOTAVAIL;
+    l->flags |= IPC_LISTEN_TRY;
+    int err = status_error(client_listen(l, &l->asked), refused);
+    l->flags &= (uint8_t)~IPC_LISTEN_TRY;
+    return err ? err : bind_somewhere(fd, family, &l->asked);
+}
+
 int claim_bind(int fd, int family, const struct addr *asked)
 {
     struct ipc_listen l = {.proto = (uint8_t)protocol_of(fd), .asked = *asked, .cookie = sys_cookie(fd)};
     struct fd_entry e = {.cookie = l.cookie, .kind = FD_BOUND};
-    bool in_network = asked->port >= PRIVILEGED && !overlay_is_own(asked);
+    bool in_network = !is_low(asked->port) && !overlay_is_own(asked);
     if (real_name(fd).port)
         return -EINVAL; /* it is bound already */
     l.flags = flags_of(fd) | IPC_LISTEN_OVERLAY_ONLY | (l.proto == IPPROTO_TCP ? IPC_LISTEN_BOUND : 0);
-    l.flags |= IPC_LISTEN_TRY;
-    int err = status_error(client_listen(&l, &e.local), asked->port < PRIVILEGED ? -EACCES : -EADDRNOTAVAIL);
-    if (!err)
-        err = in_network ? bind_same_port(fd, family, asked) : bind_somewhere(fd, family, asked);
+    int err = in_network ? bind_same_port(fd, family, asked) : bind_as_granted(fd, family, &l);
     if (err)
         return err;
-    l.flags &= (uint8_t)~IPC_LISTEN_TRY;
-    l.asked = e.local;
     l.bound = real_name(fd);
+    if (!l.asked.port)
+        l.asked.port = l.bound.port;
     err = status_error(client_listen(&l, &e.local), -EADDRNOTAVAIL);
     if (!err)
         fdtable_put(fd, &e);
@@ -156,7 +168,7 @@ void claim_leave(int fd, const struct addr *to)
 {
     struct fd_entry e, set = {0};
     if (!fdtable_used(fd) || is_loopback(to) || is_any(to) || !fdtable_get(fd, sys_cookie(fd), &e) || e.kind != FD_BOUND ||
-        e.local.port >= PRIVILEGED || overlay_is_own(&e.local) || protocol_of(fd) != IPPROTO_TCP)
+        !is_low(e.local.port) || overlay_is_own(&e.local) || protocol_of(fd) != IPPROTO_TCP)
         return;
     int with = sys_socket(sys_sockopt_int(fd, SOL_SOCKET, SO_DOMAIN), SOCK_STREAM | SOCK_CLOEXEC,
         sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL));

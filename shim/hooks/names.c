@@ -75,34 +75,55 @@ static int addresses(const struct addr *a, const struct addr *a6, int flags, con
     return rc;
 }
 
+enum { NO_HINTS = AI_V4MAPPED | AI_ADDRCONFIG /* what hints that are NULL stand for */ };
+
+/* What libc would say of all but the name: it looks at it last. */
+static int check_question(const char *service, const struct addrinfo *hints)
+{
+    struct addrinfo *list;
+    int rc = REAL(getaddrinfo)(hints->ai_family == AF_INET6 ? "::1" : "127.0.0.1", service, hints, &list);
+    if (rc == 0)
+        freeaddrinfo(list);
+    return rc;
+}
+
+/* Why there is no address: what is wrong with the question comes first, as in libc. */
+static int no_address(const char *service, const struct addrinfo *hints, int why)
+{
+    int rc = check_question(service, hints);
+    return rc ? rc : why;
+}
+
 static int overlay_addrinfo(const char *plain, const char *service, const struct addrinfo *ask, struct addrinfo **out)
 {
-    struct addrinfo hints = {0}, *list;
+    struct addrinfo hints = {.ai_flags = NO_HINTS}, *list;
+    struct addr a, a6;
     if (ask)
         hints = *ask;
     int flags = hints.ai_flags;
+    /* AI_ADDRCONFIG asks which real addresses the host has, on which the overlay does not depend. */
+    hints.ai_flags = (flags & ~(AI_CANONNAME | AI_ADDRCONFIG | AI_IDN | AI_CANONIDN)) | AI_NUMERICHOST;
     if (flags & AI_NUMERICHOST)
-        return EAI_NONAME;
-    struct addr a, a6;
+        return no_address(service, &hints, EAI_NONAME);
     switch (resolve_name(plain, &a, &a6)) {
     case RESOLVE_OK:
         break;
     case RESOLVE_LATER:
-        return EAI_AGAIN;
+        return no_address(service, &hints, EAI_AGAIN);
     case RESOLVE_UNKNOWN:
-        return EAI_NONAME;
+        return no_address(service, &hints, EAI_NONAME);
     }
-    /* AI_ADDRCONFIG asks which real addresses the host has, on which the overlay does not depend. */
-    hints.ai_flags = (flags & ~(AI_CANONNAME | AI_ADDRCONFIG | AI_IDN | AI_CANONIDN)) | AI_NUMERICHOST;
     int rc = addresses(&a, &a6, flags, service, &hints, &list);
     if (rc == 0 && flags & AI_CANONNAME) {
         rc = set_canonical(list, plain);
         if (rc != 0)
             freeaddrinfo(list);
     }
-    if (rc == 0)
-        *out = list;
-    return rc;
+    if (rc != 0)
+        return rc;
+    for (*out = list; list; list = list->ai_next)
+        list->ai_flags = flags;
+    return 0;
 }
 
 HOOK int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
@@ -117,18 +138,19 @@ HOOK int getaddrinfo(const char *node, const char *service, const struct addrinf
     return rc;
 }
 
-/* Overlay names are answered at once; the others are libc's to look up, and so is the notification. */
+/* Overlay names are answered at once, so that the list which libc is given has the others only, and with none left libc notifies at
+ * once. */
 HOOK int getaddrinfo_a(int mode, struct gaicb *list[], int n, struct sigevent *sevp)
 {
     char plain[IPC_NAME_MAX + 1];
-    struct gaicb *rest[64];
     int left = 0, ours = 0;
     for (int i = 0; i < n; i++)
         ours += list[i] && overlay_name(list[i]->ar_name, plain);
-    if (!ours)
+    if (!ours || (mode != GAI_WAIT && mode != GAI_NOWAIT))
         return REAL(getaddrinfo_a)(mode, list, n, sevp);
-    if (n - ours > (int)(sizeof(rest) / sizeof(rest[0])))
-        return EAI_AGAIN;
+    struct gaicb **rest = malloc((size_t)n * sizeof(struct gaicb *));
+    if (!rest)
+        return EAI_MEMORY;
     for (int i = 0; i < n; i++) {
         struct gaicb *g = list[i];
         if (g && overlay_name(g->ar_name, plain))
@@ -136,7 +158,9 @@ HOOK int getaddrinfo_a(int mode, struct gaicb *list[], int n, struct sigevent *s
         else if (g)
             rest[left++] = g;
     }
-    return REAL(getaddrinfo_a)(mode, rest, left, sevp);
+    int rc = REAL(getaddrinfo_a)(mode, rest, left, sevp);
+    free(rest);
+    return rc;
 }
 
 int reverse_name(const struct addr *a, char name[IPC_NAME_MAX + 1])
@@ -163,18 +187,15 @@ HOOK int getnameinfo(const struct sockaddr *sa, socklen_t len, char *host, sockl
         status = reverse_name(&a, name);
     if (status == IPC_NOT_VIRTUAL)
         return REAL(getnameinfo)(sa, len, host, hostlen, serv, servlen, flags);
-    if (status != 0 && flags & NI_NAMEREQD)
-        return status == CLIENT_DEAD || status == EAGAIN ? EAI_AGAIN : EAI_NONAME;
-    flags &= ~NI_NAMEREQD;
-    int rc = REAL(getnameinfo)(sa, len, host, hostlen, serv, servlen, flags | NI_NUMERICHOST);
+    /* libc checks the question, and writes the address as a number */
+    int numeric = (flags & ~NI_NAMEREQD) | NI_NUMERICHOST;
+    int rc = REAL(getnameinfo)(sa, len, host, hostlen, serv, servlen, numeric);
     if (rc != 0 && rc != EAI_OVERFLOW)
         return rc;
     if (status != 0)
-        return rc;
+        return !(flags & NI_NAMEREQD) ? rc : status == CLIENT_DEAD || status == EAGAIN ? EAI_AGAIN : EAI_NONAME;
     if (strlen(name) >= hostlen)
         return EAI_OVERFLOW;
     strcpy(host, name);
-    return rc == EAI_OVERFLOW && serv && servlen
-               ? REAL(getnameinfo)(sa, len, NULL, 0, serv, servlen, flags | NI_NUMERICHOST)
-               : 0;
+    return rc == EAI_OVERFLOW && serv && servlen ? REAL(getnameinfo)(sa, len, NULL, 0, serv, servlen, numeric) : 0;
 }

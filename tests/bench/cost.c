@@ -3,7 +3,6 @@
 #include "tests/bench/load.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/tcp.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -16,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MESSAGES = 8, FORK_EVERY = 32, VARIANTS_MAX = 8, RUNS_MAX = 2000 };
+enum { MESSAGES = 8, FORK_EVERY = 32, STREAM_PIECE = 16384, WAYS_MAX = 8, WAY_WORDS = 4, RUNS_MAX = 2000 };
 
 extern char **environ;
 
@@ -107,9 +106,31 @@ int calls(char **arg)
     return 0;
 }
 
+/* ---- load pieces ---- */
+
+int pieces(char **arg)
+{
+    static char buf[STREAM_PIECE];
+    struct sockaddr_in at;
+    int listener = bound(SOCK_STREAM, &at), a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+    must(listen(listener, 1) == 0 && connect(a, (struct sockaddr *)&at, sizeof(at)) == 0, "connect");
+    int b = accept(listener, NULL, NULL);
+    must(b >= 0 && setsockopt(a, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0, "accept");
+    for (int i = 0; i < atoi(arg[0]); i++) {
+        size_t n = i % 8 ? 1 : sizeof(buf);
+        must(write(a, buf, n) == (ssize_t)n, "write");
+        for (size_t got = 0; got < n;) {
+            ssize_t r = read(b, buf, n - got);
+            must(r > 0, "read");
+            got += (size_t)r;
+        }
+    }
+    return 0;
+}
+
 /* ---- load against ---- */
 
-/* A way to run the command: as it is; with a library preloaded ("+LIBRARY"); by another program. */
+/* A way to run the command, and what it took. */
 struct variant {
     char **argv, **env;
     float wall[RUNS_MAX], cpu[RUNS_MAX];
@@ -152,15 +173,15 @@ static char **with_preload(const char *library)
 
 static void variant_init(struct variant *v, char *how, char **cmd, int words)
 {
-    bool plain = !*how, preload = *how == '+';
-    char **argv = calloc((size_t)words + 2, sizeof(*argv));
-    if (!argv)
+    bool preload = *how == '+';
+    int first = 0;
+    v->argv = calloc(WAY_WORDS + (size_t)words + 1, sizeof(*v->argv));
+    if (!v->argv)
         die("malloc");
-    memcpy(argv + (!plain && !preload), cmd, (size_t)words * sizeof(*cmd));
-    if (!plain && !preload)
-        argv[0] = how;
-    v->argv = argv;
     v->env = preload ? with_preload(how + 1) : environ;
+    for (char *w = preload ? NULL : strtok(how, " "); w && first < WAY_WORDS; w = strtok(NULL, " "))
+        v->argv[first++] = w;
+    memcpy(v->argv + first, cmd, (size_t)words * sizeof(*cmd));
 }
 
 /* The median over the runs of what a way added to the plain one beside it, or (`ratio`) its share of that. */
@@ -174,15 +195,16 @@ static double versus(const float *ours, const float *plain, int n, bool ratio)
 
 int against(char **arg)
 {
-    static struct variant v[VARIANTS_MAX];
+    static struct variant v[WAYS_MAX];
+    static char plain[] = "";
     int n = atoi(arg[0]), ways = 0, words = 0;
     char **cmd = arg + 1;
     while (*cmd && strcmp(*cmd, "--"))
         cmd++;
-    must(*cmd && n > 0 && n <= RUNS_MAX && cmd - arg <= VARIANTS_MAX, "against");
+    must(*cmd && n > 0 && n <= RUNS_MAX && cmd - arg <= WAYS_MAX, "against");
     while (cmd[1 + words])
         words++;
-    variant_init(&v[ways++], "", cmd + 1, words);
+    variant_init(&v[ways++], plain, cmd + 1, words);
     for (char **how = arg + 1; how < cmd; how++)
         variant_init(&v[ways++], *how, cmd + 1, words);
     for (int i = -1; i < n; i++) /* the first round warms up, and counts for nothing */

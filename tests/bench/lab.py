@@ -1,8 +1,8 @@
 """lab.py: what can be measured, once per round each however many rows ask for it. A probe is a method which returns a dict."""
-import base64, contextlib, functools, os, subprocess, tempfile, time
+import base64, contextlib, functools, os, shutil, subprocess, tempfile, time
 
 import path
-from world import TESTS, TOP, Missing, Side, World, heart, loopback, values, wait_for
+from world import BUILD, LOAD, TESTS, TOP, Missing, Side, World, heart, loopback, values, wait_for
 
 CONF = {"relay": "shortcut = no", "short": "", "plain": "encrypt = no"}
 LIM = os.environ.get("LIM") or os.path.join(TOP, "../shared/bench/lim.c")
@@ -11,6 +11,16 @@ ROUGH = ["--dup", "10", "--reorder", "25", "--loss", "5"]
 ROUGH_MB = os.environ.get("SIZE_MB", "1024")
 UDP_SIZE = "1200"
 LOOKUPS = "100"
+SHIM = os.path.join(BUILD, "lib/i3run/libi3shim.so")
+STARTS = 100
+PEERS = {"proxychains4": "proxychains4 -q", "torsocks": "torsocks"}
+FILES = "find /usr/include -type f -print0 | xargs -0 -n 500 cat | sha256sum"
+COSTS = {  # times, command
+    "calls": (40, [LOAD, "calls", "600"]),
+    "pieces": (40, [LOAD, "pieces", "40000"]),
+    "files": (20, ["sh", "-c", FILES + " >/dev/null"]),
+    "compile": (10, ["cc", "-O1", "-I" + TOP, "-D_GNU_SOURCE", "-c", "-o", "/dev/null", os.path.join(TOP, "tests/bench/udp.c")]),
+}
 
 
 def once_per_round(probe):
@@ -207,11 +217,21 @@ class Lab:
         finally:
             world.close()
 
+    # ---- what a program pays that uses no virtual name
+
+    def against(self, n, ways, cmd):
+        """Runs of cmd in turn with others: see load.h. The environment is alice's, whose daemon runs."""
+        side = Side(self.place("relay").alice.env)
+        return side.load("against", str(n), *ways, "--", *cmd)
+
     @once_per_round
-    def start(self, how):
-        """`how`: plain, preload (what a child of a program under i3run pays), i3run."""
-        side = self.place("loop" if how == "plain" else "relay").alice
-        if how == "preload":
-            return side.load("start", "100", "/bin/true")
-        v = Side(side.env).load("start", "100", *(["i3run"] if how == "i3run" else []), "/bin/true")
-        return v
+    def start(self):
+        """{way: {"ms", "added"}}; the peers where they are installed."""
+        peers = {name: way for name, way in PEERS.items() if shutil.which(way.split()[0])}
+        ways = {"i3run": "i3run", "preload": "+" + SHIM} | peers
+        v = self.against(STARTS, ways.values(), ["/bin/true"])
+        return {"plain": {"ms": v["ms0"]}} | {name: {"ms": v[f"ms{i}"], "added": v[f"added{i}"]} for i, name in enumerate(ways, 1)}
+
+    @once_per_round
+    def cost(self, what):
+        return self.against(*COSTS[what][:1], ["i3run"], COSTS[what][1])

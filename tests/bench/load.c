@@ -328,6 +328,7 @@ static const struct {
     {"udp", 4, udp},
     {"lookup", 2, lookup},
     {"calls", 1, calls},
+    {"pieces", 1, pieces},
     {"against", 2, against},
 };
 

@@ -38,8 +38,11 @@ int lookup(char **arg);
 /* load calls N: N connections over loopback, each with what an event loop does with one; datagrams; forks. */
 int calls(char **arg);
 
+/* load pieces N: N small and large writes to a TCP connection over loopback, and the reads at its other end. */
+int pieces(char **arg);
+
 /* load against N WAY... -- CMD: runs CMD as it is and in other ways in turn, N times each, N at most 2000. WAY: a program that is
- * given CMD, or +LIBRARY, which is preloaded. For the first way added1= ms, the median of the differences to the plain run beside
+ * given CMD, with options behind spaces, or +LIBRARY, which is preloaded. For the first way added1= ms, the median of the differences to the plain run beside
  * it; wall1= cpu1=, of the ratios; for the next added2= and so on; ms0=, ms1=: the medians themselves. */
 int against(char **arg);
 

@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from path import LINES, LOSSES, WIRE
+from world import Missing
 
 
 @dataclass
@@ -62,8 +63,18 @@ def lookup(place, key):
     return lambda lab: lab.lookup(place)[key]
 
 
-def start(how):
-    return lambda lab: lab.start(how)["p50_ms"]
+def start(how, key):
+    def value(lab):
+        if how not in (v := lab.start()):
+            raise Missing(f"no {how} here")
+        return v[how][key]
+    return value
+
+
+def cost(name, what):
+    """Wall-clock time and CPU of a command under i3run, each as a share of the run without it beside it."""
+    return [Row(f"cost-{name}", what, "times", lambda lab: lab.cost(name)["wall1"], bar="<= 1.02"),
+            Row(f"cost-{name}-cpu", "... its CPU", "times", lambda lab: lab.cost(name)["cpu1"], bar="<= 1.02")]
 
 
 def udp(place):
@@ -119,8 +130,14 @@ ROWS = [
         [Against("/etc/hosts", lookup("loop", "first_us"))], bar="<= 40"),
     Row("lookup-known", "... which is known", "us", lookup("relay", "known_us"),
         [Against("/etc/hosts", lookup("loop", "known_us"))], bar="<= 15"),
-    Row("start-preload", "start of /bin/true, preloaded", "ms", start("preload"), [Against("plain", start("plain"))]),
-    Row("start", "start of /bin/true by i3run", "ms", start("i3run"), [Against("plain", start("plain"))]),
+    Row("start-preload", "start of /bin/true: the preload adds", "ms", start("preload", "added"),
+        [Against(peer, start(peer, "added")) for peer in ("proxychains4", "torsocks")], bar="<= 0.6"),
+    Row("start", "start of /bin/true by i3run", "ms", start("i3run", "ms"),
+        [Against(how, start(how, "ms")) for how in ("plain", "proxychains4", "torsocks")], bar="<= 3"),
+    *cost("calls", "a run of socket calls and forks under i3run"),
+    *cost("pieces", "a run of reads and writes of a stream"),
+    *cost("files", "find, xargs, cat, sha256sum"),
+    *cost("compile", "cc of one file"),
     Row("cpu-rate", "CPU of one daemon, 100 Mbit/s over 50 ms", "cores", lambda lab: lab.cpu_at_rate()["cores"], bar="<= 0.1"),
     *[goodput(line, loss) for line in LINES for loss in LOSSES],
     *[on_the_wire(line, loss) for line in LINES if line.rate for loss in LOSSES],

@@ -72,6 +72,71 @@ class Syscall(Case):
             self.skipTest(p.stdout.strip())
         self.assertEqual((p.returncode, p.stdout, p.stderr), (0, 'numbers 1004\n', ''))
 
+    def test_a_client_that_goes_round_libc(self):
+        virtual = [x for n in (3, 4, 6) for x in ('10.1.2.%d' % n, '7')]
+        by_name, by_number = [run([PROBES + p] + virtual) for p in ('semantics', 'by_syscall')]
+        self.assertEqual((by_number.returncode, by_number.stderr), (0, ''))
+        self.assertGreater(by_number.stdout.count('\n'), 140)
+        self.assertEqual(by_name.stdout.splitlines(), by_number.stdout.splitlines())
+
+
+class Descriptors(Case):
+    """Rules 4 and 8, beyond what shim.py has."""
+
+    def test_ten_thousand_passed_connections(self):
+        self.expect("""
+            a, b = socket.socketpair()
+            count = lambda: len(os.listdir('/proc/self/fd'))
+            s = socket.create_connection(('echo.i3', 7))
+            before = count()
+            if os.fork() == 0:
+                for _ in range(100): socket.send_fds(a, [b'x'], [s.fileno()] * 100)
+                os._exit(0)
+            right = 0
+            for _ in range(100):
+                fds = []
+                while len(fds) < 100: fds += socket.recv_fds(b, 1, 100)[1]
+                for fd in fds:
+                    with socket.socket(fileno=fd) as c:
+                        right += c.family == socket.AF_INET and c.getpeername() == ('10.1.2.3', 7)
+            os.wait()
+            s.sendall(b'still')
+            print(right, count() - before, s.recv(5))""", "10000 0 b'still'")
+
+    def test_numbers_that_programs_pick(self):
+        self.expect("""
+            import resource
+            resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+            def dial(): return socket.create_connection(('echo.i3', 7))
+            for fd in range(3, 11):
+                s = dial()
+                os.dup2(s.fileno(), fd)
+                if s.fileno() == fd: s.detach()
+                else: s.close()
+            ends = [socket.socket(fileno=fd) for fd in range(3, 11)]
+            for e in ends: e.sendall(b'%d' % e.fileno())
+            print(*[e.getpeername()[1] for e in ends], *[int(e.recv(9)) for e in ends])
+            top = dial()
+            os.dup2(top.fileno(), 2000)
+            high = socket.socket(fileno=2000)
+            high.sendall(b'high')
+            print(high.getpeername(), high.recv(4))
+            os.closerange(3, 4000)
+            print(len(os.listdir('/proc/self/fd')), dial().getpeername())
+            for e in ends + [top, high]: e.detach()""",
+                    ' '.join(['7'] * 8 + [str(n) for n in range(3, 11)]), "('10.1.2.3', 7) b'high'", "4 ('10.1.2.3', 7)")
+
+    def test_dup_before_connect_is_the_same_socket(self):
+        self.expect("""
+            for blocking in True, False:
+                s = socket.socket()
+                twin, other = s.dup(), os.dup(s.fileno())
+                s.setblocking(blocking)
+                s.connect_ex(('10.1.2.3', 7))
+                time.sleep(0 if blocking else 0.3)
+                print(twin.getpeername(), socket.socket(fileno=other).getpeername(), os.get_inheritable(twin.fileno()))""",
+                    *["('10.1.2.3', 7) ('10.1.2.3', 7) False"] * 2)
+
 
 if __name__ == '__main__':
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -57,6 +57,7 @@ expect "one of this host" "$(as bob i3run $PY "$S" ask_udp "$bob" 53 | cut -d' '
 expect "taken" "$(as bob i3run $PY "$S" attempt udp 0.0.0.0 53)" EADDRINUSE
 expect status "$(listeners | grep udp)" "udp 0.0.0.0:53 True"
 daemon_restart bob
+client ask bob.i3 80 >/dev/null # waits for the new session
 expect "the daemon anew" "$(client ask_udp bob.i3 53 | cut -d' ' -f2,4-)" "$alice mine True"
 
 step "a server that answers from where it was asked"
@@ -110,6 +111,54 @@ for i in 1 2 3; do
     [ $((($(date +%s%N) - start) / 1000000)) -lt 2000 ] || die "refused late"
     echo >&8
 done
+exec 8>&-
+
+step "a full backlog: callers wait, and are served when there is room"
+mkfifo "$T/room" "$T/calm"
+(
+    . "$W/bob.env"
+    exec i3run $PY "$S" full 87
+) >"$T/full.log" 2>&1 <"$T/room" &
+STARTED="$STARTED $!"
+exec 8>"$T/room"
+wait_for 10 grep -q '^port' "$T/full.log"
+as alice i3run timeout 40 $PY "$S" crowd bob.i3 87 8 >"$T/crowd" 2>&1 <"$T/calm" &
+STARTED="$STARTED $!"
+exec 7>"$T/calm"
+wait_for 20 grep -q stand "$T/crowd" || die "$(cat "$T/crowd")"
+echo >&8
+echo >&7
+wait_for 20 grep -q answered "$T/crowd" || die "$(cat "$T/crowd")"
+expect "the crowd" "$(tr '\n' ' ' <"$T/crowd")" "stand True wait True answered 8 "
+exec 7>&- 8>&-
+
+step "a reader that is too slow: what it did not get is counted"
+mkfifo "$T/read"
+(
+    . "$W/bob.env"
+    exec i3run $PY "$S" slow 88
+) >"$T/slow.log" 2>&1 <"$T/read" &
+STARTED="$STARTED $!"
+exec 8>"$T/read"
+wait_for 10 grep -q '^port' "$T/slow.log"
+as alice i3run timeout 40 $PY -c '
+import socket, sys, time
+s = socket.socket(type=socket.SOCK_DGRAM)
+s.connect((socket.gethostbyname("bob.i3"), 88))
+for i in range(8000):
+    s.send(bytes(1200))
+    if i % 50 == 0:
+        time.sleep(0.001)'
+overflow() {
+    as bob i3ctl status --json | field counters.dgrams_overflow
+}
+lost() { # what waits for longer than 0.2 s is lost as well, at the next look
+    [ "$(overflow)" -gt 1000 ]
+}
+wait_for 10 lost || die "no overflow: $(as bob i3ctl status --json)"
+echo >&8
+wait_for 10 grep -q read "$T/slow.log"
+[ "$(sed -n 's/^read //p' "$T/slow.log")" -gt 10 ] || die "$(cat "$T/slow.log")"
 exec 8>&-
 
 # members PORT TIMES KIND: who has answered
@@ -181,10 +230,10 @@ for kind in tcp udp; do
     ask=ask; [ $kind = tcp ] || ask=ask_udp
     serve bob open_$kind $PY "$S" $kind 0.0.0.0 0
     [ -z "$lan" ] || $PY "$S" $ask "$lan" "$PORT" | grep -q "$lan" || die "$kind: no control: $lan is not reached without it"
-    for address in 0.0.0.0 ${six:+::} ${lan:+$lan}; do
+    for address in 0.0.0.0 ${lan:+$lan}; do
         port=$($PY -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
-        serve bob "only_$kind" --overlay-only $PY "$S" $kind "$address" "$port"
-        expect "$kind $address name" "$(sed -n 1p "$T/only_$kind.log")" "$address $port"
+        serve bob "only_$port" --overlay-only $PY "$S" $kind "$address" "$port"
+        expect "$kind $address name" "$(sed -n 1p "$T/only_$port.log")" "$address $port"
         [ -z "$lan" ] || ! $PY "$S" $ask "$lan" "$port" | grep -q "$lan" || die "$kind $address: $lan leads there"
         $PY "$S" $ask 127.0.0.1 "$port" | grep -q 127.0.0.1 || die "$kind $address: not reached on loopback"
         client $ask bob.i3 "$port" 1 2 | grep -q "$alice" || die "$kind $address: not reached by the overlay"
@@ -192,3 +241,14 @@ for kind in tcp udp; do
         kill "$SERVER"
     done
 done
+
+step "no daemon: nothing below 1024, and the rest as ever"
+as bob i3ctl stop >/dev/null
+. "$W/bob.env"
+export LD_PRELOAD=$B/lib/i3run/libi3shim.so
+for kind in tcp udp; do
+    expect "$kind" "$(timeout 20 $PY "$S" attempt $kind 0.0.0.0 80) $(timeout 20 $PY "$S" attempt $kind 0.0.0.0 0) $(timeout 20 $PY "$S" attempt $kind "$bob" 0)" "EACCES 0 EADDRNOTAVAIL"
+    expect "$kind, overlay only" "$(I3_OVERLAY_ONLY=1 timeout 20 $PY "$S" attempt $kind 0.0.0.0 0)" 0
+    [ -z "$lan" ] || expect "$kind, overlay only" "$(I3_OVERLAY_ONLY=1 timeout 20 $PY "$S" attempt $kind "$lan" 0)" EADDRNOTAVAIL
+done
+unset LD_PRELOAD

@@ -15,6 +15,8 @@ carol=$(as alice i3run getent ahostsv4 carol.i3 | sed -n '1s/ .*//p')
 
 step "the probe on loopback and on the overlay"
 python3 "$LIB/loopback_peers.py" "$B/tests/integration/probes/semantics" >"$T/native" </dev/null
+as alice i3run python3 "$LIB/loopback_peers.py" "$B/tests/integration/probes/semantics" >"$T/real" </dev/null
+diff "$T/native" "$T/real" || die "i3run makes a difference with a real peer"
 serve bob echo python3 "$LIB/loopback_peers.py"
 bob=$(address_of bob)
 as alice i3run "$B/tests/integration/probes/semantics" "$bob" "$PORT" "$bob" 9 "$carol" 7 >"$T/overlay" </dev/null
@@ -27,6 +29,8 @@ if ! grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null; then
 fi
 step "and over IPv6"
 python3 "$LIB/loopback_peers.py" -6 "$B/tests/integration/probes/semantics" >"$T/native" </dev/null
+as alice i3run python3 "$LIB/loopback_peers.py" -6 "$B/tests/integration/probes/semantics" >"$T/real" </dev/null
+diff "$T/native" "$T/real" || die "i3run makes a difference with a real peer"
 serve bob echo6 python3 "$LIB/loopback_peers.py" -6
 bob=$(as bob i3ctl id --json | field address6) carol=$(as carol i3ctl id --json | field address6)
 as alice i3run "$B/tests/integration/probes/semantics" "$bob" "$PORT" "$bob" 9 "$carol" 7 >"$T/overlay" </dev/null

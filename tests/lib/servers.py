@@ -236,14 +236,14 @@ def ask(host, port, times=1, family=0):
             say(errno.errorcode.get(e.errno, e))
 
 
-def ask_udp(host, port, times=1, family=socket.AF_INET):
+def ask_udp(host, port, times=1, family=0):
     """UDP: the same, each time from another socket."""
     for _ in range(int(times)):
         a = socket.getaddrinfo(host, port, int(family), socket.SOCK_DGRAM)[0]
         with socket.socket(a[0], socket.SOCK_DGRAM) as s:
             s.settimeout(0.5)
             s.connect(a[4])
-            for again in range(10): # one to a member that is no more may be lost
+            for again in range(4): # one to a member that is no more may be lost
                 try:
                     s.send(b'who')
                     data, peer = s.recvfrom(100)
@@ -254,6 +254,49 @@ def ask_udp(host, port, times=1, family=socket.AF_INET):
                 break
             else:
                 say('nothing')
+
+
+def full(port):
+    """Accepts nobody before it is told so by a line."""
+    l = socket.socket()
+    l.bind(('', int(port)))
+    l.listen(4)
+    say('port', l.getsockname()[1])
+    sys.stdin.readline()
+    serve(l)
+
+
+def crowd(host, port, n):
+    """n connections at once; how many stand, how many are refused after a while; and then, a line later, how many have answers."""
+    all_of = [socket.socket() for _ in range(int(n))]
+    to = socket.gethostbyname(host), int(port)
+    for s in all_of:
+        s.setblocking(False)
+        s.connect_ex(to)
+    time.sleep(1)
+    errors = [s.connect_ex(to) for s in all_of]
+    stand = sum(e in (0, errno.EISCONN) for e in errors)
+    say('stand', 0 < stand < len(errors), 'wait', errors.count(errno.EALREADY) == len(errors) - stand)
+    sys.stdin.readline()
+    answered = 0
+    for s in all_of:
+        s.settimeout(15)
+        answered += b'True' in s.recv(1000)
+    say('answered', answered)
+
+
+def slow(port):
+    """Reads nothing before it is told so, then all there is."""
+    s = bound('', port, socket.SOCK_DGRAM)
+    say('port', s.getsockname()[1])
+    sys.stdin.readline()
+    s.settimeout(1)
+    n = 0
+    try:
+        while s.recv(2000):
+            n += 1
+    except TimeoutError:
+        say('read', n)
 
 
 def cycle(port, n):

@@ -98,6 +98,7 @@ static answer_t (*handler(int nr))(struct trap *)
         answer_t (*fn)(struct trap *);
     } calls[] = {
         {SYS_connect, trap_connect},
+        {SYS_shutdown, trap_shutdown},
         {SYS_bind, trap_bind},
         {SYS_listen, trap_listen},
         {SYS_accept, trap_accept},
@@ -130,10 +131,11 @@ static void receive_call(void)
     struct trap t = {.id = u.n.id, .ip = u.n.data.instruction_pointer, .tid = (pid_t)u.n.pid, .nr = u.n.data.nr, .fd = -1};
     for (int i = 0; i < 6; i++)
         t.arg[i] = u.n.data.args[i];
-    wait_forget(t.tid);
     answer_t (*fn)(struct trap *) = handler(t.nr);
     long value;
-    if (late_take(&t, &value))
+    if (wait_forget(&t))
+        trap_done(&t, VALUE(-EINTR));
+    else if (late_take(&t, &value))
         trap_done(&t, VALUE(value));
     else
         trap_done(&t, fn ? fn(&t) : VALUE(-ENOSYS));
@@ -152,6 +154,13 @@ static void report(enum job_event event, int value)
     }
 }
 
+/* Under the filter: the notification fd says so. */
+static bool nobody_left(void)
+{
+    struct pollfd p = {.fd = trap_notify, .events = POLLIN};
+    return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+}
+
 static void reap(void)
 {
     struct signalfd_siginfo drained;
@@ -167,7 +176,7 @@ static void reap(void)
             report(JOB_CONTINUED, 0);
         } else {
             super.program = 0;
-            report(JOB_ENDED, status);
+            report(nobody_left() ? JOB_ALL_ENDED : JOB_ENDED, status);
         }
     }
     wait_sweep();

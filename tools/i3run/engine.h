@@ -51,15 +51,15 @@ enum { ENGINE_QUESTION = 0x6933, ENGINE_HERE = 102 /* ENETRESET */ };
 
 /* ---- job.c ---- */
 
-enum job_event { JOB_STARTED, JOB_STOPPED, JOB_CONTINUED, JOB_ENDED };
+enum job_event { JOB_STARTED, JOB_STOPPED, JOB_CONTINUED, JOB_ENDED, JOB_ALL_ENDED /* and nobody is left that it has started */ };
 
 struct job_report {
     enum job_event event;
     int value; /* STARTED: pid. STOPPED: signal. ENDED: wait status */
 };
 
-/* i3run's part, with reports from `fd`. Returns the status to end with. */
-int job_follow(int fd, pid_t supervisor);
+/* i3run's part, with reports of the supervisor `pid` from `fd`. Returns the status to end with. */
+int job_follow(int fd, pid_t pid);
 
 /* ---- trap.c ---- */
 
@@ -124,7 +124,14 @@ answer_t wait_for(struct trap *t, int fd, short events, int64_t ms, wait_fn fn, 
 int64_t wait_limit(int fd, int option);
 
 /* ---- the calls ---- */
+
+/* The parts of connect() which sending with MSG_FASTOPEN has in it: to that address; and what is sent then on `fd`, the program's
+ * socket. */
+answer_t connect_address(struct trap *t, int family, const struct sockaddr_storage *ss, socklen_t len);
+answer_t connect_send(struct trap *t, int fd);
+
 answer_t trap_connect(struct trap *t);
+answer_t trap_shutdown(struct trap *t);
 answer_t trap_bind(struct trap *t);
 answer_t trap_listen(struct trap *t);
 answer_t trap_accept(struct trap *t);

@@ -35,6 +35,7 @@ static const struct {
     int nr, argument;
 } asked[] = {
     {SYS_connect, -1},
+    {SYS_shutdown, -1},
     {SYS_bind, -1},
     {SYS_listen, -1},
     {SYS_accept, 1},

@@ -16,7 +16,7 @@
 #include "tools/i3run/engine.h"
 #include "tools/i3run/i3run.h"
 
-static pid_t program;
+static pid_t program, supervisor;
 
 /* By its default action, once. */
 static void suffer(int sig)
@@ -63,7 +63,10 @@ static int on_report(int fd)
         break;
     case JOB_CONTINUED:
         break;
-    case JOB_ENDED:
+    case JOB_ALL_ENDED:
+        waitpid(supervisor, NULL, 0);
+        return end_like(r.value);
+    case JOB_ENDED: /* the supervisor goes on for those that are left */
         return end_like(r.value);
     }
     return -1;
@@ -78,10 +81,11 @@ static void on_signal(int fd)
         kill(program, (int)s.ssi_signo);
 }
 
-int job_follow(int fd, pid_t supervisor)
+int job_follow(int fd, pid_t pid)
 {
     sigset_t all;
     sigfillset(&all);
+    supervisor = pid;
     int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK), status = -1;
     while (status < 0) {
         struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
@@ -92,6 +96,5 @@ int job_follow(int fd, pid_t supervisor)
         if (p[0].revents && status < 0)
             status = on_report(fd);
     }
-    waitpid(supervisor, NULL, WNOHANG);
     return status;
 }

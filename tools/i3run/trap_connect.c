@@ -5,7 +5,9 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "shim/claim.h"
@@ -19,48 +21,119 @@
 
 enum { TCP_STATE_CLOSE = 7, STACK = 64 * 1024 };
 
+/* ---- data that come with the call (MSG_FASTOPEN) ---- */
+
+enum { FIRST_MAX = 16384 };
+
+/* Where the data begin, and how long that piece is: no more than a part of them has to be sent. */
+static int first_data(const struct trap *t, struct iovec *iov)
+{
+    struct msghdr m;
+    *iov = (struct iovec){(void *)(uintptr_t)t->arg[1], t->arg[2]};
+    if (t->nr == SYS_sendto)
+        return 0;
+    int err = trap_read(t, t->arg[1], &m, sizeof(m)); /* of a struct mmsghdr it is the first member */
+    *iov = (struct iovec){NULL, 0};
+    return err || !m.msg_iovlen ? err : trap_read(t, (uintptr_t)m.msg_iov, iov, sizeof(*iov));
+}
+
+answer_t connect_send(struct trap *t, int fd)
+{
+    char data[FIRST_MAX];
+    struct iovec iov;
+    int err = first_data(t, &iov);
+    size_t n = iov.iov_len < FIRST_MAX ? iov.iov_len : FIRST_MAX;
+    if (!err)
+        err = trap_read(t, (uintptr_t)iov.iov_base, data, n);
+    if (err)
+        return VALUE(err);
+    struct iovec here = {data, n};
+    struct msghdr m = {.msg_iov = &here, .msg_iovlen = 1};
+    long sent = sys_sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    t->acted = true;
+    if (sent < 0 || t->nr != SYS_sendmmsg)
+        return VALUE(sent);
+    unsigned len = (unsigned)sent;
+    trap_write(t, t->arg[1] + offsetof(struct mmsghdr, msg_len), &len, sizeof(len));
+    return VALUE(1);
+}
+
+static answer_t connected(struct trap *t, int fd)
+{
+    return t->nr == SYS_connect ? VALUE(0) : connect_send(t, fd);
+}
+
 /* ---- an address which is not virtual ---- */
 
+/* A connect() that waits, in a thread of ours. It is interrupted, if at all, in the program; a second one then waits for the same
+ * connection, as in the kernel. */
 struct blocking {
+    struct blocking *next;
     struct trap trap;
     struct sockaddr_storage ss;
     socklen_t len;
+    bool limited; /* SO_SNDTIMEO */
 };
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct blocking *running;
 static int threads;
 
 static void *connect_and_answer(void *arg)
 {
-    struct blocking *b = arg;
+    struct blocking *b = arg, **at = &running;
     int err = sys_connect(b->trap.fd, &b->ss, b->len);
-    trap_send(&b->trap, err, false);
+    answer_t a = err ? VALUE(err) : connected(&b->trap, b->trap.fd);
+    pthread_mutex_lock(&lock);
+    while (*at != b)
+        at = &(*at)->next;
+    *at = b->next;
+    threads--;
+    pthread_mutex_unlock(&lock);
+    trap_send(&b->trap, a.value, false);
     close(b->trap.fd);
     free(b);
-    __atomic_sub_fetch(&threads, 1, __ATOMIC_RELAXED);
     return NULL;
 }
 
-/* It is interrupted, if at all, in the program; and a second connect() then waits for the same connection, as in the kernel. */
+/* True: it goes on, and must not be restarted since it has a limit (as in wait_forget()). False: there is no room. */
+static bool begin(struct blocking *b, bool *interrupted)
+{
+    const struct trap *t = &b->trap;
+    *interrupted = false;
+    pthread_mutex_lock(&lock);
+    for (struct blocking *r = running; r; r = r->next)
+        *interrupted |= r->limited && r->trap.tid == t->tid && r->trap.ip == t->ip && !memcmp(r->trap.arg, t->arg, sizeof(t->arg));
+    bool fits = threads < THREADS_MAX;
+    if (fits && !*interrupted) {
+        b->next = running;
+        running = b;
+        threads++;
+    }
+    pthread_mutex_unlock(&lock);
+    return fits;
+}
+
 static answer_t connect_thread(struct trap *t, const struct sockaddr_storage *ss, socklen_t len)
 {
     pthread_attr_t attr;
     pthread_t id;
-    struct blocking *b = threads < THREADS_MAX ? malloc(sizeof(*b)) : NULL;
+    bool interrupted;
+    struct blocking *b = malloc(sizeof(*b));
     if (!b)
-        return VALUE(-EAGAIN);
-    *b = (struct blocking){*t, *ss, len};
+        return VALUE(-ENOMEM);
+    *b = (struct blocking){NULL, *t, *ss, len, wait_limit(t->fd, SO_SNDTIMEO) != 0};
+    if (!begin(b, &interrupted) || interrupted) {
+        free(b);
+        return VALUE(interrupted ? -EINTR : -EAGAIN);
+    }
+    t->fd = -1;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, STACK);
-    __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
-    int err = pthread_create(&id, &attr, connect_and_answer, b);
+    if (pthread_create(&id, &attr, connect_and_answer, b) != 0)
+        connect_and_answer(b); /* others have to wait for it */
     pthread_attr_destroy(&attr);
-    if (err) {
-        __atomic_sub_fetch(&threads, 1, __ATOMIC_RELAXED);
-        free(b);
-        return VALUE(-err);
-    }
-    t->fd = -1;
     return GIVEN;
 }
 
@@ -70,7 +143,8 @@ static answer_t connect_real(struct trap *t, const struct sockaddr_storage *ss, 
     if ((type == SOCK_STREAM || type == SOCK_SEQPACKET) && !(sys_fcntl(t->fd, F_GETFL, 0) & O_NONBLOCK))
         return connect_thread(t, ss, len);
     t->acted = true;
-    return VALUE(sys_connect(t->fd, ss, len));
+    int err = sys_connect(t->fd, ss, len);
+    return err ? VALUE(err) : connected(t, t->fd);
 }
 
 static answer_t connect_to(struct trap *t, int family, const struct addr *to)
@@ -97,22 +171,28 @@ struct dialling {
     uint64_t handle;
 };
 
+/* A new TCP socket in place of a pair. */
+static int revert(struct trap *t, int pair)
+{
+    int with = sys_socket(pair_family(pair), SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (with < 0)
+        return with;
+    options_restore(pair, with);
+    int err = trap_swap(t, pair, with);
+    close(with);
+    return err;
+}
+
 static answer_t give_up(struct trap *t, const struct dialling *d)
 {
     struct sock_name name = {.handle = d->handle};
     int err = -pair_error(&name);
     if (!trap_still(t, sys_cookie(d->pair)))
-        return VALUE(err);
-    if (!d->again) {
+        return VALUE(-ECONNABORTED); /* as after shutdown() by another thread */
+    if (d->again)
+        revert(t, d->pair);
+    else
         trap_swap(t, d->pair, t->fd);
-        return VALUE(err);
-    }
-    int with = sys_socket(pair_family(d->pair), SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-    if (with < 0)
-        return VALUE(with);
-    options_restore(d->pair, with);
-    trap_swap(t, d->pair, with);
-    close(with);
     return VALUE(err);
 }
 
@@ -130,7 +210,7 @@ static answer_t connect_waited(struct trap *t, void *data, short events)
     }
     set_dialling(d->pair, false);
     t->acted = true;
-    return VALUE(0);
+    return connected(t, d->pair);
 }
 
 static answer_t wait_up(struct trap *t, const struct dialling *d)
@@ -252,35 +332,39 @@ static answer_t connect_replaced(struct trap *t)
     int err = trap_read_addr(t, t->arg[1], t->arg[2], &ss);
     if (err || t->arg[2] < sizeof(ss.ss_family))
         return VALUE(err ? err : -EINVAL);
-    if (ss.ss_family != AF_UNSPEC)
-        return connect_again(t, &name);
-    int with = sys_socket(pair_family(t->fd), SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
-    if (with < 0)
-        return VALUE(with);
-    options_restore(t->fd, with);
-    err = trap_swap(t, t->fd, with);
-    close(with);
-    return VALUE(err);
+    return ss.ss_family == AF_UNSPEC ? VALUE(revert(t, t->fd)) : connect_again(t, &name);
+}
+
+answer_t connect_address(struct trap *t, int family, const struct sockaddr_storage *ss, socklen_t len)
+{
+    struct addr to = {0};
+    if (len >= sizeof(struct sockaddr_in))
+        to = addr_from_sockaddr(ss, len);
+    if (to.family && overlay_covers(&to))
+        return connect_covered(t, family, ss, len, &to);
+    if (to.family)
+        udp_leave(t->fd);
+    return connect_real(t, ss, len);
 }
 
 answer_t trap_connect(struct trap *t)
 {
     struct sockaddr_storage ss;
-    struct addr to = {0};
     int family = trap_domain(t);
     if (family == AF_UNIX)
         return connect_replaced(t);
     if (family != AF_INET && family != AF_INET6)
         return family == -EPERM ? VALUE(-EACCES) : family < 0 ? VALUE(family) : PASS;
     int err = trap_read_addr(t, t->arg[1], t->arg[2], &ss);
-    if (err)
-        return VALUE(err);
-    socklen_t len = (socklen_t)t->arg[2];
-    if (len >= sizeof(struct sockaddr_in))
-        to = addr_from_sockaddr(&ss, len);
-    if (to.family && overlay_covers(&to))
-        return connect_covered(t, family, &ss, len, &to);
-    if (to.family)
-        udp_leave(t->fd);
-    return connect_real(t, &ss, len);
+    return err ? VALUE(err) : connect_address(t, family, &ss, (socklen_t)t->arg[2]);
+}
+
+/* As shim/hooks/shutdown.c has it: while it dials, the connection is aborted. */
+answer_t trap_shutdown(struct trap *t)
+{
+    struct sock_name name;
+    if (trap_domain(t) != AF_UNIX || !pair_of(t->fd, &name) || pair_state(t->fd) != PAIR_DIALLING || t->arg[1] > SHUT_RDWR)
+        return PASS;
+    sys_call(SYS_shutdown, t->fd, SHUT_RDWR, 0, 0, 0, 0);
+    return VALUE(revert(t, t->fd));
 }

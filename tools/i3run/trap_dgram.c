@@ -10,6 +10,7 @@
 
 #include "shim/hooks/control.h"
 #include "shim/overlay.h"
+#include "shim/pair.h"
 #include "shim/sys.h"
 #include "shim/udp.h"
 #include "tools/i3run/wait.h"
@@ -137,10 +138,49 @@ static answer_t send_waited(struct trap *t, void *data, short events)
     return a.how == ANSWER_VALUE && a.value == -EAGAIN && events ? LATER : a;
 }
 
+/* Where the call, or its first message, goes. */
+static int read_destination(struct trap *t, struct sockaddr_storage *ss, socklen_t *len)
+{
+    struct msghdr m = {.msg_name = (void *)(uintptr_t)t->arg[4], .msg_namelen = (socklen_t)t->arg[5]};
+    int err = t->nr == SYS_sendto ? 0 : trap_read(t, t->arg[1], &m, sizeof(m));
+    *len = m.msg_name ? m.msg_namelen : 0;
+    return err || !*len ? err : trap_read_addr(t, (uintptr_t)m.msg_name, m.msg_namelen, ss);
+}
+
+static answer_t stream_waited(struct trap *t, void *data, short events)
+{
+    (void)data;
+    answer_t a = connect_send(t, t->fd);
+    return a.value == -EAGAIN && events ? LATER : a;
+}
+
+/* A stream: the address counts with MSG_FASTOPEN only, but a pair, being a Unix socket, would take it amiss. */
+static answer_t send_stream(struct trap *t, int family, int flags)
+{
+    struct sockaddr_storage ss;
+    struct sock_name name;
+    socklen_t len;
+    bool pair = family == AF_UNIX && pair_of(t->fd, &name);
+    if (!pair && (family == AF_UNIX || !(flags & MSG_FASTOPEN)))
+        return PASS;
+    int err = read_destination(t, &ss, &len);
+    if (err || !len)
+        return err ? VALUE(err) : PASS;
+    if (!pair)
+        return connect_address(t, family, &ss, len);
+    if (flags & MSG_FASTOPEN)
+        return VALUE(-EISCONN);
+    answer_t a = connect_send(t, t->fd);
+    if (a.value != -EAGAIN || !may_wait(t, flags))
+        return a;
+    return wait_for(t, t->fd, POLLOUT, wait_limit(t->fd, SO_SNDTIMEO), stream_waited, NULL, 0);
+}
+
 static answer_t send_or_wait(struct trap *t, int flags)
 {
-    if (flags & MSG_FASTOPEN || !is_datagram(t))
-        return t->fd >= 0 && flags & MSG_FASTOPEN && trap_domain(t) != AF_UNIX ? VALUE(-EOPNOTSUPP) : PASS;
+    int family = trap_domain(t);
+    if (!is_datagram(t))
+        return family == AF_UNIX || family == AF_INET || family == AF_INET6 ? send_stream(t, family, flags) : PASS;
     answer_t a = send_call(t);
     if (a.how != ANSWER_VALUE || a.value != -EAGAIN || !may_wait(t, flags))
         return a;

@@ -64,13 +64,19 @@ static void drop(struct wait **at)
     free(w);
 }
 
-void wait_forget(pid_t tid)
+bool wait_forget(const struct trap *t)
 {
-    for (struct wait **at = &first; *at;)
-        if ((*at)->trap.tid == tid)
-            drop(at);
-        else
-            at = &(*at)->next;
+    bool limited = false;
+    for (struct wait **at = &first; *at;) {
+        struct wait *w = *at;
+        if (w->trap.tid != t->tid) {
+            at = &w->next;
+            continue;
+        }
+        limited |= w->until && w->trap.nr == t->nr && w->trap.ip == t->ip && !memcmp(w->trap.arg, t->arg, sizeof(t->arg));
+        drop(at);
+    }
+    return limited;
 }
 
 void wait_sweep(void)

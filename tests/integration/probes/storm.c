@@ -1,5 +1,6 @@
-/* storm.c FORKS THREADS - threads that dial without pause and a signal handler that dials in between, while processes are
- * forked and vforked which dial as well. Ends with 0 if nobody hangs and everyone gets the daemon's answer (EHOSTUNREACH). */
+/* storm.c FORKS THREADS [IP PORT] - threads that dial without pause and a signal handler that dials in between, while processes are
+ * forked and vforked which dial as well. Ends with 0 if nobody hangs and everyone gets the daemon's answer:
+ * EHOSTUNREACH, or at IP PORT the peer's, ECONNREFUSED. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +17,12 @@
 
 static struct sockaddr_in down = {.sin_family = AF_INET, .sin_port = 0x0700};
 static atomic_int stop, dialled, wrong;
+static int expected = EHOSTUNREACH;
 
 static int dial_once(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int ok = fd >= 0 && connect(fd, (struct sockaddr *)&down, sizeof(down)) < 0 && errno == EHOSTUNREACH;
+    int ok = fd >= 0 && connect(fd, (struct sockaddr *)&down, sizeof(down)) < 0 && errno == expected;
     close(fd);
     return ok;
 }
@@ -54,13 +56,25 @@ static int child_ok(pid_t pid)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+static int open_fds(void)
+{
+    int n = 0;
+    for (int fd = 3; fd < 4096; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 3)
+    if (argc != 3 && argc != 5)
         return 2;
-    int forks = atoi(argv[1]), threads = atoi(argv[2]);
+    int before = open_fds(), forks = atoi(argv[1]), threads = atoi(argv[2]);
     pthread_t t[64];
-    down.sin_addr.s_addr = inet_addr("10.1.2.8");
+    down.sin_addr.s_addr = inet_addr(argc == 5 ? argv[3] : "10.1.2.8");
+    if (argc == 5) {
+        down.sin_port = htons((uint16_t)atoi(argv[4]));
+        expected = ECONNREFUSED;
+    }
     struct sigaction sa = {.sa_handler = on_timer, .sa_flags = SA_RESTART};
     struct itimerval it = {{0, 20000}, {0, 20000}};
     sigaction(SIGALRM, &sa, NULL);
@@ -80,9 +94,7 @@ int main(int argc, char **argv)
     stop = 1;
     for (int i = 0; i < threads && i < 64; i++)
         pthread_join(t[i], NULL);
-    int held = 0; /* of the library's: its one connection */
-    for (int fd = 3; fd < 4096; fd++)
-        held += fcntl(fd, F_GETFD) >= 0;
+    int held = open_fds() - before; /* of the library's: its one connection */
     printf("forks=%d dialled=%d wrong=%d held=%d\n", forks, dialled, wrong, held);
     return wrong || !dialled || held > 1;
 }
