@@ -25,6 +25,7 @@ struct dns_stream {
     int program, server; /* server: -1 when it cannot be reached */
     struct fdset_entry *program_watch, *server_watch;
     bool judged, tunnel; /* whether it is DNS has been seen, and it is not */
+    bool program_hup; /* nothing follows what lies there */
     bool program_eof, server_eof, server_shut, program_shut;
     bool reached;        /* the server has taken or sent something */
     uint8_t *up;
@@ -39,6 +40,7 @@ struct dns_stream {
 /* What a direction has done, FAILED: its socket is no good any more. */
 enum step { NOTHING, SOME, FAILED };
 
+/* The program sees a reset, unless the pair has been parted before (daemon/io/pair.h). */
 static void stream_free(struct dns_stream *f)
 {
     struct dns_side *d = f->p->dns;
@@ -84,9 +86,10 @@ static enum step read_program(struct dns_stream *f)
 {
     if (f->program_eof || !up_room(f))
         return NOTHING;
-    ssize_t n = recv(f->program, f->up + f->up_len, f->up_cap - f->up_len, MSG_DONTWAIT);
+    struct iovec v = {f->up + f->up_len, f->up_cap - f->up_len};
+    ssize_t n = pair_read(f->program, &v, 1, v.iov_len, f->program_hup);
     if (n < 0)
-        return errno == EAGAIN ? NOTHING : errno == EINTR ? SOME : FAILED;
+        return n == -EAGAIN ? NOTHING : n == -EINTR ? SOME : FAILED;
     f->up_len += (size_t)n;
     f->program_eof = n == 0;
     return SOME;
@@ -255,6 +258,8 @@ static bool relay(struct dns_stream *f)
     } while (program == SOME || sorted == SOME || to_server == SOME || server == SOME || to_program == SOME);
     if (!finished(f))
         return true;
+    if (f->program_eof || f->server_eof)
+        pair_part(f->program);
     stream_free(f);
     return false;
 }
@@ -262,6 +267,8 @@ static bool relay(struct dns_stream *f)
 static void on_program(void *ctx, uint32_t events)
 {
     struct dns_stream *f = ctx;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        f->program_hup = true;
     if (relay(f) && events & (EPOLLHUP | EPOLLERR)) /* it has closed both directions: nobody waits for answers */
         stream_free(f);
 }

@@ -3,13 +3,18 @@
 
 #include <errno.h>
 
-static bool port_free(struct tcpip *t, const struct tuple *who, bool patient)
+/* RFC 6191: with timestamps the new incarnation is told from the old once their clock, of milliseconds, has moved on. A port of our
+ * own choice rests longer. One that the owner names may have been found by the kernel (a program's bind to port 0), which does not
+ * know that it rests here, and would never have named one that rests there. */
+enum { REST_CHOSEN_US = 1000000, REST_NAMED_US = 10000 };
+
+/* rest_us: 0, a port in TIME_WAIT is not free */
+static bool port_free(struct tcpip *t, const struct tuple *who, uint64_t rest_us)
 {
     if (table_find(t, who))
         return false;
     const struct time_wait *w = tw_find(t, who);
-    /* RFC 6191: with timestamps a second is enough for the new incarnation to be told from the old */
-    return !w || (w->stamps && patient && t->now - w->since > 1000000);
+    return !w || (w->stamps && rest_us && t->now - w->since > rest_us);
 }
 
 /* Tries at random, then in a row: bounded by the range, and short unless it is nearly full. */
@@ -17,10 +22,10 @@ static int port_choose(struct tcpip *t, struct tuple *who)
 {
     uint32_t n = (uint32_t)(t->cfg.port_hi - t->cfg.port_lo) + 1;
     uint32_t at = (uint32_t)(engine_random(t) % n);
-    for (int patient = 0; patient < 2; patient++) {
+    for (uint64_t rest = 0; rest <= REST_CHOSEN_US; rest += REST_CHOSEN_US) {
         for (uint32_t i = 0; i < n; i++) {
             who->local_port = (uint16_t)(t->cfg.port_lo + (at + i) % n);
-            if (port_free(t, who, patient))
+            if (port_free(t, who, rest))
                 return 0;
         }
     }
@@ -35,7 +40,7 @@ static int connect_tuple(struct tcpip *t, struct tuple who, const uint8_t *own, 
     uint16_t local_port = who.local_port;
     if (!local_port && port_choose(t, &who))
         return -EADDRNOTAVAIL;
-    if (local_port && !port_free(t, &who, true))
+    if (local_port && !port_free(t, &who, REST_NAMED_US))
         return -EADDRINUSE;
     uint32_t isn = engine_isn(t, &who);
     struct conn *c = table_new(t, &who);

@@ -46,7 +46,8 @@ enum nss_status _nss_i3_gethostbyname3_r(const char *name, int family, struct ho
     struct hostent *found;
     if (!overlay_name(name, plain))
         return not_ours(err, herr);
-    enum nss_status status = status_of(host_by_name(plain, family, h, buf, len, &found, herr), found, err);
+    int error = host_by_name(plain, family, h, buf, len, &found, herr);
+    enum nss_status status = status_of(error, found, err);
     if (ttl)
         *ttl = 0;
     if (canonical && status == NSS_STATUS_SUCCESS)

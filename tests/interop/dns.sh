@@ -9,6 +9,10 @@ bob6=$(as bob i3ctl id --json | field address6)
 port=$(free_port)
 long=$(for i in 1 2 3 4 5 6; do printf ',%0200d' "$i"; done) # 1.2 kB
 
+# Does bob's daemon know of no listener there?
+free() {
+    ! listens bob "$1" udp
+}
 # dnsmasq_up [--bind-interfaces ADDRESS...]: on these, or on all
 dnsmasq_up() {
     for a in "$@"; do
@@ -16,10 +20,11 @@ dnsmasq_up() {
         set -- "$@" "$a"
         shift
     done
+    wait_for 10 free "$port" # the daemon looks after the sockets of the one before once a second
     back_on "$port/udp" bob dnsmasq dnsmasq --no-daemon --no-resolv --no-hosts --port="$port" --log-queries "$@" \
         --address=/answer.example/192.0.2.44 --address=/answer.example/2001:db8::44 --txt-record=long.example"$long" \
         --conf-file=/dev/null --edns-packet-max=4096 --user="$ME" --group="$(id -gn)" --pid-file
-    wait_for 10 listens bob "$port" || die "$(cat "$T/dnsmasq.log")"
+    wait_for 10 has "$T/dnsmasq.log" 'cleared cache' || die "$(cat "$T/dnsmasq.log")" # it is ready
 }
 ask() {
     as alice i3run dig +short +time=3 +tries=2 -p "$port" "$@" || die "dig $*: $(cat "$T/dnsmasq.log")"

@@ -1003,6 +1003,28 @@ START_TEST(finds_free_ports)
 }
 END_TEST
 
+static int connect_again(struct script *s)
+{
+    struct tcp_ref ref;
+    mono_t now = {s->now};
+    return s->v6 ? tcp_connect6(s->t, now, 0x0a000001, script_local6, 4000, 0x0a000002, script_remote6, 80, &ref)
+                 : tcp_connect(s->t, now, 0x0a000001, 4000, 0x0a000002, 80, &ref);
+}
+
+/* A program that closes, and binds itself to a port which the kernel has found free, gets that very pair at times. */
+START_TEST(gives_a_named_port_that_rests_away_again)
+{
+    struct script s;
+    script_begin(&s, NULL);
+    script_run(&s, "open\neof\n> FA 1\n< FA 1 ack 2\n> A 2 ack 2\nreadall\nevent CLOSED\n+5ms\n");
+    ck_assert_int_eq(connect_again(&s), -EADDRINUSE);
+    script_run(&s, "+10ms\n");
+    ck_assert_int_eq(connect_again(&s), 0);
+    script_run(&s, "> S 65540\n");
+    script_end(&s);
+}
+END_TEST
+
 START_TEST(takes_no_harm_from_stale_references)
 {
     struct script s;
@@ -1463,6 +1485,7 @@ int main(void)
         challenges_a_syn_in_the_window, challenges_an_ack_of_what_was_not_sent, drops_what_paws_knows_to_be_old,
         delivers_what_came_before_a_reset, ignores_data_far_outside_the_window, cuts_data_at_the_window, keeps_alive,
         forgets_unanswered_syns, bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports,
+        gives_a_named_port_that_rests_away_again,
         takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, keeps_to_what_the_path_holds,
         keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, follows_the_mtu_of_the_path_with_data_in_flight,
         tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
