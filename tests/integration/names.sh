@@ -12,6 +12,7 @@ for a in 192.0.2.53/32 10.77.0.53/32; do
 done
 six=''
 ! grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null || ! ip addr add 2001:db8::53/128 dev lo nodad || six=2001:db8::53
+[ -z "$six" ] || ! ip addr add fe80::53/64 dev lo nodad || six="$six fe80::53%lo"
 world_up
 P=$B/tests/integration/probes
 bob=$(address_of bob) bob6=$(as bob i3ctl id --json | field address6)
