@@ -182,21 +182,28 @@ void claim_leave(int fd, const struct addr *to)
 
 /* ---- names ---- */
 
+/* Without --overlay-only those of IPv4 are all at one address: the others need not be asked for their interface. */
 static bool may_be_claim(int fd, const struct addr *real)
 {
-    return real->port && ((real->family == 4 && addr_ip4(real) == CLAIM_IP) || ((is_any(real) || is_loopback(real)) && on_lo(fd)));
+    if (!real->port || (real->family == 4 && addr_ip4(real) == CLAIM_IP))
+        return real->port;
+    return (real->family == 6 || config_get()->overlay_only) && (is_any(real) || is_loopback(real)) && on_lo(fd);
 }
 
 bool claim_name(int fd, const struct addr *real, struct addr *asked)
 {
-    struct ipc_bound b = {.bound = *real, .cookie = sys_cookie(fd)};
+    struct ipc_bound b = {.bound = *real};
     struct fd_entry e;
+    bool maybe = may_be_claim(fd, real);
+    if (!maybe && !fdtable_may_be(fd, FD_BOUND))
+        return false;
+    b.cookie = sys_cookie(fd);
     if (fdtable_get(fd, b.cookie, &e) && (e.kind == FD_BOUND || e.kind == FD_PLAIN)) {
         if (e.kind == FD_BOUND)
             *asked = e.local;
         return e.kind == FD_BOUND;
     }
-    if (!may_be_claim(fd, real))
+    if (!maybe)
         return false;
     b.proto = (uint8_t)protocol_of(fd);
     e = (struct fd_entry){.cookie = b.cookie, .kind = FD_BOUND};
@@ -256,8 +263,7 @@ void claim_tell_once(int fd)
     enum { RETRY_MS = 2000 };
     static int64_t retry_at;
     struct fd_entry e;
-    uint64_t cookie;
-    if ((fdtable_used(fd) && fdtable_get(fd, cookie = sys_cookie(fd), &e) && e.told) ||
+    if ((fdtable_used(fd) && fdtable_get(fd, sys_cookie(fd), &e) && e.told) ||
         sys_millis() < __atomic_load_n(&retry_at, __ATOMIC_RELAXED))
         return;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) <= 0)
