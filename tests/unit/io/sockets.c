@@ -350,7 +350,6 @@ START_TEST(another_socket_on_the_port_is_not_the_listener)
     getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
     ck_assert(diag_listens(d, &bound, cookie));
     ck_assert(!diag_listens(d, &bound, cookie + 1));
-    ck_assert(loopback_taken(&bound));
     struct addr from = addr_v4(0x7f090807, 0), to;
     int c = loopback_connect(&from, &bound, &to);
     ck_assert_int_ge(c, 0);
@@ -361,6 +360,85 @@ START_TEST(another_socket_on_the_port_is_not_the_listener)
     ck_assert(!diag_listens(d, &bound, cookie));
     close(c);
     diag_close(d);
+}
+END_TEST
+
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof(cookie);
+    getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
+    return cookie;
+}
+
+/* A socket on *at, shared by SO_REUSEPORT, with its port if that was 0. */
+static int shared_socket(int type, struct addr *at)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = addr_to_sockaddr(at, &ss);
+    int one = 1, fd = socket(AF_INET, type, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&ss, len), 0);
+    len = sizeof(ss);
+    getsockname(fd, (struct sockaddr *)&ss, &len);
+    *at = addr_from_sockaddr(&ss, len);
+    return fd;
+}
+
+/* The kernel answers for one member of a group only. */
+START_TEST(each_socket_of_a_group_is_known_by_itself)
+{
+    enum { N = 3 };
+    struct diag *d = diag_open();
+    struct addr tcp = addr_v4(INADDR_LOOPBACK, 0), udp = tcp;
+    int listener[N], bound[N];
+    uint64_t was[N], bound_was[N];
+    for (int i = 0; d && i < N; i++) {
+        listener[i] = shared_socket(SOCK_STREAM, &tcp);
+        ck_assert_int_eq(listen(listener[i], 5), 0);
+        was[i] = cookie_of(listener[i]);
+        bound[i] = shared_socket(SOCK_DGRAM, &udp);
+        bound_was[i] = cookie_of(bound[i]);
+    }
+    for (int closed = 0; d && closed <= N; closed++) {
+        for (int i = 0; i < N; i++) {
+            ck_assert_int_eq(diag_listens(d, &tcp, was[i]), i >= closed);
+            ck_assert_int_eq(diag_udp_alive(d, &udp, bound_was[i]), i >= closed);
+        }
+        if (closed < N) {
+            close(listener[closed]);
+            close(bound[closed]);
+        }
+    }
+    diag_close(d);
+}
+END_TEST
+
+/* One that is bound to the interface lo, as servers for the overlay only are. */
+START_TEST(a_listener_on_the_interface_lo_is_known)
+{
+    struct diag *d = diag_open();
+    struct addr at = addr_v4(INADDR_ANY, 0);
+    int fd = shared_socket(SOCK_STREAM, &at);
+    if (d && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo")) == 0) {
+        ck_assert_int_eq(listen(fd, 5), 0);
+        ck_assert(diag_listens(d, &at, cookie_of(fd)));
+    }
+    close(fd);
+    diag_close(d);
+}
+END_TEST
+
+/* Bound and not listening is taken, too; what has ended is not. */
+START_TEST(an_address_is_taken_as_long_as_a_socket_has_it)
+{
+    struct addr at = addr_v4(INADDR_LOOPBACK, 0);
+    int fd = shared_socket(SOCK_STREAM, &at);
+    ck_assert(loopback_taken(&at));
+    listen(fd, 1);
+    ck_assert(loopback_taken(&at));
+    close(fd);
+    ck_assert(!loopback_taken(&at));
 }
 END_TEST
 
@@ -480,6 +558,9 @@ int main(void)
     tcase_add_test(t, fragments_are_forbidden);
     tcase_add_test(t, who_wants_to_be_alone_is_in_no_train);
     tcase_add_test(t, another_socket_on_the_port_is_not_the_listener);
+    tcase_add_test(t, each_socket_of_a_group_is_known_by_itself);
+    tcase_add_test(t, a_listener_on_the_interface_lo_is_known);
+    tcase_add_test(t, an_address_is_taken_as_long_as_a_socket_has_it);
     tcase_add_test(t, listeners_are_reached_over_their_family);
     tcase_add_test(t, files_are_private_and_whole);
     suite_add_tcase(s, t);
