@@ -200,6 +200,7 @@ i3run_SRC := \
 	tools/i3run/filter.c \
 	tools/i3run/job.c \
 	tools/i3run/names.c \
+	tools/i3run/strict.c \
 	tools/i3run/trap.c \
 	tools/i3run/trap_connect.c \
 	tools/i3run/trap_dgram.c \

@@ -148,6 +148,8 @@ int claim_bind(int fd, int family, const struct addr *asked)
 {
     struct ipc_listen l = {.proto = (uint8_t)protocol_of(fd), .asked = *asked, .cookie = sys_cookie(fd)};
     struct fd_entry e = {.cookie = l.cookie, .kind = FD_BOUND};
+    if (config_get()->strict)
+        return is_low(asked->port) ? -EACCES : -EADDRNOTAVAIL;
     bool in_network = !is_low(asked->port) && !overlay_is_own(asked);
     if (real_name(fd).port)
         return -EINVAL; /* it is bound already */
@@ -236,7 +238,7 @@ int claim_tell(int fd)
 {
     struct ipc_listen l = {.bound = real_name(fd), .cookie = sys_cookie(fd)};
     struct addr got;
-    if (!l.bound.port)
+    if (!l.bound.port || config_get()->strict) /* the daemon would look on another loopback */
         return 0;
     l.proto = (uint8_t)protocol_of(fd);
     l.flags = flags_of(fd);
@@ -257,7 +259,7 @@ void claim_tell_once(int fd)
     static int64_t retry_at;
     struct fd_entry e;
     uint64_t cookie;
-    if ((fdtable_used(fd) && fdtable_get(fd, cookie = sys_cookie(fd), &e) && e.told) ||
+    if (config_get()->strict || (fdtable_used(fd) && fdtable_get(fd, cookie = sys_cookie(fd), &e) && e.told) ||
         sys_millis() < __atomic_load_n(&retry_at, __ATOMIC_RELAXED))
         return;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) <= 0)

@@ -1,6 +1,7 @@
 #include "shim/udp.h"
 
 #include "shim/client.h"
+#include "shim/config.h"
 #include "shim/conn.h"
 #include "shim/dns.h"
 #include "shim/libc.h"
@@ -111,6 +112,8 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, bool connec
 {
     struct ipc_udp_open q = {.connects = connects, .cookie = cookie, .remote = *to};
     struct addr mine;
+    if (config_get()->strict) /* mirrors are on another loopback */
+        return overlay_covers(to) ? -ENETUNREACH : UDP_PASS;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
         return overlay_verdict(to) == IPC_NOT_VIRTUAL ? UDP_PASS : -ENETUNREACH;
     if (to->port != DNS_PORT && overlay_known_real(to) && overlay_verdict(to) == IPC_NOT_VIRTUAL)

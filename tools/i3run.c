@@ -34,18 +34,20 @@ static const char usage[] =
     "      --argv0=NAME  what COMMAND, which is a path then, shall find as its own name\n"
     "      --overlay-only\n"
     "                    servers of COMMAND cannot be reached by the local network\n"
+    "      --strict      in an empty network: nothing but the overlay can be reached (TCP clients)\n"
     "      --help        this text\n"
     "      --version     the version\n"
     "\n"
     "The status is COMMAND's own; 125 when i3run fails, 126 when COMMAND cannot be run, 127 when it is not found.\n";
 
-enum { OPT_HELP = 256, OPT_VERSION, OPT_ANYWAY, OPT_ARGV0, OPT_OVERLAY_ONLY };
+enum { OPT_HELP = 256, OPT_VERSION, OPT_ANYWAY, OPT_ARGV0, OPT_OVERLAY_ONLY, OPT_STRICT };
 
 static const struct option options[] = {
     {"verbose", no_argument, NULL, 'v'},
     {"anyway", no_argument, NULL, OPT_ANYWAY},
     {"argv0", required_argument, NULL, OPT_ARGV0},
     {"overlay-only", no_argument, NULL, OPT_OVERLAY_ONLY},
+    {"strict", no_argument, NULL, OPT_STRICT},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {0},
@@ -67,6 +69,9 @@ static int parse_options(int argc, char **argv)
             break;
         case OPT_OVERLAY_ONLY:
             run.overlay_only = true;
+            break;
+        case OPT_STRICT:
+            run.strict = true;
             break;
         case OPT_HELP:
             fputs(usage, stdout);
@@ -135,6 +140,8 @@ int main(int argc, char **argv)
         return FAILED;
     if (environment_set(&info) < 0)
         return FAILED;
+    if (run.verbose && run.strict)
+        say("in an empty network namespace: TCP clients and names are carried, no servers, no UDP");
     if (run.verbose)
         say("daemon pid=%u socket=%s shim=%s", info.pid, run.sock, run.shim);
     int fd, err = passed_tell(run.sock, run.overlay_only, &fd);
@@ -142,5 +149,7 @@ int main(int argc, char **argv)
         say("the socket that was passed as fd %d cannot be closed to the local network: %s", fd, strerror(-err));
         return FAILED;
     }
-    return run.engine ? engine_run() : environment_exec();
+    if (run.engine)
+        return engine_run();
+    return run.strict && strict_enter() < 0 ? FAILED : environment_exec();
 }

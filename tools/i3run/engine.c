@@ -267,7 +267,7 @@ static void rename_receiver(pid_t us)
 /* The program's first moments. write() and read() are not asked about, so that they serve before anybody answers. */
 static void become_program(int super_fd, const sigset_t *mask)
 {
-    int notify = filter_install();
+    int notify = run.strict && strict_enter() < 0 ? -ECANCELED : filter_install();
     if (write(super_fd, &notify, sizeof(notify)) != sizeof(notify) || read(super_fd, &notify, sizeof(notify)) != sizeof(notify))
         _exit(FAILED);
     sigprocmask(SIG_SETMASK, mask, NULL);
@@ -319,6 +319,8 @@ static void become_supervisor(const sigset_t *mask)
     }
     close(pair[1]);
     trap_notify = super.program < 0 ? -errno : take_notify(pair[0]);
+    if (trap_notify == -ECANCELED)
+        _exit(FAILED);
     if (trap_notify < 0) {
         say(trap_notify == -EBUSY ? "%s: the program is under another seccomp supervisor already"
                                   : "the seccomp engine cannot start: %s", strerror(-trap_notify));

@@ -93,7 +93,7 @@ int environment_set(const struct ipc_info *info)
     char self[PATH_MAX + 8];
     snprintf(self, sizeof(self), "%s/i3run", run.folder);
     if (setenv("I3_SOCK", run.sock, 1) < 0 || setenv("I3_POOL", value, 1) < 0 || setenv("I3_RUN", self, 1) < 0 ||
-        (run.overlay_only && setenv("I3_OVERLAY_ONLY", "1", 1) < 0)) {
+        (run.strict && setenv("I3_STRICT", "1", 1) < 0) || (run.overlay_only && setenv("I3_OVERLAY_ONLY", "1", 1) < 0)) {
         say("%s", strerror(errno));
         return -errno;
     }
