@@ -2,6 +2,7 @@
 
 #include "shim/client.h"
 #include "shim/config.h"
+#include "shim/explain.h"
 #include "shim/fdtable.h"
 #include "shim/options.h"
 #include "shim/overlay.h"
@@ -184,21 +185,28 @@ void claim_leave(int fd, const struct addr *to)
 
 /* ---- names ---- */
 
+/* Without --overlay-only those of IPv4 are all at one address: the others need not be asked for their interface. */
 static bool may_be_claim(int fd, const struct addr *real)
 {
-    return real->port && ((real->family == 4 && addr_ip4(real) == CLAIM_IP) || ((is_any(real) || is_loopback(real)) && on_lo(fd)));
+    if (!real->port || (real->family == 4 && addr_ip4(real) == CLAIM_IP))
+        return real->port;
+    return (real->family == 6 || config_get()->overlay_only) && (is_any(real) || is_loopback(real)) && on_lo(fd);
 }
 
 bool claim_name(int fd, const struct addr *real, struct addr *asked)
 {
-    struct ipc_bound b = {.bound = *real, .cookie = sys_cookie(fd)};
+    struct ipc_bound b = {.bound = *real};
     struct fd_entry e;
+    bool maybe = may_be_claim(fd, real);
+    if (!maybe && !fdtable_may_be(fd, FD_BOUND))
+        return false;
+    b.cookie = sys_cookie(fd);
     if (fdtable_get(fd, b.cookie, &e) && (e.kind == FD_BOUND || e.kind == FD_PLAIN)) {
         if (e.kind == FD_BOUND)
             *asked = e.local;
         return e.kind == FD_BOUND;
     }
-    if (!may_be_claim(fd, real))
+    if (!maybe)
         return false;
     b.proto = (uint8_t)protocol_of(fd);
     e = (struct fd_entry){.cookie = b.cookie, .kind = FD_BOUND};
@@ -238,13 +246,23 @@ int claim_tell(int fd)
 {
     struct ipc_listen l = {.bound = real_name(fd), .cookie = sys_cookie(fd)};
     struct addr got;
-    if (!l.bound.port || config_get()->strict) /* the daemon would look on another loopback */
+    if (!l.bound.port)
         return 0;
+    if (config_get()->strict) { /* the daemon would look on another loopback */
+        explain_addr("listen", &l.bound, "not on the overlay (--strict)", 0);
+        return 0;
+    }
     l.proto = (uint8_t)protocol_of(fd);
     l.flags = flags_of(fd);
     if (claim_name(fd, &l.bound, &l.asked))
         l.flags |= IPC_LISTEN_OVERLAY_ONLY;
     int status = client_listen(&l, &got);
+    explain_addr(l.proto == IPPROTO_UDP ? "bind" : "listen", l.asked.family ? &l.asked : &l.bound,
+        status == CLIENT_DEAD                       ? "the daemon does not answer: not on the overlay"
+        : status != 0                               ? "not on the overlay"
+        : l.flags & IPC_LISTEN_OVERLAY_ONLY         ? "on the overlay only"
+                                                    : "on the overlay as well",
+        status > 0 && status < IPC_NOT_VIRTUAL ? -status : 0);
     if (status != CLIENT_DEAD)
         remember_told(fd, l.cookie);
     if (status != EADDRINUSE || !l.asked.family)
@@ -258,8 +276,7 @@ void claim_tell_once(int fd)
     enum { RETRY_MS = 2000 };
     static int64_t retry_at;
     struct fd_entry e;
-    uint64_t cookie;
-    if (config_get()->strict || (fdtable_used(fd) && fdtable_get(fd, cookie = sys_cookie(fd), &e) && e.told) ||
+    if (config_get()->strict || (fdtable_used(fd) && fdtable_get(fd, sys_cookie(fd), &e) && e.told) ||
         sys_millis() < __atomic_load_n(&retry_at, __ATOMIC_RELAXED))
         return;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) <= 0)

@@ -13,6 +13,11 @@ bool fdtable_used(int fd)
     return fd >= 0 && __atomic_load_n(&slots[(unsigned)fd % FDTABLE_SIZE].seq, __ATOMIC_RELAXED) != 0;
 }
 
+bool fdtable_may_be(int fd, enum fd_kind kind)
+{
+    return fdtable_used(fd) && __atomic_load_n(&slots[(unsigned)fd % FDTABLE_SIZE].entry.kind, __ATOMIC_RELAXED) == kind;
+}
+
 bool fdtable_get(int fd, uint64_t cookie, struct fd_entry *out)
 {
     struct slot *s = &slots[(unsigned)fd % FDTABLE_SIZE];

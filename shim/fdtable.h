@@ -42,6 +42,9 @@ struct fd_entry {
 /* Whether there may be an entry: spares most sockets the question for their cookie. */
 bool fdtable_used(int fd);
 
+/* Whether that may be one of this kind. */
+bool fdtable_may_be(int fd, enum fd_kind kind);
+
 /* A copy of the entry; false when there is none for the socket which `fd` is now. */
 bool fdtable_get(int fd, uint64_t cookie, struct fd_entry *out);
 

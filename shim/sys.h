@@ -147,17 +147,25 @@ static inline short sys_ready(int fd, short events)
     return n == 1 ? p.revents : 0;
 }
 
+/* Whether the `len` bytes at `p` lie in the frames of those who called us, and so are there. Above the first frames of all there is
+ * that much at least: the environment, or what libc keeps of a thread. */
+static inline __attribute__((always_inline)) bool sys_in_callers(const void *p, size_t len)
+{
+    enum { CALLERS = 2048 };
+    uintptr_t at = (uintptr_t)p, frame = (uintptr_t)__builtin_frame_address(0);
+    return at >= frame && len <= CALLERS && at - frame <= CALLERS - len;
+}
+
 /* Whether the `len` bytes at `p` (not more than a page) can be read, as the kernel would find out: it looks at a signal mask before
  * it refuses what is to be done with it. */
 static inline bool sys_readable(const void *p, size_t len)
 {
-    enum { MASK_LEN = 8, NO_SUCH_THING = 0x7fff, CALLERS = 2048 };
+    enum { MASK_LEN = 8, NO_SUCH_THING = 0x7fff, PAGE = 4096 };
     const uintptr_t word = ~(uintptr_t)(MASK_LEN - 1), first = (uintptr_t)p & word, last = ((uintptr_t)p + len - 1) & word;
-    const uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-    if (first >= frame && last < frame + CALLERS) /* in the frames of those who called us */
+    if (sys_in_callers(p, len))
         return true;
     return sys_call(SYS_rt_sigprocmask, NO_SUCH_THING, (long)first, 0, MASK_LEN, 0, 0) == -EINVAL &&
-           (last == first || sys_call(SYS_rt_sigprocmask, NO_SUCH_THING, (long)last, 0, MASK_LEN, 0, 0) == -EINVAL);
+           (last / PAGE == first / PAGE || sys_call(SYS_rt_sigprocmask, NO_SUCH_THING, (long)last, 0, MASK_LEN, 0, 0) == -EINVAL);
 }
 
 static inline int sys_getpid(void)

@@ -45,7 +45,7 @@ static bool is_pair(int fd)
 
 static bool has_no_source(int fd, socklen_t room)
 {
-    return room && fdtable_used(fd) && is_pair(fd);
+    return room && fdtable_may_be(fd, FD_PAIR) && is_pair(fd);
 }
 
 static void forget_source(int fd, const void *sa, socklen_t room, socklen_t *len)

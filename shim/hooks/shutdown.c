@@ -9,7 +9,7 @@ HOOK int shutdown(int fd, int how)
 {
     struct sock_name name;
     int saved = errno;
-    if (!fdtable_used(fd) || how < SHUT_RD || how > SHUT_RDWR || sys_sockopt_int(fd, SOL_SOCKET, SO_DOMAIN) != AF_UNIX || !pair_of(fd, &name))
+    if (!fdtable_may_be(fd, FD_PAIR) || how < SHUT_RD || how > SHUT_RDWR || sys_sockopt_int(fd, SOL_SOCKET, SO_DOMAIN) != AF_UNIX || !pair_of(fd, &name))
         return REAL(shutdown)(fd, how);
     switch (pair_state(fd)) {
     case PAIR_DIALLING:

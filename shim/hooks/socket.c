@@ -67,10 +67,28 @@ static void translate_accepted(int fd, struct sockaddr *sa, socklen_t *len, sock
         copy_addr(&e.remote, sa->sa_family, sa, len, room);
 }
 
+/* One that accepts again and again is not asked each time who it is. */
+static bool asked_lately(int fd)
+{
+    enum { SLOTS = 64, GOOD_MS = 100 };
+    static uint64_t lately[SLOTS]; /* fd(16) time(48), each entry one word */
+    uint64_t *slot = &lately[(unsigned)fd % SLOTS], now = (uint64_t)sys_millis(), word = __atomic_load_n(slot, __ATOMIC_RELAXED);
+    if (word >> 48 == ((uint64_t)fd & 0xffff) && now - (word & 0xffffffffffff) < GOOD_MS)
+        return true;
+    __atomic_store_n(slot, (uint64_t)fd << 48 | (now & 0xffffffffffff), __ATOMIC_RELAXED);
+    return false;
+}
+
+static void tell_of_listener(int fd)
+{
+    if (!asked_lately(fd))
+        claim_tell_once(fd);
+}
+
 HOOK int accept(int fd, struct sockaddr *sa, socklen_t *len)
 {
     socklen_t room = sa && readable(len, sizeof(*len)) ? *len : 0;
-    claim_tell_once(fd);
+    tell_of_listener(fd);
     int conn = REAL(accept)(fd, sa, len);
     if (conn >= 0 && room)
         translate_accepted(conn, sa, len, room);
@@ -80,7 +98,7 @@ HOOK int accept(int fd, struct sockaddr *sa, socklen_t *len)
 HOOK int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
     socklen_t room = sa && readable(len, sizeof(*len)) ? *len : 0;
-    claim_tell_once(fd);
+    tell_of_listener(fd);
     int conn = REAL(accept4)(fd, sa, len, flags);
     if (conn >= 0 && room)
         translate_accepted(conn, sa, len, room);
@@ -102,6 +120,17 @@ static int answer(const struct addr *a, int family, struct sockaddr *sa, socklen
     return 0;
 }
 
+/* What the kernel has said of a socket which is just that, as the kernel would have given it to the program; false: the kernel shall
+ * do that itself, as it knows better what becomes of such arguments. */
+static inline __attribute__((always_inline)) bool hand_on(const struct sockaddr_storage *ss, socklen_t full, struct sockaddr *sa,
+    socklen_t *len)
+{
+    if (!sys_in_callers(len, sizeof(*len)) || *len > sizeof(*ss) || !sys_in_callers(sa, *len))
+        return false;
+    overlay_copy_out(ss, full, sa, len);
+    return true;
+}
+
 /* Both ask for themselves first, so that of a replaced socket's own name nothing gets into the program's buffer. */
 HOOK int getpeername(int fd, struct sockaddr *sa, socklen_t *len)
 {
@@ -115,7 +144,7 @@ HOOK int getpeername(int fd, struct sockaddr *sa, socklen_t *len)
     if (accepted_from_overlay(fd, &peer, &e))
         return answer(&e.remote, ss.ss_family, sa, len);
     if (ss.ss_family != AF_UNIX || !pair_of(fd, &name))
-        return REAL(getpeername)(fd, sa, len);
+        return hand_on(&ss, full, sa, len) ? 0 : REAL(getpeername)(fd, sa, len);
     if (pair_state(fd) == PAIR_UP)
         return answer(&name.remote, pair_family(fd), sa, len);
     errno = ENOTCONN;
@@ -159,5 +188,5 @@ HOOK int getsockname(int fd, struct sockaddr *sa, socklen_t *len)
         return answer(&local, ss.ss_family, sa, len);
     if (ss.ss_family == AF_UNIX && pair_of(fd, &name))
         return answer(&name.local, pair_family(fd), sa, len);
-    return REAL(getsockname)(fd, sa, len);
+    return hand_on(&ss, full, sa, len) ? 0 : REAL(getsockname)(fd, sa, len);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "include/bytes.h"
+#include "shim/explain.h"
 #include "shim/sys.h"
 #include "tools/i3run/i3run.h"
 #include "tools/i3run/wait.h"
@@ -134,6 +135,7 @@ static void receive_call(void)
     for (int i = 0; i < 6; i++)
         t.arg[i] = u.n.data.args[i];
     answer_t (*fn)(struct trap *) = handler(t.nr);
+    explain_about(t.tid);
     long value;
     if (wait_forget(&t))
         trap_done(&t, VALUE(-EINTR));
@@ -293,7 +295,7 @@ static int take_notify(int program_fd)
 static void detach(void)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = 0; null >= 0 && fd < 3; fd++)
+    for (int fd = 0; null >= 0 && fd < (explain_on ? 2 : 3); fd++)
         dup2(null, fd);
     if (null > 2)
         close(null);

@@ -14,6 +14,8 @@
 enum { FAILED = 125, REFUSED = 126, NOT_FOUND = 127 };
 
 struct run {
+    bool explain;
+    const char *explain_file; /* NULL: standard error */
     bool strict;           /* in an empty network namespace */
     bool verbose, anyway, overlay_only;
     bool engine;           /* run.path cannot be preloaded, but run under the engine */

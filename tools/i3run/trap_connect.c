@@ -13,6 +13,7 @@
 #include "shim/claim.h"
 #include "shim/client.h"
 #include "shim/dns.h"
+#include "shim/explain.h"
 #include "shim/options.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
@@ -352,12 +353,16 @@ answer_t connect_address(struct trap *t, int family, const struct sockaddr_stora
     struct addr to = {0};
     if (len >= sizeof(struct sockaddr_in))
         to = addr_from_sockaddr(ss, len);
-    if (to.family && (overlay_covers(&to) || dns_is_server(&to)))
+    if (to.family && (overlay_covers(&to) || dns_is_server(&to))) {
+        explain_addr("connect", &to, "overlay", 0);
         return connect_covered(t, family, ss, len, &to);
+    }
     if (to.family) { /* what binds the socket to loopback for the overlay's sake has to go */
         udp_leave(t->fd);
         claim_leave(t->fd, &to);
     }
+    if (to.family)
+        explain_addr("connect", &to, "direct", 0);
     return connect_real(t, ss, len);
 }
 
