@@ -74,6 +74,7 @@ struct blocking {
     struct trap trap;
     struct sockaddr_storage ss;
     socklen_t len;
+    uint64_t cookie;
     bool limited; /* SO_SNDTIMEO */
 };
 
@@ -105,7 +106,7 @@ static bool begin(struct blocking *b, bool *interrupted)
     *interrupted = false;
     pthread_mutex_lock(&lock);
     for (struct blocking *r = running; r; r = r->next)
-        *interrupted |= r->limited && r->trap.tid == t->tid && r->trap.ip == t->ip && !memcmp(r->trap.arg, t->arg, sizeof(t->arg));
+        *interrupted |= r->limited && r->trap.tid == t->tid && r->cookie == b->cookie;
     bool fits = threads < THREADS_MAX;
     if (fits && !*interrupted) {
         b->next = running;
@@ -124,7 +125,7 @@ static answer_t connect_thread(struct trap *t, const struct sockaddr_storage *ss
     struct blocking *b = malloc(sizeof(*b));
     if (!b)
         return VALUE(-ENOMEM);
-    *b = (struct blocking){NULL, *t, *ss, len, wait_limit(t->fd, SO_SNDTIMEO) != 0};
+    *b = (struct blocking){NULL, *t, *ss, len, sys_cookie(t->fd), wait_limit(t->fd, SO_SNDTIMEO) != 0};
     if (!begin(b, &interrupted) || interrupted) {
         free(b);
         return VALUE(interrupted ? -EINTR : -EAGAIN);
