@@ -57,14 +57,20 @@ i3_SRC := \
 	daemon/i3/pmtu.c \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
+	daemon/i3/owners.c \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
 
 node_SRC := \
+	daemon/node/cluster.c \
 	daemon/node/forward.c \
 	daemon/node/insert.c \
 	daemon/node/limit.c \
 	daemon/node/node.c \
+	daemon/node/ring.c \
+	daemon/node/ring_call.c \
+	daemon/node/ring_find.c \
+	daemon/node/ring_wire.c \
 	daemon/node/store.c \
 	daemon/node/trie.c \
 
@@ -122,6 +128,7 @@ io_SRC := \
 	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
+	daemon/io/train.c \
 	daemon/io/udp.c \
 
 i3d_SRC := \
@@ -147,6 +154,7 @@ i3d_SRC := \
 
 i3node_SRC := \
 	daemon/i3node.c \
+	daemon/identity.c \
 	daemon/node_pump.c \
 
 shim_SRC := \
@@ -157,6 +165,7 @@ shim_SRC := \
 	shim/lookout.c \
 	shim/nss.c \
 	shim/target.c \
+	shim/reroute.c \
 	shim/config.c \
 	shim/conn.c \
 	shim/client.c \
@@ -263,6 +272,7 @@ UNIT_TESTS := \
 	unit/i3/deadline \
 	unit/i3/handshake \
 	unit/i3/noise \
+	unit/i3/owners \
 	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/pmtu \
@@ -270,6 +280,7 @@ UNIT_TESTS := \
 	unit/i3/seal \
 	unit/i3/trigger \
 	unit/node/node \
+	unit/node/ring_wire \
 	unit/node/store \
 	unit/tcpip/ip \
 	unit/tcpip/ip6 \
@@ -290,6 +301,8 @@ SIM_TESTS := \
 	sim/tcp_bars \
 	sim/intruders \
 	sim/overlay \
+	sim/ring \
+	sim/ring_hosts \
 
 # helpers that integration tests run
 TEST_PROGRAMS := \
@@ -316,11 +329,13 @@ INTEGRATION_TESTS := \
 	integration/shim.py \
 	integration/rules.py \
 	integration/shim_world.sh \
+	integration/names.sh \
 	integration/shim_stages.sh \
 	integration/servers.sh \
 	integration/fail_closed.sh \
 	integration/overlay_only.sh \
 	integration/udp.sh \
+	integration/static.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
 	integration/first_light.sh \
@@ -375,6 +390,7 @@ FUZZ_TARGETS := \
 	fuzz/datagram \
 	fuzz/peer \
 	fuzz/trigger \
+	fuzz/ring \
 	fuzz/wire \
 	fuzz/ipc \
 	fuzz/book \
@@ -404,7 +420,9 @@ unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
 unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
+unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
+unit/node/ring_wire_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip
 unit/tcpip/ip6_ROOMS := base tcpip
@@ -425,6 +443,11 @@ sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
 sim/shortcuts_OBJ := tests/sim/world.o
+sim/overlay_OBJ := tests/sim/overlay_world.o
+sim/ring_hosts_ROOMS := base i3 node
+sim/ring_hosts_OBJ := tests/sim/overlay_world.o
+sim/ring_ROOMS := base i3 node
+sim/ring_LIBS := -lm
 sim/tcp_ROOMS := base tcpip
 sim/tcp_OBJ := tests/sim/tcp_net.o
 sim/tcp_goodput_ROOMS := base tcpip
@@ -442,6 +465,7 @@ fuzz/tcpip_ROOMS := base tcpip
 fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
+fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy
 fuzz/dns_ROOMS := dns

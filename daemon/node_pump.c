@@ -6,7 +6,7 @@
 #include "daemon/io/clock.h"
 #include "daemon/io/udp.h"
 
-enum { NODE_BUFFER = 8 << 20, NODE_ROUNDS = 64, NODE_TICK_MS = 250 };
+enum { NODE_BUFFER = 8 << 20, NODE_ROUNDS = 64, NODE_TICK_US = 250000 };
 
 struct node_pump {
     struct udp *udp;
@@ -14,7 +14,7 @@ struct node_pump {
     uv_poll_t poll;
     uv_timer_t timer;
     unsigned open_handles;
-    mono_t now;
+    mono_t now, timer_at; /* timer_at: what the timer is set to */
     struct outbox out;
 };
 
@@ -31,6 +31,19 @@ static void on_packet(void *ctx, const struct addr *from, uint8_t *p, size_t len
     }
 }
 
+static void on_tick(uv_timer_t *timer);
+
+/* Only for an earlier time than it is set to: one that comes too soon costs a wake-up. */
+static void arm(struct node_pump *np)
+{
+    mono_t at = mono_min(node_deadline(np->node), mono_add(np->now, NODE_TICK_US));
+    if (np->timer_at.us <= at.us && np->timer_at.us > np->now.us)
+        return;
+    np->timer_at = at;
+    uv_update_time(np->timer.loop);
+    uv_timer_start(&np->timer, on_tick, (mono_since(np->now, at) + USEC_PER_MSEC - 1) / USEC_PER_MSEC, 0);
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct node_pump *np = poll->data;
@@ -41,17 +54,42 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         more = udp_recv(np->udp, on_packet, np);
         udp_send(np->udp, &np->out, NULL, NULL);
     }
+    arm(np);
 }
 
 static void on_tick(uv_timer_t *timer)
 {
     struct node_pump *np = timer->data;
     np->now = mono_now();
-    if (mono_due(node_deadline(np->node), np->now))
-        node_expire(np->node, np->now);
+    np->timer_at.us = 0;
+    if (mono_due(node_deadline(np->node), np->now)) {
+        node_run(np->node, np->now, &np->out);
+        udp_send(np->udp, &np->out, NULL, NULL);
+    }
+    arm(np);
 }
 
-int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *bind_to)
+static bool is_any(const struct addr *a)
+{
+    static const uint8_t none[sizeof(a->ip)];
+    return !memcmp(a->ip, none, sizeof(none));
+}
+
+/* Members have to know where it is: as told, or as bound. */
+static int join(struct node_pump *np, struct ring_config *ring)
+{
+    const struct addr *local = udp_local(np->udp);
+    if (!ring->self.family)
+        ring->self = *local;
+    if (!ring->self.port)
+        ring->self.port = local->port;
+    if (is_any(&ring->self))
+        return -EDESTADDRREQ;
+    entropy_fill(ring->seed, sizeof(ring->seed));
+    return node_join(np->node, np->now, ring);
+}
+
+int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *bind_to, struct ring_config *ring)
 {
     struct node_config config;
     struct node_pump *np = calloc(1, sizeof(*np));
@@ -63,18 +101,24 @@ int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *
     node_config_default(&config);
     entropy_fill(config.seed, sizeof(config.seed));
     err = -ENOMEM;
-    np->node = node_new(&config, mono_now());
+    np->now = mono_now();
+    np->node = node_new(&config, np->now);
     if (!np->node)
         goto err_udp;
+    err = ring ? join(np, ring) : 0;
+    if (err)
+        goto err_node;
     uv_poll_init(loop, &np->poll, udp_fd(np->udp));
     uv_timer_init(loop, &np->timer);
     np->poll.data = np->timer.data = np;
     np->open_handles = 2;
     uv_poll_start(&np->poll, UV_READABLE, on_readable);
-    uv_timer_start(&np->timer, on_tick, NODE_TICK_MS, NODE_TICK_MS);
+    arm(np);
     *out = np;
     return 0;
 
+err_node:
+    node_free(np->node);
 err_udp:
     udp_close(np->udp);
 err_free:
@@ -96,6 +140,9 @@ void node_pump_stop(struct node_pump *np)
 {
     if (!np)
         return;
+    while (node_leave(np->node, mono_now(), &np->out))
+        udp_send(np->udp, &np->out, NULL, NULL);
+    udp_send(np->udp, &np->out, NULL, NULL);
     uv_close((uv_handle_t *)&np->poll, on_closed);
     uv_close((uv_handle_t *)&np->timer, on_closed);
 }

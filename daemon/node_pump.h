@@ -10,8 +10,10 @@
 
 struct node_pump;
 
-/* 0 or -errno (-EADDRINUSE: somebody is there already). */
-int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *bind);
+/* ring: the ring to join, NULL to be alone; of its `self` what is missing is filled in from where the socket is bound, and its `seed` is
+ * drawn. 0 or -errno (-EADDRINUSE: somebody is there already; -EDESTADDRREQ: the ring's members cannot be told where this node is). */
+int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *bind, struct ring_config *ring);
+/* Says good-bye to the ring. */
 void node_pump_stop(struct node_pump *np);
 
 /* Where it is bound. */

@@ -26,6 +26,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, tcpip_deadline(p->tcpip));
     at = mono_min(at, peers_deadline(p->peers));
     at = mono_min(at, triggers_deadline(p->triggers));
+    at = mono_min(at, owners_deadline(p->owners));
     at = mono_min(at, pool_deadline(p->pool));
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, dgram_deadline(p));
@@ -287,8 +288,11 @@ static int start_sessions(struct pump *p)
     draw_seed(p, seed);
     p->peers = peers_new(&c);
     p->triggers = triggers_new(seed);
-    if (!p->peers || !p->triggers)
+    draw_seed(p, seed);
+    p->owners = owners_new(seed);
+    if (!p->peers || !p->triggers || !p->owners)
         return -ENOMEM;
+    peers_set_owners(p->peers, p->owners);
 
     id_of_key(&p->public_id, p->identity.pub, NULL);
     id_of_key(&session_id, c.session_pub, NULL);
@@ -382,6 +386,7 @@ static void pump_free(struct pump *p)
     vsocks_free(p->vsocks);
     tcpip_free(p->tcpip);
     triggers_free(p->triggers);
+    owners_free(p->owners);
     peers_free(p->peers);
     accel_close(p->accel);
     book_free(p->book);

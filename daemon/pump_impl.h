@@ -107,6 +107,7 @@ struct pump {
     mono_t node_since;
 
     struct triggers *triggers;
+    struct owners *owners;
     uint64_t unanswered; /* peers_unanswered() when the triggers were last doubted */
     struct peers *peers;
     struct path_own own_addresses; /* as offered to peers */

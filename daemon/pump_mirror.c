@@ -163,7 +163,8 @@ struct usock *dgram_verify(struct pump *p, struct usock *u, const struct addr *f
         found->verified = p->now;
         return found;
     }
-    if (err == -ENOENT && u->server && from->port) { /* it may have connected itself to somebody else */
+    if (err == -ENOENT && u->server && from->port) { /* it may have connected itself to somebody else, or be closed */
+        u->verified = (mono_t){0};
         usock_demote(s->t, u);
         return NULL;
     }

@@ -45,7 +45,7 @@ static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size
 static void not_present_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
 {
     struct wire_not_present np;
-    if (!addr_eq(from, &p->node_addr) || not_present_decode(data, len, &np) < 0) {
+    if (!owners_has(p->owners, from) || not_present_decode(data, len, &np) < 0) {
         p->count.packets_bad++;
         return;
     }
@@ -59,6 +59,13 @@ static void trigger_in(struct pump *p, const struct addr *from, uint8_t *data, s
         p->count.packets_bad++;
 }
 
+/* Who owns an id, for a packet or for a trigger of ours; and whether a node lives. */
+static void owner_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
+{
+    if (owners_input(p->owners, p->now, from, data, len) < 0)
+        trigger_in(p, from, data, len);
+}
+
 void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len)
 {
     static void (*const handler[16])(struct pump *, const struct addr *, uint8_t *, size_t) = {
@@ -67,6 +74,8 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
         [WIRE_CHALLENGE] = trigger_in,
         [WIRE_ACK] = trigger_in,
         [WIRE_REFUSED] = trigger_in,
+        [WIRE_OWNER] = owner_in,
+        [WIRE_PONG] = owner_in,
     };
     struct pump *p = ctx;
     unsigned kind = wire_kind(data, len);
@@ -181,6 +190,7 @@ void net_output(struct pump *p)
     engine_output(p);
     if (outbox_is_tight(&p->out))
         net_flush(p);
+    owners_output(p->owners, p->now, &p->out);
     if (mono_due(peers_deadline(p->peers), p->now))
         peers_output(p->peers, p->now, p->wall, &p->out);
     if (peers_unanswered(p->peers) != p->unanswered) {
@@ -257,6 +267,7 @@ static void use_node(struct pump *p, const struct addr *node)
     p->node_addr = *node;
     p->node_since = p->now;
     log_info("node address=%s%s", addr_str(node, s), p->node ? " embedded" : "");
+    owners_set_home(p->owners, node);
     peers_set_node(p->peers, node);
     triggers_set_node(p->triggers, p->now, node);
 }
@@ -266,7 +277,7 @@ static void use_node(struct pump *p, const struct addr *node)
 static void use_local_node(struct pump *p)
 {
     struct addr local = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT);
-    int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local);
+    int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local, NULL);
     if (err && err != -EADDRINUSE && err != -EALREADY)
         log_error("node embedded start failed err=%d", err);
     use_node(p, &local);
@@ -281,7 +292,7 @@ void net_choose_node(struct pump *p)
     if (p->node_addr.family) {
         bool silent = !triggers_all_standing(p->triggers) && mono_since(p->node_since, p->now) > NODE_SILENCE_US &&
                       (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
-        if (!silent)
+        if (!silent && !owners_home_silent(p->owners, p->now))
             return;
         p->node_index++;
     }

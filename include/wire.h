@@ -58,6 +58,21 @@
  *
  * REFUSED (10)  node -> host, 12 bytes: kind, reason, two zeros, seq or nonce (8).
  *
+ * RING (11)  among nodes: daemon/node/ring_wire.h.
+ *
+ * LOOKUP (12)  host -> node, 48 bytes: which node owns this prefix?
+ *     0      1      2      4           12           28           48
+ *   +------+------+------+-- ... ----+---- ... ----+---- ... ----+
+ *   | 0x1c | 0    | 0 0  | nonce (8) | prefix (16) | zeros (20)  |
+ *   +------+------+------+-- ... ----+---- ... ----+---- ... ----+
+ *
+ * OWNER (13)  node -> host, 48 bytes: the answer to a LOOKUP, and to an INSERT, PROVE or REFRESH which went to a node that does
+ * not own the id; nonce: of the LOOKUP or INSERT, or the seq. flags 1: the node that answers is the owner, and the field is 0.0.0.0:0.
+ *     0      1      2      4           12           28           48
+ *   +------+------+------+-- ... ----+---- ... ----+---- ... ----+
+ *   | 0x1d | flags| life | nonce (8) | prefix (16) | owner (20)  |   life: seconds for which this may be believed
+ *   +------+------+------+-- ... ----+---- ... ----+---- ... ----+
+ *
  * A seen address is 20 bytes: family (4 or 6), zero, port (2), ip (16, IPv4 in the first four).
  */
 #ifndef I3_WIRE_H
@@ -92,6 +107,7 @@ enum {
     NOT_PRESENT_MIN_LEN = 36,
     PING_LEN = 12,
     REFUSED_LEN = 12,
+    OWNER_LEN = 48, /* and LOOKUP */
     WIRE_MAX_LEN = 65507,
 };
 
@@ -106,6 +122,9 @@ enum wire_kind {
     WIRE_PING,
     WIRE_PONG,
     WIRE_REFUSED,
+    WIRE_RING,
+    WIRE_LOOKUP,
+    WIRE_OWNER,
 };
 
 /* DATA flags */
@@ -114,6 +133,9 @@ enum { DATA_SHORTCUT = 1, DATA_FLAGS = 1 }; /* the sender would take a shortcut 
 enum { INSERT_SHORTCUT = 1, INSERT_FLAGS = 1 }; /* the receiver allows one */
 /* REFRESH flags */
 enum { REFRESH_REMOVE = 1, REFRESH_FLAGS = 1 };
+
+/* OWNER flags */
+enum { OWNER_SELF = 1, OWNER_FLAGS = 1 };
 
 /* What a DATA packet carries. The node does not care. */
 enum wire_proto {
@@ -193,6 +215,14 @@ struct wire_not_present {
 struct wire_refused {
     uint8_t reason;
     uint64_t seq;
+};
+
+struct wire_owner {
+    uint8_t flags;
+    uint16_t seconds;
+    uint64_t nonce;
+    uint8_t prefix[ID_PREFIX_LEN];
+    struct addr owner;
 };
 
 /* The kind of a packet, or 0 when it is empty or of another version. */
@@ -483,6 +513,54 @@ static inline size_t refused_encode(uint8_t *p, size_t cap, const struct wire_re
     put_u8(&w, f->reason);
     put_zeros(&w, 2);
     put_u64(&w, f->seq);
+    return writer_ok(&w) ? writer_len(&w) : 0;
+}
+
+static inline int lookup_decode(const uint8_t *p, size_t len, uint64_t *nonce, uint8_t prefix[ID_PREFIX_LEN])
+{
+    struct reader r = reader_of(p, len);
+    wire_expect(&r, WIRE_LOOKUP);
+    wire_expect_zeros(&r, 3);
+    *nonce = get_u64(&r);
+    get_bytes(&r, prefix, ID_PREFIX_LEN);
+    wire_expect_zeros(&r, ADDR_WIRE_LEN);
+    return reader_done(&r) ? 0 : -EBADMSG;
+}
+
+static inline size_t lookup_encode(uint8_t *p, size_t cap, uint64_t nonce, const uint8_t prefix[ID_PREFIX_LEN])
+{
+    struct writer w = writer_of(p, cap);
+    put_u8(&w, wire_first(WIRE_LOOKUP));
+    put_zeros(&w, 3);
+    put_u64(&w, nonce);
+    put_bytes(&w, prefix, ID_PREFIX_LEN);
+    put_zeros(&w, ADDR_WIRE_LEN);
+    return writer_ok(&w) ? writer_len(&w) : 0;
+}
+
+static inline int owner_decode(const uint8_t *p, size_t len, struct wire_owner *out)
+{
+    struct reader r = reader_of(p, len);
+    wire_expect(&r, WIRE_OWNER);
+    out->flags = get_u8(&r);
+    out->seconds = get_u16(&r);
+    out->nonce = get_u64(&r);
+    get_bytes(&r, out->prefix, ID_PREFIX_LEN);
+    get_addr(&r, &out->owner);
+    if (out->flags & ~OWNER_FLAGS || (out->owner.port == 0) != (out->flags == OWNER_SELF))
+        return -EBADMSG;
+    return reader_done(&r) ? 0 : -EBADMSG;
+}
+
+static inline size_t owner_encode(uint8_t *p, size_t cap, const struct wire_owner *o)
+{
+    struct writer w = writer_of(p, cap);
+    put_u8(&w, wire_first(WIRE_OWNER));
+    put_u8(&w, o->flags);
+    put_u16(&w, o->seconds);
+    put_u64(&w, o->nonce);
+    put_bytes(&w, o->prefix, ID_PREFIX_LEN);
+    put_addr(&w, &o->owner);
     return writer_ok(&w) ? writer_len(&w) : 0;
 }
 

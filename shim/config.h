@@ -4,6 +4,7 @@
  *              while that folder is the user's own, 0700
  *   I3_SUFFIX  which names are the overlay's; "i3" by default
  *   I3_OVERLAY_ONLY  "1": servers shall not be reached by the local network (claim.h)
+ *   I3_RUN     where i3run is, for programs that cannot be preloaded (reroute.h)
  *   I3_POOL    the virtual network, "10.0.0.0/8"; i3run sets it, so that no program has to ask for it
  */
 #ifndef I3_SHIM_CONFIG_H
@@ -13,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SUFFIX_MAX = 63 };
+enum { SUFFIX_MAX = 63, CONFIG_PATH = 256 };
 
 struct config {
     char sock[108];   /* "": none, or too long for a socket address */
@@ -24,6 +25,7 @@ struct config {
     uint8_t pool_bits;
     bool pool_given;
     bool overlay_only;
+    char i3run[CONFIG_PATH]; /* "": not known */
 };
 
 /* Read at the first call: by the constructor, or by a hook which is called before it. */

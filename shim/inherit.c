@@ -81,15 +81,21 @@ static bool lacks_library(const char *variable)
     return begins(variable, preload) && !find_library(variable + sizeof(preload) - 1, &len);
 }
 
+bool inherit_active(char *const envp[])
+{
+    for (char *const *e = envp; e && *e; e++)
+        if (begins(*e, off) && (*e)[sizeof(off) - 1])
+            return false;
+    return ours != NULL;
+}
+
 size_t inherit_room(char *const envp[])
 {
     size_t count = 0, bytes = 0;
     bool changed = false, preloads = false;
-    if (!ours)
+    if (!inherit_active(envp))
         return 0;
     for (char *const *e = envp; e && *e; e++, count++) {
-        if (begins(*e, off) && (*e)[sizeof(off) - 1])
-            return 0;
         preloads |= begins(*e, preload);
         if (lacks_library(*e))
             bytes += strlen(*e) + 1 + strlen(ours) + 1;

@@ -16,12 +16,16 @@
 #ifndef I3_SHIM_INHERIT_H
 #define I3_SHIM_INHERIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { INHERIT_VARIABLES = 16, INHERIT_TEXT = 8192 };
 
 /* Copies what shall be kept; by the constructor. */
 void inherit_init(char *const envp[]);
+
+/* False: programs started with that environment are none of ours (I3_OFF, or we were not preloaded). */
+bool inherit_active(char *const envp[]);
 
 /* How many bytes inherit_build() needs; 0: `envp` (which may be NULL) has everything, and goes as it is. */
 size_t inherit_room(char *const envp[]);

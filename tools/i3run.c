@@ -118,11 +118,15 @@ int main(int argc, char **argv)
     int status = parse_options(argc, argv);
     if (status >= 0)
         return status;
+    if (environment_find() < 0)
+        return FAILED;
     status = check_target();
     if (status)
         return status;
-    if (environment_find() < 0)
-        return FAILED;
+    if (engine_here()) { /* which serves whatever we start */
+        engine_unlist();
+        return environment_exec();
+    }
     if (daemon_find() < 0) {
         say("the path of the daemon's socket is too long");
         return FAILED;
@@ -138,11 +142,5 @@ int main(int argc, char **argv)
         say("the socket that was passed as fd %d cannot be closed to the local network: %s", fd, strerror(-err));
         return FAILED;
     }
-    if (run.engine)
-        return engine_run();
-    if (run.argv0)
-        run.argv[0] = (char *)run.argv0;
-    execvp(run.path, run.argv);
-    say("%s: %s", run.path, strerror(errno));
-    return errno == ENOENT ? NOT_FOUND : REFUSED;
+    return run.engine ? engine_run() : environment_exec();
 }

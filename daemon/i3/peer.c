@@ -253,9 +253,20 @@ mono_t peers_deadline(const struct peers *ps)
 
 /* ---- sending ---- */
 
+void peers_set_owners(struct peers *ps, struct owners *os)
+{
+    ps->owners = os;
+}
+
+const struct addr *peer_node_for(const struct peers *ps, const struct i3_id *id)
+{
+    return ps->owners ? owners_node(ps->owners, id) : &ps->node;
+}
+
 const struct addr *peer_destination(const struct peers *ps, const struct peer *p)
 {
-    return way_is_direct(p) ? path_address(p->path) : &ps->node;
+    const struct session *s = p->current ? p->current : p->next;
+    return way_is_direct(p) ? path_address(p->path) : peer_node_for(ps, s ? &s->remote : &p->public_id);
 }
 
 struct session *peer_sending_key(const struct peer *p, mono_t now)
@@ -277,11 +288,10 @@ uint8_t *peer_push(const struct addr *at, const struct i3_id *to, enum wire_prot
 void peer_push_shake(struct peers *ps, const struct peer *p, const struct i3_id *to, enum wire_proto proto, const uint8_t *body,
     size_t len, bool both, struct outbox *out)
 {
-    const struct addr *straight = peer_destination(ps, p);
-    uint8_t *at = peer_push(&ps->node, to, proto, len, out);
+    uint8_t *at = peer_push(peer_node_for(ps, to), to, proto, len, out);
     if (at)
         memcpy(at, body, len);
-    if (both && straight != &ps->node && (at = peer_push(straight, to, proto, len, out)))
+    if (both && way_is_direct(p) && (at = peer_push(path_address(p->path), to, proto, len, out)))
         memcpy(at, body, len);
 }
 

@@ -65,6 +65,7 @@
 #include "daemon/base/outbox.h"
 #include "daemon/base/id.h"
 #include "daemon/i3/path.h" /* struct path_own */
+#include "daemon/i3/owners.h"
 #include "daemon/i3/seal.h" /* enum peer_cipher, bits of a mask */
 
 enum {
@@ -101,6 +102,8 @@ void peers_free(struct peers *ps);
 
 /* Where DATA packets go by default: the node. */
 void peers_set_node(struct peers *ps, const struct addr *node);
+/* Which outlive the peers: packets that are not sent straight go where these say. NULL (the default): to the node. */
+void peers_set_owners(struct peers *ps, struct owners *os);
 /* Where we are, for peers who would take a shortcut to us; what has changed is told to those who talk with us. */
 void peers_set_own(struct peers *ps, mono_t now, const struct path_own *own);
 /* The kernel refuses to send there. */

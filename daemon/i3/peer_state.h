@@ -91,6 +91,7 @@ struct peer {
 struct peers {
     struct peers_config c;
     struct addr node;
+    struct owners *owners; /* NULL: everything by the node */
     struct drbg drbg;
     struct i3_id public_id;
     uint8_t mac1_key[BLAKE2S_LEN];
@@ -106,6 +107,8 @@ struct peers {
 
 /* ---- peer.c ---- */
 
+/* The node which a packet for this id is handed to. */
+const struct addr *peer_node_for(const struct peers *ps, const struct i3_id *id);
 /* The key to send with, NULL for none. */
 struct session *peer_sending_key(const struct peer *p, mono_t now);
 /* Something may be due at `at`. */

@@ -39,7 +39,7 @@ static void size_run(struct peers *ps, struct peer *p, struct session *s, bool d
     uint8_t msg[PROBE_MAX];
     uint32_t id;
     uint16_t size;
-    const struct addr *at = direct ? path_address(p->path) : &ps->node;
+    const struct addr *at = direct ? path_address(p->path) : peer_node_for(ps, &s->remote);
     for (unsigned i = 0; i < 2 && (size = pmtu_output(&p->pmtu[direct], now, &id)); i++) {
         size_t len = probe_encode(msg, sizeof(msg), INNER_PROBE, size, id);
         unsigned before = out->n;
@@ -109,7 +109,7 @@ void way_run(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
         len = path_output(p->path, now, &ps->own, &ps->drbg, &to, msg);
         if (!len)
             break;
-        peer_send_word(ps, p, s, to.family ? &to : &ps->node, now, msg, len, out);
+        peer_send_word(ps, p, s, to.family ? &to : peer_node_for(ps, &s->remote), now, msg, len, out);
     }
     look(ps, p, now);
     size_run(ps, p, s, false, now, out);
@@ -129,7 +129,7 @@ static void probed(struct peers *ps, struct peer *p, mono_t now, const struct ad
     if (!s || probe_decode(msg, len, INNER_PROBE, &size, &id))
         return;
     probe_encode(answer, sizeof(answer), INNER_PROBE_ACK, size, id);
-    peer_send_word(ps, p, s, from ? from : &ps->node, now, answer, sizeof(answer), out);
+    peer_send_word(ps, p, s, from ? from : peer_node_for(ps, &s->remote), now, answer, sizeof(answer), out);
 }
 
 static void answered(struct peer *p, mono_t now, const uint8_t *msg, size_t len)
@@ -184,10 +184,11 @@ void peers_send_failed(struct peers *ps, mono_t now, const struct addr *to)
 
 void peers_too_big(struct peers *ps, mono_t now, const struct addr *to, size_t len)
 {
-    bool direct = !addr_eq(to, &ps->node);
     uint16_t size = len > PEER_SEAL_OVERHEAD && len < UINT16_MAX ? (uint16_t)(len - PEER_SEAL_OVERHEAD) : 0;
     for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
-        if (direct && !(way_is_direct(p) && addr_eq(to, path_address(p->path))))
+        bool direct = way_is_direct(p) && addr_eq(to, path_address(p->path));
+        const struct session *s = p->current ? p->current : p->next;
+        if (!direct && !addr_eq(to, peer_node_for(ps, s ? &s->remote : &p->public_id)))
             continue;
         pmtu_too_big(&p->pmtu[direct], now, size);
         tell_mtu(ps, p);

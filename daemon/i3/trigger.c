@@ -14,6 +14,8 @@
 
 enum {
     PROVE_TRIES = 4,
+    OWNER_TRIES = 2, /* at an owner which the first node has named; then that one is asked again */
+    OWNERS_MAX = 6,  /* from one node to the next before it is tried again later */
     LIFE_MIN_S = 2,                   /* a shorter life is taken as this: a node must not make us spin */
     OUTPUT_MAX = OUTBOX_HEADROOM / 2, /* datagrams pushed per call; the rest stays due */
     SLOT_BITS = 16,
@@ -47,6 +49,8 @@ struct trigger {
 
     mono_t expiry;
     struct addr seen;
+    struct addr owner; /* the node which keeps it, family 0: the first one */
+    unsigned owners;   /* named one after the other */
     uint64_t refreshes, inserts;
     uint32_t rtt_us;
     int last_refusal;
@@ -109,13 +113,18 @@ static struct trigger *by_token(const struct triggers *ts, uint64_t token)
 
 /* ---- sending: what a state does when its deadline comes ---- */
 
-static void send_packet(struct triggers *ts, struct outbox *out, const uint8_t *p, size_t len)
+static const struct addr *node_of(const struct triggers *ts, const struct trigger *t)
+{
+    return t->owner.family ? &t->owner : &ts->node;
+}
+
+static void send_packet(struct triggers *ts, const struct trigger *t, struct outbox *out, const uint8_t *p, size_t len)
 {
     uint8_t *copy = outbox_alloc(out, len);
     if (!copy)
         return; /* lost, and repeated like any other loss */
     memcpy(copy, p, len);
-    outbox_push(out, &ts->node, copy, len);
+    outbox_push(out, node_of(ts, t), copy, len);
 }
 
 /* Counts a transmission and returns when the next is due. */
@@ -145,16 +154,19 @@ static void due_wanted(struct triggers *ts, struct trigger *t, mono_t now, struc
     if (t->state == TRIGGER_WANTED) {
         t->nonce = draw_token(ts, t);
         t->tries = 0;
+    } else if (t->owner.family && t->tries >= OWNER_TRIES) {
+        t->owner.family = 0;
     }
     struct wire_insert i = insert_of(t);
-    send_packet(ts, out, p, insert_encode(p, sizeof(p), &i));
+    send_packet(ts, t, out, p, insert_encode(p, sizeof(p), &i));
     set_state(ts, t, TRIGGER_ASKED, sent_once(ts, t, now));
 }
 
 static void due_proven(struct triggers *ts, struct trigger *t, mono_t now, struct outbox *out)
 {
     uint8_t p[PACKET_MAX];
-    if (t->tries == PROVE_TRIES) { /* the cookie may have aged, or the node is another one by now */
+    if (t->tries == (t->owner.family ? OWNER_TRIES : PROVE_TRIES)) { /* the cookie may have aged, or the node is another one by now */
+        t->owner.family = 0;
         set_state(ts, t, TRIGGER_WANTED, now);
         due_wanted(ts, t, now, out);
         return;
@@ -164,7 +176,7 @@ static void due_proven(struct triggers *ts, struct trigger *t, mono_t now, struc
     memcpy(v.key, t->pub, sizeof(v.key));
     size_t len = prove_encode(p, sizeof(p), &v);
     proof_mac(p + len - MAC_LEN, &t->key, p, len - MAC_LEN);
-    send_packet(ts, out, p, len);
+    send_packet(ts, t, out, p, len);
     if (t->tries == 0)
         t->inserts++;
     set_state(ts, t, TRIGGER_PROVEN, sent_once(ts, t, now));
@@ -177,15 +189,16 @@ static void send_refresh(struct triggers *ts, struct trigger *t, unsigned flags,
     struct wire_refresh f = {.flags = (uint8_t)flags, .plen = t->plen, .id = t->id, .seq = t->seq};
     size_t len = refresh_encode(p, sizeof(p), &f);
     proof_mac(p + len - MAC_LEN, &t->key, p, len - MAC_LEN);
-    send_packet(ts, out, p, len);
+    send_packet(ts, t, out, p, len);
 }
 
 static void due_standing(struct triggers *ts, struct trigger *t, mono_t now, struct outbox *out)
 {
     if (t->state == TRIGGER_STANDING)
         t->tries = 0;
-    if (t->tries == TRIGGER_REFRESH_TRIES) {
+    if (t->tries == (t->owner.family ? OWNER_TRIES : TRIGGER_REFRESH_TRIES)) {
         char id[ID_STR];
+        t->owner.family = 0;
         log_info("trigger id=%s refresh unanswered, inserting anew", id_short(&t->id, id));
         set_state(ts, t, TRIGGER_WANTED, now);
         due_wanted(ts, t, now, out);
@@ -265,7 +278,7 @@ void triggers_doubt(struct triggers *ts, mono_t now)
     }
 }
 
-static int input_challenge(struct triggers *ts, mono_t now, const uint8_t *p, size_t len)
+static int input_challenge(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len)
 {
     struct wire_challenge c;
     if (challenge_decode(p, len, &c))
@@ -273,7 +286,7 @@ static int input_challenge(struct triggers *ts, mono_t now, const uint8_t *p, si
     struct reader r = reader_of(c.nonce, sizeof(c.nonce));
     uint64_t nonce = get_u64(&r);
     struct trigger *t = by_token(ts, nonce);
-    if (!t || t->state != TRIGGER_ASKED || t->nonce != nonce)
+    if (!t || t->state != TRIGGER_ASKED || t->nonce != nonce || !addr_eq(from, node_of(ts, t)))
         return -EPROTO;
     if (proof_key_derive(&t->key, t->priv, c.node_key, t->pub, c.node_key))
         return -EPROTO;
@@ -287,13 +300,13 @@ static int input_challenge(struct triggers *ts, mono_t now, const uint8_t *p, si
     return 0;
 }
 
-static int input_ack(struct triggers *ts, mono_t now, const uint8_t *p, size_t len)
+static int input_ack(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len)
 {
     struct wire_ack a;
     if (ack_decode(p, len, &a))
         return -EPROTO;
     struct trigger *t = by_token(ts, a.seq);
-    if (!t || (t->state != TRIGGER_PROVEN && t->state != TRIGGER_REFRESHING) || !t->tries)
+    if (!t || (t->state != TRIGGER_PROVEN && t->state != TRIGGER_REFRESHING) || !t->tries || !addr_eq(from, node_of(ts, t)))
         return -EPROTO;
     /* any of this round will do: what stands stands */
     if (a.seq < t->round_seq || a.seq > t->seq || !proof_check(&t->key, p, len))
@@ -308,6 +321,7 @@ static int input_ack(struct triggers *ts, mono_t now, const uint8_t *p, size_t l
     t->seen = ts->acked_at = a.seen;
     t->last_refusal = 0;
     t->penalty = 0;
+    t->owners = 0;
     uint64_t life = (a.seconds > LIFE_MIN_S ? a.seconds : LIFE_MIN_S) * USEC_PER_SEC;
     t->expiry = mono_add(t->round_start, life);
     set_state(ts, t, TRIGGER_STANDING, mono_add(now, jittered(ts, life / 2)));
@@ -331,32 +345,61 @@ static void refused(struct triggers *ts, struct trigger *t, mono_t now, uint8_t 
     set_state(ts, t, TRIGGER_WANTED, mono_add(now, jittered(ts, t->penalty)));
 }
 
-static int input_refused(struct triggers *ts, mono_t now, const uint8_t *p, size_t len)
+/* The trigger about which this node was asked with that token, if it was and is to be answered; or NULL. */
+static struct trigger *asked_with(struct triggers *ts, const struct addr *from, uint64_t token)
 {
-    struct wire_refused f;
-    if (refused_decode(p, len, &f))
-        return -EPROTO;
-    struct trigger *t = by_token(ts, f.seq);
-    if (!t || !t->tries)
-        return -EPROTO;
+    struct trigger *t = by_token(ts, token);
+    if (!t || !t->tries || !addr_eq(from, node_of(ts, t)))
+        return NULL;
     bool ours = false;
     switch (t->state) {
     case TRIGGER_WANTED:
     case TRIGGER_STANDING:
         break;
     case TRIGGER_ASKED:
-        ours = f.seq == t->nonce;
+        ours = token == t->nonce;
         break;
     case TRIGGER_PROVEN:
-        ours = f.seq == t->nonce || f.seq == t->seq;
+        ours = token == t->nonce || token == t->seq;
         break;
     case TRIGGER_REFRESHING:
-        ours = f.seq >= t->round_seq && f.seq <= t->seq;
+        ours = token >= t->round_seq && token <= t->seq;
         break;
     case TRIGGER_STATES:
         abort();
     }
-    if (!ours)
+    return ours ? t : NULL;
+}
+
+/* Another node owns the id: it is inserted there. */
+static int input_owner(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len)
+{
+    struct wire_owner o;
+    if (owner_decode(p, len, &o))
+        return -EPROTO;
+    struct trigger *t = asked_with(ts, from, o.nonce);
+    if (!t || memcmp(t->id.b, o.prefix, ID_PREFIX_LEN))
+        return -EPROTO;
+    note_answer(ts, now, NULL);
+    if (++t->owners > OWNERS_MAX || o.flags & OWNER_SELF) { /* the ring is changing */
+        t->owners = 0;
+        t->owner.family = 0;
+        t->penalty = next_pause(t->penalty);
+        set_state(ts, t, TRIGGER_WANTED, mono_add(now, jittered(ts, t->penalty)));
+        return 0;
+    }
+    t->owner = o.owner;
+    set_state(ts, t, TRIGGER_WANTED, now);
+    return 0;
+}
+
+static int input_refused(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len)
+{
+    struct wire_refused f;
+    if (refused_decode(p, len, &f))
+        return -EPROTO;
+    struct trigger *t = asked_with(ts, from, f.seq);
+    if (!t)
         return -EPROTO;
     char id[ID_STR];
     bool was_standing = t->state == TRIGGER_REFRESHING;
@@ -370,15 +413,14 @@ static int input_refused(struct triggers *ts, mono_t now, const uint8_t *p, size
 
 int triggers_input(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len)
 {
-    static int (*const on_kind[16])(struct triggers *, mono_t, const uint8_t *, size_t) = {
+    static int (*const on_kind[16])(struct triggers *, mono_t, const struct addr *, const uint8_t *, size_t) = {
+        [WIRE_OWNER] = input_owner,
         [WIRE_CHALLENGE] = input_challenge,
         [WIRE_ACK] = input_ack,
         [WIRE_REFUSED] = input_refused,
     };
     unsigned kind = wire_kind(p, len);
-    if (!on_kind[kind] || !ts->node.family || !addr_eq(from, &ts->node))
-        return -EPROTO;
-    return on_kind[kind](ts, now, p, len);
+    return on_kind[kind] && ts->node.family ? on_kind[kind](ts, now, from, p, len) : -EPROTO;
 }
 
 /* ---- the table ---- */
@@ -516,6 +558,8 @@ void triggers_restart(struct triggers *ts, mono_t now)
         t->last_refusal = 0;
         t->penalty = 0;
         t->seen = (struct addr){0};
+        t->owner.family = 0;
+        t->owners = 0;
         set_state(ts, t, TRIGGER_WANTED, now);
     }
 }
@@ -570,6 +614,7 @@ bool triggers_info(const struct triggers *ts, unsigned i, struct trigger_info *o
         .inserts = t->inserts,
         .rtt_us = t->rtt_us,
         .last_refusal = t->last_refusal,
+        .node = *node_of(ts, t),
     };
     return true;
 }

@@ -5,6 +5,9 @@
  *        ^                          |            |             ^                                      |
  *        +------- no answer, refused, epoch over (back-off) ---+--- REFRESHING <---------------------+
  *
+ * A node that does not own the id says who does (OWNER), and the trigger is inserted there; where that one falls silent, the first node
+ * is asked again.
+ *
  * A lost packet is repeated after 250 ms, doubling to 4 s; after REFRESH_TRIES unanswered refreshes the trigger is
  * inserted anew. Every trigger is always in exactly one of these states and has exactly one deadline.
  * Bound: TRIGGERS_MAX triggers per host.
@@ -26,7 +29,7 @@ enum trigger_state { TRIGGER_WANTED, TRIGGER_ASKED, TRIGGER_PROVEN, TRIGGER_STAN
 struct triggers *triggers_new(const uint8_t seed[BLAKE2S_LEN]);
 void triggers_free(struct triggers *t);
 
-/* The node to which everything is sent. A change inserts all triggers anew there. */
+/* The node which is asked first. A change inserts all triggers anew there. */
 void triggers_set_node(struct triggers *t, mono_t now, const struct addr *node);
 
 /* Wants a trigger for `id` (whose key pair is given), matching plen bits (128..256), leading to this host (n = 0) or
@@ -45,7 +48,7 @@ void triggers_restart(struct triggers *t, mono_t now);
  * trigger is refreshed now, and when that is refused the others follow. At most once in 5 s. */
 void triggers_doubt(struct triggers *t, mono_t now);
 
-/* A CHALLENGE, ACK or REFUSED from `from`. Others, and those that answer nothing we asked, are ignored: -EPROTO. */
+/* A CHALLENGE, ACK, REFUSED or OWNER from `from`. Others, and those that answer nothing we asked, are ignored: -EPROTO. */
 int triggers_input(struct triggers *t, mono_t now, const struct addr *from, const uint8_t *p, size_t len);
 /* Pushes what is due. */
 void triggers_output(struct triggers *t, mono_t now, struct outbox *out);
@@ -67,6 +70,7 @@ struct trigger_info {
     uint64_t refreshes, inserts;
     uint32_t rtt_us;     /* of the last exchange */
     int last_refusal;    /* enum refused_reason, 0 */
+    struct addr node;    /* where it is kept */
 };
 
 /* The i-th trigger, false past the end. */

@@ -2,26 +2,14 @@
 
 #include <errno.h>
 #include <linux/errqueue.h>
-#include <netinet/udp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
+#include "daemon/io/train.h"
 
-enum {
-    RECV_BUF = 65536,
-    SOCKET_BUF = 2 << 20, /* asked for; the kernel gives at most its rmem_max */
-    GSO_SEGMENTS = 64,
-    GSO_BYTES = 65000,
-    TRAIN_IOV_MAX = GSO_SEGMENTS,
-};
+enum { SOCKET_BUF = 2 << 20 }; /* asked for; the kernel gives at most its rmem_max */
 
-/* A run of datagrams from one mirror to one socket, all of one size but for a shorter last one. */
+/* From one mirror to one socket. */
 struct train {
     int fd;
     struct addr to;
@@ -42,24 +30,20 @@ struct mirrors_io {
 struct mirrors_io *mirrors_io_new(uint64_t random)
 {
     struct mirrors_io *io = calloc(1, sizeof(*io));
-    if (io)
-        io->probe = random;
-    for (int i = 0; io && i < MIRROR_BATCH; i++) {
-        io->buf[i] = malloc(RECV_BUF);
-        if (!io->buf[i]) {
-            mirrors_io_free(io);
-            return NULL;
-        }
-    }
-    return io;
+    if (!io)
+        return NULL;
+    io->probe = random;
+    if (train_buffers_new(io->buf, MIRROR_BATCH) == 0)
+        return io;
+    free(io);
+    return NULL;
 }
 
 void mirrors_io_free(struct mirrors_io *io)
 {
     if (!io)
         return;
-    for (int i = 0; i < MIRROR_BATCH; i++)
-        free(io->buf[i]);
+    train_buffers_free(io->buf, MIRROR_BATCH);
     free(io);
 }
 
@@ -120,61 +104,27 @@ int mirror_open(struct addr *at)
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     setsockopt(fd, at->family == 6 ? IPPROTO_IPV6 : IPPROTO_IP, at->family == 6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof(one));
-    setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one)); /* older kernels: single datagrams */
+    train_prepare(fd, at->family == 6 ? AF_INET6 : AF_INET);
     return fd;
 }
 
 /* ---- in ---- */
 
-/* The size of the segments of a coalesced datagram, its whole length when it is none. */
-static size_t segment_size(struct msghdr *m, size_t len)
-{
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-        int size;
-        if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
-            continue;
-        memcpy(&size, CMSG_DATA(c), sizeof(size));
-        if (size > 0)
-            return (size_t)size;
-    }
-    return len;
-}
-
-static void deliver(const struct mirrors_io *io, const uint8_t *p, struct mmsghdr *m, mirror_datagram_fn *fn, void *ctx)
-{
-    struct addr from = addr_from_sockaddr(m->msg_hdr.msg_name, m->msg_hdr.msg_namelen);
-    size_t len = m->msg_len, at = 0, size = segment_size(&m->msg_hdr, len);
-    if (len == sizeof(io->probe) && !memcmp(p, &io->probe, len))
-        return;
-    do {
-        fn(ctx, &from, p + at, len - at < size ? len - at : size);
-        at += size;
-    } while (at < len);
-}
-
 int mirror_recv(struct mirrors_io *io, int fd, mirror_datagram_fn *fn, void *ctx)
 {
-    struct mmsghdr m[MIRROR_BATCH];
-    struct iovec v[MIRROR_BATCH];
-    struct sockaddr_in6 from[MIRROR_BATCH];
-    union {
-        char space[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control[MIRROR_BATCH];
-    for (int i = 0; i < MIRROR_BATCH; i++) {
-        v[i] = (struct iovec){io->buf[i], RECV_BUF};
-        m[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
-            .msg_namelen = sizeof(from[i]),
-            .msg_iov = &v[i],
-            .msg_iovlen = 1,
-            .msg_control = &control[i],
-            .msg_controllen = sizeof(control[i])};
-    }
-    int got = recvmmsg(fd, m, MIRROR_BATCH, MSG_DONTWAIT, NULL);
+    struct train_in t[MIRROR_BATCH];
+    int got = trains_recv(fd, io->buf, MIRROR_BATCH, t);
     if (got < 0)
-        return errno == EAGAIN ? 0 : -EIO;
-    for (int i = 0; i < got; i++)
-        deliver(io, io->buf[i], &m[i], fn, ctx);
+        return got == -EAGAIN ? 0 : -EIO;
+    for (int i = 0; i < got; i++) {
+        size_t at = 0;
+        if (t[i].len == sizeof(io->probe) && !memcmp(t[i].p, &io->probe, sizeof(io->probe)))
+            continue;
+        do { /* an empty one is one, too */
+            fn(ctx, &t[i].from, t[i].p + at, t[i].len - at < t[i].size ? t[i].len - at : t[i].size);
+            at += t[i].size;
+        } while (at < t[i].len);
+    }
     return got == MIRROR_BATCH;
 }
 
@@ -219,8 +169,8 @@ bool mirror_refused(struct mirrors_io *io, int fd, struct addr *to, const uint8_
 void mirror_send(struct mirrors_io *io, int fd, const struct addr *to, const uint8_t *data, size_t len)
 {
     struct train *t = io->trains ? &io->train[io->trains - 1] : NULL;
-    bool joins = t && !io->no_gso && t->fd == fd && addr_eq(&t->to, to) && t->n < GSO_SEGMENTS && len && len <= t->size &&
-                 t->bytes == t->n * t->size && t->bytes + len <= GSO_BYTES;
+    bool joins = t && !io->no_gso && t->fd == fd && addr_eq(&t->to, to) && t->n < TRAIN_SEGMENTS && len && len <= t->size &&
+                 t->bytes == t->n * t->size && t->bytes + len <= TRAIN_BYTES;
     if (!joins) {
         t = &io->train[io->trains++];
         *t = (struct train){.fd = fd, .to = *to, .first = io->spans, .size = len};
@@ -238,21 +188,9 @@ bool mirrors_full(const struct mirrors_io *io)
 static ssize_t send_some(struct mirrors_io *io, const struct train *t, unsigned first, unsigned n)
 {
     struct sockaddr_storage to;
-    union {
-        char space[CMSG_SPACE(sizeof(uint16_t))];
-        struct cmsghdr align;
-    } control = {{0}};
+    union train_control control;
     struct msghdr m = {.msg_name = &to, .msg_namelen = addr_to_sockaddr(&t->to, &to), .msg_iov = io->span + first, .msg_iovlen = n};
-    if (n > 1) {
-        uint16_t size = (uint16_t)t->size;
-        m.msg_control = &control;
-        m.msg_controllen = sizeof(control);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        c->cmsg_level = IPPROTO_UDP;
-        c->cmsg_type = UDP_SEGMENT;
-        c->cmsg_len = CMSG_LEN(sizeof(size));
-        memcpy(CMSG_DATA(c), &size, sizeof(size));
-    }
+    train_mark(&m, &control, n > 1 ? t->size : 0, 0, t->to.family == 6);
     ssize_t sent = -1;
     for (int tries = 0; sent < 0 && tries < 3; tries++) { /* an error of an earlier one is told first, and once */
         sent = sendmsg(t->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -265,14 +203,12 @@ static ssize_t send_some(struct mirrors_io *io, const struct train *t, unsigned 
 static unsigned send_train(struct mirrors_io *io, const struct train *t)
 {
     unsigned lost = 0;
+    bool never;
     if (send_some(io, t, t->first, t->n) >= 0)
         return 0;
-    if (t->n == 1)
-        return 1;
-    if (errno == EIO || errno == EOPNOTSUPP)
-        io->no_gso = true;
-    else if (errno != EINVAL && errno != EMSGSIZE)
+    if (t->n == 1 || !train_singly(errno, &never))
         return t->n;
+    io->no_gso |= never;
     for (unsigned i = 0; i < t->n; i++)
         lost += send_some(io, t, t->first + i, 1) < 0;
     return lost;

@@ -1,26 +1,13 @@
 #include "daemon/io/udp.h"
 
 #include <errno.h>
-#include <netinet/udp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "include/bytes.h"
+#include "daemon/io/train.h"
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-
-enum {
-    RECV_BUF = 65536,
-    GSO_SEGMENTS = 64,
-    GSO_BYTES = 65000, /* with headers below 65,535 */
-    SEND_BATCH = 16,   /* messages per sendmmsg */
-};
+enum { SEND_BATCH = 16 }; /* messages per sendmmsg */
 
 struct udp {
     int fd;
@@ -43,17 +30,14 @@ static void forbid_fragments(int fd, int family)
 
 static int open_socket(int family, uint32_t buffer)
 {
-    int one = 1, size = (int)buffer;
+    int size = (int)buffer;
     int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     forbid_fragments(fd, family);
-    setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one)); /* older kernels: single datagrams */
-    setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &one, sizeof(one));
-    if (family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &one, sizeof(one));
+    train_prepare(fd, family);
     return fd;
 }
 
@@ -78,9 +62,8 @@ int udp_open(struct udp **out, const struct addr *bind_to, uint32_t buffer)
     if (!u)
         return err;
     u->gso = true;
-    for (int i = 0; i < UDP_BATCH; i++)
-        if (!(u->recv[i] = malloc(RECV_BUF)))
-            goto err_free;
+    if (train_buffers_new(u->recv, UDP_BATCH) < 0)
+        goto err_free;
     err = u->fd = open_socket(ss.ss_family, buffer);
     if (err < 0)
         goto err_free;
@@ -106,8 +89,7 @@ void udp_close(struct udp *u)
         return;
     if (u->fd >= 0)
         close(u->fd);
-    for (int i = 0; i < UDP_BATCH; i++)
-        free(u->recv[i]);
+    train_buffers_free(u->recv, UDP_BATCH);
     free(u);
 }
 
@@ -138,64 +120,16 @@ const struct udp_stats *udp_stats(const struct udp *u)
 
 /* ---- in ---- */
 
-/* What the kernel tells beside the bytes. */
-struct aside {
-    size_t size; /* of the segments of a coalesced datagram; 0: it is none */
-    uint8_t ecn;
-};
-
-static struct aside read_aside(struct msghdr *m)
-{
-    struct aside a = {0, 0};
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-        int value = 0;
-        if (c->cmsg_len < CMSG_LEN(1) || c->cmsg_len > CMSG_LEN(sizeof(value)))
-            continue;
-        memcpy(&value, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-        if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO && value > 0)
-            a.size = (size_t)value;
-        else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
-            a.ecn = *CMSG_DATA(c) & 3;
-        else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)
-            a.ecn = (uint8_t)(value & 3);
-    }
-    return a;
-}
-
-static unsigned deliver(struct udp *u, struct mmsghdr *m, uint8_t *p, udp_packet_fn *fn, void *ctx)
-{
-    struct aside a = read_aside(&m->msg_hdr);
-    size_t len = m->msg_len, size = a.size ? a.size : len;
-    struct addr from = addr_from_sockaddr(m->msg_hdr.msg_name, m->msg_hdr.msg_namelen);
-    unsigned n = 0;
-    u->stats.bytes_in += len;
-    u->ecn = a.ecn;
-    for (size_t at = 0; at < len; at += size, n++)
-        fn(ctx, &from, p + at, len - at < size ? len - at : size);
-    return n;
-}
-
 bool udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx)
 {
-    struct mmsghdr m[UDP_BATCH];
-    struct iovec v[UDP_BATCH];
-    struct sockaddr_storage from[UDP_BATCH];
-    union {
-        char space[2 * CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control[UDP_BATCH];
-    for (int i = 0; i < UDP_BATCH; i++) {
-        v[i] = (struct iovec){u->recv[i], RECV_BUF};
-        m[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
-            .msg_namelen = sizeof(from[i]),
-            .msg_iov = &v[i],
-            .msg_iovlen = 1,
-            .msg_control = &control[i],
-            .msg_controllen = sizeof(control[i])};
+    struct train_in t[UDP_BATCH];
+    int got = trains_recv(u->fd, u->recv, UDP_BATCH, t);
+    for (int i = 0; i < got; i++) {
+        u->ecn = t[i].ecn;
+        u->stats.bytes_in += t[i].len;
+        for (size_t at = 0; at < t[i].len; at += t[i].size, u->stats.packets_in++)
+            fn(ctx, &t[i].from, t[i].p + at, t[i].len - at < t[i].size ? t[i].len - at : t[i].size);
     }
-    int got = recvmmsg(u->fd, m, UDP_BATCH, MSG_DONTWAIT, NULL);
-    for (int i = 0; i < got; i++)
-        u->stats.packets_in += deliver(u, &m[i], u->recv[i], fn, ctx);
     u->stats.calls_in += got > 0;
     return got == UDP_BATCH;
 }
@@ -208,10 +142,7 @@ struct train {
     size_t bytes;
     struct sockaddr_storage to;
     unsigned iov_first, iov_n;
-    union {
-        char space[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
+    union train_control control;
 };
 
 /* How many datagrams from `first` on can go as one. */
@@ -220,8 +151,8 @@ static unsigned train_length(const struct udp *u, const struct outbox *o, unsign
     const struct dgram *d = &o->v[first];
     unsigned n = 1;
     *bytes = d->len;
-    while (u->gso && first + n < o->n && n < GSO_SEGMENTS && d[n - 1].len == d->len && !d->alone) {
-        if (d[n].alone || d[n].ecn != d->ecn || d[n].len > d->len || !d[n].len || *bytes + d[n].len > GSO_BYTES ||
+    while (u->gso && first + n < o->n && n < TRAIN_SEGMENTS && d[n - 1].len == d->len && !d->alone) {
+        if (d[n].alone || d[n].ecn != d->ecn || d[n].len > d->len || !d[n].len || *bytes + d[n].len > TRAIN_BYTES ||
             !addr_eq(&d[n].to, &d->to))
             break;
         *bytes += d[n++].len;
@@ -243,14 +174,6 @@ static unsigned train_iovecs(const struct outbox *o, unsigned first, unsigned n,
     return k;
 }
 
-static void aside_put(struct cmsghdr *c, int level, int type, const void *value, size_t len)
-{
-    c->cmsg_level = level;
-    c->cmsg_type = type;
-    c->cmsg_len = CMSG_LEN(len);
-    memcpy(CMSG_DATA(c), value, len);
-}
-
 static void train_message(struct train *t, const struct outbox *o, struct iovec *v, struct msghdr *m)
 {
     *m = (struct msghdr){.msg_name = &t->to,
@@ -258,25 +181,7 @@ static void train_message(struct train *t, const struct outbox *o, struct iovec 
         .msg_iov = v + t->iov_first,
         .msg_iovlen = t->iov_n};
     const struct dgram *d = &o->v[t->first];
-    if (t->n == 1 && !d->ecn)
-        return;
-    uint16_t size = (uint16_t)d->len;
-    int ecn = d->ecn;
-    m->msg_control = &t->control;
-    m->msg_controllen = sizeof(t->control);
-    struct cmsghdr *c = CMSG_FIRSTHDR(m);
-    size_t used = 0;
-    if (t->n > 1) {
-        aside_put(c, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
-        used += CMSG_SPACE(sizeof(size));
-        c = (struct cmsghdr *)(void *)(t->control.space + used);
-    }
-    if (ecn) {
-        bool v6 = d->to.family == 6;
-        aside_put(c, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &ecn, sizeof(ecn));
-        used += CMSG_SPACE(sizeof(ecn));
-    }
-    m->msg_controllen = used;
+    train_mark(m, &t->control, t->n > 1 ? d->len : 0, d->ecn, d->to.family == 6);
 }
 
 /* One by one: the path (or the kernel) takes no trains. */
@@ -300,8 +205,9 @@ static void send_singly(
 static void send_failed(
     struct udp *u, const struct outbox *o, const struct train *t, int err, udp_failed_fn *fn, void *ctx)
 {
-    if (t->n > 1 && (err == EINVAL || err == EIO || err == EMSGSIZE || err == EOPNOTSUPP)) {
-        if (err == EIO || err == EOPNOTSUPP) {
+    bool never;
+    if (t->n > 1 && train_singly(err, &never)) {
+        if (never) {
             log_info("udp gso is not available here err=%d", err);
             u->gso = false;
         }

@@ -107,6 +107,18 @@ static void follow_all(struct journey *j, struct trie_match m, const struct copy
         }
     }
 }
+/* Another node's: it goes one node further. While its owner may be dead, a copy of the trigger here will do. */
+static bool relay(struct journey *j, const struct copy *c)
+{
+    struct node *n = j->v->node;
+    const struct i3_id *id = (const struct i3_id *)(c->p + DATA_FIXED_LEN);
+    const struct addr *to = n->cluster ? cluster_next(j->v, id) : NULL;
+    if (!to)
+        return false;
+    n->stats.relayed++;
+    send_to(j, to, c);
+    return true;
+}
 
 static void travel(struct journey *j, struct copy c)
 {
@@ -118,6 +130,8 @@ static void travel(struct journey *j, struct copy c)
         }
         c.p[AT_HOPS]--;
         j->lookups--;
+        if (relay(j, &c))
+            return;
         struct trie_match m = store_match(store, (const struct i3_id *)(c.p + DATA_FIXED_LEN));
         if (!m.first) {
             not_present(j, &c);

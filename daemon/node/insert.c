@@ -34,6 +34,8 @@ void insert_ask(struct visit *v)
         n->stats.bad++;
         return;
     }
+    if (cluster_redirect(v, &in.id, nonce_number(in.nonce)))
+        return;
     if (in.n > n->config.stack_max) {
         node_refuse(v, REFUSED_POLICY, nonce_number(in.nonce));
         return;
@@ -104,6 +106,8 @@ void insert_prove(struct visit *v)
         n->stats.bad++;
         return;
     }
+    if (cluster_redirect(v, &pr.insert.id, pr.seq))
+        return;
     int why = prove_check(v, &pr, &key);
     if (why > 0)
         node_refuse(v, (enum refused_reason)why, pr.seq);
@@ -126,6 +130,7 @@ void insert_prove(struct visit *v)
     } else {
         n->stats.inserts++;
         acknowledge(v, &key, pr.seq, n->config.lifetime_s);
+        cluster_copy(v, store_find(n->store, &pr.insert.id, pr.insert.plen, v->from), n->config.lifetime_s);
     }
     crypto_wipe(&key, sizeof(key));
 }
@@ -138,11 +143,13 @@ static void refresh_take(struct visit *v, const struct wire_refresh *rf, struct 
     if (rf->flags & REFRESH_REMOVE) {
         n->stats.removals++;
         acknowledge(v, &t->key, rf->seq, 0);
+        cluster_copy(v, t, 0);
         store_remove(n->store, t);
     } else {
         n->stats.refreshes++;
         store_renew(n->store, v->now, t);
         acknowledge(v, &t->key, rf->seq, n->config.lifetime_s);
+        cluster_copy(v, t, n->config.lifetime_s);
     }
 }
 
@@ -154,8 +161,10 @@ void insert_refresh(struct visit *v)
         n->stats.bad++;
         return;
     }
+    if (cluster_redirect(v, &rf.id, rf.seq))
+        return;
     struct trigger *t = store_find(n->store, &rf.id, rf.plen, v->from);
-    if (!t)
+    if (!t || t->flags & TRIGGER_COPY)
         node_refuse(v, REFUSED_UNKNOWN, rf.seq);
     else if (!proof_check(&t->key, v->p, v->len))
         node_refuse(v, REFUSED_PROOF, rf.seq);

@@ -2,6 +2,7 @@
 #ifndef I3_NODE_INSIDE_H
 #define I3_NODE_INSIDE_H
 
+#include "daemon/node/cluster.h"
 #include "daemon/node/limit.h"
 #include "daemon/node/node.h"
 #include "daemon/node/store.h"
@@ -20,7 +21,8 @@ struct node {
     struct drbg rng;
     struct epoch epoch, previous;
     mono_t epoch_end;
-    struct limit errors, proofs;
+    struct limit errors, proofs, lookups;
+    struct cluster *cluster; /* NULL: alone */
     struct node_stats stats;
 };
 

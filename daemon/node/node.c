@@ -1,5 +1,6 @@
 #include "daemon/node/node.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "daemon/base/crypto.h"
@@ -16,6 +17,7 @@ void node_config_default(struct node_config *c)
         .epoch_s = 120,
         .errors_per_s = 10000,
         .proofs_per_s = 5000,
+        .lookups_per_s = 5000,
     };
 }
 
@@ -91,6 +93,7 @@ struct node *node_new(const struct node_config *c, mono_t now)
     n->epoch_end = mono_add(now, n->config.epoch_s * USEC_PER_SEC);
     limit_init(&n->errors, now, n->config.errors_per_s);
     limit_init(&n->proofs, now, n->config.proofs_per_s);
+    limit_init(&n->lookups, now, n->config.lookups_per_s);
     return n;
 }
 
@@ -99,19 +102,42 @@ void node_free(struct node *n)
     if (!n)
         return;
     store_free(n->store);
+    cluster_free(n->cluster);
     crypto_wipe(n, sizeof(*n));
     free(n);
 }
 
 mono_t node_deadline(const struct node *n)
 {
-    return store_deadline(n->store);
+    return mono_min(store_deadline(n->store), cluster_deadline(n->cluster));
 }
 
 void node_expire(struct node *n, mono_t now)
 {
     epoch_turn(n, now);
     n->stats.expired += store_expire(n->store, now);
+}
+
+void node_run(struct node *n, mono_t now, struct outbox *out)
+{
+    node_expire(n, now);
+    cluster_run(n, now, out);
+}
+
+int node_join(struct node *n, mono_t now, const struct ring_config *c)
+{
+    n->cluster = cluster_new(c, now);
+    return n->cluster ? 0 : -ENOMEM;
+}
+
+bool node_leave(struct node *n, mono_t now, struct outbox *out)
+{
+    return cluster_leave(n, now, out);
+}
+
+const struct ring *node_ring(const struct node *n)
+{
+    return cluster_ring(n->cluster);
 }
 
 void node_stats(const struct node *n, struct node_stats *out)
@@ -163,6 +189,8 @@ static void (*const on_kind[16])(struct visit *) = {
     [WIRE_PROVE] = insert_prove,
     [WIRE_REFRESH] = insert_refresh,
     [WIRE_PING] = on_ping,
+    [WIRE_LOOKUP] = cluster_on_lookup,
+    [WIRE_RING] = cluster_on_ring,
 };
 
 void node_input(

@@ -8,6 +8,9 @@
  *                             +-- REFRESH: mac under the stored key --> 30 s more, or removed; ACK
  *                             +-- PING: PONG
  *
+ *                             +-- LOOKUP, or any of these for an id of another node: OWNER (cluster.h); DATA goes to the next node
+ *                             +-- RING: among nodes
+ *
  * Invariants: a trigger's address is the one its PROVE came from; one owner address has at most one trigger for an
  * (id, plen), a new target replaces the old; equal ids from several owners are multicast, each gets a copy (at most
  * fanout_max); no reply to an unauthenticated packet is longer than that packet. Nothing is stored before a PROVE holds.
@@ -18,7 +21,7 @@
 
 #include "daemon/base/mono.h"
 #include "daemon/base/outbox.h"
-#include "include/wire.h"
+#include "daemon/node/ring.h"
 
 struct node;
 
@@ -31,6 +34,7 @@ struct node_config {
     uint32_t epoch_s;            /* default 120: life of cookie secret and node key */
     uint32_t errors_per_s;       /* NOT_PRESENT and REFUSED per second, all sources; default 10,000 */
     uint32_t proofs_per_s;       /* X25519 operations per second; default 5,000 */
+    uint32_t lookups_per_s;      /* that have to be asked of other nodes; default 5,000 */
     uint8_t seed[32];
 };
 
@@ -42,12 +46,22 @@ void node_free(struct node *n);
  * OUTBOX_HEADROOM datagrams. */
 void node_input(struct node *n, mono_t now, const struct addr *from, uint8_t *p, size_t len, struct outbox *out);
 
+/* Becomes a member of a ring (once, before the first datagram). 0 or -ENOMEM. */
+int node_join(struct node *n, mono_t now, const struct ring_config *c);
+/* Hands over what it keeps and says good-bye to the ring. True while there is more to do: call it again. */
+bool node_leave(struct node *n, mono_t now, struct outbox *out);
+/* NULL: alone. */
+const struct ring *node_ring(const struct node *n);
+
 mono_t node_deadline(const struct node *n);
+/* Forgets what has expired. */
 void node_expire(struct node *n, mono_t now);
+/* And does what is due among the nodes. */
+void node_run(struct node *n, mono_t now, struct outbox *out);
 
 struct node_stats {
     uint64_t in, bad, forwarded, copies, not_present, loops, challenges, inserts, refreshes, removals, refused, expired,
-        rate_limited;
+        rate_limited, relayed, lookups, copies_in, copies_out;
     uint32_t triggers;
 };
 

@@ -143,6 +143,7 @@ static void trigger_give(struct store *s, uint32_t i)
 {
     struct trigger *t = &s->trie.triggers[i];
     crypto_wipe(&t->key, sizeof(t->key));
+    t->expiry.us = 0;
     t->newer = s->triggers_free;
     s->triggers_free = i;
 }
@@ -336,6 +337,16 @@ unsigned store_expire(struct store *s, mono_t now)
     for (; s->oldest && mono_due(s->trie.triggers[s->oldest].expiry, now); n++)
         store_remove(s, &s->trie.triggers[s->oldest]);
     return n;
+}
+
+struct trigger *store_next(const struct store *s, uint32_t *cursor)
+{
+    while (*cursor < s->triggers_used) {
+        struct trigger *t = &s->trie.triggers[++*cursor];
+        if (t->expiry.us)
+            return t;
+    }
+    return NULL;
 }
 
 uint32_t store_count(const struct store *s)

@@ -60,6 +60,9 @@ mono_t store_deadline(const struct store *s);
 unsigned store_expire(struct store *s, mono_t now);
 uint32_t store_count(const struct store *s);
 
+/* One trigger after the other, in no order; *cursor starts at 0. NULL: that was the last. */
+struct trigger *store_next(const struct store *s, uint32_t *cursor);
+
 /* The secret hash of a source, for others who count by source. */
 uint32_t store_source_hash(const struct store *s, const struct addr *from);
 

@@ -29,6 +29,9 @@ enum { TRIE_BITS = 128 };
 typedef uint32_t trie_ref;
 #define TRIE_BRANCH 0x80000000u
 
+/* Of another node's trigger, kept for the case that it dies: without the key, so that it can be followed, but not refreshed. */
+enum { TRIGGER_COPY = 0x80 };
+
 /* One trigger, 128 bytes; forwarding reads the first 64 only. */
 struct trigger {
     _Alignas(64) struct i3_id id;
@@ -36,7 +39,7 @@ struct trigger {
     uint32_t same;     /* next with this id */
     uint8_t plen;      /* bits beyond the prefix, 0..128 */
     uint8_t least;     /* the first of an id only: the least plen among them */
-    uint8_t flags;     /* INSERT_* */
+    uint8_t flags;     /* INSERT_*, TRIGGER_COPY */
     uint8_t n;         /* ids in the target's stack, 0: the owner's address */
     uint32_t stack;    /* the first of them, in the store's slab of hops */
 

@@ -11,6 +11,7 @@
 
 #include "shim/inherit.h"
 #include "shim/libc.h"
+#include "shim/reroute.h"
 
 struct start {
     int (*how)(const struct start *s, char *const envp[]);
@@ -22,13 +23,37 @@ struct start {
     const posix_spawnattr_t *attr;
 };
 
+static int by_path(const struct start *s, char *const envp[]);
+static int by_search(const struct start *s, char *const envp[]);
+static int by_spawn(const struct start *s, char *const envp[]);
+static int by_spawn_search(const struct start *s, char *const envp[]);
+
+/* Through i3run instead, where the library could not be in the program. */
+static int start_rerouted(const struct start *s, const char *path, char *const envp[])
+{
+    struct start via = *s;
+    via.how = s->how == by_search ? by_path : s->how == by_spawn_search ? by_spawn : s->how;
+    via.argv = reroute_build(path, s->argv, __builtin_alloca(reroute_room(s->argv)));
+    via.file = via.argv[0];
+    return via.how(&via, envp);
+}
+
+static int start_completed(const struct start *s, char *const envp[])
+{
+    char path[PATH_MAX];
+    bool search = s->how == by_search || s->how == by_spawn_search;
+    if ((search || s->how == by_path || s->how == by_spawn) && reroute_wanted(s->file, search, envp, path))
+        return start_rerouted(s, path, envp);
+    return s->how(s, envp);
+}
+
 /* What a variable-length array would be told of by -Wvla is the point here: there is no other memory below vfork. */
 static int start(const struct start *s, char *const envp[])
 {
     size_t room = inherit_room(envp);
     if (!room)
-        return s->how(s, envp);
-    return s->how(s, inherit_build(envp, __builtin_alloca(room)));
+        return start_completed(s, envp);
+    return start_completed(s, inherit_build(envp, __builtin_alloca(room)));
 }
 
 static int by_path(const struct start *s, char *const envp[])

@@ -26,6 +26,14 @@ static void correct_answer(int fd, int name, void *value, socklen_t len)
     struct sock_name sn;
     int v = 0;
     memcpy(&v, value, len < sizeof(v) ? len : sizeof(v));
+    if (name == SO_MAX_PACING_RATE && pair_of(fd, &sn)) {
+        memset(value, 0xff, len); /* that of the pair is a mark of ours */
+        return;
+    }
+    if (name == SO_PEERCRED && len == sizeof(struct ucred) && pair_of(fd, &sn)) {
+        memcpy(value, &(struct ucred){0, (uid_t)-1, (gid_t)-1}, len); /* the daemon's business */
+        return;
+    }
     bool suspect = (name == SO_DOMAIN && v == AF_UNIX) || (name == SO_PROTOCOL && v == 0) ||
                    (name == SO_ERROR && (v == ECONNRESET || v == EPIPE));
     if (!suspect || !pair_of(fd, &sn))
@@ -38,13 +46,19 @@ static void correct_answer(int fd, int name, void *value, socklen_t len)
         set_int(pair_state(fd) == PAIR_FAILED ? pair_error(&sn) : pair_end(&sn), value, len);
 }
 
+/* Options whose answer may have to be corrected. */
+static bool tells(int name)
+{
+    return name == SO_ERROR || name == SO_DOMAIN || name == SO_PROTOCOL || name == SO_PEERCRED || name == SO_MAX_PACING_RATE;
+}
+
 HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
     struct sock_name sn;
     int saved = errno;
     int rc = REAL(getsockopt)(fd, level, name, value, len);
     if (rc == 0) {
-        if (level == SOL_SOCKET && (name == SO_ERROR || name == SO_DOMAIN || name == SO_PROTOCOL) && value && len)
+        if (level == SOL_SOCKET && tells(name) && value && len)
             correct_answer(fd, name, value, *len);
         return 0;
     }
@@ -87,6 +101,8 @@ HOOK int setsockopt(int fd, int level, int name, const void *value, socklen_t le
     if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_SNDBUFFORCE) && len >= sizeof(int) && pair_of(fd, &sn) &&
         sys_readable(value, sizeof(int)))
         return set_sndbuf(fd, name, value, len);
+    if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE && pair_of(fd, &sn))
+        return 0; /* nothing paces a Unix socket, and it is marked so (pair.h) */
     int rc = REAL(setsockopt)(fd, level, name, value, len);
     if (rc == 0 && level == SOL_SOCKET && name == SO_LINGER)
         tell_linger(fd, value, len);

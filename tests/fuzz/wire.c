@@ -79,6 +79,7 @@ ON(ack)
 ON(refresh)
 ON(not_present)
 ON(refused)
+ON(owner)
 
 static void on_ping(const uint8_t *p, size_t len)
 {
@@ -86,6 +87,14 @@ static void on_ping(const uint8_t *p, size_t len)
     for (enum wire_kind k = WIRE_PING; k <= WIRE_PONG; k++)
         if (ping_decode(p, len, k, nonce) == 0)
             same(p, len, out, ping_encode(out, sizeof(out), k, nonce));
+}
+
+static void on_lookup(const uint8_t *p, size_t len)
+{
+    uint64_t nonce;
+    uint8_t prefix[ID_PREFIX_LEN], out[OWNER_LEN];
+    if (lookup_decode(p, len, &nonce, prefix) == 0)
+        same(p, len, out, lookup_encode(out, sizeof(out), nonce, prefix));
 }
 
 static void (*const on_kind[])(const uint8_t *, size_t) = {
@@ -98,6 +107,8 @@ static void (*const on_kind[])(const uint8_t *, size_t) = {
     on_not_present,
     on_ping,
     on_refused,
+    on_lookup,
+    on_owner,
 };
 
 /* The length which a packet of this kind has, as far as it is fixed, and its zeros. */
@@ -108,7 +119,9 @@ static size_t mend(uint8_t *p, size_t len, unsigned kind)
         [WIRE_REFRESH] = REFRESH_LEN,
         [WIRE_PING] = PING_LEN,
         [WIRE_PONG] = PING_LEN,
-        [WIRE_REFUSED] = REFUSED_LEN};
+        [WIRE_REFUSED] = REFUSED_LEN,
+        [WIRE_LOOKUP] = OWNER_LEN,
+        [WIRE_OWNER] = OWNER_LEN};
     p[0] = (uint8_t)(WIRE_VERSION << 4 | kind);
     p[1] &= 1;
     if (kind == WIRE_CHALLENGE || kind == WIRE_PING || kind == WIRE_PONG || kind == WIRE_NOT_PRESENT ||

@@ -16,10 +16,11 @@ world_up
 P=$B/tests/integration/probes
 bob=$(address_of bob) bob6=$(as bob i3ctl id --json | field address6)
 
-# etc FILE: this instead of /etc/FILE
+# etc FILE: this instead of /etc/FILE. What lies there goes with the namespace
+mount -t tmpfs names /mnt
 etc() {
-    cat >"$T/$1"
-    mount --bind "$T/$1" "/etc/$1"
+    cat >"/mnt/$1.new" # libc looks whether it is another file
+    mount --bind "/mnt/$1.new" "/etc/$1"
 }
 echo "hosts: files" | etc nsswitch.conf
 printf '127.0.0.1 localhost\n10.1.2.3 twin.home\nfd69:3300::1:2:3 twin.home\n' | etc hosts
@@ -143,3 +144,5 @@ step "nothing has left"
 ! grep -v "^port\|^other" "$T/watched" || die "that has gone to port 53"
 [ "$(grep -c other "$T/watched")" -gt 100 ] || die "nothing was watched"
 ! grep -iE '\.i3 |use-application|arpa' "$T/server" | grep -v ' 80.2.0.192' || die "that was asked"
+python3 "$LIB/dns_ask.py" 192.0.2.53 sendto:bob.i3:A >/dev/null
+wait_for 5 grep -q ^leak "$T/watched" || die "a question of a program without i3run was not seen, so none would have been"

@@ -44,7 +44,7 @@ class Iovec(ctypes.Structure):
 
 class Mmsghdr(ctypes.Structure):
     _fields_ = [('name', ctypes.c_char_p), ('namelen', ctypes.c_uint), ('iov', ctypes.POINTER(Iovec)), ('iovlen', ctypes.c_size_t),
-                ('control', ctypes.c_void_p), ('controllen', ctypes.c_size_t), ('flags', ctypes.c_int), ('len', ctypes.c_uint)]
+                ('control', ctypes.c_void_p), ('controllen', ctypes.c_size_t), ('flags', ctypes.c_size_t), ('len', ctypes.c_size_t)]
 
 
 def sendmmsg(s, messages):
@@ -53,8 +53,11 @@ def sendmmsg(s, messages):
     v = (Mmsghdr * len(messages))()
     for m, data in zip(v, messages):
         m.name, m.namelen, m.iov, m.iovlen = to, len(to), ctypes.pointer(Iovec(data, len(data))), 1
-    sent = ctypes.CDLL(None, use_errno=True).sendmmsg(s.fileno(), v, len(messages), 0)
-    assert sent == len(messages), os.strerror(ctypes.get_errno())
+    done = 0
+    while done < len(messages): # fewer than were given may go at once
+        sent = ctypes.CDLL(None, use_errno=True).sendmmsg(s.fileno(), ctypes.byref(v, done * ctypes.sizeof(Mmsghdr)), len(messages) - done, 0)
+        assert sent > 0, os.strerror(ctypes.get_errno())
+        done += sent
 
 
 def receive(s):
@@ -105,7 +108,9 @@ def over_tcp(how, name, kind):
     s.settimeout(5)
     frame = lambda q: struct.pack('>H', len(q)) + q
     if how == 'fastopen':
+        s.settimeout(None)
         s.sendto(frame(query(name, kind)), socket.MSG_FASTOPEN, there)
+        s.settimeout(5)
         return text(framed(s))
     if how == 'tcp-nb':
         s.setblocking(False)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """servers.py KIND ARGUMENT...: small servers and clients for tests/integration/servers.sh. Servers print "port N" once they can be
 reached, then what they see."""
-import errno, os, socket, struct, subprocess, sys, time
+import ctypes, errno, os, signal, socket, subprocess, sys, time
 
 
 def say(*words):
@@ -24,6 +24,14 @@ def bound(address, port, kind=socket.SOCK_STREAM, reuseport=False, v6only=False)
 
 def name(s):
     return '%s %d' % s.getsockname()[:2]
+
+
+def fork():
+    """A child that goes with its parent."""
+    pid = os.fork()
+    if pid == 0:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL) # PR_SET_PDEATHSIG
+    return pid
 
 
 def serve(l, count=None):
@@ -120,7 +128,7 @@ def group(address, port, n, kind='tcp'):
     port = first.getsockname()[1]
     ready = os.pipe()
     for i in range(int(n)):
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             s = first if i == 0 else bound(address, port, kind, True)
             if i:
@@ -140,7 +148,7 @@ def group(address, port, n, kind='tcp'):
 def prefork(address, port, n):
     l = bound(address, port)
     for i in range(int(n)):
-        if os.fork() == 0:
+        if fork() == 0:
             serve(l)
     say('port', l.getsockname()[1])
     os.wait()

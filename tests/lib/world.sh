@@ -125,6 +125,7 @@ wait_for() {
 serve() {
     serve_user=$1 serve_log=$T/$2.log
     shift 2
+    rm -f "$serve_log" # what an earlier one of that name has said is not waited for
     (
         . "$W/$serve_user.env"
         exec i3run "$@"

@@ -33,6 +33,8 @@ static struct {
     pid_t program; /* 0: has ended */
 } super;
 
+static pid_t i3run;
+
 bool engine_here(void)
 {
     int value;
@@ -237,16 +239,29 @@ static void supervise(void)
 
 /* ---- the start ---- */
 
-static void unlist_library(void)
+void engine_unlist(void)
 {
-    const char *old = getenv("LD_PRELOAD");
+    char *value = getenv("LD_PRELOAD"), *at = value;
     size_t n = strlen(run.shim);
-    if (!old || strncmp(old, run.shim, n) || (old[n] && !strchr(": ", old[n])))
-        return;
-    if (old[n])
-        setenv("LD_PRELOAD", old + n + 1, 1);
-    else
+    while (at && (at = strstr(at, run.shim))) {
+        bool first = at == value || strchr(": ", at[-1]), last = !at[n];
+        if (first && (last || strchr(": ", at[n])))
+            memmove(at, at + n + !last, strlen(at + n + !last) + 1);
+        else
+            at += n;
+    }
+    if (value && !*value)
         unsetenv("LD_PRELOAD");
+}
+
+/* systemd's word to a service for whom its sockets are: i3run stands where the program would. */
+static void rename_receiver(pid_t us)
+{
+    const char *pid = getenv("LISTEN_PID");
+    char text[16];
+    snprintf(text, sizeof(text), "%d", (int)getpid());
+    if (pid && atoi(pid) == us)
+        setenv("LISTEN_PID", text, 1);
 }
 
 /* The program's first moments. write() and read() are not asked about, so that they serve before anybody answers. */
@@ -256,12 +271,8 @@ static void become_program(int super_fd, const sigset_t *mask)
     if (write(super_fd, &notify, sizeof(notify)) != sizeof(notify) || read(super_fd, &notify, sizeof(notify)) != sizeof(notify))
         _exit(FAILED);
     sigprocmask(SIG_SETMASK, mask, NULL);
-    if (run.argv0)
-        run.argv[0] = (char *)run.argv0;
-    execvp(run.path, run.argv);
-    int err = errno;
-    say("%s: %s", run.path, strerror(err));
-    _exit(err == ENOENT ? NOT_FOUND : REFUSED);
+    rename_receiver(i3run);
+    _exit(environment_exec());
 }
 
 /* The other side of it; the notification fd in our hands, or -errno. */
@@ -324,7 +335,8 @@ int engine_run(void)
 {
     int pair[2];
     sigset_t all, mask;
-    unlist_library();
+    engine_unlist();
+    i3run = getpid();
     sigfillset(&all);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 || sigprocmask(SIG_SETMASK, &all, &mask) < 0) {
         say("%s", strerror(errno));

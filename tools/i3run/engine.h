@@ -38,6 +38,9 @@
 /* Runs run.path with run.argv; the status to end with. Does not return where the program died of a signal: so does i3run. */
 int engine_run(void);
 
+/* Takes our library out of LD_PRELOAD. */
+void engine_unlist(void);
+
 /* True in a program that runs under the engine already. */
 bool engine_here(void);
 

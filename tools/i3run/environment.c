@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shim/sys.h"
+
 /* "lib" or "lib64" by way of $LIB is for the day when a 32-bit library is built as well. */
 static const char library_below[] = "/../lib/i3run/libi3shim.so";
 
@@ -88,10 +90,35 @@ int environment_set(const struct ipc_info *info)
     snprintf(value, sizeof(value), "%s", addr_str(&a, pool));
     value[strcspn(value, ":")] = '\0';
     snprintf(value + strlen(value), 8, "/%u", info->pool_bits);
-    if (setenv("I3_SOCK", run.sock, 1) < 0 || setenv("I3_POOL", value, 1) < 0 ||
+    char self[PATH_MAX + 8];
+    snprintf(self, sizeof(self), "%s/i3run", run.folder);
+    if (setenv("I3_SOCK", run.sock, 1) < 0 || setenv("I3_POOL", value, 1) < 0 || setenv("I3_RUN", self, 1) < 0 ||
         (run.overlay_only && setenv("I3_OVERLAY_ONLY", "1", 1) < 0)) {
         say("%s", strerror(errno));
         return -errno;
     }
     return set_preload();
+}
+
+/* Our own process may have the library in it, whose hooks would lead back to us: so the kernel itself is asked. */
+int environment_exec(void)
+{
+    if (run.argv0)
+        run.argv[0] = (char *)run.argv0;
+    long err = sys_call(SYS_execve, (long)run.path, (long)run.argv, (long)environ, 0, 0, 0);
+    if (err == -ENOEXEC) { /* a script without #! */
+        size_t n = 0;
+        while (run.argv[n])
+            n++;
+        char **argv = calloc(n + 2, sizeof(*argv));
+        if (!argv)
+            return -ENOMEM;
+        argv[0] = (char *)"/bin/sh";
+        argv[1] = run.path;
+        memcpy(argv + 2, run.argv + 1, n * sizeof(*argv));
+        err = sys_call(SYS_execve, (long)argv[0], (long)argv, (long)environ, 0, 0, 0);
+        free(argv);
+    }
+    say("%s: %s", run.path, strerror((int)-err));
+    return err == -ENOENT ? NOT_FOUND : REFUSED;
 }

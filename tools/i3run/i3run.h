@@ -40,5 +40,7 @@ int daemon_ensure(struct ipc_info *info);
 /* run.folder and run.shim. */
 int environment_find(void);
 int environment_set(const struct ipc_info *info);
+/* The program in our place. Returns, having said why not, the status to end with. */
+int environment_exec(void);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "shim/claim.h"
 #include "shim/client.h"
+#include "shim/dns.h"
 #include "shim/fdtable.h"
 #include "shim/overlay.h"
 #include "shim/sys.h"
@@ -15,7 +16,8 @@ static bool connected_to_overlay(int fd, const struct addr *peer, struct fd_entr
     *e = (struct fd_entry){.remote = *peer};
     if (!udp_source(fd, &e->remote) || sys_getsockname(fd, &ss, &len) < 0)
         return false;
-    e->local = udp_own(e->remote.family);
+    if (!dns_local(peer, &e->remote, &e->local))
+        e->local = udp_own(e->remote.family);
     e->local.port = addr_from_sockaddr(&ss, len).port;
     return e->local.family;
 }

@@ -12,6 +12,7 @@
 
 #include "shim/claim.h"
 #include "shim/client.h"
+#include "shim/dns.h"
 #include "shim/options.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
@@ -252,15 +253,24 @@ static struct addr bound_address(int fd)
     return a;
 }
 
+/* SO_LINGER with no time: close() resets, which a Unix socket does not. */
+static bool resets(int fd)
+{
+    struct linger l = {0};
+    socklen_t len = sizeof(l);
+    return sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len) == 0 && l.l_onoff && !l.l_linger;
+}
+
 static answer_t dial(struct trap *t, int family, const struct addr *to)
 {
-    struct ipc_connect ask = {.proto = IPPROTO_TCP, .remote = *to, .local = bound_address(t->fd)};
+    struct ipc_connect ask = {.proto = IPPROTO_TCP, .resets = resets(t->fd), .remote = *to, .local = bound_address(t->fd)};
     struct ipc_socket s;
     int with;
     int status = client_connect(&ask, &s, &with);
     switch (status) {
     case 0:
-        overlay_learn(to, true);
+        if (to->port != DNS_PORT)
+            overlay_learn(to, true);
         return take_over(t, family, with, &s);
     case IPC_NOT_VIRTUAL:
         overlay_learn(to, false);
@@ -270,6 +280,8 @@ static answer_t dial(struct trap *t, int family, const struct addr *to)
         return connect_to(t, family, &here);
     }
     case CLIENT_DEAD:
+        if (to->port == DNS_PORT)
+            return VALUE(-ECONNREFUSED);
         return overlay_known_real(to) ? connect_to(t, family, to) : VALUE(-ENETUNREACH);
     default:
         return VALUE(-status);
@@ -340,10 +352,12 @@ answer_t connect_address(struct trap *t, int family, const struct sockaddr_stora
     struct addr to = {0};
     if (len >= sizeof(struct sockaddr_in))
         to = addr_from_sockaddr(ss, len);
-    if (to.family && overlay_covers(&to))
+    if (to.family && (overlay_covers(&to) || dns_is_server(&to)))
         return connect_covered(t, family, ss, len, &to);
-    if (to.family)
+    if (to.family) { /* what binds the socket to loopback for the overlay's sake has to go */
         udp_leave(t->fd);
+        claim_leave(t->fd, &to);
+    }
     return connect_real(t, ss, len);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "shim/dns.h"
 #include "shim/hooks/control.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
@@ -81,11 +82,18 @@ static struct addr destination(const struct sockaddr_storage *ss, socklen_t len)
     return len < sizeof(struct sockaddr_in) ? (struct addr){0} : addr_from_sockaddr(&in, len);
 }
 
+/* A datagram for a real DNS server: whether it asks about something else than the overlay. */
+static bool leave_to_server(const struct addr *to, const struct msghdr *m)
+{
+    return !dns_is_ours(m->msg_iov, m->msg_iovlen) && (!overlay_covers(to) || overlay_verdict(to) == IPC_NOT_VIRTUAL);
+}
+
 /* To where it goes in truth. `m` is ours, in `room`. 0 or -errno. */
 static int redirect(struct trap *t, struct msghdr *m, char control[CONTROL_ROOM])
 {
     struct addr to = m->msg_name ? destination(m->msg_name, m->msg_namelen) : (struct addr){0}, mirror;
-    if (!to.family || !overlay_covers(&to))
+    bool dns = to.family && dns_is_server(&to);
+    if (!to.family || (!dns && !overlay_covers(&to)) || (dns && leave_to_server(&to, m)))
         return 0;
     int err = udp_route(t->fd, &to, &mirror);
     if (err)

@@ -260,6 +260,44 @@ static void interrupted(void)
     close(fd);
 }
 
+/* What a handler does to the fd which connect() waits for: looks, sends, at last closes it. */
+static struct {
+    int fd, turns, peer_errno, send_errno, poll_events;
+} handled;
+
+static void on_dialling(int sig)
+{
+    (void)sig;
+    int saved = errno;
+    struct target is = {.len = sizeof(is)};
+    struct pollfd p = {.fd = handled.fd, .events = POLLIN | POLLOUT};
+    if (handled.turns++ == 0) {
+        handled.peer_errno = getpeername(handled.fd, &is.sa, &is.len) < 0 ? errno : 0;
+        handled.send_errno = send(handled.fd, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? errno : 0;
+        handled.poll_events = poll(&p, 1, 0);
+        close(dup(handled.fd));
+    } else {
+        close(handled.fd);
+    }
+    errno = saved;
+}
+
+static void handlers(void)
+{
+    struct sigaction sa = {.sa_handler = on_dialling, .sa_flags = SA_RESTART};
+    struct itimerval it = {{.tv_usec = 50000}, {.tv_usec = 50000}};
+    handled.fd = socket(family, SOCK_STREAM, 0);
+    sigaction(SIGALRM, &sa, NULL);
+    setitimer(ITIMER_REAL, &it, NULL);
+    int rc = dial(handled.fd, &never);
+    interrupt_no_more();
+    line("closed by a handler while it waits", result(rc));
+    line("  peer in the handler", strerrorname_np(handled.peer_errno));
+    line("  send", strerrorname_np(handled.send_errno));
+    line("  poll", number(handled.poll_events));
+    line("  the fd afterwards", result(fcntl(handled.fd, F_GETFD)));
+}
+
 static volatile bool dialled;
 
 /* A handler with SA_RESTART leaves connect() alone; a second thread ends it by shutdown: again and again, since what is
@@ -520,6 +558,7 @@ int main(int argc, char **argv)
     pending();
     at_once();
     interrupted();
+    handlers();
     restarted();
     epoll_before();
     options();

@@ -316,6 +316,35 @@ START_TEST(fields_of_upkeep)
 }
 END_TEST
 
+START_TEST(the_owner_of_a_prefix_byte_by_byte)
+{
+    static const uint8_t lookup[OWNER_LEN] = {0x1c, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27,
+        0x28, 0x29, 0x2a, 0x2b, 0x2c, 0x2d, 0x2e, 0x2f};
+    static const uint8_t owner[OWNER_LEN] = {0x1d, 0, 0, 30, 1, 2, 3, 4, 5, 6, 7, 8, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27,
+        0x28, 0x29, 0x2a, 0x2b, 0x2c, 0x2d, 0x2e, 0x2f, 4, 0, 0x15, 0xea, 192, 0, 2, 7};
+    uint8_t p[OWNER_LEN], prefix[ID_PREFIX_LEN];
+    struct wire_owner o;
+    uint64_t nonce;
+    ck_assert_int_eq(lookup_decode(lookup, sizeof(lookup), &nonce, prefix), 0);
+    ck_assert_uint_eq(nonce, 0x0102030405060708);
+    expect_counting(prefix, ID_PREFIX_LEN, 0x20);
+    ck_assert_uint_eq(lookup_encode(p, sizeof(p), nonce, prefix), sizeof(lookup));
+    ck_assert_mem_eq(p, lookup, sizeof(lookup));
+    ck_assert_int_eq(owner_decode(owner, sizeof(owner), &o), 0);
+    struct addr want = addr_v4(0xc0000207, 5610);
+    ck_assert(!o.flags && o.seconds == 30 && o.nonce == nonce && addr_eq(&o.owner, &want));
+    ck_assert_uint_eq(owner_encode(p, sizeof(p), &o), sizeof(owner));
+    ck_assert_mem_eq(p, owner, sizeof(owner));
+    o.flags = OWNER_SELF; /* and an address */
+    owner_encode(p, sizeof(p), &o);
+    ck_assert_int_eq(owner_decode(p, sizeof(p), &o), -EBADMSG);
+    for (size_t n = 0; n < OWNER_LEN; n++) {
+        ck_assert_int_eq(owner_decode(owner, n, &o), -EBADMSG);
+        ck_assert_int_eq(lookup_decode(lookup, n, &nonce, prefix), -EBADMSG);
+    }
+}
+END_TEST
+
 /* ---- sizes: no answer is longer than what asks for it ---- */
 
 START_TEST(answers_are_no_longer_than_questions)
@@ -409,6 +438,7 @@ int main(void)
     tcase_add_test(tc, fields_of_insertion);
     tcase_add_test(tc, fields_of_upkeep);
     tcase_add_test(tc, answers_are_no_longer_than_questions);
+    tcase_add_test(tc, the_owner_of_a_prefix_byte_by_byte);
     tcase_add_test(tc, addresses_convert);
     tcase_add_test(tc, cursors_remember_failure);
     suite_add_tcase(s, tc);

@@ -1,0 +1,347 @@
+#include "daemon/node/cluster.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/node/inside.h"
+
+enum { COPIES_AT_ONCE = 256, COPY_LEN = 5 + ADDR_WIRE_LEN + ID_LEN, COPY_PAUSE = 2000, BATCH_PAUSE = 5000 };
+
+/* A host that waits to hear who owns a prefix. */
+struct ask {
+    struct addr from; /* family 0: free */
+    uint64_t nonce;
+    uint8_t prefix[ID_PREFIX_LEN];
+    uint16_t generation;
+};
+
+/* Triggers on their way to another node: all that it should have. */
+struct transfer {
+    struct ring_contact to; /* family 0: none under way */
+    uint32_t cursor;
+    bool ours; /* those we own, to the successor; else those which the predecessor owns */
+};
+
+struct cluster {
+    struct ring *ring;
+    struct ask ask[CLUSTER_ASKS];
+    unsigned next_ask;
+    struct transfer transfer[2]; /* to the predecessor, to the successor */
+    ring_pos predecessor;
+    bool leaving;
+    mono_t transfers_at, batch_at;
+    uint8_t batch[RING_PAYLOAD_MAX]; /* copies for the successor */
+    size_t batched;
+};
+
+struct cluster *cluster_new(const struct ring_config *config, mono_t now)
+{
+    struct cluster *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    c->transfers_at = c->batch_at = MONO_NEVER;
+    c->ring = ring_new(config, now);
+    if (c->ring) {
+        c->predecessor = ring_self(c->ring)->pos; /* all that is round the ring */
+        return c;
+    }
+    free(c);
+    return NULL;
+}
+
+void cluster_free(struct cluster *c)
+{
+    if (!c)
+        return;
+    ring_free(c->ring);
+    free(c);
+}
+
+const struct ring *cluster_ring(const struct cluster *c)
+{
+    return c ? c->ring : NULL;
+}
+
+mono_t cluster_deadline(const struct cluster *c)
+{
+    return c ? mono_min(ring_deadline(c->ring), mono_min(c->transfers_at, c->batch_at)) : MONO_NEVER;
+}
+
+/* ---- who owns it ---- */
+
+static void tell_owner(struct outbox *out, const struct ask *a, const struct addr *owner)
+{
+    struct wire_owner o = {.nonce = a->nonce, .seconds = CLUSTER_OWNER_S};
+    uint8_t *p = outbox_alloc(out, OWNER_LEN);
+    if (owner)
+        o.owner = *owner;
+    else
+        o.flags = OWNER_SELF, o.owner = addr_v4(0, 0);
+    memcpy(o.prefix, a->prefix, ID_PREFIX_LEN);
+    if (p && owner_encode(p, OWNER_LEN, &o))
+        outbox_push(out, &a->from, p, OWNER_LEN);
+}
+
+static void look_up(struct visit *v, const uint8_t prefix[ID_PREFIX_LEN], uint64_t nonce)
+{
+    struct cluster *c = v->node->cluster;
+    struct ask a = {.from = *v->from, .nonce = nonce};
+    memcpy(a.prefix, prefix, ID_PREFIX_LEN);
+    v->node->stats.lookups++;
+    if (!c || ring_may_own(c->ring, ring_pos_of(prefix))) {
+        tell_owner(v->out, &a, NULL);
+        return;
+    }
+    unsigned slot = c->next_ask++ % CLUSTER_ASKS;
+    struct ask *place = &c->ask[slot];
+    if (!limit_take(&v->node->lookups, v->now, store_source_hash(v->node->store, v->from))) {
+        v->node->stats.rate_limited++;
+        return;
+    }
+    a.generation = (uint16_t)(place->generation + 1);
+    *place = a;
+    ring_find(c->ring, v->now, ring_pos_of(prefix), (uint64_t)a.generation << 16 | slot, v->out);
+}
+
+void cluster_on_lookup(struct visit *v)
+{
+    uint64_t nonce;
+    uint8_t prefix[ID_PREFIX_LEN];
+    if (lookup_decode(v->p, v->len, &nonce, prefix))
+        v->node->stats.bad++;
+    else
+        look_up(v, prefix, nonce);
+}
+
+bool cluster_redirect(struct visit *v, const struct i3_id *id, uint64_t nonce)
+{
+    const struct cluster *c = v->node->cluster;
+    if (!c || ring_may_own(c->ring, ring_pos_of(id->b)))
+        return false;
+    look_up(v, id->b, nonce);
+    return true;
+}
+
+static void found(struct cluster *c, const struct ring_event *e, struct outbox *out)
+{
+    struct ask *a = &c->ask[e->token % CLUSTER_ASKS];
+    if (!a->from.family || a->generation != (uint16_t)(e->token >> 16))
+        return;
+    bool self = e->contact.pos == ring_self(c->ring)->pos;
+    if (e->kind == RING_EV_FOUND)
+        tell_owner(out, a, self ? NULL : &e->contact.addr);
+    a->from.family = 0;
+}
+
+const struct addr *cluster_next(struct visit *v, const struct i3_id *id)
+{
+    const struct node *n = v->node;
+    struct ring *r = n->cluster->ring;
+    ring_pos pos = ring_pos_of(id->b);
+    if (ring_owns(r, pos) || (!ring_predecessor(r) && store_match(n->store, id).first)) /* a copy will do while it is not clear */
+        return NULL;
+    const struct ring_contact *next = ring_next(r, v->now, pos, v->out);
+    return next ? &next->addr : NULL;
+}
+
+/* ---- copies ---- */
+
+/*     0      1      2      4           24           56
+ *   +------+------+------+--- ... ---+--- ... ---+---- ... ----+
+ *   | flags| plen | secs | owner (20)| id (32)   | n, n * 32   |
+ *   +------+------+------+--- ... ---+--- ... ---+---- ... ----+ */
+static void put_copy(struct writer *w, const struct store *s, const struct trigger *t, unsigned seconds)
+{
+    put_u8(w, t->flags & INSERT_FLAGS);
+    put_u8(w, t->plen);
+    put_u16(w, (uint16_t)seconds);
+    put_addr(w, &t->owner);
+    put_bytes(w, t->id.b, ID_LEN);
+    put_u8(w, t->n);
+    uint8_t *ids = put_span(w, (size_t)t->n * ID_LEN);
+    if (ids)
+        store_stack(s, t, ids);
+}
+
+static size_t copy_len(const struct trigger *t)
+{
+    return COPY_LEN + (size_t)t->n * ID_LEN;
+}
+
+/* The successor is told of many at once. */
+static void flush_batch(struct node *n, struct outbox *out)
+{
+    struct cluster *c = n->cluster;
+    const struct ring_contact *to = ring_successor(c->ring, 0);
+    if (c->batched && to)
+        ring_send_triggers(c->ring, to, (struct bytes){c->batch, c->batched}, out);
+    c->batched = 0;
+    c->batch_at = MONO_NEVER;
+}
+
+void cluster_copy(struct visit *v, const struct trigger *t, unsigned seconds)
+{
+    struct node *n = v->node;
+    struct cluster *c = n->cluster;
+    if (!c || !t || !ring_successor(c->ring, 0))
+        return;
+    if (c->batched + copy_len(t) > sizeof(c->batch))
+        flush_batch(n, v->out);
+    if (!c->batched)
+        c->batch_at = mono_add(v->now, BATCH_PAUSE);
+    struct writer w = writer_of(c->batch + c->batched, sizeof(c->batch) - c->batched);
+    put_copy(&w, n->store, t, seconds);
+    c->batched += writer_len(&w);
+    n->stats.copies_out++;
+}
+
+static void take_copy(struct node *n, mono_t now, struct reader *r)
+{
+    struct addr owner;
+    struct i3_id id;
+    uint8_t flags = get_u8(r);
+    unsigned plen = get_u8(r) + 128u;
+    uint16_t seconds = get_u16(r);
+    get_addr(r, &owner);
+    get_bytes(r, id.b, ID_LEN);
+    uint8_t n_ids = get_u8(r);
+    const uint8_t *ids = n_ids <= STACK_MAX ? get_span(r, (size_t)n_ids * ID_LEN) : NULL;
+    if (!ids || r->failed || plen > 256 || flags & ~INSERT_FLAGS) {
+        r->failed = true;
+        return;
+    }
+    struct trigger *t = store_find(n->store, &id, plen, &owner);
+    n->stats.copies_in++;
+    if (t && !(t->flags & TRIGGER_COPY)) /* ours is the original */
+        return;
+    if (!seconds && t)
+        store_remove(n->store, t);
+    struct proof_key none = {0};
+    if (seconds)
+        store_put(n->store, now,
+            &(struct store_item){&id, plen, &owner, flags | TRIGGER_COPY, n_ids, ids, &none, UINT64_MAX});
+}
+
+void cluster_on_ring(struct visit *v)
+{
+    struct node *n = v->node;
+    struct bytes copies;
+    if (!n->cluster) {
+        n->stats.bad++;
+        return;
+    }
+    ring_input(n->cluster->ring, v->now, v->from, v->p, v->len, &copies, v->out);
+    if (copies.at) {
+        struct reader r = reader_of(copies.at, copies.len);
+        while (reader_left(&r) && !r.failed)
+            take_copy(n, v->now, &r);
+    }
+    cluster_run(n, v->now, v->out);
+}
+
+/* ---- transfers ---- */
+
+static void transfer_start(struct cluster *c, mono_t now, bool ours, const struct ring_contact *to)
+{
+    c->transfer[ours] = (struct transfer){.to = *to, .ours = ours};
+    c->transfers_at = now;
+}
+
+/* What the other one shall have. */
+static bool concerns(const struct cluster *c, const struct transfer *x, const struct trigger *t)
+{
+    return ring_owns(c->ring, ring_pos_of(t->id.b)) == x->ours;
+}
+
+static void transfer_run(struct node *n, struct transfer *x, struct outbox *out)
+{
+    struct cluster *c = n->cluster;
+    uint8_t payload[RING_PAYLOAD_MAX];
+    struct writer w = writer_of(payload, sizeof(payload));
+    unsigned sent = 0;
+    while (x->to.addr.family && sent < COPIES_AT_ONCE) {
+        struct trigger *t = store_next(n->store, &x->cursor);
+        bool full = t && writer_len(&w) + copy_len(t) > sizeof(payload);
+        if ((!t || full) && writer_len(&w)) {
+            ring_send_triggers(c->ring, &x->to, (struct bytes){payload, writer_len(&w)}, out);
+            w = writer_of(payload, sizeof(payload));
+        }
+        if (!t) {
+            x->to.addr.family = 0;
+        } else if (concerns(c, x, t)) {
+            put_copy(&w, n->store, t, n->config.lifetime_s);
+            sent++;
+        }
+    }
+    if (writer_len(&w))
+        ring_send_triggers(c->ring, &x->to, (struct bytes){payload, writer_len(&w)}, out);
+    n->stats.copies_out += sent;
+}
+
+/* ---- time ---- */
+
+/* Whoever shall have what, now that we own another range. */
+static void range_changed(struct cluster *c, mono_t now, const struct ring_contact *predecessor)
+{
+    const struct ring_contact *successor = ring_successor(c->ring, 0);
+    bool grown = !ring_between(c->predecessor, predecessor->pos, ring_self(c->ring)->pos);
+    c->predecessor = predecessor->pos;
+    if (!grown)
+        transfer_start(c, now, false, predecessor);
+    else if (successor)
+        transfer_start(c, now, true, successor);
+}
+
+static void on_events(struct cluster *c, mono_t now, struct outbox *out)
+{
+    struct ring_event e;
+    while (ring_poll(c->ring, &e)) {
+        switch (e.kind) {
+        case RING_EV_FOUND:
+        case RING_EV_LOST:
+            found(c, &e, out);
+            break;
+        case RING_EV_RANGE:
+            range_changed(c, now, &e.contact);
+            break;
+        case RING_EV_SUCCESSOR:
+            if (e.contact.addr.family)
+                transfer_start(c, now, true, &e.contact);
+            break;
+        }
+    }
+}
+
+void cluster_run(struct node *n, mono_t now, struct outbox *out)
+{
+    struct cluster *c = n->cluster;
+    if (!c)
+        return;
+    if (mono_due(ring_deadline(c->ring), now))
+        ring_expire(c->ring, now, out);
+    on_events(c, now, out);
+    if (mono_due(c->batch_at, now))
+        flush_batch(n, out);
+    if (!mono_due(c->transfers_at, now))
+        return;
+    transfer_run(n, &c->transfer[0], out);
+    transfer_run(n, &c->transfer[1], out);
+    bool more = c->transfer[0].to.addr.family || c->transfer[1].to.addr.family;
+    c->transfers_at = more ? mono_add(now, COPY_PAUSE) : MONO_NEVER;
+}
+
+bool cluster_leave(struct node *n, mono_t now, struct outbox *out)
+{
+    struct cluster *c = n->cluster;
+    const struct ring_contact *to = c ? ring_successor(c->ring, 0) : NULL;
+    if (to && !c->leaving)
+        transfer_start(c, now, true, to);
+    if (!to)
+        return false;
+    c->leaving = true;
+    transfer_run(n, &c->transfer[1], out);
+    if (c->transfer[1].to.addr.family)
+        return true;
+    ring_leave(c->ring, now, out);
+    return false;
+}
