@@ -65,12 +65,12 @@ fi
 
 # ---- servers ----
 if have memcached memccapable; then
-    back_on "$port" bob memcached memcached -p "$port" -l 127.0.0.1
+    back_on "$port" bob memcached memcached -u "$ME" -p "$port" -l 127.0.0.1
     run memccapable -h bob.i3 -p "$port" >memccapable.out || die "$(cat memccapable.out)"
     end $SERVER
 fi
 if have mosquitto mosquitto_sub stdbuf; then
-    printf 'listener %d 127.0.0.1\nallow_anonymous true\n' "$port" >mosquitto.conf
+    printf 'listener %d 127.0.0.1\nallow_anonymous true\nuser %s\n' "$port" "$ME" >mosquitto.conf
     back_on "$port" bob mosquitto mosquitto -c mosquitto.conf
     broker=$SERVER
     back alice sub stdbuf -oL mosquitto_sub -h bob.i3 -p "$port" -t news -C 1 -v -d

@@ -14,8 +14,7 @@ done
 head -c 8000000 /dev/urandom >"$T/tree/deep/er/big"
 ln -s deep/1 "$T/tree/link"
 cat >"$T/rsyncd.conf" <<END
-uid = $(id -u)
-gid = $(id -g)
+$([ "$(id -u)" != 0 ] || printf 'uid = root\ngid = root\n')
 use chroot = no
 log file = $T/rsyncd.log
 [tree]
