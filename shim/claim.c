@@ -232,6 +232,20 @@ int claim_fence(int fd)
     return bind_to_lo(fd);
 }
 
+bool claim_fenced(int fd, const struct addr *a, int *err)
+{
+    bool group = a->family == 6 ? a->ip[0] == 0xff : a->ip[0] >= 224;
+    *err = 0;
+    if (!config_get()->overlay_only || !a->family)
+        return false;
+    bool udp = protocol_of(fd) == IPPROTO_UDP;
+    if (!group && !is_any(a) && !is_loopback(a))
+        return a->port || udp;
+    if (udp)
+        *err = claim_fence(fd);
+    return false;
+}
+
 /* The kernel's bound address goes with it, so that who has it is known. */
 static void remember_told(int fd, uint64_t cookie)
 {
