@@ -79,7 +79,9 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct s
 {
     struct via via;
     struct iovec v = {(void *)buf, n};
-    int todo = sa ? before_send(fd, sa, len, &v, 1, flags, &via) : SEND_AS_IS;
+    if (!sa)
+        return REAL(sendto)(fd, buf, n, flags, sa, len);
+    int todo = before_send(fd, sa, len, &v, 1, flags, &via);
     if (todo < 0)
         return fail(todo);
     if (todo == SEND_CONNECTED)
@@ -102,11 +104,12 @@ static void redirect(int fd, struct msghdr *m, struct via *via, char room[CONTRO
     control_sent(fd, m, room);
 }
 
-HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+/* Apart, so that messages without a destination do not pay for the room. */
+static __attribute__((noinline)) ssize_t send_addressed(int fd, const struct msghdr *m, int flags)
 {
     struct via via;
     char room[CONTROL_ROOM] __attribute__((aligned(_Alignof(struct cmsghdr))));
-    int todo = readable(m, sizeof(*m)) ? before_message(fd, m, flags, &via) : SEND_AS_IS;
+    int todo = before_message(fd, m, flags, &via);
     if (todo < 0)
         return fail(todo);
     int saved = errno;
@@ -124,6 +127,11 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     changed.msg_name = NULL;
     changed.msg_namelen = 0;
     return REAL(sendmsg)(fd, &changed, flags & ~MSG_FASTOPEN);
+}
+
+HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+    return readable(m, sizeof(*m)) && m->msg_name ? send_addressed(fd, m, flags) : REAL(sendmsg)(fd, m, flags);
 }
 
 /* One message to a socket that was connected on the way. */
