@@ -370,6 +370,7 @@ INTEROP_TESTS := \
 	interop/redis.sh \
 	interop/postgres.sh \
 	interop/dns.sh \
+	interop/resolvers.sh \
 	interop/sipp.sh \
 	interop/iperf3.sh \
 	interop/socat.sh \

@@ -26,6 +26,8 @@ static short polled(int fd)
     return p.revents;
 }
 
+static bool drained;
+
 START_TEST(pair_is_writable_only_after_release)
 {
     struct pair p;
@@ -39,7 +41,7 @@ START_TEST(pair_is_writable_only_after_release)
     ck_assert_int_eq(send(program, "hello", 5, 0), 5);
     char got[16];
     struct iovec iov = {got, sizeof(got)};
-    ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(got), false), 5); /* and nothing of the filling */
+    ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(got), false, &drained), 5); /* and nothing of the filling */
     close(program);
     close(p.daemon);
 }
@@ -81,7 +83,7 @@ START_TEST(pair_reads_all_but_its_keeper)
             shutdown(program, SHUT_WR);
         for (;;) {
             struct iovec iov[2] = {{out, 7}, {out + 700, 13}};
-            ssize_t n = pair_read(p.daemon, iov, 2, 20, i == 6);
+            ssize_t n = pair_read(p.daemon, iov, 2, 20, i == 6, &drained);
             if (n == (i == 6 ? 0 : -EAGAIN))
                 break;
             ck_assert_int_gt(n, 0);
@@ -90,6 +92,30 @@ START_TEST(pair_reads_all_but_its_keeper)
                 ck_assert_int_eq((uint8_t)(k < 7 ? out[k] : out[700 + k - 7]), next++);
         }
         ck_assert_uint_eq(got, sent);
+    }
+    close(program);
+    close(p.daemon);
+}
+END_TEST
+
+START_TEST(pair_reads_past_an_urgent_byte)
+{
+    struct pair p;
+    char buf[16] = "";
+    size_t got = 0;
+    ck_assert_int_eq(pair_open(&p, &name, true), 0);
+    int program = dup(p.program);
+    ck_assert_int_eq(pair_release(&p), 0);
+    ck_assert_int_eq(send(program, "ab", 2, 0), 2);
+    if (send(program, "X", 1, MSG_OOB) == 1) { /* before Linux 5.15 there is none */
+        ck_assert_int_eq(send(program, "cd", 2, 0), 2);
+        for (drained = false; !drained;) {
+            struct iovec iov = {buf + got, sizeof(buf) - got};
+            ssize_t n = pair_read(p.daemon, &iov, 1, sizeof(buf) - got, false, &drained);
+            ck_assert_int_gt(n, 0);
+            got += (size_t)n;
+        }
+        ck_assert_str_eq(buf, "abXcd");
     }
     close(program);
     close(p.daemon);
@@ -106,7 +132,7 @@ START_TEST(pair_that_breaks_is_no_pair_that_ends)
         int program = dup(p.program);
         ck_assert_int_eq(pair_release(&p), 0);
         ck_assert_int_eq(send(program, "request", 7, 0), 7);
-        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), false), 7);
+        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), false, &drained), 7);
         ck_assert_int_eq(send(p.daemon, "ans", 3, 0), 3);
         if (good)
             pair_part(p.daemon);
@@ -135,8 +161,8 @@ START_TEST(pair_tells_how_the_program_has_closed)
             ck_assert_int_eq(recv(program, buf, sizeof(buf), 0), 6);
         ck_assert_int_eq(send(program, "bye", 3, 0), 3);
         close(program);
-        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), true), 3);
-        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), true), good ? 0 : -ECONNRESET);
+        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), true, &drained), 3);
+        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), true, &drained), good ? 0 : -ECONNRESET);
         close(p.daemon);
     }
 }
@@ -523,6 +549,7 @@ int main(void)
     tcase_add_test(t, pair_is_writable_only_after_release);
     tcase_add_test(t, refused_pair_polls_as_an_error);
     tcase_add_test(t, pair_reads_all_but_its_keeper);
+    tcase_add_test(t, pair_reads_past_an_urgent_byte);
     tcase_add_test(t, pair_that_breaks_is_no_pair_that_ends);
     tcase_add_test(t, pair_tells_how_the_program_has_closed);
     tcase_add_test(t, pair_carries_the_four_tuple_in_its_names);
