@@ -380,6 +380,7 @@ INTEROP_TESTS := \
 	interop/socat.sh \
 	interop/netcat.sh \
 	interop/openssl.sh \
+	interop/others.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/cpython.sh \
