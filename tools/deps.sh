@@ -4,7 +4,7 @@
 build="gcc libc6-dev make libuv1-dev libssl-dev libconfuse-dev libjansson-dev uthash-dev curl python3-minimal python3 procps"
 check="netbase nftables check clang libclang-rt-14-dev iproute2 strace util-linux"
 interop="openssh-client openssh-server nginx-light wget socat netcat-openbsd bind9-dnsutils dnsmasq-base iperf3 sip-tester"
-interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs python3-uvloop"
+interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs perl php-cli python3-uvloop ruby"
 interop="$interop libnss-wrapper rsync git apache2-bin vsftpd lftp redis-server redis-tools postgresql"
 interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs"
 interop="openssh-client openssh-server nginx-light wget socat netcat-openbsd bind9-dnsutils dnsmasq-base iperf3 sip-tester libpython3.11-testsuite"
