@@ -168,6 +168,7 @@ shim_SRC := \
 	shim/reroute.c \
 	shim/config.c \
 	shim/conn.c \
+	shim/explain.c \
 	shim/client.c \
 	shim/overlay.c \
 	shim/fdtable.c \
@@ -208,6 +209,7 @@ i3run_SRC := \
 	tools/i3run/filter.c \
 	tools/i3run/job.c \
 	tools/i3run/names.c \
+	tools/i3run/strict.c \
 	tools/i3run/trap.c \
 	tools/i3run/trap_connect.c \
 	tools/i3run/trap_dgram.c \
@@ -218,6 +220,7 @@ i3run_SRC := \
 	shim/client.c \
 	shim/config.c \
 	shim/conn.c \
+	shim/explain.c \
 	shim/dns.c \
 	shim/epolls.c \
 	shim/hooks/control.c \
@@ -370,6 +373,7 @@ INTEROP_TESTS := \
 	interop/redis.sh \
 	interop/postgres.sh \
 	interop/dns.sh \
+	interop/resolvers.sh \
 	interop/sipp.sh \
 	interop/iperf3.sh \
 	interop/socat.sh \

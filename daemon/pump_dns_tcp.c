@@ -87,7 +87,8 @@ static enum step read_program(struct dns_stream *f)
     if (f->program_eof || !up_room(f))
         return NOTHING;
     struct iovec v = {f->up + f->up_len, f->up_cap - f->up_len};
-    ssize_t n = pair_read(f->program, &v, 1, v.iov_len, f->program_hup);
+    bool drained; /* what is read is read to the end anyhow */
+    ssize_t n = pair_read(f->program, &v, 1, v.iov_len, f->program_hup, &drained);
     if (n < 0)
         return n == -EAGAIN ? NOTHING : n == -EINTR ? SOME : FAILED;
     f->up_len += (size_t)n;

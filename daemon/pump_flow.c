@@ -106,11 +106,12 @@ static void flow_closed(struct flow *f)
 
 /* ---- bytes ---- */
 
-static ssize_t read_program(struct flow *f, const struct iovec *iov, int n, size_t room)
+static ssize_t read_program(struct flow *f, const struct iovec *iov, int n, size_t room, bool *drained)
 {
     if (f->v->role == VSOCK_CLIENT)
-        return pair_read(f->fd, iov, n, room, f->v->hup);
+        return pair_read(f->fd, iov, n, room, f->v->hup, drained);
     ssize_t got = readv(f->fd, iov, n);
+    *drained = got >= 0 && (size_t)got < room;
     return got < 0 ? -errno : got;
 }
 
@@ -124,9 +125,9 @@ static bool flow_read(struct flow *f)
         if (n == 0)
             return true; /* WRITABLE will come */
         size_t room = iov[0].iov_len + (n > 1 ? iov[1].iov_len : 0);
-        ssize_t got = read_program(f, iov, n, room);
+        bool drained;
+        ssize_t got = read_program(f, iov, n, room, &drained);
         if (got > 0) {
-            bool drained = (size_t)got < room;
             tcp_send_commit(f->p->tcpip, f->p->now, v->tcp, (size_t)got, drained);
             if (drained && !v->hup)
                 v->can_read = false;

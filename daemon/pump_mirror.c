@@ -222,29 +222,26 @@ struct usock *dgram_sender(struct pump *p, const struct mirror *m, const struct 
     return u;
 }
 
-struct usock *dgram_receiver(struct pump *p, const struct mirror *m, uint16_t port)
+struct usock *dgram_other(struct pump *p, const struct mirror *m, uint16_t port, uint64_t cookie)
 {
-    struct addr own = names_host_address(p, p->own, m->real.family, port);
-    struct usock *u = usock_for(p->dgram->t, &own, addr_ip4(&m->virt) ^ m->virt.port), *next;
-    if (!u || fresh(p, u))
-        return u;
-    for (u = usock_on_port(p->dgram->t, port, NULL); u; u = next) {
+    for (struct usock *u = usock_on_port(p->dgram->t, port, NULL), *next; u; u = next) {
         struct usock *found;
         next = u->chain;
-        if (usock_takes(u, m->real.family) && (found = dgram_verify(p, u, &m->real)))
+        if (u->cookie != cookie && usock_takes(u, m->real.family) && (found = dgram_verify(p, u, &m->real)))
             return found;
     }
     return NULL;
 }
 
-bool dgram_shared(struct pump *p, const struct mirror *m, uint16_t port, uint64_t cookie)
+struct usock *dgram_receiver(struct pump *p, const struct mirror *m, uint16_t port)
 {
-    for (struct usock *u = usock_on_port(p->dgram->t, port, NULL), *next; u; u = next) {
-        next = u->chain;
-        if (u->cookie != cookie && usock_takes(u, m->real.family) && dgram_verify(p, u, &m->real))
-            return true;
-    }
-    return false;
+    struct addr own = names_host_address(p, p->own, m->real.family, port);
+    struct usock *u = usock_for(p->dgram->t, &own, addr_ip4(&m->virt) ^ m->virt.port);
+    if (!u || fresh(p, u))
+        return u;
+    uint64_t cookie = u->cookie; /* it may be gone then */
+    u = dgram_verify(p, u, &m->real);
+    return u ? u : dgram_other(p, m, port, cookie);
 }
 
 /* Sockets in use are looked after, so that neither their last datagram before close() nor the first after a pause has to wait

@@ -125,7 +125,7 @@ static void refusals(struct pump *p, struct mirror_io *x)
         uint64_t cookie = u ? u->cookie : 0;
         if (u)
             dgram_verify(p, u, &m->real);
-        if (dgram_shared(p, m, port, cookie)) /* somebody else has what comes next */
+        if (dgram_other(p, m, port, cookie)) /* somebody else has what comes next */
             continue;
         if (len > 128)
             len = 128;

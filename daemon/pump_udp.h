@@ -58,8 +58,8 @@ int dgram_mirror(struct pump *p, const struct addr *virt, bool asked, struct mir
 struct usock *dgram_sender(struct pump *p, const struct mirror *m, const struct addr *from);
 /* The socket that gets what comes from m for the port; NULL: there is none. */
 struct usock *dgram_receiver(struct pump *p, const struct mirror *m, uint16_t port);
-/* Another socket than that one gets it. */
-bool dgram_shared(struct pump *p, const struct mirror *m, uint16_t port, uint64_t cookie);
+/* Another one than that with the cookie which gets it; NULL: there is none. */
+struct usock *dgram_other(struct pump *p, const struct mirror *m, uint16_t port, uint64_t cookie);
 /* Asks the kernel which socket a datagram from the mirror at `from` to u's address would reach. It must be this user's and one
  * we know: that one. NULL: it is not. A u which is gone, or another's now, is forgotten. */
 struct usock *dgram_verify(struct pump *p, struct usock *u, const struct addr *from);

@@ -62,6 +62,24 @@ static inline struct addr addr_v6(const uint8_t ip[16], uint16_t port)
     return a;
 }
 
+/* A link-local IPv6 address means nothing without its interface (sin6_scope_id), which stands in bytes of it that are zero on the wire
+ * (RFC 4291, 2.5.6: fe80::/10 and 54 zeros). */
+static inline bool addr_is_link_local(const struct addr *a)
+{
+    return a->family == 6 && a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
+}
+
+static inline uint32_t addr_scope(const struct addr *a)
+{
+    return !addr_is_link_local(a) ? 0 : (uint32_t)a->ip[4] << 24 | (uint32_t)a->ip[5] << 16 | (uint32_t)a->ip[6] << 8 | a->ip[7];
+}
+
+static inline void addr_set_scope(struct addr *a, uint32_t scope)
+{
+    for (int i = 0; addr_is_link_local(a) && i < 4; i++)
+        a->ip[4 + i] = (uint8_t)(scope >> (24 - 8 * i));
+}
+
 /* From a socket address; IPv4-mapped IPv6 becomes plain IPv4. None when it is neither or cut short. */
 static inline struct addr addr_from_sockaddr(const void *sa, size_t len)
 {
@@ -78,6 +96,8 @@ static inline struct addr addr_from_sockaddr(const void *sa, size_t len)
         a.family = is4 ? 4 : 6;
         a.port = ntohs(in6->sin6_port);
         memcpy(a.ip, (const uint8_t *)&in6->sin6_addr + (is4 ? 12 : 0), is4 ? 4 : 16);
+        if (in6->sin6_scope_id)
+            addr_set_scope(&a, in6->sin6_scope_id);
     }
     return a;
 }
@@ -98,6 +118,9 @@ static inline socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_s
         in6->sin6_family = AF_INET6;
         in6->sin6_port = htons(a->port);
         memcpy(&in6->sin6_addr, a->ip, 16);
+        in6->sin6_scope_id = addr_scope(a);
+        if (in6->sin6_scope_id)
+            memset(in6->sin6_addr.s6_addr + 4, 0, 4);
         return sizeof(*in6);
     }
     return 0;

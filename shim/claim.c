@@ -2,6 +2,7 @@
 
 #include "shim/client.h"
 #include "shim/config.h"
+#include "shim/explain.h"
 #include "shim/fdtable.h"
 #include "shim/options.h"
 #include "shim/overlay.h"
@@ -148,6 +149,8 @@ int claim_bind(int fd, int family, const struct addr *asked)
 {
     struct ipc_listen l = {.proto = (uint8_t)protocol_of(fd), .asked = *asked, .cookie = sys_cookie(fd)};
     struct fd_entry e = {.cookie = l.cookie, .kind = FD_BOUND};
+    if (config_get()->strict)
+        return is_low(asked->port) ? -EACCES : -EADDRNOTAVAIL;
     bool in_network = !is_low(asked->port) && !overlay_is_own(asked);
     if (real_name(fd).port)
         return -EINVAL; /* it is bound already */
@@ -229,6 +232,20 @@ int claim_fence(int fd)
     return bind_to_lo(fd);
 }
 
+bool claim_fenced(int fd, const struct addr *a, int *err)
+{
+    bool group = a->family == 6 ? a->ip[0] == 0xff : a->ip[0] >= 224;
+    *err = 0;
+    if (!config_get()->overlay_only || !a->family)
+        return false;
+    bool udp = protocol_of(fd) == IPPROTO_UDP;
+    if (!group && !is_any(a) && !is_loopback(a))
+        return a->port || udp;
+    if (udp)
+        *err = claim_fence(fd);
+    return false;
+}
+
 /* The kernel's bound address goes with it, so that who has it is known. */
 static void remember_told(int fd, uint64_t cookie)
 {
@@ -245,11 +262,21 @@ int claim_tell(int fd)
     struct addr got;
     if (!l.bound.port)
         return 0;
+    if (config_get()->strict) { /* the daemon would look on another loopback */
+        explain_addr("listen", &l.bound, "not on the overlay (--strict)", 0);
+        return 0;
+    }
     l.proto = (uint8_t)protocol_of(fd);
     l.flags = flags_of(fd);
     if (claim_name(fd, &l.bound, &l.asked))
         l.flags |= IPC_LISTEN_OVERLAY_ONLY;
     int status = client_listen(&l, &got);
+    explain_addr(l.proto == IPPROTO_UDP ? "bind" : "listen", l.asked.family ? &l.asked : &l.bound,
+        status == CLIENT_DEAD                       ? "the daemon does not answer: not on the overlay"
+        : status != 0                               ? "not on the overlay"
+        : l.flags & IPC_LISTEN_OVERLAY_ONLY         ? "on the overlay only"
+                                                    : "on the overlay as well",
+        status > 0 && status < IPC_NOT_VIRTUAL ? -status : 0);
     if (status != CLIENT_DEAD)
         remember_told(fd, l.cookie);
     if (status != EADDRINUSE || !l.asked.family)
@@ -263,7 +290,7 @@ void claim_tell_once(int fd)
     enum { RETRY_MS = 2000 };
     static int64_t retry_at;
     struct fd_entry e;
-    if ((fdtable_used(fd) && fdtable_get(fd, sys_cookie(fd), &e) && e.told) ||
+    if (config_get()->strict || (fdtable_used(fd) && fdtable_get(fd, sys_cookie(fd), &e) && e.told) ||
         sys_millis() < __atomic_load_n(&retry_at, __ATOMIC_RELAXED))
         return;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN) <= 0)

@@ -31,6 +31,11 @@ bool claim_name(int fd, const struct addr *real, struct addr *asked);
  * is bound to nothing, as if the program had gone on after the kernel's refusal, which those who want such ports by habit do. */
 void claim_leave(int fd, const struct addr *to);
 
+/* --overlay-only: before bind() to `a`. True: to loopback it shall be (claim_bind); else *err, 0 if it may go on. An address of the
+ * network has to give way to loopback; all of them, to the interface lo: UDP's at once, while TCP's may still become a client and
+ * waits for listen(). */
+bool claim_fenced(int fd, const struct addr *a, int *err);
+
 /* --overlay-only: before the socket listens, or (UDP) is bound to all addresses or to a group's, it is closed to the local network.
  * 0 or -errno. */
 int claim_fence(int fd);

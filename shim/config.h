@@ -4,6 +4,7 @@
  *              while that folder is the user's own, 0700
  *   I3_SUFFIX  which names are the overlay's; "i3" by default
  *   I3_OVERLAY_ONLY  "1": servers shall not be reached by the local network (claim.h)
+ *   I3_STRICT  "1": our network is an empty one (i3run --strict), so the overlay is TCP clients and names
  *   I3_RUN     where i3run is, for programs that cannot be preloaded (reroute.h)
  *   I3_POOL    the virtual network, "10.0.0.0/8"; i3run sets it, so that no program has to ask for it
  */
@@ -24,7 +25,7 @@ struct config {
     uint32_t pool; /* host order */
     uint8_t pool_bits;
     bool pool_given;
-    bool overlay_only;
+    bool overlay_only, strict;
     char i3run[CONFIG_PATH]; /* "": not known */
 };
 

@@ -12,7 +12,7 @@ static bool used;
 
 bool dns_is_server(const struct addr *to)
 {
-    return to->port == DNS_PORT && !(to->family == 6 && to->ip[0] == 0xfe && (to->ip[1] & 0xc0) == 0x80);
+    return to->port == DNS_PORT && (!addr_is_link_local(to) || addr_scope(to));
 }
 
 void dns_used(void)

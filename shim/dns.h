@@ -5,14 +5,13 @@
  *                               which the answer comes; any other is the kernel's, untouched
  *
  * With the daemon dead both fail with ECONNREFUSED, as if nobody served there, except for what is seen to be about something else.
- * A server with a link-local address has a scope which the daemon is not told: connections to it are left alone.
  */
 #ifndef I3_SHIM_DNS_H
 #define I3_SHIM_DNS_H
 
 #include "include/dns.h"
 
-/* Port 53 of whomever; an address in the virtual network may be real. */
+/* Port 53 of whomever; an address in the virtual network may be real. (A link-local one without its interface is nobody's.) */
 bool dns_is_server(const struct addr *to);
 
 /* A message which a program is going to send to port 53, in pieces: it asks about the overlay, and must not go there. */

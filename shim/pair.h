@@ -12,6 +12,14 @@
  *                              small buffer              large buffer
  *      not hung up   full: DIALLING, else UP                  UP
  *      hung up              FAILED                          ENDED
+ *
+ * What a program can still tell from TCP, since reading and writing are not hooked:
+ *   - read() or write() on a connection that failed says ECONNRESET or EPIPE for whatever it was (ETIMEDOUT, ECONNREFUSED);
+ *     getsockopt(SO_ERROR) and connect() say what it was
+ *   - urgent data (MSG_OOB) comes to the peer in line, and POLLPRI never
+ *   - recv(MSG_TRUNC) copies what TCP would throw away; poll() does not wait for SO_RCVLOWAT
+ *   - SO_LINGER with a time does not make close() wait; SO_ZEROCOPY is refused
+ *   - where another process has the socket from before connect() (fork), it keeps one that is not connected
  */
 #ifndef I3_SHIM_PAIR_H
 #define I3_SHIM_PAIR_H

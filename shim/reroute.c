@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "shim/config.h"
+#include "shim/explain.h"
 #include "shim/inherit.h"
 #include "shim/sys.h"
 #include "shim/target.h"
@@ -65,6 +66,10 @@ bool reroute_wanted(const char *file, bool search, char *const envp[], char path
     if (!(search && !strchr(file, '/') ? *file && find(file, path) : take(file, path)))
         return false;
     target_look(path, &t);
+    if (explain_on && target_way(t.kind) != WAY_PRELOAD) {
+        explain("exec", path, target_words(t.kind));
+        explain("exec", path, target_way(t.kind) == WAY_ENGINE ? "run by the seccomp engine" : "run without the overlay");
+    }
     return target_way(t.kind) == WAY_ENGINE && is_program(path);
 }
 

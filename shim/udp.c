@@ -1,7 +1,10 @@
 #include "shim/udp.h"
 
 #include "shim/client.h"
+#include "shim/config.h"
 #include "shim/conn.h"
+#include "shim/dns.h"
+#include "shim/explain.h"
 #include "shim/dns.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
@@ -111,6 +114,8 @@ static int ask_route(int fd, uint64_t cookie, const struct addr *to, bool connec
 {
     struct ipc_udp_open q = {.connects = connects, .cookie = cookie, .remote = *to};
     struct addr mine;
+    if (config_get()->strict) /* mirrors are on another loopback */
+        return overlay_covers(to) ? -ENETUNREACH : UDP_PASS;
     if (sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
         return overlay_verdict(to) == IPC_NOT_VIRTUAL ? UDP_PASS : -ENETUNREACH;
     if (to->port != DNS_PORT && overlay_known_real(to) && overlay_verdict(to) == IPC_NOT_VIRTUAL)
@@ -152,6 +157,8 @@ static int ask_and_keep(int fd, uint64_t cookie, const struct addr *to, bool con
 {
     *via = (struct addr){0};
     int status = ask_route(fd, cookie, to, connects, via);
+    explain_addr("datagrams", to, status == UDP_PASS ? "direct" : status < 0 ? "overlay, refused" : dns_is_server(to) ? "the daemon asks for us" : "overlay",
+        status < 0 ? status : 0);
     if (status >= 0)
         entry_put(entry_for(routes, ROUTES, cookie, to), cookie, to, via, status, GOOD_MS);
     return status;

@@ -6,8 +6,8 @@ check="netbase nftables check clang libclang-rt-14-dev iproute2 strace util-linu
 interop="openssh-client openssh-server nginx-light wget socat netcat-openbsd bind9-dnsutils dnsmasq-base iperf3 sip-tester"
 interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs perl php-cli python3-uvloop ruby"
 interop="$interop libnss-wrapper rsync git apache2-bin vsftpd lftp redis-server redis-tools postgresql"
-interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs"
-interop="openssh-client openssh-server nginx-light wget socat netcat-openbsd bind9-dnsutils dnsmasq-base iperf3 sip-tester libpython3.11-testsuite"
+interop="$interop libpython3.11-testsuite"
+interop="$interop libc-ares-dev golang-go"
 
 # the same AES at a fourth of the time, where Intel's instructions are
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libipsec-mb-dev"

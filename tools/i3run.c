@@ -34,18 +34,23 @@ static const char usage[] =
     "      --argv0=NAME  what COMMAND, which is a path then, shall find as its own name\n"
     "      --overlay-only\n"
     "                    servers of COMMAND cannot be reached by the local network\n"
+    "      --explain[=FILE]\n"
+    "                    say each decision, on stderr or in FILE\n"
+    "      --strict      in an empty network: nothing but the overlay can be reached (TCP clients)\n"
     "      --help        this text\n"
     "      --version     the version\n"
     "\n"
     "The status is COMMAND's own; 125 when i3run fails, 126 when COMMAND cannot be run, 127 when it is not found.\n";
 
-enum { OPT_HELP = 256, OPT_VERSION, OPT_ANYWAY, OPT_ARGV0, OPT_OVERLAY_ONLY };
+enum { OPT_HELP = 256, OPT_VERSION, OPT_ANYWAY, OPT_ARGV0, OPT_OVERLAY_ONLY, OPT_STRICT, OPT_EXPLAIN };
 
 static const struct option options[] = {
     {"verbose", no_argument, NULL, 'v'},
     {"anyway", no_argument, NULL, OPT_ANYWAY},
     {"argv0", required_argument, NULL, OPT_ARGV0},
     {"overlay-only", no_argument, NULL, OPT_OVERLAY_ONLY},
+    {"strict", no_argument, NULL, OPT_STRICT},
+    {"explain", optional_argument, NULL, OPT_EXPLAIN},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {0},
@@ -68,6 +73,13 @@ static int parse_options(int argc, char **argv)
         case OPT_OVERLAY_ONLY:
             run.overlay_only = true;
             break;
+        case OPT_STRICT:
+            run.strict = true;
+            break;
+        case OPT_EXPLAIN:
+            run.explain = true;
+            run.explain_file = optarg;
+            break;
         case OPT_HELP:
             fputs(usage, stdout);
             return 0;
@@ -86,14 +98,22 @@ static int parse_options(int argc, char **argv)
 }
 
 /* In one line: what the file is, and what follows from that. */
-static void say_target(const char *what, const char *more)
+static void target_line(char *line, size_t size)
 {
+    static const char *const how[] = {
+        [WAY_PRELOAD] = "run with the library preloaded",
+        [WAY_ENGINE] = "run by the seccomp engine (TCP and UDP; see i3run(1))",
+        [WAY_REFUSED] = "it cannot be helped",
+    };
     const char *in = run.target.interpreter;
-    say("%s%s%s %s: %s%s", run.path, *in ? ", run by " : "", in, target_words(run.target.kind), what, more);
+    enum target_way way = target_way(run.target.kind);
+    snprintf(line, size, "%s%s%s %s: %s", run.path, *in ? ", run by " : "", in, target_words(run.target.kind),
+        run.anyway && way != WAY_PRELOAD ? "run without the overlay" : how[way]);
 }
 
 static int check_target(void)
 {
+    char line[2 * PATH_MAX];
     int err = command_find();
     if (err < 0) {
         say("%s: %s", run.argv[0], strerror(-err));
@@ -102,14 +122,11 @@ static int check_target(void)
     target_look(run.path, &run.target);
     enum target_way way = target_way(run.target.kind);
     run.engine = way == WAY_ENGINE && !run.anyway;
-    if (run.verbose || (way == WAY_REFUSED && run.anyway))
-        say_target(way == WAY_PRELOAD ? "run with the library preloaded"
-                   : run.engine       ? "run by the seccomp engine (TCP and UDP; see i3run(1))"
-                                      : "run without the overlay", "");
-    if (way != WAY_REFUSED || run.anyway)
-        return 0;
-    say_target("the library cannot be preloaded", " (--anyway runs it without the overlay)");
-    return REFUSED;
+    bool refused = way == WAY_REFUSED && !run.anyway;
+    target_line(line, sizeof(line));
+    if (run.verbose || way == WAY_REFUSED || (run.explain && !run.explain_file))
+        say("%s%s", line, refused ? " (--anyway runs it without the overlay)" : "");
+    return refused ? REFUSED : 0;
 }
 
 int main(int argc, char **argv)
@@ -135,6 +152,8 @@ int main(int argc, char **argv)
         return FAILED;
     if (environment_set(&info) < 0)
         return FAILED;
+    if (run.verbose && run.strict)
+        say("in an empty network namespace: TCP clients and names are carried, no servers, no UDP");
     if (run.verbose)
         say("daemon pid=%u socket=%s shim=%s", info.pid, run.sock, run.shim);
     int fd, err = passed_tell(run.sock, run.overlay_only, &fd);
@@ -142,5 +161,7 @@ int main(int argc, char **argv)
         say("the socket that was passed as fd %d cannot be closed to the local network: %s", fd, strerror(-err));
         return FAILED;
     }
-    return run.engine ? engine_run() : environment_exec();
+    if (run.engine)
+        return engine_run();
+    return run.strict && strict_enter() < 0 ? FAILED : environment_exec();
 }

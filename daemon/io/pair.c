@@ -102,9 +102,10 @@ static ssize_t end_of(int fd)
     return -err;
 }
 
-ssize_t pair_read(int fd, const struct iovec *iov, int n, size_t room, bool ended)
+ssize_t pair_read(int fd, const struct iovec *iov, int n, size_t room, bool ended, bool *drained)
 {
     int there = 0;
+    *drained = false;
     if (ioctl(fd, FIONREAD, &there) < 0)
         return -errno;
     if (there <= 1)
@@ -113,6 +114,7 @@ ssize_t pair_read(int fd, const struct iovec *iov, int n, size_t room, bool ende
     ssize_t got = read_behind(fd, iov, n, (fresh < room ? fresh : room) - 1);
     if (got <= 0)
         return got < 0 ? got : -EIO;
+    *drained = (size_t)got == fresh;
     return recv(fd, byte_at(iov, (size_t)got - 1), 1, MSG_PEEK | MSG_DONTWAIT) == 1 ? got : -EIO;
 }
 

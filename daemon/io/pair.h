@@ -36,8 +36,8 @@ int pair_release(struct pair *p);
 void pair_refuse(struct pair *p);
 
 /* Reads from the daemon's end `fd` as readv() does, all but the keeper; n is 1 or 2, `room` what iov holds, above 0. `ended`: nothing
- * follows what is there. Bytes (less than `room`: there is no more), 0 at the end, or -errno. */
-ssize_t pair_read(int fd, const struct iovec *iov, int n, size_t room, bool ended);
+ * follows what is there. Bytes, 0 at the end, or -errno; *drained: there was no more (a read also stops before an urgent byte). */
+ssize_t pair_read(int fd, const struct iovec *iov, int n, size_t room, bool ended, bool *drained);
 
 /* The connection has ended in good order: takes the keeper away. */
 void pair_part(int fd);

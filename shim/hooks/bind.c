@@ -1,6 +1,5 @@
 /* bind.c - bind and listen: the daemon learns of what can be reached, and gives addresses that the kernel does not (claim.h). */
 #include "shim/claim.h"
-#include "shim/config.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/sys.h"
@@ -22,32 +21,11 @@ static bool is_unicast(const struct addr *a)
     return a->family == 6 ? a->ip[0] != 0xff : a->ip[0] < 224;
 }
 
-static bool is_network(const struct addr *a)
-{
-    static const uint8_t any[16];
-    return is_unicast(a) && memcmp(a->ip, any, sizeof(any)) && !(a->family == 4 && a->ip[0] == 127) &&
-           !(a->family == 6 && !memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)));
-}
-
 /* A UDP socket receives as soon as it is bound. */
 static void bound(int fd, const struct addr *a)
 {
     if (is_unicast(a) && is_udp(fd))
         claim_tell(fd);
-}
-
-/* --overlay-only. An address of the network has to give way to loopback; all of them, to the interface lo: UDP's now, while TCP's
- * may still become a client and waits for listen(). True: to loopback it is; or *err. */
-static bool fenced(int fd, const struct addr *a, int *err)
-{
-    *err = 0;
-    if (!config_get()->overlay_only || !a->family)
-        return false;
-    if (is_network(a))
-        return a->port || is_udp(fd);
-    if (is_udp(fd))
-        *err = claim_fence(fd);
-    return false;
 }
 
 HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
@@ -57,7 +35,7 @@ HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
     if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && sys_readable(sa, len))
         a = addr_from_sockaddr(sa, len);
     int err = 0;
-    if (!(a.family && overlay_is_own(&a)) && !fenced(fd, &a, &err)) {
+    if (!(a.family && overlay_is_own(&a)) && !claim_fenced(fd, &a, &err)) {
         if (err < 0)
             return fail(err);
         int rc = REAL(bind)(fd, sa, len);

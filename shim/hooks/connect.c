@@ -10,6 +10,7 @@
 
 #include "shim/claim.h"
 #include "shim/client.h"
+#include "shim/explain.h"
 #include "shim/dns.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
@@ -264,6 +265,12 @@ static void leave(int fd, const struct addr *to)
     claim_leave(fd, to);
 }
 
+static void explain_connect(const struct addr *to, int err)
+{
+    bool dialled = err == 0 || err == -EINPROGRESS;
+    explain_addr("connect", to, err == CONNECT_PASS ? "direct" : dialled ? "overlay" : "overlay, refused", dialled || err > 0 ? 0 : err);
+}
+
 HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
     int saved = errno;
@@ -275,6 +282,8 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
         err = connect_covered(fd, &to, sa->sa_family);
     else if (to.family)
         leave(fd, &to);
+    if (to.family && __builtin_expect(explain_on, 0))
+        explain_connect(&to, err);
     if (err == CONNECT_PASS) {
         if (REAL(connect)(fd, sa, len) == 0) {
             return 0;

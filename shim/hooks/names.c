@@ -7,11 +7,25 @@
 
 #include "include/dns.h"
 #include "shim/client.h"
+#include "shim/explain.h"
 #include "shim/hooks/resolve.h"
 #include "shim/known.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/sys.h"
+
+static void explain_resolved(const char *plain, int status, const struct addr *a)
+{
+    char text[EXPLAIN_ADDR];
+    if (!explain_on)
+        return;
+    if (status == 0)
+        *strrchr(explain_addr_str(a, text) + 1, ':') = '\0';
+    explain("name", plain, status == 0             ? text
+                           : status == CLIENT_DEAD ? "the daemon does not answer"
+                           : status == EAGAIN      ? "not now"
+                                                   : "not known, and not asked of DNS");
+}
 
 int resolve_name(const char *plain, struct addr *a, struct addr *a6)
 {
@@ -20,6 +34,7 @@ int resolve_name(const char *plain, struct addr *a, struct addr *a6)
     if (known_get(plain, a, a6))
         return RESOLVE_OK;
     int status = client_resolve(plain, a, a6);
+    explain_resolved(plain, status, a);
     if (status == 0 && a->family == 4) {
         overlay_learn(a, true);
         known_put(plain, a, a6);
@@ -129,8 +144,11 @@ static int overlay_addrinfo(const char *plain, const char *service, const struct
 HOOK int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
 {
     char plain[IPC_NAME_MAX + 1];
-    if (!node || !overlay_name(node, plain))
+    if (!node || !overlay_name(node, plain)) {
+        if (node)
+            explain("name", node, "left to libc");
         return REAL(getaddrinfo)(node, service, hints, out);
+    }
     int saved = errno;
     int rc = overlay_addrinfo(plain, service, hints, out);
     if (rc != EAI_SYSTEM)

@@ -12,6 +12,7 @@ for a in 192.0.2.53/32 10.77.0.53/32; do
 done
 six=''
 ! grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null || ! ip addr add 2001:db8::53/128 dev lo nodad || six=2001:db8::53
+[ -z "$six" ] || ! ip addr add fe80::53/64 dev lo nodad || six="$six fe80::53%lo"
 world_up
 P=$B/tests/integration/probes
 bob=$(address_of bob) bob6=$(as bob i3ctl id --json | field address6)
@@ -60,8 +61,11 @@ for ip in sys.argv[4:]:
     h = c.gethostbyaddr(packed, len(packed), family)
     print(h.contents.name.decode() if h else None)
 END
-expect "inside libc" "$(as alice i3run python3 "$T/inside.py" Bob.i3 nobody.i3 use-application-dns.net "$bob" "$bob6" | tr '\n' ';')" \
-    "Bob.i3 0 $bob $bob6 bob.i3;nobody.i3 -2 None;use-application-dns.net -2 None;bob.i3;bob.i3;"
+inside() {
+    expect "inside libc" "$(as alice i3run python3 "$T/inside.py" Bob.i3 nobody.i3 use-application-dns.net "$bob" "$bob6" | tr '\n' ';')" \
+        "Bob.i3 0 $bob $bob6 bob.i3;nobody.i3 -2 None;use-application-dns.net -2 None;bob.i3;bob.i3;"
+}
+inside
 
 step "from here on there is a DNS server, and everything which goes to port 53 is watched"
 echo "hosts: files dns" | etc nsswitch.conf
@@ -79,6 +83,7 @@ wait_for 5 grep -q port "$T/watched" || die "nothing can be watched: $(cat "$T/w
 python3 "$LIB/dns_server.py" 192.0.2.53 10.77.0.53 127.0.0.53 $six >"$T/server" 2>&1 &
 STARTED="$STARTED $!"
 wait_for 5 grep -q '^port 53' "$T/server" || die "no DNS server: $(cat "$T/server")"
+inside
 expect "a name of the server's" "$(as alice i3run getent ahostsv4 www.example.org | sed -n '1s/ .*//p')" 192.0.2.80
 
 for server in 192.0.2.53 127.0.0.53 10.77.0.53 $six; do

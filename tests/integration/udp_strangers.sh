@@ -60,6 +60,36 @@ expect "what bob's server got" "$(xargs <"$T/log.log")" "port $PORT mine again"
 [ "$(counter alice dgrams_strangers)" = 500 ] || die "strangers: $(counter alice dgrams_strangers)"
 [ "$(counter alice dgrams_out)" = 2 ] || die "sent: $(counter alice dgrams_out)"
 
+step "a stranger asks the mirror of a DNS server which alice uses: about her names, and for others in her name"
+cat >"$T/ask.py" <<'P'
+import socket, sys
+query = lambda name: b'\x12\x34\1\0\0\1\0\0\0\0\0\0' + b''.join(bytes([len(l)]) + l.encode() for l in name.split('.')) + b'\0\0\1\0\1'
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(1)
+if sys.argv[1] == 'alice':
+    s.connect(('127.0.0.98', 53)) # nobody serves there
+    s.send(query('bob.i3'))
+    print(len(s.recv(512)) > 20, flush=True)
+    sys.stdin.read()
+else:
+    for line in open('/proc/net/udp'):
+        ip, port = line.split()[1].split(':')[:2]
+        if ip.endswith('357F'): # 127.53.x.y
+            s.sendto(query('bob.i3'), (socket.inet_ntoa(bytes.fromhex(ip)[::-1]), int(port, 16)))
+            try:
+                print('answered', s.recv(512))
+            except OSError as e:
+                print(type(e).__name__)
+P
+mkfifo "$T/wait"
+as alice i3run timeout 20 python3 "$T/ask.py" alice <"$T/wait" >"$T/asked" 2>&1 &
+STARTED="$STARTED $!"
+exec 9>"$T/wait"
+wait_for 10 grep -q True "$T/asked" || die "alice has no answer: $(cat "$T/asked")"
+expect "the stranger" "$(stranger - stranger <"$T/ask.py")" TimeoutError
+exec 9>&-
+[ "$(counter alice dgrams_strangers)" = 501 ] || die "strangers: $(counter alice dgrams_strangers)"
+
 step "bob's server ends, and a stranger takes its port"
 kill $LOGGER
 while kill -0 $LOGGER 2>/dev/null; do sleep 0.02; done

@@ -8,7 +8,7 @@ import ctypes, os, select, socket, struct, subprocess, sys
 TYPES = {'A': 1, 'SOA': 6, 'PTR': 12, 'TXT': 16, 'AAAA': 28, 'HTTPS': 65, 'ANY': 255}
 server = sys.argv[1]
 family = socket.AF_INET6 if ':' in server else socket.AF_INET
-there = (server, 53)
+there = socket.getaddrinfo(server, 53)[0][4] # with the interface of a link-local one
 
 
 def query(name, kind, ident=0x4242):
@@ -48,7 +48,9 @@ class Mmsghdr(ctypes.Structure):
 
 
 def sendmmsg(s, messages):
-    to = (struct.pack('=HHI16sI', family, socket.htons(53), 0, socket.inet_pton(family, server), 0) if family == socket.AF_INET6
+    bare, _, link = server.partition('%')
+    scope = socket.if_nametoindex(link) if link else 0
+    to = (struct.pack('=HHI16sI', family, socket.htons(53), 0, socket.inet_pton(family, bare), scope) if family == socket.AF_INET6
           else struct.pack('=HH4s8x', family, socket.htons(53), socket.inet_aton(server)))
     v = (Mmsghdr * len(messages))()
     for m, data in zip(v, messages):
@@ -63,7 +65,7 @@ def sendmmsg(s, messages):
 def receive(s):
     s.settimeout(5)
     msg, source = s.recvfrom(65536)
-    return text(msg) + ('' if source[:2] == there else ' from %s %d' % source[:2])
+    return text(msg) + ('' if source[:2] == there[:2] else ' from %s %d' % source[:2])
 
 
 def exactly(s, n):
@@ -85,7 +87,7 @@ def over_udp(how, name, kind):
     q = query(name, kind)
     if how == 'connect':
         s.connect(there)
-        assert s.getpeername()[:2] == there, s.getpeername()
+        assert s.getpeername()[:2] == there[:2], s.getpeername()
         s.settimeout(5)
         s.send(q)
         return text(s.recv(65536))
@@ -120,7 +122,7 @@ def over_tcp(how, name, kind):
         s.settimeout(5)
     else:
         s.connect(there)
-    assert s.getpeername()[:2] == there, s.getpeername()
+    assert s.getpeername()[:2] == there[:2], s.getpeername()
     if how != 'tcp-many':
         for byte in frame(query(name, kind)): # in as many pieces as can be
             s.sendall(bytes([byte]))

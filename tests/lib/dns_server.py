@@ -60,10 +60,11 @@ def stream(conn):
 loop = selectors.DefaultSelector()
 for address in sys.argv[1:]:
     family = socket.AF_INET6 if ':' in address else socket.AF_INET
+    here = socket.getaddrinfo(address, 53)[0][4]
     u = socket.socket(family, socket.SOCK_DGRAM)
-    u.bind((address, 53))
+    u.bind(here)
     loop.register(u, selectors.EVENT_READ)
-    t = socket.create_server((address, 53), family=family)
+    t = socket.create_server(here, family=family)
     loop.register(t, selectors.EVENT_READ)
 print('port 53', flush=True)
 while True:

@@ -4,7 +4,7 @@ With PROGRAM: runs it on loopback with IP PORT behind its arguments instead.
 
   E  echo                               F  send "data!", end                R  reset
   D  send "data!", a moment, reset      N  read nothing for a second, then all, end
-  H  read to the end, send how much it was, end                             U  end with unread data: "xx" comes first
+  H  read to the end, a moment, send how much it was, end                   U  end with unread data: "xx" comes first
   S  send "a", a moment, "b", echo      L  read until something ends it; W then tells what that was, in another connection
 """
 import socket, struct, subprocess, sys, threading, time
@@ -42,7 +42,9 @@ def act(c):
         time.sleep(1)
         drain(c)
     elif what == b'H':
-        c.sendall(b'%d' % drain(c))
+        n = drain(c)
+        time.sleep(MOMENT)
+        c.sendall(b'%d' % n)
     elif what == b'U':
         c.sendall(b'data!')
         c.recv(2, socket.MSG_WAITALL | socket.MSG_PEEK)

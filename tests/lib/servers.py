@@ -56,7 +56,7 @@ def names(address, port, kind):
     udp = kind == 'udp'
     s = bound(address, port, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
     ours, theirs = socket.socketpair()
-    p = subprocess.Popen(['i3run', sys.executable, __file__, 'receiver', str(theirs.fileno())], pass_fds=[theirs.fileno()], stdout=subprocess.PIPE)
+    p = subprocess.Popen([sys.executable, __file__, 'receiver', str(theirs.fileno())], pass_fds=[theirs.fileno()], stdout=subprocess.PIPE)
     socket.send_fds(ours, [b'x'], [s.fileno()])
     say(name(s))
     say(name(socket.socket(fileno=os.dup(s.fileno()))))

@@ -114,6 +114,10 @@ int daemon_ensure(struct ipc_info *info)
 {
     if (ask_info(info) == 0)
         return 0;
+    if (getenv("I3_STRICT")) {
+        say("the daemon does not answer at %s, and cannot be started in here (--strict)", run.sock);
+        return -ECHILD;
+    }
     int err = start_daemon();
     if (err == -ECHILD) {
         say("the daemon could not be started");

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "include/bytes.h"
+#include "shim/explain.h"
 #include "shim/sys.h"
 #include "tools/i3run/i3run.h"
 #include "tools/i3run/wait.h"
@@ -134,6 +135,7 @@ static void receive_call(void)
     for (int i = 0; i < 6; i++)
         t.arg[i] = u.n.data.args[i];
     answer_t (*fn)(struct trap *) = handler(t.nr);
+    explain_about(t.tid);
     long value;
     if (wait_forget(&t))
         trap_done(&t, VALUE(-EINTR));
@@ -267,7 +269,7 @@ static void rename_receiver(pid_t us)
 /* The program's first moments. write() and read() are not asked about, so that they serve before anybody answers. */
 static void become_program(int super_fd, const sigset_t *mask)
 {
-    int notify = filter_install();
+    int notify = run.strict && strict_enter() < 0 ? -ECANCELED : filter_install();
     if (write(super_fd, &notify, sizeof(notify)) != sizeof(notify) || read(super_fd, &notify, sizeof(notify)) != sizeof(notify))
         _exit(FAILED);
     sigprocmask(SIG_SETMASK, mask, NULL);
@@ -293,7 +295,7 @@ static int take_notify(int program_fd)
 static void detach(void)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = 0; null >= 0 && fd < 3; fd++)
+    for (int fd = 0; null >= 0 && fd < (explain_on ? 2 : 3); fd++)
         dup2(null, fd);
     if (null > 2)
         close(null);
@@ -319,6 +321,8 @@ static void become_supervisor(const sigset_t *mask)
     }
     close(pair[1]);
     trap_notify = super.program < 0 ? -errno : take_notify(pair[0]);
+    if (trap_notify == -ECANCELED)
+        _exit(FAILED);
     if (trap_notify < 0) {
         say(trap_notify == -EBUSY ? "%s: the program is under another seccomp supervisor already"
                                   : "the seccomp engine cannot start: %s", strerror(-trap_notify));

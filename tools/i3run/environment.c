@@ -2,10 +2,12 @@
 #include "tools/i3run/i3run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shim/explain.h"
 #include "shim/sys.h"
 
 /* "lib" or "lib64" by way of $LIB is for the day when a 32-bit library is built as well. */
@@ -83,6 +85,30 @@ static int set_preload(void)
     return err;
 }
 
+/* Where the lines of --explain go, as shim/explain.h has it: standard error by a path where others, too, write at the end of it. */
+static int set_explain(void)
+{
+    char value[PATH_MAX] = "";
+    struct stat st, there;
+    if (run.explain_file) {
+        int fd = open(run.explain_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        if (fd < 0 || !realpath(run.explain_file, value)) {
+            say("%s: %s", run.explain_file, strerror(errno));
+            return -errno;
+        }
+        close(fd);
+    } else {
+        if (fstat(STDERR_FILENO, &st) < 0)
+            return 0;
+        ssize_t n = readlink("/proc/self/fd/2", value, sizeof(value) - 1);
+        value[n < 0 ? 0 : n] = '\0';
+        if (value[0] != '/' || !(S_ISCHR(st.st_mode) || (S_ISREG(st.st_mode) && fcntl(STDERR_FILENO, F_GETFL) & O_APPEND)) || stat(value, &there) < 0 || there.st_ino != st.st_ino ||
+            there.st_dev != st.st_dev)
+            snprintf(value, sizeof(value), "2:%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    }
+    return setenv("I3_EXPLAIN", value, 1) < 0 ? -errno : 0;
+}
+
 int environment_set(const struct ipc_info *info)
 {
     char pool[ADDR_STR], value[ADDR_STR + 8];
@@ -93,10 +119,13 @@ int environment_set(const struct ipc_info *info)
     char self[PATH_MAX + 8];
     snprintf(self, sizeof(self), "%s/i3run", run.folder);
     if (setenv("I3_SOCK", run.sock, 1) < 0 || setenv("I3_POOL", value, 1) < 0 || setenv("I3_RUN", self, 1) < 0 ||
-        (run.overlay_only && setenv("I3_OVERLAY_ONLY", "1", 1) < 0)) {
+        (run.strict && setenv("I3_STRICT", "1", 1) < 0) || (run.overlay_only && setenv("I3_OVERLAY_ONLY", "1", 1) < 0)) {
         say("%s", strerror(errno));
         return -errno;
     }
+    if (run.explain && set_explain() < 0)
+        return -EINVAL;
+    explain_init(getenv("I3_EXPLAIN"));
     return set_preload();
 }
 

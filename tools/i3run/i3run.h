@@ -14,6 +14,9 @@
 enum { FAILED = 125, REFUSED = 126, NOT_FOUND = 127 };
 
 struct run {
+    bool explain;
+    const char *explain_file; /* NULL: standard error */
+    bool strict;           /* in an empty network namespace */
     bool verbose, anyway, overlay_only;
     bool engine;           /* run.path cannot be preloaded, but run under the engine */
     const char *argv0;     /* --argv0, or NULL */
@@ -31,6 +34,9 @@ __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
 
 /* run.path from run.argv[0], as execvp() searches; -errno is what it would end with. */
 int command_find(void);
+
+/* Into an empty network namespace; 0, or -errno and why is said. */
+int strict_enter(void);
 
 /* run.sock. */
 int daemon_find(void);

@@ -13,6 +13,7 @@
 #include "shim/claim.h"
 #include "shim/client.h"
 #include "shim/dns.h"
+#include "shim/explain.h"
 #include "shim/options.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
@@ -73,6 +74,7 @@ struct blocking {
     struct trap trap;
     struct sockaddr_storage ss;
     socklen_t len;
+    uint64_t cookie;
     bool limited; /* SO_SNDTIMEO */
 };
 
@@ -104,7 +106,7 @@ static bool begin(struct blocking *b, bool *interrupted)
     *interrupted = false;
     pthread_mutex_lock(&lock);
     for (struct blocking *r = running; r; r = r->next)
-        *interrupted |= r->limited && r->trap.tid == t->tid && r->trap.ip == t->ip && !memcmp(r->trap.arg, t->arg, sizeof(t->arg));
+        *interrupted |= r->limited && r->trap.tid == t->tid && r->cookie == b->cookie;
     bool fits = threads < THREADS_MAX;
     if (fits && !*interrupted) {
         b->next = running;
@@ -123,7 +125,7 @@ static answer_t connect_thread(struct trap *t, const struct sockaddr_storage *ss
     struct blocking *b = malloc(sizeof(*b));
     if (!b)
         return VALUE(-ENOMEM);
-    *b = (struct blocking){NULL, *t, *ss, len, wait_limit(t->fd, SO_SNDTIMEO) != 0};
+    *b = (struct blocking){NULL, *t, *ss, len, sys_cookie(t->fd), wait_limit(t->fd, SO_SNDTIMEO) != 0};
     if (!begin(b, &interrupted) || interrupted) {
         free(b);
         return VALUE(interrupted ? -EINTR : -EAGAIN);
@@ -352,12 +354,16 @@ answer_t connect_address(struct trap *t, int family, const struct sockaddr_stora
     struct addr to = {0};
     if (len >= sizeof(struct sockaddr_in))
         to = addr_from_sockaddr(ss, len);
-    if (to.family && (overlay_covers(&to) || dns_is_server(&to)))
+    if (to.family && (overlay_covers(&to) || dns_is_server(&to))) {
+        explain_addr("connect", &to, "overlay", 0);
         return connect_covered(t, family, ss, len, &to);
+    }
     if (to.family) { /* what binds the socket to loopback for the overlay's sake has to go */
         udp_leave(t->fd);
         claim_leave(t->fd, &to);
     }
+    if (to.family)
+        explain_addr("connect", &to, "direct", 0);
     return connect_real(t, ss, len);
 }
 

@@ -64,7 +64,7 @@ static void drop(struct wait **at)
     free(w);
 }
 
-bool wait_forget(const struct trap *t)
+bool wait_forget(struct trap *t)
 {
     bool limited = false;
     for (struct wait **at = &first; *at;) {
@@ -73,7 +73,7 @@ bool wait_forget(const struct trap *t)
             at = &w->next;
             continue;
         }
-        limited |= w->until && w->trap.nr == t->nr && w->trap.ip == t->ip && !memcmp(w->trap.arg, t->arg, sizeof(t->arg));
+        limited |= w->until && w->trap.nr == t->nr && trap_fd(t) >= 0 && sys_cookie(t->fd) == sys_cookie(w->own ? w->fd : w->trap.fd);
         drop(at);
     }
     return limited;

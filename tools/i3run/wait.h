@@ -14,7 +14,7 @@ void wait_run(const struct pollfd *p, int n);
 
 /* A thread that makes a call does not wait in another: it was interrupted there, or is a new one. True: it was in the same call, with
  * a limit; the kernel does not restart such ones, whatever the handler says, but has EINTR for them. */
-bool wait_forget(const struct trap *t);
+bool wait_forget(struct trap *t);
 /* Those whose thread was interrupted, or has ended. */
 void wait_sweep(void);
 

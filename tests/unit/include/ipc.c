@@ -330,6 +330,27 @@ START_TEST(fields_are_where_the_drawing_has_them)
 }
 END_TEST
 
+START_TEST(link_local_addresses_keep_their_interface)
+{
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(53), .sin6_scope_id = 0x01020304};
+    struct sockaddr_storage ss;
+    inet_pton(AF_INET6, "fe80::a:b:c", &in6.sin6_addr);
+    struct addr a = addr_from_sockaddr(&in6, sizeof(in6)), other;
+    in6.sin6_scope_id = 2;
+    other = addr_from_sockaddr(&in6, sizeof(in6));
+    ck_assert(!addr_eq(&a, &other));
+    ck_assert_uint_eq(addr_to_sockaddr(&a, &ss), sizeof(in6));
+    in6.sin6_scope_id = 0x01020304;
+    ck_assert_mem_eq(&ss, &in6, sizeof(in6));
+    inet_pton(AF_INET6, "2001:db8:1:2:3::c", &in6.sin6_addr); /* others have none */
+    a = addr_from_sockaddr(&in6, sizeof(in6));
+    ck_assert_mem_eq(a.ip, &in6.sin6_addr, 16);
+    addr_to_sockaddr(&a, &ss);
+    in6.sin6_scope_id = 0;
+    ck_assert_mem_eq(&ss, &in6, sizeof(in6));
+}
+END_TEST
+
 START_TEST(names_have_1_to_253_bytes)
 {
     char text[300];
@@ -420,6 +441,7 @@ int main(void)
     tcase_add_loop_test(tc, truncations_and_trailing_bytes_are_refused, 0, (int)ARRAY_LEN(golden));
     tcase_add_loop_test(tc, what_the_drawing_forbids_is_refused, 0, (int)ARRAY_LEN(violation));
     tcase_add_test(tc, fields_are_where_the_drawing_has_them);
+    tcase_add_test(tc, link_local_addresses_keep_their_interface);
     tcase_add_test(tc, names_have_1_to_253_bytes);
     tcase_add_loop_test(tc, socket_names_are_as_drawn, 0, (int)ARRAY_LEN(sockets));
     tcase_add_loop_test(tc, other_socket_names_are_not_ours, 0, (int)ARRAY_LEN(sockets));

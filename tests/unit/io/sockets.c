@@ -26,6 +26,8 @@ static short polled(int fd)
     return p.revents;
 }
 
+static bool drained;
+
 START_TEST(pair_is_writable_only_after_release)
 {
     struct pair p;
@@ -39,7 +41,7 @@ START_TEST(pair_is_writable_only_after_release)
     ck_assert_int_eq(send(program, "hello", 5, 0), 5);
     char got[16];
     struct iovec iov = {got, sizeof(got)};
-    ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(got), false), 5); /* and nothing of the filling */
+    ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(got), false, &drained), 5); /* and nothing of the filling */
     close(program);
     close(p.daemon);
 }
@@ -81,7 +83,7 @@ START_TEST(pair_reads_all_but_its_keeper)
             shutdown(program, SHUT_WR);
         for (;;) {
             struct iovec iov[2] = {{out, 7}, {out + 700, 13}};
-            ssize_t n = pair_read(p.daemon, iov, 2, 20, i == 6);
+            ssize_t n = pair_read(p.daemon, iov, 2, 20, i == 6, &drained);
             if (n == (i == 6 ? 0 : -EAGAIN))
                 break;
             ck_assert_int_gt(n, 0);
@@ -90,6 +92,30 @@ START_TEST(pair_reads_all_but_its_keeper)
                 ck_assert_int_eq((uint8_t)(k < 7 ? out[k] : out[700 + k - 7]), next++);
         }
         ck_assert_uint_eq(got, sent);
+    }
+    close(program);
+    close(p.daemon);
+}
+END_TEST
+
+START_TEST(pair_reads_past_an_urgent_byte)
+{
+    struct pair p;
+    char buf[16] = "";
+    size_t got = 0;
+    ck_assert_int_eq(pair_open(&p, &name, true), 0);
+    int program = dup(p.program);
+    ck_assert_int_eq(pair_release(&p), 0);
+    ck_assert_int_eq(send(program, "ab", 2, 0), 2);
+    if (send(program, "X", 1, MSG_OOB) == 1) { /* before Linux 5.15 there is none */
+        ck_assert_int_eq(send(program, "cd", 2, 0), 2);
+        for (drained = false; !drained;) {
+            struct iovec iov = {buf + got, sizeof(buf) - got};
+            ssize_t n = pair_read(p.daemon, &iov, 1, sizeof(buf) - got, false, &drained);
+            ck_assert_int_gt(n, 0);
+            got += (size_t)n;
+        }
+        ck_assert_str_eq(buf, "abXcd");
     }
     close(program);
     close(p.daemon);
@@ -106,7 +132,7 @@ START_TEST(pair_that_breaks_is_no_pair_that_ends)
         int program = dup(p.program);
         ck_assert_int_eq(pair_release(&p), 0);
         ck_assert_int_eq(send(program, "request", 7, 0), 7);
-        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), false), 7);
+        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), false, &drained), 7);
         ck_assert_int_eq(send(p.daemon, "ans", 3, 0), 3);
         if (good)
             pair_part(p.daemon);
@@ -135,8 +161,8 @@ START_TEST(pair_tells_how_the_program_has_closed)
             ck_assert_int_eq(recv(program, buf, sizeof(buf), 0), 6);
         ck_assert_int_eq(send(program, "bye", 3, 0), 3);
         close(program);
-        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), true), 3);
-        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), true), good ? 0 : -ECONNRESET);
+        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), true, &drained), 3);
+        ck_assert_int_eq(pair_read(p.daemon, &iov, 1, sizeof(buf), true, &drained), good ? 0 : -ECONNRESET);
         close(p.daemon);
     }
 }
@@ -324,7 +350,6 @@ START_TEST(another_socket_on_the_port_is_not_the_listener)
     getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
     ck_assert(diag_listens(d, &bound, cookie));
     ck_assert(!diag_listens(d, &bound, cookie + 1));
-    ck_assert(loopback_taken(&bound));
     struct addr from = addr_v4(0x7f090807, 0), to;
     int c = loopback_connect(&from, &bound, &to);
     ck_assert_int_ge(c, 0);
@@ -335,6 +360,85 @@ START_TEST(another_socket_on_the_port_is_not_the_listener)
     ck_assert(!diag_listens(d, &bound, cookie));
     close(c);
     diag_close(d);
+}
+END_TEST
+
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof(cookie);
+    getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
+    return cookie;
+}
+
+/* A socket on *at, shared by SO_REUSEPORT, with its port if that was 0. */
+static int shared_socket(int type, struct addr *at)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = addr_to_sockaddr(at, &ss);
+    int one = 1, fd = socket(AF_INET, type, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&ss, len), 0);
+    len = sizeof(ss);
+    getsockname(fd, (struct sockaddr *)&ss, &len);
+    *at = addr_from_sockaddr(&ss, len);
+    return fd;
+}
+
+/* The kernel answers for one member of a group only. */
+START_TEST(each_socket_of_a_group_is_known_by_itself)
+{
+    enum { N = 3 };
+    struct diag *d = diag_open();
+    struct addr tcp = addr_v4(INADDR_LOOPBACK, 0), udp = tcp;
+    int listener[N], bound[N];
+    uint64_t was[N], bound_was[N];
+    for (int i = 0; d && i < N; i++) {
+        listener[i] = shared_socket(SOCK_STREAM, &tcp);
+        ck_assert_int_eq(listen(listener[i], 5), 0);
+        was[i] = cookie_of(listener[i]);
+        bound[i] = shared_socket(SOCK_DGRAM, &udp);
+        bound_was[i] = cookie_of(bound[i]);
+    }
+    for (int closed = 0; d && closed <= N; closed++) {
+        for (int i = 0; i < N; i++) {
+            ck_assert_int_eq(diag_listens(d, &tcp, was[i]), i >= closed);
+            ck_assert_int_eq(diag_udp_alive(d, &udp, bound_was[i]), i >= closed);
+        }
+        if (closed < N) {
+            close(listener[closed]);
+            close(bound[closed]);
+        }
+    }
+    diag_close(d);
+}
+END_TEST
+
+/* One that is bound to the interface lo, as servers for the overlay only are. */
+START_TEST(a_listener_on_the_interface_lo_is_known)
+{
+    struct diag *d = diag_open();
+    struct addr at = addr_v4(INADDR_ANY, 0);
+    int fd = shared_socket(SOCK_STREAM, &at);
+    if (d && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo")) == 0) {
+        ck_assert_int_eq(listen(fd, 5), 0);
+        ck_assert(diag_listens(d, &at, cookie_of(fd)));
+    }
+    close(fd);
+    diag_close(d);
+}
+END_TEST
+
+/* Bound and not listening is taken, too; what has ended is not. */
+START_TEST(an_address_is_taken_as_long_as_a_socket_has_it)
+{
+    struct addr at = addr_v4(INADDR_LOOPBACK, 0);
+    int fd = shared_socket(SOCK_STREAM, &at);
+    ck_assert(loopback_taken(&at));
+    listen(fd, 1);
+    ck_assert(loopback_taken(&at));
+    close(fd);
+    ck_assert(!loopback_taken(&at));
 }
 END_TEST
 
@@ -445,6 +549,7 @@ int main(void)
     tcase_add_test(t, pair_is_writable_only_after_release);
     tcase_add_test(t, refused_pair_polls_as_an_error);
     tcase_add_test(t, pair_reads_all_but_its_keeper);
+    tcase_add_test(t, pair_reads_past_an_urgent_byte);
     tcase_add_test(t, pair_that_breaks_is_no_pair_that_ends);
     tcase_add_test(t, pair_tells_how_the_program_has_closed);
     tcase_add_test(t, pair_carries_the_four_tuple_in_its_names);
@@ -453,6 +558,9 @@ int main(void)
     tcase_add_test(t, fragments_are_forbidden);
     tcase_add_test(t, who_wants_to_be_alone_is_in_no_train);
     tcase_add_test(t, another_socket_on_the_port_is_not_the_listener);
+    tcase_add_test(t, each_socket_of_a_group_is_known_by_itself);
+    tcase_add_test(t, a_listener_on_the_interface_lo_is_known);
+    tcase_add_test(t, an_address_is_taken_as_long_as_a_socket_has_it);
     tcase_add_test(t, listeners_are_reached_over_their_family);
     tcase_add_test(t, files_are_private_and_whole);
     suite_add_tcase(s, t);
