@@ -387,6 +387,7 @@ INTEROP_TESTS := \
 	interop/mallocs.sh \
 	interop/storm.sh \
 	interop/java.sh \
+	interop/languages.sh \
 	interop/node.sh \
 	interop/python_async.sh \
 

@@ -7,6 +7,7 @@ interop="openssh-client openssh-server nginx-light wget socat netcat-openbsd bin
 interop="$interop libpython3.11-testsuite chromium firefox-esr openssl default-jdk-headless nodejs python3-uvloop"
 interop="$interop libnss-wrapper rsync git apache2-bin apache2-utils vsftpd lftp redis-server redis-tools postgresql mosh ncat"
 interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs python3-uvloop"
+interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs perl php-cli python3-uvloop ruby"
 interop="$interop libnss-wrapper rsync git apache2-bin vsftpd lftp redis-server redis-tools postgresql"
 interop="$interop libpython3.11-testsuite"
 interop="$interop libc-ares-dev golang-go"
