@@ -380,12 +380,14 @@ INTEROP_TESTS := \
 	interop/socat.sh \
 	interop/netcat.sh \
 	interop/openssl.sh \
+	interop/others.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
 	interop/cpython.sh \
 	interop/mallocs.sh \
 	interop/storm.sh \
 	interop/java.sh \
+	interop/languages.sh \
 	interop/node.sh \
 	interop/python_async.sh \
 

@@ -67,6 +67,19 @@ head -200 "$T/questions" >"$T/fewer"
 expect "by TCP" "$(ask +tcp +keepopen @bob.i3 -f "$T/fewer" | grep -c 192.0.2.44)" 200
 end $SERVER
 
+step "on port 53, where resolvers look: nslookup and host, told of the server, and dig"
+[ "$port" != 53 ]
+port=53
+dnsmasq_up --bind-interfaces "$bob" "$bob6"
+for server in "$bob" "$bob6"; do
+    expect "A" "$(ask @"$server" answer.example)" 192.0.2.44
+    expect "A by TCP" "$(ask +tcp @"$server" answer.example)" 192.0.2.44
+done
+expect "host" "$(as alice i3run host -t A answer.example "$bob" | grep -c 'has address 192.0.2.44')" 1
+as alice i3run nslookup answer.example bob.i3 >"$T/dig" || die "$(cat "$T/dig")"
+must_have "$T/dig" 192.0.2.44
+end $SERVER
+
 step "nobody there any more"
 ! as alice i3run dig +time=1 +tries=1 -p "$port" @bob.i3 answer.example >"$T/dig" || die "an answer: $(cat "$T/dig")"
 must_have "$T/dig" "refused"

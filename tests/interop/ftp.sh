@@ -6,7 +6,7 @@
 need vsftpd lftp curl
 world_up
 alice=$(address_of alice) bob=$(address_of bob)
-port=$(free_port)
+port=21 # on the overlay alone, as nobody but root could bind it
 mkdir -p "$T/pub/in" "$T/empty"
 head -c 3000000 /dev/urandom >"$T/pub/in/big"
 echo hello >"$T/pub/in/small"
@@ -26,7 +26,6 @@ anon_other_write_enable=YES
 anon_umask=022
 write_enable=YES
 secure_chroot_dir=$T/empty
-connect_from_port_20=NO
 xferlog_enable=YES
 vsftpd_log_file=$T/xfer.log
 log_ftp_protocol=YES
@@ -69,6 +68,29 @@ ftp_by_curl() {
     as alice i3run curl -sS --max-time 20 "$@" -r 1000-1999 "ftp://bob.i3:$port/in/big" | cmp - "$T/range"
 }
 tail -c +1001 "$T/pub/in/big" | head -c 1000 >"$T/range"
+
+step "Python's ftplib, active: the data comes from bob's address"
+cat >"$T/active.py" <<'P'
+import ftplib, sys
+f = ftplib.FTP()
+f.connect(sys.argv[1], int(sys.argv[2]), 20)
+f.login()
+f.set_pasv(False)
+peers, size = [], 0
+for _ in range(3):
+    with f.transfercmd("RETR in/big") as data:
+        peers.append(data.getpeername()[0])
+        while True:
+            piece = data.recv(65536)
+            if not piece:
+                break
+            size += len(piece)
+    f.voidresp()
+f.quit()
+assert size == 9000000, size
+print(*peers)
+P
+expect "the peers" "$(as alice i3run timeout 60 python3 "$T/active.py" bob.i3 "$port")" "$bob $bob $bob"
 
 step "curl: EPSV, PASV, EPRT and PORT"
 ftp_by_curl

@@ -40,6 +40,15 @@ cmp "$T/got" "$T/file"
 cmp "$T/answer" "$T/other"
 must_have "$T/got.log" "Connection received on fd69:3300:[0-9a-f:]* $own"
 
+step "from port 20 to port 21, which nobody but root could bind"
+listener got -n -N 21
+wait_for 10 listens bob 21 || die "$(cat "$T/got.log")"
+as alice i3run timeout 20 nc -N -p 20 bob.i3 21 <"$T/file" >"$T/answer" || die "$(cat "$T/got.log")"
+wait $SERVER
+cmp "$T/got" "$T/file"
+cmp "$T/answer" "$T/other"
+must_have "$T/got.log" "Connection received on $alice 20$"
+
 step "scanning: an open port, a closed one, and the time the latter takes"
 port=$(free_port) closed=$(free_port)
 back_on "$port" bob open nc -k -l "$port"
