@@ -10,7 +10,7 @@ interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs pytho
 interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs perl php-cli python3-uvloop ruby"
 interop="$interop libnss-wrapper rsync git apache2-bin vsftpd lftp redis-server redis-tools postgresql"
 interop="$interop libpython3.11-testsuite"
-interop="$interop libc-ares-dev golang-go"
+interop="$interop libc-ares-dev golang-go busybox-static"
 
 # the same AES at a fourth of the time, where Intel's instructions are
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libipsec-mb-dev"
