@@ -26,7 +26,7 @@ void say(const char *fmt, ...)
 }
 
 static const char usage[] =
-    "usage: i3run [-v] [--anyway] [--overlay-only] [--] COMMAND [ARGUMENT...]\n"
+    "usage: i3run [OPTION...] [--] COMMAND [ARGUMENT...]\n"
     "Runs COMMAND so that it can reach, and be reached by, names which end in .i3.\n"
     "\n"
     "  -v, --verbose     say what is done, on stderr\n"
