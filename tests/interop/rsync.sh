@@ -14,6 +14,8 @@ done
 head -c 8000000 /dev/urandom >"$T/tree/deep/er/big"
 ln -s deep/1 "$T/tree/link"
 cat >"$T/rsyncd.conf" <<END
+uid = $(id -u)
+gid = $(id -g)
 use chroot = no
 log file = $T/rsyncd.log
 [tree]
@@ -39,6 +41,7 @@ must_have "$T/modules" tree
 sync -a "rsync://bob.i3:$port/tree/" "$T/got/"
 diff -r "$T/tree" "$T/got"
 printf changed | dd of="$T/tree/deep/er/big" bs=1 seek=4000000 conv=notrunc 2>/dev/null
+touch -d 2020-01-01 "$T/tree/deep/er/big" # rsync looks at sizes and whole seconds
 sync -a --stats "rsync://bob.i3:$port/tree/" "$T/got/" >"$T/stats"
 diff -r "$T/tree" "$T/got"
 expect "files sent anew" "$(sed -n 's/Number of regular files transferred: //p' "$T/stats")" 1

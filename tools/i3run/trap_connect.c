@@ -21,7 +21,7 @@
 #include "shim/udp.h"
 #include "tools/i3run/wait.h"
 
-enum { TCP_STATE_CLOSE = 7, STACK = 64 * 1024 };
+enum { TCP_STATE_CLOSE = 7, STACK = 256 * 1024 };
 
 /* ---- data that come with the call (MSG_FASTOPEN) ---- */
 
