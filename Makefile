@@ -339,6 +339,7 @@ INTEGRATION_TESTS := \
 	integration/overlay_only.sh \
 	integration/udp.sh \
 	integration/static.sh \
+	integration/i3run.sh \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
 	integration/first_light.sh \
@@ -386,6 +387,7 @@ INTEROP_TESTS := \
 	interop/mallocs.sh \
 	interop/storm.sh \
 	interop/java.sh \
+	interop/languages.sh \
 	interop/node.sh \
 	interop/python_async.sh \
 

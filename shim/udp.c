@@ -157,7 +157,11 @@ static int ask_and_keep(int fd, uint64_t cookie, const struct addr *to, bool con
 {
     *via = (struct addr){0};
     int status = ask_route(fd, cookie, to, connects, via);
-    explain_addr("datagrams", to, status == UDP_PASS ? "direct" : status < 0 ? "overlay, refused" : dns_is_server(to) ? "the daemon asks for us" : "overlay",
+    explain_addr("datagrams", to,
+        status == UDP_PASS    ? "direct"
+        : status < 0          ? "overlay, refused"
+        : dns_is_server(to)   ? "by the daemon"
+                              : "overlay",
         status < 0 ? status : 0);
     if (status >= 0)
         entry_put(entry_for(routes, ROUTES, cookie, to), cookie, to, via, status, GOOD_MS);

@@ -4,12 +4,14 @@
 build="gcc libc6-dev make libuv1-dev libssl-dev libconfuse-dev libjansson-dev uthash-dev curl python3-minimal python3 procps"
 check="netbase nftables check clang libclang-rt-14-dev iproute2 strace util-linux"
 interop="openssh-client openssh-server nginx-light wget socat netcat-openbsd bind9-dnsutils dnsmasq-base iperf3 sip-tester"
-interop="$interop libpython3.11-testsuite chromium firefox-esr openssl default-jdk-headless nodejs python3-uvloop"
 interop="$interop libnss-wrapper rsync git apache2-bin apache2-utils vsftpd lftp redis-server redis-tools postgresql mosh ncat"
 interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs python3-uvloop"
+interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs perl php-cli python3-uvloop ruby"
 interop="$interop libnss-wrapper rsync git apache2-bin vsftpd lftp redis-server redis-tools postgresql"
 interop="$interop libpython3.11-testsuite"
-interop="$interop libc-ares-dev golang-go"
+interop="$interop libc-ares-dev golang-go busybox-static"
+interop="$interop libpython3.11-testsuite libc-ares-dev golang-go chromium firefox-esr openssl default-jdk-headless nodejs perl"
+interop="$interop php-cli python3-uvloop ruby"
 
 # the same AES at a fourth of the time, where Intel's instructions are
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libipsec-mb-dev"

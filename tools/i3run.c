@@ -26,11 +26,11 @@ void say(const char *fmt, ...)
 }
 
 static const char usage[] =
-    "usage: i3run [-v] [--anyway] [--overlay-only] [--] COMMAND [ARGUMENT...]\n"
+    "usage: i3run [OPTION...] [--] COMMAND [ARGUMENT...]\n"
     "Runs COMMAND so that it can reach, and be reached by, names which end in .i3.\n"
     "\n"
     "  -v, --verbose     say what is done, on stderr\n"
-    "      --anyway      run COMMAND even if it cannot be helped\n"
+    "      --anyway      run COMMAND even if the overlay cannot be given to it\n"
     "      --argv0=NAME  what COMMAND, which is a path then, shall find as its own name\n"
     "      --overlay-only\n"
     "                    servers of COMMAND cannot be reached by the local network\n"
@@ -103,7 +103,7 @@ static void target_line(char *line, size_t size)
     static const char *const how[] = {
         [WAY_PRELOAD] = "run with the library preloaded",
         [WAY_ENGINE] = "run by the seccomp engine (TCP and UDP; see i3run(1))",
-        [WAY_REFUSED] = "it cannot be helped",
+        [WAY_REFUSED] = "no library can be preloaded into it",
     };
     const char *in = run.target.interpreter;
     enum target_way way = target_way(run.target.kind);

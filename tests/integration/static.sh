@@ -82,6 +82,7 @@ done
 
 step "forks, threads and signal handlers that dial at once"
 fake_start() {
+    rm -f "$T/fake.log"
     "$LIB/fake_daemon.py" "$T/fake" >"$T/fake.log" 2>&1 </dev/null &
     FAKE=$!
     STARTED="$STARTED $FAKE"

@@ -24,7 +24,7 @@ FILL = 8192
 
 claims, places = {}, {} # addresses that the kernel does not know: by cookie; where they are, by port
 lock = threading.Lock()
-handles, errors, listeners, counts, verified = [0], {}, [], {}, {}
+handles, errors, listeners, counts, verified = [int.from_bytes(os.urandom(6), 'big') << 8], {}, [], {}, {} # names of ends are the host's
 conns, last_local = set(), ['']
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -174,7 +174,7 @@ def listen_for(body):
     if asked[0] and not asked[1]: # any port
         with lock:
             handles[0] += 1
-            asked = (asked[0], 20000 + handles[0])
+            asked = (asked[0], 20000 + handles[0] % 12000)
     if not body[1] & TRY:
         listeners.append(('udp ' if body[0] == 17 else '') + '%s:%d' % (asked if asked[0] else bound))
         if asked[0]:

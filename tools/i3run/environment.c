@@ -102,8 +102,9 @@ static int set_explain(void)
             return 0;
         ssize_t n = readlink("/proc/self/fd/2", value, sizeof(value) - 1);
         value[n < 0 ? 0 : n] = '\0';
-        if (value[0] != '/' || !(S_ISCHR(st.st_mode) || (S_ISREG(st.st_mode) && fcntl(STDERR_FILENO, F_GETFL) & O_APPEND)) || stat(value, &there) < 0 || there.st_ino != st.st_ino ||
-            there.st_dev != st.st_dev)
+        bool appends = S_ISCHR(st.st_mode) || (S_ISREG(st.st_mode) && fcntl(STDERR_FILENO, F_GETFL) & O_APPEND);
+        bool same = value[0] == '/' && stat(value, &there) == 0 && there.st_ino == st.st_ino && there.st_dev == st.st_dev;
+        if (!appends || !same)
             snprintf(value, sizeof(value), "2:%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
     }
     return setenv("I3_EXPLAIN", value, 1) < 0 ? -errno : 0;

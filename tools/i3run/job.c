@@ -75,7 +75,7 @@ static int on_report(int fd)
 static void on_signal(int fd)
 {
     struct signalfd_siginfo s;
-    if (read(fd, &s, sizeof(s)) != (ssize_t)sizeof(s) || s.ssi_signo == SIGCHLD || !program)
+    if (read(fd, &s, sizeof(s)) != (ssize_t)sizeof(s) || s.ssi_signo == SIGCHLD)
         return;
     if (s.ssi_code != SI_KERNEL)
         kill(program, (int)s.ssi_signo);
@@ -89,12 +89,12 @@ int job_follow(int fd, pid_t pid)
     int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK), status = -1;
     while (status < 0) {
         struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-        if (poll(p, 2, -1) < 0 && errno != EINTR)
-            status = FAILED;
-        if (p[1].revents)
-            on_signal(signals);
-        if (p[0].revents && status < 0)
+        if (poll(p, program ? 2 : 1, -1) < 0) /* signals wait until there is somebody to have them */
+            status = errno == EINTR ? -1 : FAILED;
+        else if (p[0].revents)
             status = on_report(fd);
+        else if (p[1].revents)
+            on_signal(signals);
     }
     return status;
 }

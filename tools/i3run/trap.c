@@ -57,15 +57,33 @@ int trap_thread(pid_t tid)
     return (int)syscall(SYS_pidfd_open, process_of(tid), 0);
 }
 
+/* Those who called lately. A pidfd is the thread's for good: when another has got its number, the old one finds nobody. */
+enum { CALLERS = 16 };
+
+static struct {
+    pid_t tid; /* 0: free */
+    int fd;
+} callers[CALLERS];
+
+static int caller(pid_t tid, bool anew)
+{
+    unsigned at = (unsigned)tid % CALLERS;
+    if (callers[at].tid == tid && !anew)
+        return callers[at].fd;
+    if (callers[at].tid)
+        close(callers[at].fd);
+    callers[at].fd = trap_thread(tid);
+    callers[at].tid = callers[at].fd < 0 ? 0 : tid;
+    return callers[at].fd;
+}
+
 static int duplicate(pid_t tid, int number)
 {
-    int who = trap_thread(tid);
-    if (who < 0)
-        return -errno;
-    long fd = syscall(SYS_pidfd_getfd, who, number, 0);
-    int err = fd < 0 ? -errno : 0;
-    close(who);
-    return err ? err : (int)fd;
+    int who = caller(tid, false);
+    long fd = who < 0 ? -1 : syscall(SYS_pidfd_getfd, who, number, 0);
+    if (who >= 0 && fd < 0 && errno == ESRCH && (who = caller(tid, true)) >= 0)
+        fd = syscall(SYS_pidfd_getfd, who, number, 0);
+    return fd < 0 ? -errno : (int)fd;
 }
 
 int trap_fd(struct trap *t)

@@ -21,7 +21,7 @@
 #include "shim/udp.h"
 #include "tools/i3run/wait.h"
 
-enum { TCP_STATE_CLOSE = 7, STACK = 64 * 1024 };
+enum { TCP_STATE_CLOSE = 7, STACK = 256 * 1024 };
 
 /* ---- data that come with the call (MSG_FASTOPEN) ---- */
 
@@ -317,8 +317,18 @@ static int tcp_state(int fd)
     return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) < 0 ? -1 : state;
 }
 
+/* getaddrinfo() in the program itself finds out which addresses have a way by connecting a UDP socket to port 0 (glibc) or 65535
+ * (musl), and sorts them (RFC 6724). All virtual ones have one; but there are programs that try the first alone, and servers that
+ * listen on IPv4 alone, as the library's own answers know: IPv4 comes first. */
+static bool is_to_sort_by(const struct addr *to)
+{
+    return to->family == 6 && (to->port == 0 || to->port == 65535);
+}
+
 static answer_t connect_udp(struct trap *t, const struct sockaddr_storage *ss, socklen_t len, const struct addr *to)
 {
+    if (is_to_sort_by(to))
+        return VALUE(-ENETUNREACH);
     int err = udp_connect(t->fd, ss->ss_family, to);
     return err == UDP_PASS ? connect_real(t, ss, len) : VALUE(err);
 }
@@ -355,7 +365,7 @@ answer_t connect_address(struct trap *t, int family, const struct sockaddr_stora
     if (len >= sizeof(struct sockaddr_in))
         to = addr_from_sockaddr(ss, len);
     if (to.family && (overlay_covers(&to) || dns_is_server(&to))) {
-        explain_addr("connect", &to, "overlay", 0);
+        explain_addr("connect", &to, overlay_covers(&to) ? "overlay" : "by the daemon, which looks for names of the overlay", 0);
         return connect_covered(t, family, ss, len, &to);
     }
     if (to.family) { /* what binds the socket to loopback for the overlay's sake has to go */

@@ -26,6 +26,12 @@ const tests = {
         assert.deepStrictEqual(await dns.promises.lookupService(v4, 80), { hostname: host, service: 'http' })
         await assert.rejects(dns.promises.lookup('nobody-knows.i3'), { code: 'ENOTFOUND' })
     },
+    async names_by_its_own_resolver() { // c-ares, towards port 53
+        const [v4, v6] = [await dns.promises.resolve4(host), await dns.promises.resolve6(host)]
+        assert.deepStrictEqual([v4[0], v6[0]], await Promise.all([4, 6].map(async f => (await dns.promises.lookup(host, f)).address)))
+        assert.deepStrictEqual(await dns.promises.reverse(v4[0]), [host])
+        await assert.rejects(dns.promises.resolve4('nobody-knows.i3'), { code: 'ENOTFOUND' })
+    },
     async keep_alive() {
         const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
         for (let i = 0; i < 50; i++) {
