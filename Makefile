@@ -162,6 +162,7 @@ shim_SRC := \
 	shim/inherit.c \
 	shim/known.c \
 	shim/libc.c \
+	shim/names.c \
 	shim/lookout.c \
 	shim/nss.c \
 	shim/target.c \
@@ -208,7 +209,6 @@ i3run_SRC := \
 	tools/i3run/fdtable.c \
 	tools/i3run/filter.c \
 	tools/i3run/job.c \
-	tools/i3run/names.c \
 	tools/i3run/strict.c \
 	tools/i3run/trap.c \
 	tools/i3run/trap_connect.c \
@@ -225,6 +225,7 @@ i3run_SRC := \
 	shim/epolls.c \
 	shim/hooks/control.c \
 	shim/lookout.c \
+	shim/names.c \
 	shim/options.c \
 	shim/overlay.c \
 	shim/pair.c \
@@ -386,6 +387,7 @@ INTEROP_TESTS := \
 	interop/cpython.sh \
 	interop/mallocs.sh \
 	interop/storm.sh \
+	interop/go.sh \
 	interop/java.sh \
 	interop/languages.sh \
 	interop/node.sh \

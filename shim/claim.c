@@ -23,6 +23,11 @@ static bool is_any(const struct addr *a)
     return memcmp(a->ip, any, sizeof(any)) == 0;
 }
 
+static bool is_group(const struct addr *a)
+{
+    return a->family == 6 ? a->ip[0] == 0xff : a->ip[0] >= 224;
+}
+
 static bool is_loopback(const struct addr *a)
 {
     return a->family == 6 ? !memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)) : a->ip[0] == 127;
@@ -234,12 +239,11 @@ int claim_fence(int fd)
 
 bool claim_fenced(int fd, const struct addr *a, int *err)
 {
-    bool group = a->family == 6 ? a->ip[0] == 0xff : a->ip[0] >= 224;
     *err = 0;
     if (!config_get()->overlay_only || !a->family)
         return false;
     bool udp = protocol_of(fd) == IPPROTO_UDP;
-    if (!group && !is_any(a) && !is_loopback(a))
+    if (!is_group(a) && !is_any(a) && !is_loopback(a))
         return a->port || udp;
     if (udp)
         *err = claim_fence(fd);
@@ -303,4 +307,19 @@ void claim_tell_once(int fd)
     claim_tell(fd);
     if (!fdtable_get(fd, sys_cookie(fd), &e) || !e.told)
         __atomic_store_n(&retry_at, sys_millis() + RETRY_MS, __ATOMIC_RELAXED);
+}
+
+struct addr claim_bound_to(int fd)
+{
+    struct addr a = real_name(fd);
+    if (!a.port)
+        return (struct addr){0};
+    claim_name(fd, &a, &a);
+    return a;
+}
+
+void claim_after_bind(int fd, const struct addr *a)
+{
+    if (a->family && !is_group(a) && protocol_of(fd) == IPPROTO_UDP)
+        claim_tell(fd);
 }

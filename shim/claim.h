@@ -27,6 +27,9 @@ int claim_bind(int fd, int family, const struct addr *asked);
 /* From where the kernel has it to what the program asked for; false: it is just there. */
 bool claim_name(int fd, const struct addr *real, struct addr *asked);
 
+/* What the program has bound its socket to, as it asked for it; none if nothing. */
+struct addr claim_bound_to(int fd);
+
 /* Before a TCP socket is connected to an address which is not the overlay's: one with a claimed port below 1024 becomes a socket that
  * is bound to nothing, as if the program had gone on after the kernel's refusal, which those who want such ports by habit do. */
 void claim_leave(int fd, const struct addr *to);
@@ -39,6 +42,10 @@ bool claim_fenced(int fd, const struct addr *a, int *err);
 /* --overlay-only: before the socket listens, or (UDP) is bound to all addresses or to a group's, it is closed to the local network.
  * 0 or -errno. */
 int claim_fence(int fd);
+
+/* A socket has been bound to `a` natively: one of UDP receives from now on, and the daemon learns of it. Multicast and broadcast are
+ * the real network's. */
+void claim_after_bind(int fd, const struct addr *a);
 
 /* The daemon learns of a socket that listens, or (UDP) is bound. -EADDRINUSE, and it does not listen any more, when somebody has
  * its address; else 0: a program that the daemon does not know works as ever, for its host and network. */

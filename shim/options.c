@@ -231,6 +231,13 @@ static int model_set(int fd, int level, int name, const void *value, socklen_t l
     return err;
 }
 
+bool options_reset(int fd)
+{
+    struct linger l = {0};
+    socklen_t len = sizeof(l);
+    return sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len) == 0 && l.l_onoff && !l.l_linger;
+}
+
 int options_get(int fd, int level, int name, void *value, socklen_t *len)
 {
     const struct known *k = known_find(level, name);

@@ -14,6 +14,9 @@ void options_carry(int from, int to, struct fd_entry *e);
 /* The way back: from a pair to a fresh TCP socket. */
 void options_restore(int from, int to);
 
+/* SO_LINGER with no time: close() resets, which a Unix socket does not. */
+bool options_reset(int fd);
+
 /* get and set below SOL_SOCKET on the pair `fd`. 0 or -errno. */
 int options_get(int fd, int level, int name, void *value, socklen_t *len);
 int options_set(int fd, int level, int name, const void *value, socklen_t len);

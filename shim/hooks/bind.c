@@ -10,24 +10,6 @@ static int fail(int err)
     return -1;
 }
 
-static bool is_udp(int fd)
-{
-    return sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDP;
-}
-
-/* Multicast and broadcast are the real network's. */
-static bool is_unicast(const struct addr *a)
-{
-    return a->family == 6 ? a->ip[0] != 0xff : a->ip[0] < 224;
-}
-
-/* A UDP socket receives as soon as it is bound. */
-static void bound(int fd, const struct addr *a)
-{
-    if (is_unicast(a) && is_udp(fd))
-        claim_tell(fd);
-}
-
 HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
 {
     struct addr a = {0};
@@ -39,8 +21,8 @@ HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
         if (err < 0)
             return fail(err);
         int rc = REAL(bind)(fd, sa, len);
-        if (rc == 0 && a.family)
-            bound(fd, &a);
+        if (rc == 0)
+            claim_after_bind(fd, &a);
         if (rc == 0 || !a.family || !claim_wanted(fd, &a, errno))
             return rc;
         errno = saved;

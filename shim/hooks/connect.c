@@ -64,20 +64,6 @@ static int wait_up(int fd)
     }
 }
 
-/* What the program has bound its socket to, none if nothing. */
-static struct addr bound_address(int fd)
-{
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof(ss);
-    struct addr a = {0};
-    if (sys_getsockname(fd, &ss, &len) == 0)
-        a = addr_from_sockaddr(&ss, len);
-    if (!a.port)
-        return (struct addr){0};
-    claim_name(fd, &a, &a);
-    return a;
-}
-
 static void set_dialling(int fd, bool dialling)
 {
     struct fd_entry e;
@@ -148,21 +134,13 @@ static int connect_self(int fd, int family, const struct addr *to, const struct 
     return err;
 }
 
-/* SO_LINGER with no time: close() resets, which a Unix socket does not. */
-static bool resets(int fd)
-{
-    struct linger l = {0};
-    socklen_t len = sizeof(l);
-    return sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len) == 0 && l.l_onoff && !l.l_linger;
-}
-
 static int dial(int fd, int family, const struct addr *to)
 {
     struct ipc_connect ask = {.proto = IPPROTO_TCP,
         .patient = !(sys_fcntl(fd, F_GETFL, 0) & O_NONBLOCK),
-        .resets = resets(fd),
+        .resets = options_reset(fd),
         .remote = *to,
-        .local = bound_address(fd)};
+        .local = claim_bound_to(fd)};
     struct ipc_socket s;
     int with;
     int status = client_connect(&ask, &s, &with);

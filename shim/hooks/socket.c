@@ -1,54 +1,11 @@
 /* socket.c - accept and the names of sockets: addresses are translated, the traffic is left alone. */
 #include "shim/claim.h"
-#include "shim/client.h"
-#include "shim/dns.h"
-#include "shim/fdtable.h"
 #include "shim/libc.h"
+#include "shim/names.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
 #include "shim/readable.h"
 #include "shim/sys.h"
-#include "shim/udp.h"
-
-/* A UDP socket whose peer is a mirror. */
-static bool connected_to_overlay(int fd, const struct addr *peer, struct fd_entry *e)
-{
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof(ss);
-    *e = (struct fd_entry){.remote = *peer};
-    if (!udp_source(fd, &e->remote) || sys_getsockname(fd, &ss, &len) < 0)
-        return false;
-    if (!dns_local(peer, &e->remote, &e->local))
-        e->local = udp_own(e->remote.family);
-    e->local.port = addr_from_sockaddr(&ss, len).port;
-    return e->local.family;
-}
-
-/* Whether `fd`, whose peer libc gives as `peer`, was accepted from the overlay; the virtual addresses are in `e` then.
- * The daemon is asked once for each connection, and again where the answer has been forgotten (a dup, an exec). */
-static bool accepted_from_overlay(int fd, const struct addr *peer, struct fd_entry *e)
-{
-    if (!overlay_is_mirror(peer))
-        return false;
-    uint64_t cookie = sys_cookie(fd);
-    if (sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM)
-        return connected_to_overlay(fd, peer, e);
-    if (fdtable_get(fd, cookie, e) && (e->kind == FD_ACCEPTED || e->kind == FD_LOCAL))
-        return e->kind == FD_ACCEPTED;
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof(ss);
-    struct ipc_pair real = {.remote = *peer}, virtual = {0};
-    if (sys_getsockname(fd, &ss, &len) == 0)
-        real.local = addr_from_sockaddr(&ss, len);
-    int status = client_verify(&real, &virtual);
-    if (status == CLIENT_DEAD)
-        return false;
-    *e = (struct fd_entry){.cookie = cookie, .kind = status == 0 ? FD_ACCEPTED : FD_LOCAL};
-    e->local = virtual.local;
-    e->remote = virtual.remote;
-    fdtable_put(fd, e);
-    return status == 0;
-}
 
 static void copy_addr(const struct addr *a, int family, struct sockaddr *sa, socklen_t *len, socklen_t room)
 {
@@ -62,9 +19,8 @@ static void copy_addr(const struct addr *a, int family, struct sockaddr *sa, soc
 static void translate_accepted(int fd, struct sockaddr *sa, socklen_t *len, socklen_t room)
 {
     struct addr peer = addr_from_sockaddr(sa, *len < room ? *len : room);
-    struct fd_entry e;
-    if (accepted_from_overlay(fd, &peer, &e))
-        copy_addr(&e.remote, sa->sa_family, sa, len, room);
+    if (names_peer(fd, &peer))
+        copy_addr(&peer, sa->sa_family, sa, len, room);
 }
 
 /* One that accepts again and again is not asked each time who it is. */
@@ -136,44 +92,18 @@ HOOK int getpeername(int fd, struct sockaddr *sa, socklen_t *len)
 {
     struct sockaddr_storage ss;
     struct sock_name name;
-    struct fd_entry e;
     socklen_t full = sizeof(ss);
     if (sys_getpeername(fd, &ss, &full) < 0)
         return REAL(getpeername)(fd, sa, len);
     struct addr peer = addr_from_sockaddr(&ss, full);
-    if (accepted_from_overlay(fd, &peer, &e))
-        return answer(&e.remote, ss.ss_family, sa, len);
+    if (names_peer(fd, &peer))
+        return answer(&peer, ss.ss_family, sa, len);
     if (ss.ss_family != AF_UNIX || !pair_of(fd, &name))
         return hand_on(&ss, full, sa, len) ? 0 : REAL(getpeername)(fd, sa, len);
     if (pair_state(fd) == PAIR_UP)
         return answer(&name.remote, pair_family(fd), sa, len);
     errno = ENOTCONN;
     return -1;
-}
-
-static bool may_be_virtual(const struct addr *local)
-{
-    if (local->family == 4)
-        return local->ip[0] == 127;
-    return local->family == 6 && (!memcmp(local->ip, &in6addr_any, sizeof(local->ip)) || overlay_is_mirror(local));
-}
-
-/* The virtual address that a socket stands for, of which the kernel says `local`; false: that very address. */
-static bool virtual_local(int fd, struct addr *local)
-{
-    struct sockaddr_storage ss;
-    socklen_t full = sizeof(ss);
-    struct fd_entry e;
-    static const uint8_t any[16];
-    bool claimed = claim_name(fd, local, local);
-    if ((claimed && memcmp(local->ip, any, sizeof(any))) || sys_getpeername(fd, &ss, &full) < 0)
-        return claimed;
-    struct addr peer = addr_from_sockaddr(&ss, full);
-    if (!accepted_from_overlay(fd, &peer, &e))
-        return claimed;
-    e.local.port = claimed ? local->port : e.local.port;
-    *local = e.local;
-    return true;
 }
 
 HOOK int getsockname(int fd, struct sockaddr *sa, socklen_t *len)
@@ -184,7 +114,7 @@ HOOK int getsockname(int fd, struct sockaddr *sa, socklen_t *len)
     if (sys_getsockname(fd, &ss, &full) < 0)
         return REAL(getsockname)(fd, sa, len);
     struct addr local = addr_from_sockaddr(&ss, full);
-    if (may_be_virtual(&local) && virtual_local(fd, &local))
+    if (names_local(fd, &local))
         return answer(&local, ss.ss_family, sa, len);
     if (ss.ss_family == AF_UNIX && pair_of(fd, &name))
         return answer(&name.local, pair_family(fd), sa, len);

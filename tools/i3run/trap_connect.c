@@ -242,30 +242,9 @@ static answer_t take_over(struct trap *t, int family, int with, const struct ipc
     return VALUE(err ? err : -EINPROGRESS);
 }
 
-static struct addr bound_address(int fd)
-{
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof(ss);
-    struct addr a = {0};
-    if (sys_getsockname(fd, &ss, &len) == 0)
-        a = addr_from_sockaddr(&ss, len);
-    if (!a.port)
-        return (struct addr){0};
-    claim_name(fd, &a, &a);
-    return a;
-}
-
-/* SO_LINGER with no time: close() resets, which a Unix socket does not. */
-static bool resets(int fd)
-{
-    struct linger l = {0};
-    socklen_t len = sizeof(l);
-    return sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len) == 0 && l.l_onoff && !l.l_linger;
-}
-
 static answer_t dial(struct trap *t, int family, const struct addr *to)
 {
-    struct ipc_connect ask = {.proto = IPPROTO_TCP, .resets = resets(t->fd), .remote = *to, .local = bound_address(t->fd)};
+    struct ipc_connect ask = {.proto = IPPROTO_TCP, .resets = options_reset(t->fd), .remote = *to, .local = claim_bound_to(t->fd)};
     struct ipc_socket s;
     int with;
     int status = client_connect(&ask, &s, &with);

@@ -9,42 +9,12 @@
 
 #include "shim/claim.h"
 #include "shim/config.h"
+#include "shim/names.h"
 #include "shim/overlay.h"
 #include "shim/sys.h"
-#include "tools/i3run/names.h"
 #include "tools/i3run/wait.h"
 
 /* ---- bind and listen ---- */
-
-static bool is_udp(int fd)
-{
-    return sys_sockopt_int(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDP;
-}
-
-/* Multicast and broadcast are the real network's. */
-static bool is_unicast(const struct addr *a)
-{
-    return a->family == 6 ? a->ip[0] != 0xff : a->ip[0] < 224;
-}
-
-static bool is_network(const struct addr *a)
-{
-    static const uint8_t any[16];
-    return is_unicast(a) && memcmp(a->ip, any, sizeof(any)) && !(a->family == 4 && a->ip[0] == 127) &&
-           !(a->family == 6 && !memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)));
-}
-
-/* --overlay-only: true, to loopback it is; or *err. */
-static bool fenced(int fd, const struct addr *a, int *err)
-{
-    if (!config_get()->overlay_only || !a->family)
-        return false;
-    if (is_network(a))
-        return a->port || is_udp(fd);
-    if (is_udp(fd))
-        *err = claim_fence(fd);
-    return false;
-}
 
 static int bind_socket(int fd, const struct sockaddr_storage *ss, socklen_t len)
 {
@@ -52,12 +22,12 @@ static int bind_socket(int fd, const struct sockaddr_storage *ss, socklen_t len)
     int err = 0;
     if (len >= sizeof(struct sockaddr_in))
         a = addr_from_sockaddr(ss, len);
-    if ((a.family && overlay_is_own(&a)) || fenced(fd, &a, &err))
+    if ((a.family && overlay_is_own(&a)) || claim_fenced(fd, &a, &err))
         return claim_bind(fd, ss->ss_family, &a);
     if (!err)
         err = sys_bind(fd, ss, len);
-    if (!err && a.family && is_unicast(&a) && is_udp(fd))
-        claim_tell(fd);
+    if (!err)
+        claim_after_bind(fd, &a);
     return err && a.family && claim_wanted(fd, &a, -err) ? claim_bind(fd, ss->ss_family, &a) : err;
 }
 

@@ -4,10 +4,10 @@
 #include <sys/syscall.h>
 
 #include "shim/options.h"
+#include "shim/names.h"
 #include "shim/overlay.h"
 #include "shim/pair.h"
 #include "shim/sys.h"
-#include "tools/i3run/names.h"
 #include "tools/i3run/wait.h"
 
 enum { OPTION_MAX = 512 };

@@ -1,6 +1,6 @@
-/* names.h - virtual addresses for those that the kernel gives. */
-#ifndef I3_TOOLS_NAMES_H
-#define I3_TOOLS_NAMES_H
+/* names.h - virtual addresses for those that the kernel gives: for the hooks, and for i3run's engine. */
+#ifndef I3_SHIM_NAMES_H
+#define I3_SHIM_NAMES_H
 
 #include "include/addr.h"
 

@@ -1,4 +1,4 @@
-#include "tools/i3run/names.h"
+#include "shim/names.h"
 
 #include "shim/claim.h"
 #include "shim/client.h"
@@ -22,6 +22,8 @@ static bool connected_to_overlay(int fd, const struct addr *peer, struct fd_entr
     return e->local.family;
 }
 
+/* Whether `fd`, whose peer libc gives as `peer`, was accepted from the overlay; the virtual addresses are in `e` then.
+ * The daemon is asked once for each connection, and again where the answer has been forgotten (a dup, an exec). */
 static bool accepted_from_overlay(int fd, const struct addr *peer, struct fd_entry *e)
 {
     if (!overlay_is_mirror(peer))
@@ -67,15 +69,16 @@ bool names_local(int fd, struct addr *local)
     struct sockaddr_storage ss;
     socklen_t full = sizeof(ss);
     struct fd_entry e;
+    static const uint8_t any[16];
     if (!may_be_virtual(local))
         return false;
-    if (claim_name(fd, local, local))
-        return true;
-    if (sys_getpeername(fd, &ss, &full) < 0)
-        return false;
+    bool claimed = claim_name(fd, local, local);
+    if ((claimed && memcmp(local->ip, any, sizeof(any))) || sys_getpeername(fd, &ss, &full) < 0)
+        return claimed;
     struct addr peer = addr_from_sockaddr(&ss, full);
     if (!accepted_from_overlay(fd, &peer, &e))
-        return false;
+        return claimed;
+    e.local.port = claimed ? local->port : e.local.port;
     *local = e.local;
     return true;
 }
