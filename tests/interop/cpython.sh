@@ -1,7 +1,7 @@
 #!/bin/sh
 # CPython's own tests of sockets, event loops and processes: case by case the same result under i3run as without it. Nothing
 # virtual is involved: what is found here is whether the library is in anybody's way. Needs libpython3.11-testsuite.
-# MODULES: which test modules; FULL=1: all of their cases, those included which take long and touch nothing of ours.
+# VSOCK is left out: as root it waits for ever on some virtual machines. MODULES: which test modules.
 . "$(dirname "$0")/../lib/world.sh"
 
 python=/usr/bin/python3
@@ -20,7 +20,7 @@ suite() {
         cd "$T/$suite_name" || exit
         # shellcheck disable=SC2086
         exec timeout 560 "$@" $python -m test -j2 --timeout 240 --tempdir "$T/$suite_name" \
-            --junit-xml "$T/$suite_name.xml" $MODULES
+            --ignore "*VSOCK*" --junit-xml "$T/$suite_name.xml" $MODULES
     ) >"$T/$suite_name.log" 2>&1 </dev/null || :
     [ -s "$T/$suite_name.xml" ] || { tail -50 "$T/$suite_name.log"; die "the suite did not end $suite_name"; }
 }
