@@ -280,7 +280,7 @@ static void status_head(const json_t *doc)
 
 static void status_triggers(const json_t *doc)
 {
-    static const char *const head[] = {"ID", ">BITS", "STATE", ">EXPIRES", ">REFRESHES", ">RTT"};
+    static const char *const head[] = {"ID", ">BITS", "STATE", ">EXPIRES", ">REFRESHES", ">RTT", "NODE"};
     struct table t = {head, ARRAY_LEN(head), 0, NULL};
     size_t i;
     json_t *e;
@@ -294,6 +294,7 @@ static void status_triggers(const json_t *doc)
         cell_set(row[3], seconds_or_dash(e, "expires_s", buf));
         snprintf(row[4], CELL_MAX, "%d", (int)json_int(e, "refreshes"));
         cell_set(row[5], micros_str(json_int(e, "rtt_us"), buf));
+        cell_set(row[6], json_text(e, "node"));
     }
     printf("\ntriggers   %zu%s\n", t.rows, status_triggers_stand(doc) ? ", all standing" : ", NOT STANDING");
     table_print(&t);

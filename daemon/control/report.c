@@ -109,6 +109,7 @@ static json_t *trigger_array(const struct report_view *v)
         set_number(o, "refreshes", t.refreshes);
         set_number(o, "inserts", t.inserts);
         set_number(o, "rtt_us", t.rtt_us);
+        set_addr(o, "node", &t.node);
         set_text(o, "refused", (size_t)t.last_refusal < ARRAY_LEN(reason) ? reason[t.last_refusal] : "other");
         json_array_append_new(a, o);
     }
