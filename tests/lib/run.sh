@@ -12,26 +12,34 @@ trap 'rm -rf "$out" "$home"' EXIT
 path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 start=$(date +%s)
 
-as_nobody() {
-    setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
+# As whom: root itself, nobody, or nobody who finds the tree at /media, in a mount namespace of the test's own, since a clone in a
+# folder of root's is out of nobody's reach.
+nobody='setpriv --reuid=nobody --regid=nogroup --clear-groups'
+run() {
+    case $as in
+    root) exec env "$@" ;;
+    nobody) exec $nobody env "$@" ;;
+    mounted) exec unshare --mount --propagation private sh -c 'mount --bind "$PWD" /media && cd /media && exec "$@"' - $nobody env "$@" ;;
+    esac
 }
 
-as=env
+as=root
 san="ASAN_OPTIONS=log_path=$home/sanitizer:detect_leaks=0 UBSAN_OPTIONS=log_path=$home/sanitizer:print_stacktrace=1"
 if [ "$(id -u)" = 0 ] && ! head -5 "$script" | grep -q '^# root:'; then
-    # a clone in a folder of root's own is out of nobody's reach: then it is root who tests
-    if as_nobody sh -c 'test -x "$1" && test -x "$2/bin/i3ctl"' - "$PWD/$script" "$B"; then
-        chown nobody "$home"
-        as='setpriv --reuid=nobody --regid=nogroup --clear-groups env'
+    if $nobody sh -c 'test -x "$1" && test -x "$2/bin/i3ctl"' - "$PWD/$script" "$B"; then
+        as=nobody
+    elif [ "${B#"$PWD"/}" != "$B" ] && [ "${script#/}" = "$script" ] && (as=mounted run test -x "$script") 2>/dev/null; then
+        as=mounted
+        B=/media/${B#"$PWD"/}
     fi
+    [ $as = root ] || chown nobody "$home"
 fi
 for v in STEP_TIMES SIZE_MB FETCHES IDLE_SECONDS SCALE PACKETS CUT_SECONDS; do
     eval "[ -z \"\${$v-}\" ] || set -- \"\$@\" \"$v=\${$v-}\""
 done
 shift
 # timeout has a process group of its own, so that a late test ends with all that it started
-# shellcheck disable=SC2086
-$as -i PATH="$path" HOME="$home" TMPDIR="$home" LANG=C.UTF-8 B="$B" $san "$@" timeout -k 20 "${TEST_SECONDS:-600}" "$script" \
+run -i PATH="$path" HOME="$home" TMPDIR="$home" LANG=C.UTF-8 B="$B" $san "$@" timeout -k 20 "${TEST_SECONDS:-600}" "$script" \
     >"$out" 2>&1 </dev/null &
 trap 'kill $!; wait $!; exit 130' INT TERM HUP
 wait $!
