@@ -57,7 +57,7 @@ for act in act act-dynamic; do
     expect "exit 7" "$(status_of as alice i3run "$T/$act" exit 7)" 7
     expect "exit 255" "$(status_of as alice i3run "$T/$act" exit 255)" 255
     for sig in 6 9 11 15; do
-        expect "death by signal $sig" "$(as alice i3run python3 -c 'import subprocess, sys
+        expect "death by signal $sig" "$(as alice python3 -c 'import subprocess, sys
 print(-subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL).returncode)' "$B/bin/i3run" "$T/$act" raise $sig)" $sig
     done
     expect "its name" "$(as alice i3run --argv0=another "$T/$act" name)" another
