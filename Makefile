@@ -353,6 +353,7 @@ INTEGRATION_TESTS := \
 	integration/parallel.sh \
 	integration/lossy.sh \
 	integration/dead_peer.sh \
+	integration/ring.sh \
 	integration/trigger_abuse.py \
 	integration/flood.sh \
 	integration/idle.sh \

@@ -3,6 +3,7 @@
 # outside.
 # waits: for time-outs
 . "$(dirname "$0")/../lib/world.sh"
+case $B in */san) echo "its 2 seconds are not for a sanitized build"; exit 77 ;; esac
 world_up
 NODES=7
 
