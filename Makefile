@@ -63,6 +63,7 @@ i3_SRC := \
 	daemon/i3/trigger.c \
 
 node_SRC := \
+	daemon/node/batch.c \
 	daemon/node/cluster.c \
 	daemon/node/forward.c \
 	daemon/node/insert.c \
