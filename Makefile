@@ -31,6 +31,7 @@ endif
 
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
+	daemon/base/blake2s.c \
 	daemon/base/crypto.c \
 	daemon/base/id.c \
 	daemon/base/lookout.c \
@@ -62,6 +63,7 @@ i3_SRC := \
 	daemon/i3/trigger.c \
 
 node_SRC := \
+	daemon/node/batch.c \
 	daemon/node/cluster.c \
 	daemon/node/forward.c \
 	daemon/node/insert.c \
@@ -267,6 +269,7 @@ UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
 	unit/shim/target \
+	unit/base/crypto \
 	unit/base/id \
 	unit/base/lookout \
 	unit/dns/stub \
@@ -412,6 +415,7 @@ FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
 unit/shim/target_OBJ := shim/target.o
+unit/base/crypto_ROOMS := base
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns
