@@ -365,6 +365,7 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/nat_kinds.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
