@@ -62,6 +62,7 @@ i3_SRC := \
 	daemon/i3/trigger.c \
 
 node_SRC := \
+	daemon/node/batch.c \
 	daemon/node/cluster.c \
 	daemon/node/forward.c \
 	daemon/node/insert.c \
@@ -275,6 +276,7 @@ UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
 	unit/shim/target \
+	unit/base/crypto \
 	unit/base/id \
 	unit/base/lookout \
 	unit/dns/stub \
@@ -370,6 +372,7 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/nat_kinds.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -420,6 +423,7 @@ FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
 unit/shim/target_OBJ := shim/target.o
+unit/base/crypto_ROOMS := base
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns
