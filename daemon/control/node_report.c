@@ -38,7 +38,7 @@ static void set_pos(json_t *o, const char *name, ring_pos pos)
 static double share(ring_pos from, ring_pos to)
 {
     ring_pos width = to - from;
-    return width ? (double)(width >> 64) / 18446744073709551616.0 * 100 : 100;
+    return width ? (double)(uint64_t)(width >> 64) / 18446744073709551616.0 * 100 : 100;
 }
 
 static json_t *contact(const struct ring_contact *c)
