@@ -82,7 +82,8 @@ static int join(struct node_pump *np, struct ring_config *ring)
     return node_join(np->node, np->now, ring);
 }
 
-int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *bind_to, struct ring_config *ring)
+int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *bind_to, struct ring_config *ring,
+    const struct node_config *with)
 {
     struct node_config config;
     struct node_pump *np = calloc(1, sizeof(*np));
@@ -92,6 +93,8 @@ int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *
     if (err)
         goto err_free;
     node_config_default(&config);
+    if (with)
+        config = *with;
     entropy_fill(config.seed, sizeof(config.seed));
     err = -ENOMEM;
     np->now = mono_now();
@@ -150,9 +153,9 @@ const struct node *node_pump_node(const struct node_pump *np)
     return np->node;
 }
 
-const struct udp_stats *node_pump_udp_stats(const struct node_pump *np)
+void node_pump_udp_stats(const struct node_pump *np, struct udp_stats *out)
 {
-    return udp_stats(np->udp);
+    *out = *udp_stats(np->udp);
 }
 
 void node_pump_with(struct node_pump *np, node_pump_fn *fn, void *ctx)
