@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct options {
     const char *pid_file, *port_file, *log, *secret_file, *state;
     bool background, ring;
     struct ring_config ring_config;
+    struct node_config node;
 };
 
 static const char usage[] =
@@ -33,6 +35,7 @@ static const char usage[] =
     "  --ring-secret FILE  what the ring's nodes have in common, a line of at least 16 characters; alone: a new ring\n"
     "  --advertise ADDR[:PORT]  where the other nodes reach this one, if not at the address of --listen\n"
     "  --state FOLDER      keeps the node's key, and so its place on the ring\n"
+    "  --workers N         threads, 1 to 64; 0: as many as there are cores (default 1: see node_workers.h for why)\n"
     "  --background        detach once the port is bound\n"
     "  --pid-file FILE     write the process id there\n"
     "  --port-file FILE    write the bound port there\n"
@@ -49,11 +52,25 @@ static void option_addr(struct addr *a, const char *name, uint16_t port)
     exit(2);
 }
 
+static unsigned option_workers(void)
+{
+    char *end;
+    cpu_set_t cores;
+    unsigned long n = strtoul(optarg, &end, 10);
+    if (*optarg < '0' || *optarg > '9' || *end || n > NODE_WORKERS_MAX) {
+        fprintf(stderr, "i3node: --workers %s: not a number from 0 to %d\n", optarg, NODE_WORKERS_MAX);
+        exit(2);
+    }
+    if (!n && sched_getaffinity(0, sizeof(cores), &cores) == 0)
+        n = (unsigned long)CPU_COUNT(&cores);
+    return n < 1 ? 1 : n > NODE_WORKERS_MAX ? NODE_WORKERS_MAX : (unsigned)n;
+}
+
 static void parse_options(int argc, char **argv, struct options *o)
 {
-    enum { O_LISTEN = 256, O_JOIN, O_SECRET, O_ADVERTISE, O_STATE, O_BACKGROUND, O_PID, O_PORT, O_LOG, O_HELP, O_VERSION };
+    enum { O_LISTEN = 256, O_JOIN, O_SECRET, O_ADVERTISE, O_STATE, O_WORKERS, O_BACKGROUND, O_PID, O_PORT, O_LOG, O_HELP, O_VERSION };
     static const struct option table[] = {{"listen", 1, 0, O_LISTEN}, {"join", 1, 0, O_JOIN}, {"ring-secret", 1, 0, O_SECRET},
-        {"advertise", 1, 0, O_ADVERTISE}, {"state", 1, 0, O_STATE}, {"background", 0, 0, O_BACKGROUND},
+        {"advertise", 1, 0, O_ADVERTISE}, {"state", 1, 0, O_STATE}, {"workers", 1, 0, O_WORKERS}, {"background", 0, 0, O_BACKGROUND},
         {"pid-file", 1, 0, O_PID}, {"port-file", 1, 0, O_PORT}, {"log", 1, 0, O_LOG}, {"help", 0, 0, O_HELP},
         {"version", 0, 0, O_VERSION}, {0}};
     int c;
@@ -82,6 +99,9 @@ static void parse_options(int argc, char **argv, struct options *o)
             break;
         case O_STATE:
             o->state = optarg;
+            break;
+        case O_WORKERS:
+            o->node.workers = option_workers();
             break;
         case O_BACKGROUND:
             o->background = true;
@@ -220,6 +240,7 @@ int main(int argc, char **argv)
 {
     struct options o = {0};
     ring_config_default(&o.ring_config);
+    node_config_default(&o.node);
     struct node_pump *np;
     uv_loop_t loop;
     uv_signal_t term, interrupt;
@@ -232,7 +253,7 @@ int main(int argc, char **argv)
     if (o.background)
         detach(&ready);
     uv_loop_init(&loop);
-    err = node_pump_start(&np, &loop, &o.listen, o.ring ? &o.ring_config : NULL);
+    err = node_pump_start(&np, &loop, &o.listen, &o.node, o.ring ? &o.ring_config : NULL);
     if (err == -EDESTADDRREQ) {
         fprintf(stderr, "i3node: --listen 0.0.0.0 does not say where the other nodes reach this one: add --advertise ADDR\n");
         return 2;
