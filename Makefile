@@ -68,6 +68,7 @@ node_SRC := \
 	daemon/node/insert.c \
 	daemon/node/limit.c \
 	daemon/node/node.c \
+	daemon/node/rate.c \
 	daemon/node/ring.c \
 	daemon/node/ring_call.c \
 	daemon/node/ring_find.c \
