@@ -75,6 +75,7 @@ node_SRC := \
 	daemon/node/ring_wire.c \
 	daemon/node/store.c \
 	daemon/node/trie.c \
+	daemon/node/worker.c \
 
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
@@ -140,6 +141,7 @@ i3d_SRC := \
 	daemon/ensure.c \
 	daemon/identity.c \
 	daemon/node_pump.c \
+	daemon/node_workers.c \
 	daemon/paths.c \
 	daemon/pump.c \
 	daemon/pump_control.c \
@@ -163,6 +165,7 @@ i3node_SRC := \
 	daemon/node_options.c \
 	daemon/node_pump.c \
 	daemon/control/node_report.c \
+	daemon/node_workers.c \
 
 shim_SRC := \
 	shim/init.c \

@@ -155,7 +155,7 @@ static int start_control(struct service *s)
 static int start_node(struct service *s)
 {
     char text[ADDR_STR];
-    int err = node_pump_start(&s->pump, &s->loop, &s->o.listen, s->o.ring ? &s->o.ring_config : NULL);
+    int err = node_pump_start(&s->pump, &s->loop, &s->o.listen, &s->o.node, s->o.ring ? &s->o.ring_config : NULL);
     if (err == -EDESTADDRREQ) {
         fprintf(stderr, "i3node: --listen 0.0.0.0 does not say where the other nodes reach this one: add --advertise ADDR\n");
         return 2;

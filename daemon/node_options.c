@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ static const char usage[] =
     "  --advertise ADDR[:PORT]  where the other nodes reach this one, if not at the address of --listen\n"
     "  --state FOLDER           keeps the node's key, and so its place on the ring\n"
     "\n"
+    "  --workers N              threads, 1 to 64; 0: as many as there are cores (default 1: see node_workers.h for why)\n"
     "  --control FILE|no        the socket at which i3ctl reaches it (default node-PORT.sock in $XDG_RUNTIME_DIR/i3)\n"
     "  --metrics [ADDR:]PORT    counters for Prometheus at http://ADDR:PORT/metrics (ADDR: 127.0.0.1)\n"
     "  --log FILE               instead of standard error; opened anew at SIGHUP\n"
@@ -127,6 +129,14 @@ static void o_state(struct node_options *o, const char *name, const char *value)
 {
     file_named(name, value);
     o->state = value;
+}
+
+static void o_workers(struct node_options *o, const char *name, const char *value)
+{
+    cpu_set_t cores;
+    o->node.workers = take_number(name, value, 0, NODE_WORKERS_MAX);
+    if (!o->node.workers && sched_getaffinity(0, sizeof(cores), &cores) == 0)
+        o->node.workers = CPU_COUNT(&cores) < NODE_WORKERS_MAX ? (unsigned)CPU_COUNT(&cores) : NODE_WORKERS_MAX;
 }
 
 static void o_control(struct node_options *o, const char *name, const char *value)
@@ -244,6 +254,7 @@ static const struct setting settings[] = {
     {"ring-secret", true, o_secret},
     {"advertise", true, o_advertise},
     {"state", true, o_state},
+    {"workers", true, o_workers},
     {"control", true, o_control},
     {"metrics", true, o_metrics},
     {"log", true, o_log},
@@ -282,6 +293,7 @@ void node_options_parse(int argc, char **argv, struct node_options *o)
     for (unsigned i = 0; i < ARRAY_LEN(settings); i++)
         table[i] = (struct option){settings[i].name, settings[i].has_value, NULL, (int)(256 + i)};
     *o = (struct node_options){.listen = addr_v4(INADDR_ANY, CONFIG_DEFAULT_PORT), .log_level = LOG_LVL_INFO};
+    node_config_default(&o->node);
     ring_config_default(&o->ring_config);
     while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
         if (c == 'h')
