@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/node/store.h"
 #include "daemon/policy/config.h"
 
-enum { RATE_MIN = 10, RATE_MAX = 100000000, SOURCE_TRIGGERS_MAX = 100000000 };
+enum { RATE_MIN = 10, RATE_MAX = 10000000, SOURCE_TRIGGERS_MAX = 100000000 };
 #define MEMORY_MIN (8ull << 20)
 #define MEMORY_MAX (1ull << 40)
 
@@ -134,9 +135,9 @@ static void o_state(struct node_options *o, const char *name, const char *value)
 static void o_workers(struct node_options *o, const char *name, const char *value)
 {
     cpu_set_t cores;
-    o->node.workers = take_number(name, value, 0, NODE_WORKERS_MAX);
-    if (!o->node.workers && sched_getaffinity(0, sizeof(cores), &cores) == 0)
-        o->node.workers = CPU_COUNT(&cores) < NODE_WORKERS_MAX ? (unsigned)CPU_COUNT(&cores) : NODE_WORKERS_MAX;
+    o->workers = take_number(name, value, 0, NODE_WORKERS_MAX);
+    if (!o->workers && sched_getaffinity(0, sizeof(cores), &cores) == 0)
+        o->workers = CPU_COUNT(&cores) < NODE_WORKERS_MAX ? (unsigned)CPU_COUNT(&cores) : NODE_WORKERS_MAX;
 }
 
 static void o_control(struct node_options *o, const char *name, const char *value)
@@ -292,8 +293,7 @@ void node_options_parse(int argc, char **argv, struct node_options *o)
     int c;
     for (unsigned i = 0; i < ARRAY_LEN(settings); i++)
         table[i] = (struct option){settings[i].name, settings[i].has_value, NULL, (int)(256 + i)};
-    *o = (struct node_options){.listen = addr_v4(INADDR_ANY, CONFIG_DEFAULT_PORT), .log_level = LOG_LVL_INFO};
-    node_config_default(&o->node);
+    *o = (struct node_options){.listen = addr_v4(INADDR_ANY, CONFIG_DEFAULT_PORT), .workers = 1, .log_level = LOG_LVL_INFO};
     ring_config_default(&o->ring_config);
     while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
         if (c == 'h')
@@ -309,4 +309,39 @@ void node_options_parse(int argc, char **argv, struct node_options *o)
         exit(2);
     }
     check_together(o);
+}
+
+/* ---- limits ---- */
+
+/* The process itself, its sockets' buffers and its tables, before the first trigger. */
+#define MEMORY_BASE (6ull << 20)
+
+/* As many triggers as the memory holds; of these a source may have a sixteenth, so that it takes sixteen to fill the store. */
+static void limit_triggers(const struct node_options *o, struct node_config *c)
+{
+    uint32_t low = 1, high = STORE_TRIGGERS_MAX;
+    uint64_t budget = o->memory - MEMORY_BASE;
+    while (low < high) {
+        uint32_t mid = low + (high - low + 1) / 2;
+        if (store_memory(mid) <= budget)
+            low = mid;
+        else
+            high = mid - 1;
+    }
+    c->triggers_max = low;
+}
+
+void node_options_limits(const struct node_options *o, struct node_config *c)
+{
+    node_config_default(c);
+    c->workers = o->workers;
+    if (o->memory)
+        limit_triggers(o, c);
+    uint32_t share = c->triggers_max / 16 + 1;
+    if (o->triggers_per_source)
+        c->triggers_per_source = o->triggers_per_source;
+    else if (c->triggers_per_source > share)
+        c->triggers_per_source = share;
+    c->rate_per_source = o->rate_per_source;
+    c->rate_per_trigger = o->rate_per_trigger;
 }

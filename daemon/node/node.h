@@ -55,6 +55,7 @@ struct node_config {
     uint32_t proofs_per_s;       /* X25519 operations per second; default UINT32_MAX: as many as the CPU can */
     uint32_t proofs_busy_per_s;  /* the same while more than NODE_BUSY packets per second are forwarded; default 5,000 */
     uint32_t lookups_per_s;      /* that have to be asked of other nodes; default 5,000 */
+    uint32_t rate_per_source, rate_per_trigger; /* packets per second; 0: no limit (rate.h); default 0 */
     uint8_t seed[32];
 };
 

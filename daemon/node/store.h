@@ -37,6 +37,9 @@ struct store_item {
 
 struct store;
 
+/* Bytes that a store for so many triggers takes when it is full. */
+uint64_t store_memory(uint32_t triggers_max);
+
 struct store *store_new(const struct store_config *c);
 void store_free(struct store *s);
 
