@@ -173,6 +173,7 @@ i3node_SRC := \
 	daemon/io/notify.c \
 	daemon/io/process.c \
 	daemon/io/sandbox.c \
+	daemon/node_workers.c \
 
 shim_SRC := \
 	shim/init.c \
