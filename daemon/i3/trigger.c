@@ -162,12 +162,10 @@ int trigger_remove(struct triggers *ts, mono_t now, const struct i3_id *id, unsi
 void triggers_remove_all(struct triggers *ts, mono_t now, struct outbox *out)
 {
     (void)now;
-    for (unsigned i = 0; i < ts->used; i++) {
-        if (!ts->slot[i])
-            continue;
-        trigger_withdraw(ts, ts->slot[i], out);
-        trigger_free(ts, ts->slot[i]);
-    }
+    triggers_withdraw(ts, out);
+    for (unsigned i = 0; i < ts->used; i++)
+        if (ts->slot[i])
+            trigger_free(ts, ts->slot[i]);
 }
 
 void triggers_restart(struct triggers *ts, mono_t now)

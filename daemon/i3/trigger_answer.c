@@ -186,6 +186,19 @@ static int input_refused(struct triggers *ts, mono_t now, const struct addr *fro
     return 0;
 }
 
+/* What answered together. */
+static int input_batch(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len)
+{
+    struct wire_batch b;
+    int err = -EPROTO;
+    if (batch_decode(p, len, &b))
+        return err;
+    for (size_t n; (p = batch_next(&b.packets, &n));)
+        if (triggers_input(ts, now, from, p, n) == 0)
+            err = 0;
+    return err;
+}
+
 int triggers_input(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len)
 {
     static int (*const on_kind[16])(struct triggers *, mono_t, const struct addr *, const uint8_t *, size_t) = {
@@ -193,6 +206,7 @@ int triggers_input(struct triggers *ts, mono_t now, const struct addr *from, con
         [WIRE_CHALLENGE] = input_challenge,
         [WIRE_ACK] = input_ack,
         [WIRE_REFUSED] = input_refused,
+        [WIRE_BATCH] = input_batch,
     };
     unsigned kind = wire_kind(p, len);
     return on_kind[kind] && ts->node.family ? on_kind[kind](ts, now, from, p, len) : -EPROTO;

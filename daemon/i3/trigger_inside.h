@@ -73,5 +73,6 @@ static inline const struct addr *trigger_node(const struct triggers *ts, const s
 /* trigger_send.c */
 /* It is no longer wanted: the node is told, if it may hold it. */
 void trigger_withdraw(struct triggers *ts, struct trigger *t, struct outbox *out);
+void triggers_withdraw(struct triggers *ts, struct outbox *out);
 
 #endif
