@@ -270,6 +270,7 @@ UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
 	unit/shim/target \
+	unit/base/crypto \
 	unit/base/id \
 	unit/base/lookout \
 	unit/dns/stub \
@@ -365,6 +366,7 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/nat_kinds.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -415,6 +417,7 @@ FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
 unit/shim/target_OBJ := shim/target.o
+unit/base/crypto_ROOMS := base
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns
