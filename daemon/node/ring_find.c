@@ -257,15 +257,28 @@ void ring_learn(struct ring *r, mono_t now, ring_pos pos, struct outbox *out)
         start(r, now, c, out);
 }
 
+bool find_for_walk(struct ring *r, mono_t now, ring_pos pos, uint64_t token, struct outbox *out)
+{
+    struct call *c = find_new(r, now, FOR_WALK, pos);
+    if (!c)
+        return false;
+    c->token = token;
+    start(r, now, c, out);
+    return true;
+}
+
 void find_again(struct ring *r, mono_t now, struct call *c, struct outbox *out)
 {
     if (c->tries < FIND_TRIES && c->purpose != FOR_JOIN && c->purpose != FOR_CACHE) {
         start(r, now, c, out);
         return;
     }
-    if (c->purpose == FOR_USER)
-        tell(r, c, RING_EV_LOST, NULL, 0);
+    struct call was = *c;
     call_end(c);
+    if (was.purpose == FOR_USER)
+        tell(r, &was, RING_EV_LOST, NULL, 0);
+    else if (was.purpose == FOR_WALK)
+        walk_on_found(r, now, &was, NULL, 0, out);
 }
 
 /* Fingers whose place lies before the last successor say nothing new. */
@@ -309,7 +322,8 @@ void find_on_found(struct ring *r, mono_t now, const struct ring_message *m, str
     struct call *c = call_find(r, m->nonce);
     if (!c || c->kind != CALL_FIND)
         return;
-    if (c->purpose != FOR_JOIN && ring_within(m->from, c->hop.target, m->sender.pos))
+    struct call was = *c;
+    if (c->purpose != FOR_JOIN && c->purpose != FOR_WALK && ring_within(m->from, c->hop.target, m->sender.pos))
         cache_put(r, now, &m->sender, m->from);
     switch ((enum purpose)c->purpose) {
     case FOR_USER:
@@ -323,7 +337,10 @@ void find_on_found(struct ring *r, mono_t now, const struct ring_message *m, str
             call_ask(r, now, CALL_NEARER, &m->sender, out);
         break;
     case FOR_CACHE:
+    case FOR_WALK:
         break;
     }
     call_end(c);
+    if (was.purpose == FOR_WALK)
+        walk_on_found(r, now, &was, &m->sender, m->hops, out);
 }
