@@ -60,6 +60,8 @@ i3_SRC := \
 	daemon/i3/owners.c \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
+	daemon/i3/trigger_answer.c \
+	daemon/i3/trigger_send.c \
 
 node_SRC := \
 	daemon/node/batch.c \
@@ -69,6 +71,7 @@ node_SRC := \
 	daemon/node/limit.c \
 	daemon/node/node.c \
 	daemon/node/ring.c \
+	daemon/node/ring_cache.c \
 	daemon/node/ring_call.c \
 	daemon/node/ring_find.c \
 	daemon/node/ring_walk.c \
@@ -305,6 +308,7 @@ UNIT_TESTS := \
 	unit/i3/seal \
 	unit/i3/trigger \
 	unit/node/node \
+	unit/node/ring_cache \
 	unit/node/ring_wire \
 	unit/node/store \
 	unit/tcpip/ip \
@@ -455,6 +459,7 @@ unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
+unit/node/ring_cache_ROOMS := node i3 base
 unit/node/ring_wire_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip

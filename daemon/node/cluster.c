@@ -169,6 +169,8 @@ const struct addr *cluster_next(struct visit *v, const struct i3_id *id)
     if (ring_owns(r, pos) || (!ring_predecessor(r) && store_match(n->store, id).first)) /* a copy will do while it is not clear */
         return NULL;
     const struct ring_contact *next = ring_next(r, v->now, pos, v->out);
+    if (next && !ring_knows(r, v->now, pos) && limit_take(&v->node->lookups, v->now, store_source_hash(n->store, v->from)))
+        ring_learn(r, v->now, pos, v->out);
     return next ? &next->addr : NULL;
 }
 

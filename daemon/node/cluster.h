@@ -2,7 +2,8 @@
  * triggers where they are needed when it dies.
  *
  *   host, LOOKUP / INSERT / REFRESH for an id of another node --> ring_find --> OWNER to the host, which goes there itself
- *   host, DATA  for an id of another node                     --> the next node on the way (ring_next), hops - 1
+ *   host, DATA  for an id of another node                     --> the next node on the way (ring_next), hops - 1; the owner is looked
+ *                                                                 up meanwhile (ring_learn), and later packets go straight to it
  *   a trigger inserted, refreshed, removed                    --> a copy to the first successor (RING_TRIGGERS)
  *   another first successor                                   --> copies of all that are ours, to it
  *   another predecessor, which lies nearer                    --> copies of what is its own now, to it

@@ -52,6 +52,7 @@ static void heard(struct ring *r, mono_t now, const struct ring_contact *c)
     k->dead.us = 0;
     k->suspect = false;
     k->heard = now;
+    cache_heard(r, now, c);
     for (unsigned i = 0; i < RING_SUCCESSORS; i++)
         heard_entry(&r->successor[i], now, c);
     for (unsigned i = 0; i < RING_FINGERS; i++)
@@ -153,6 +154,7 @@ void ring_bury(struct ring *r, mono_t now, const struct ring_contact *c)
 {
     struct ring_contact before = r->successor[0].c;
     remember(r, c)->dead = now;
+    cache_drop(r, c);
     for (unsigned i = 0; i < RING_SUCCESSORS; i++) {
         if (!contact_is(&r->successor[i].c, c))
             continue;
@@ -182,6 +184,7 @@ static void set_predecessor(struct ring *r, mono_t now, const struct ring_contac
 {
     r->predecessor = (struct entry){*c, now};
     r->predecessor_dead = false;
+    r->before.addr.family = 0;
     ring_emit(r, &(struct ring_event){.kind = RING_EV_RANGE, .contact = *c});
 }
 
@@ -230,6 +233,8 @@ static void on_state(struct ring *r, mono_t now, const struct ring_message *m, s
     case CALL_FIND:
         break;
     }
+    if (contact_is(&r->predecessor.c, &m->sender))
+        r->before = m->predecessor;
 }
 
 static void on_ask(struct ring *r, mono_t now, const struct ring_message *m, struct outbox *out)
@@ -458,6 +463,7 @@ void ring_stats(const struct ring *r, struct ring_stats *out)
 {
     *out = r->stats;
     out->fingers = 0;
+    out->cached = r->n_cache;
     for (unsigned i = 0; i < RING_FINGERS; i++)
         out->fingers += r->finger[i].c.addr.family != 0;
 }
