@@ -60,8 +60,11 @@ i3_SRC := \
 	daemon/i3/owners.c \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
+	daemon/i3/trigger_answer.c \
+	daemon/i3/trigger_send.c \
 
 node_SRC := \
+	daemon/node/batch.c \
 	daemon/node/cluster.c \
 	daemon/node/forward.c \
 	daemon/node/insert.c \
@@ -267,6 +270,7 @@ UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
 	unit/shim/target \
+	unit/base/crypto \
 	unit/base/id \
 	unit/base/lookout \
 	unit/dns/stub \
@@ -413,6 +417,7 @@ FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
 unit/shim/target_OBJ := shim/target.o
+unit/base/crypto_ROOMS := base
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns

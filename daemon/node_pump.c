@@ -69,12 +69,6 @@ static void on_tick(uv_timer_t *timer)
     arm(np);
 }
 
-static bool is_any(const struct addr *a)
-{
-    static const uint8_t none[sizeof(a->ip)];
-    return !memcmp(a->ip, none, sizeof(none));
-}
-
 /* Members have to know where it is: as told, or as bound. */
 static int join(struct node_pump *np, struct ring_config *ring)
 {
@@ -83,7 +77,7 @@ static int join(struct node_pump *np, struct ring_config *ring)
         ring->self = *local;
     if (!ring->self.port)
         ring->self.port = local->port;
-    if (is_any(&ring->self))
+    if (addr_is_any(&ring->self))
         return -EDESTADDRREQ;
     entropy_fill(ring->seed, sizeof(ring->seed));
     return node_join(np->node, np->now, ring);
