@@ -61,6 +61,7 @@ i3_SRC := \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
 	daemon/i3/trigger_answer.c \
+	daemon/i3/trigger_doubt.c \
 	daemon/i3/trigger_send.c \
 
 node_SRC := \
@@ -160,6 +161,7 @@ i3d_SRC := \
 	daemon/pump_udp.c \
 	daemon/pump_mirror.c \
 	daemon/pump_deliver.c \
+	daemon/pump_move.c \
 	daemon/pump_shortcut.c \
 
 i3node_SRC := \
@@ -388,6 +390,7 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 	integration/nat.sh \
 	integration/nat_kinds.sh \
+	integration/nat_rebind.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
