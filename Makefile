@@ -339,6 +339,7 @@ SIM_TESTS := \
 TEST_PROGRAMS := \
 	bench/load \
 	bench/node \
+	bench/node_load \
 	bench/path \
 	fuzz/flood \
 	interop/tcp_tun \
@@ -500,6 +501,8 @@ sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
 bench/load_OBJ := tests/bench/cost.o tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
+bench/node_load_ROOMS := i3 base
+bench/node_load_OBJ := tests/bench/node_hosts.o
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
@@ -616,7 +619,7 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
-bench: build $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
+bench: build $(B)/tests/bench/node_load $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
 demo: all
