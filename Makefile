@@ -71,6 +71,7 @@ node_SRC := \
 	daemon/node/insert.c \
 	daemon/node/limit.c \
 	daemon/node/node.c \
+	daemon/node/rate.c \
 	daemon/node/ring.c \
 	daemon/node/ring_cache.c \
 	daemon/node/ring_call.c \

@@ -102,7 +102,7 @@ void node_run(struct node *n, mono_t now, struct outbox *out);
 /* Of all workers: alone. */
 struct node_stats {
     uint64_t in, bad, forwarded, copies, not_present, loops, challenges, inserts, refreshes, removals, refused, expired,
-        rate_limited, relayed, lookups, copies_in, copies_out;
+        rate_limited, relayed, lookups, copies_in, copies_out, full, source_drops, trigger_drops;
     uint32_t triggers;
 };
 
