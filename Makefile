@@ -393,6 +393,7 @@ INTEGRATION_TESTS := \
 	integration/nat.sh \
 	integration/nat_kinds.sh \
 	integration/nat_rebind.sh \
+	integration/move.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \

@@ -113,13 +113,22 @@ static struct trigger *asked_with(struct triggers *ts, const struct addr *from, 
     return ours ? t : NULL;
 }
 
-/* Another node owns the id: it is inserted there. */
+/* The trigger which stands there, as only its node can know; or NULL. */
+static struct trigger *standing_with(struct triggers *ts, const struct addr *from, uint64_t token)
+{
+    struct trigger *t = trigger_by_token(ts, token);
+    return t && t->state == TRIGGER_STANDING && t->seq == token && addr_eq(from, trigger_node(ts, t)) ? t : NULL;
+}
+
+/* Another node owns the id, or does from now on: it is inserted there. */
 static int input_owner(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len)
 {
     struct wire_owner o;
     if (owner_decode(p, len, &o))
         return -EPROTO;
     struct trigger *t = asked_with(ts, from, o.nonce);
+    if (!t)
+        t = standing_with(ts, from, o.nonce);
     if (!t || memcmp(t->id.b, o.prefix, ID_PREFIX_LEN))
         return -EPROTO;
     note_answer(ts, now, NULL);

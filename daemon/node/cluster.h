@@ -9,11 +9,13 @@
  *   another predecessor, which lies nearer                    --> copies of what is its own now, to it
  *                        which lies further (one has died)    --> copies of all that are ours by now, to the successor
  *
+ *   what another owns from now on                         --> OWNER to the host, as if it had refreshed its trigger
+ *
  * A copy leads packets to the host, but bears no key: the next refresh is REFUSED_UNKNOWN, and the host inserts anew. It lives one
  * life of a trigger.
  *
  * Bounds: CLUSTER_ASKS hosts whose question is under way (further ones repeat theirs); lookups_per_s; copies are sent at most
- * COPIES_AT_ONCE per run, a run every COPY_PAUSE.
+ * COPIES_AT_ONCE per run, hosts told TOLD_AT_ONCE, a run every COPY_PAUSE.
  */
 #ifndef I3_CLUSTER_H
 #define I3_CLUSTER_H
