@@ -60,6 +60,9 @@ i3_SRC := \
 	daemon/i3/owners.c \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
+	daemon/i3/trigger_answer.c \
+	daemon/i3/trigger_doubt.c \
+	daemon/i3/trigger_send.c \
 
 node_SRC := \
 	daemon/node/batch.c \
@@ -70,6 +73,7 @@ node_SRC := \
 	daemon/node/node.c \
 	daemon/node/rate.c \
 	daemon/node/ring.c \
+	daemon/node/ring_cache.c \
 	daemon/node/ring_call.c \
 	daemon/node/ring_find.c \
 	daemon/node/ring_walk.c \
@@ -158,6 +162,7 @@ i3d_SRC := \
 	daemon/pump_udp.c \
 	daemon/pump_mirror.c \
 	daemon/pump_deliver.c \
+	daemon/pump_move.c \
 	daemon/pump_shortcut.c \
 
 i3node_SRC := \
@@ -169,6 +174,7 @@ i3node_SRC := \
 	daemon/node_pump.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
+	daemon/node_workers.c \
 	daemon/io/http.c \
 	daemon/io/notify.c \
 	daemon/io/process.c \
@@ -306,6 +312,7 @@ UNIT_TESTS := \
 	unit/i3/trigger \
 	unit/node/node \
 	unit/node/limits \
+	unit/node/ring_cache \
 	unit/node/ring_wire \
 	unit/node/store \
 	unit/tcpip/ip \
@@ -336,6 +343,7 @@ SIM_TESTS := \
 TEST_PROGRAMS := \
 	bench/load \
 	bench/node \
+	bench/node_load \
 	bench/path \
 	fuzz/flood \
 	interop/tcp_tun \
@@ -387,6 +395,8 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 	integration/nat.sh \
 	integration/nat_kinds.sh \
+	integration/nat_rebind.sh \
+	integration/move.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -459,6 +469,7 @@ unit/i3/trigger_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
 unit/node/limits_ROOMS := node i3 base
+unit/node/ring_cache_ROOMS := node i3 base
 unit/node/ring_wire_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip
@@ -500,6 +511,8 @@ sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
 bench/load_OBJ := tests/bench/cost.o tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
+bench/node_load_ROOMS := i3 base
+bench/node_load_OBJ := tests/bench/node_hosts.o
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
@@ -616,7 +629,7 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
-bench: build $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
+bench: build $(B)/tests/bench/node_load $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
 demo: all

@@ -67,7 +67,8 @@
  *   +------+------+------+-- ... ----+---- ... ----+---- ... ----+
  *
  * OWNER (13)  node -> host, 48 bytes: the answer to a LOOKUP, and to an INSERT, PROVE or REFRESH which went to a node that does
- * not own the id; nonce: of the LOOKUP or INSERT, or the seq. flags 1: the node that answers is the owner, and the field is 0.0.0.0:0.
+ * not own the id; nonce: of the LOOKUP or INSERT, or the seq. Unasked, with the seq of the last REFRESH or PROVE: the trigger is
+ * another node's from now on. flags 1: the node that answers is the owner, and the field is 0.0.0.0:0.
  *     0      1      2      4           12           28           48
  *   +------+------+------+-- ... ----+---- ... ----+---- ... ----+
  *   | 0x1d | flags| life | nonce (8) | prefix (16) | owner (20)  |   life: seconds for which this may be believed

@@ -26,6 +26,14 @@ struct deed {
     struct proof_key key;
 };
 
+/* Hosts have many ids of one key (DESIGN section 5): the trigger key is the same for all of them, and agreed on once. */
+enum { AGREED = 256 };
+struct agreed {
+    bool used;
+    uint8_t pub[KEY_LEN]; /* of the id */
+    struct proof_key key;
+};
+
 /* What belongs to one thread. */
 struct worker {
     struct node_stats stats;
@@ -34,6 +42,7 @@ struct worker {
     uint32_t forwarded, before;
     struct x25519_key *key[2];  /* of two epochs, and what they are made of */
     uint8_t key_pub[2][KEY_LEN];
+    struct agreed agreed[2][AGREED]; /* by epoch; of two that share a place the later one stays */
     unsigned n_deeds, done;
     struct deed deed[NODE_DEEDS];
 };
@@ -78,8 +87,10 @@ void workers_free(struct node *n);
 void worker_later(struct visit *v, const struct proof_key *proven);
 /* So many datagrams have been forwarded. */
 void worker_forwarded(struct visit *v, unsigned n);
-bool worker_may_prove(struct visit *v);
-struct x25519_key *worker_key(struct worker *w, const struct epoch *e);
+/* The trigger key of an id's public key. 0, -EBUSY (no more X25519 now) or -EKEYREJECTED. */
+int worker_agree(struct visit *v, const struct epoch *e, const uint8_t pub[KEY_LEN], struct proof_key *out);
+/* It has proved itself, and will be found at once the next time. */
+void worker_agreed(struct visit *v, const struct epoch *e, const uint8_t pub[KEY_LEN], const struct proof_key *key);
 
 /* The epoch of that number if it is still accepted, or NULL. */
 const struct epoch *node_epoch(const struct node *n, uint8_t number);

@@ -93,6 +93,7 @@ void call_suspect(struct ring *r, const struct ring_contact *c)
     struct known *k = ring_known(r, c);
     if (k)
         k->suspect = true;
+    cache_drop(r, c);
 }
 
 static void silent(struct ring *r, mono_t now, struct call *c, struct outbox *out)

@@ -41,13 +41,14 @@ void workers_free(struct node *n)
 }
 
 /* Two epochs that are accepted at one time have numbers of different parity. */
-struct x25519_key *worker_key(struct worker *w, const struct epoch *e)
+static struct x25519_key *prepared(struct worker *w, const struct epoch *e)
 {
     unsigned i = e->number & 1;
     if (!w->key[i] || memcmp(w->key_pub[i], e->pub, KEY_LEN)) {
         x25519_key_free(w->key[i]);
         w->key[i] = x25519_key_new(e->priv);
         memcpy(w->key_pub[i], e->pub, KEY_LEN);
+        crypto_wipe(w->agreed[i], sizeof(w->agreed[i]));
     }
     return w->key[i];
 }
@@ -71,7 +72,7 @@ static bool is_busy(struct worker *w, mono_t now)
     return w->forwarded + w->before > NODE_BUSY * SLOT_US / USEC_PER_SEC;
 }
 
-bool worker_may_prove(struct visit *v)
+static bool may_prove(struct visit *v)
 {
     struct worker *w = v->worker;
     uint32_t source = store_source_hash(v->node->store, v->from);
@@ -79,6 +80,32 @@ bool worker_may_prove(struct visit *v)
         return true;
     w->stats.rate_limited++;
     return false;
+}
+
+static struct agreed *agreed_place(struct worker *w, const struct epoch *e, const uint8_t pub[KEY_LEN])
+{
+    uint32_t at;
+    memcpy(&at, pub, sizeof(at));
+    return &w->agreed[e->number & 1][at % AGREED];
+}
+
+int worker_agree(struct visit *v, const struct epoch *e, const uint8_t pub[KEY_LEN], struct proof_key *out)
+{
+    struct x25519_key *mine = prepared(v->worker, e);
+    const struct agreed *a = agreed_place(v->worker, e, pub);
+    if (a->used && memcmp(a->pub, pub, KEY_LEN) == 0) {
+        *out = a->key;
+        return 0;
+    }
+    return may_prove(v) ? proof_key_at_node(out, mine, pub, e->pub) : -EBUSY;
+}
+
+void worker_agreed(struct visit *v, const struct epoch *e, const uint8_t pub[KEY_LEN], const struct proof_key *key)
+{
+    struct agreed *a = agreed_place(v->worker, e, pub);
+    a->used = true;
+    a->key = *key;
+    memcpy(a->pub, pub, KEY_LEN);
 }
 
 bool node_may_complain(struct visit *v)
