@@ -31,7 +31,6 @@ endif
 
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
-	daemon/base/blake2s.c \
 	daemon/base/crypto.c \
 	daemon/base/id.c \
 	daemon/base/lookout.c \
@@ -61,6 +60,9 @@ i3_SRC := \
 	daemon/i3/owners.c \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
+	daemon/i3/trigger_answer.c \
+	daemon/i3/trigger_doubt.c \
+	daemon/i3/trigger_send.c \
 
 node_SRC := \
 	daemon/node/batch.c \
@@ -69,9 +71,12 @@ node_SRC := \
 	daemon/node/insert.c \
 	daemon/node/limit.c \
 	daemon/node/node.c \
+	daemon/node/rate.c \
 	daemon/node/ring.c \
+	daemon/node/ring_cache.c \
 	daemon/node/ring_call.c \
 	daemon/node/ring_find.c \
+	daemon/node/ring_walk.c \
 	daemon/node/ring_wire.c \
 	daemon/node/store.c \
 	daemon/node/trie.c \
@@ -116,6 +121,8 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/metrics.c \
+	daemon/control/node_report.c \
 	daemon/control/report.c \
 
 io_SRC := \
@@ -126,6 +133,7 @@ io_SRC := \
 	daemon/io/files.c \
 	daemon/io/ipc_server.c \
 	daemon/io/log.c \
+	daemon/io/log_format.c \
 	daemon/io/loopback.c \
 	daemon/io/mirror.c \
 	daemon/io/pages.c \
@@ -154,12 +162,23 @@ i3d_SRC := \
 	daemon/pump_udp.c \
 	daemon/pump_mirror.c \
 	daemon/pump_deliver.c \
+	daemon/pump_move.c \
 	daemon/pump_shortcut.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
 	daemon/identity.c \
+	daemon/node_control.c \
+	daemon/node_watch.c \
+	daemon/node_options.c \
 	daemon/node_pump.c \
+	daemon/control/metrics.c \
+	daemon/control/node_report.c \
+	daemon/node_workers.c \
+	daemon/io/http.c \
+	daemon/io/notify.c \
+	daemon/io/process.c \
+	daemon/io/sandbox.c \
 	daemon/node_workers.c \
 
 shim_SRC := \
@@ -242,7 +261,9 @@ i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_link.c \
+	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
+	tools/i3ctl_table.c \
 	tools/i3ctl_world.c \
 
 PURE_ROOMS := base dns naming policy i3 node tcpip program control
@@ -259,7 +280,7 @@ LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
 i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
-i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lcrypto
+i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
@@ -290,6 +311,7 @@ UNIT_TESTS := \
 	unit/i3/seal \
 	unit/i3/trigger \
 	unit/node/node \
+	unit/node/ring_cache \
 	unit/node/ring_wire \
 	unit/node/store \
 	unit/tcpip/ip \
@@ -369,6 +391,9 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/nat_kinds.sh \
+	integration/nat_rebind.sh \
+	integration/move.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -440,6 +465,7 @@ unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
+unit/node/ring_cache_ROOMS := node i3 base
 unit/node/ring_wire_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip

@@ -11,8 +11,8 @@
 
 struct node_pump;
 
-/* config: NULL for the default; its seed is drawn. ring: the ring to join, NULL to be alone; of its `self` what is missing is filled in from where the socket is bound, and its `seed` is
- * drawn. 0 or -errno (-EADDRINUSE: somebody is there already; -EDESTADDRREQ: the ring's members cannot be told where this node is). */
+/* config: NULL for the default; its seed is drawn. ring: the ring to join, NULL to be alone; of its `self` what is missing is filled in
+ * from where the socket is bound, and its `seed` is drawn. 0 or -errno (-EADDRINUSE: somebody is there already; -EDESTADDRREQ: the ring's members cannot be told where this node is). */
 int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *bind,
     const struct node_config *config, struct ring_config *ring);
 /* Says good-bye to the ring. */

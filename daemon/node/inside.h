@@ -5,6 +5,7 @@
 #include "daemon/node/cluster.h"
 #include "daemon/node/limit.h"
 #include "daemon/node/node.h"
+#include "daemon/node/rate.h"
 #include "daemon/node/store.h"
 
 /* Secret and key of one epoch; the previous one's are accepted too, and wiped after that. */
@@ -54,6 +55,7 @@ struct node {
     mono_t epoch_end;
     struct limit lookups;
     struct cluster *cluster; /* NULL: alone */
+    struct rates sources, targets; /* by source hash, by trigger */
     struct node_stats stats; /* of what is done alone; the workers have theirs */
     struct worker *worker;   /* config.workers of them */
 };
@@ -99,6 +101,8 @@ void batch_take(struct visit *v);
 void node_reply(struct visit *v, const uint8_t *p, size_t len);
 /* REFUSED, as far as errors_per_s allows. */
 void node_refuse(struct visit *v, enum refused_reason reason, uint64_t seq);
+/* REFUSED for being too fast: the packet's id, or 0. */
+void node_slow_down(struct visit *v);
 /* May one more error be sent to this source? */
 bool node_may_complain(struct visit *v);
 

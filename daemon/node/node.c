@@ -5,6 +5,7 @@
 
 #include "daemon/base/crypto.h"
 #include "daemon/node/inside.h"
+#include "daemon/node/ring_walk.h"
 
 void node_config_default(struct node_config *c)
 {
@@ -93,7 +94,8 @@ struct node *node_new(const struct node_config *c, mono_t now)
     };
     drbg_draw(&n->rng, sc.secret, sizeof(sc.secret));
     n->store = store_new(&sc);
-    if (!n->store || workers_new(n, now)) {
+    if (!n->store || workers_new(n, now) || rates_init(&n->sources, c->rate_per_source, RATE_SOURCES, true) ||
+        rates_init(&n->targets, c->rate_per_trigger, n->config.triggers_max + 1, false)) {
         node_free(n);
         return NULL;
     }
@@ -108,6 +110,8 @@ void node_free(struct node *n)
     if (!n)
         return;
     workers_free(n);
+    rates_fini(&n->sources);
+    rates_fini(&n->targets);
     store_free(n->store);
     cluster_free(n->cluster);
     crypto_wipe(n, sizeof(*n));
@@ -150,4 +154,14 @@ bool node_leave(struct node *n, mono_t now, struct outbox *out)
 const struct ring *node_ring(const struct node *n)
 {
     return cluster_ring(n->cluster);
+}
+
+int node_walk(struct node *n, mono_t now, struct outbox *out)
+{
+    return n->cluster ? ring_walk_start(cluster_members(n->cluster), now, out) : -ENOTCONN;
+}
+
+int64_t node_trace(struct node *n, mono_t now, const struct i3_id *id, struct outbox *out)
+{
+    return n->cluster ? ring_trace_start(cluster_members(n->cluster), now, ring_pos_of(id->b), out) : -ENOTCONN;
 }

@@ -55,6 +55,7 @@ struct node_config {
     uint32_t proofs_per_s;       /* X25519 operations per second, one for all ids of a key; default UINT32_MAX: as many as the CPU can */
     uint32_t proofs_busy_per_s;  /* the same while more than NODE_BUSY packets per second are forwarded; default 5,000 */
     uint32_t lookups_per_s;      /* that have to be asked of other nodes; default 5,000 */
+    uint32_t rate_per_source, rate_per_trigger; /* packets per second; 0: no limit (rate.h); default 0 */
     uint8_t seed[32];
 };
 
@@ -88,6 +89,10 @@ bool node_leave(struct node *n, mono_t now, struct outbox *out);
 /* NULL: alone. */
 const struct ring *node_ring(const struct node *n);
 
+/* For an operator (ring_walk.h); what is found is read from node_ring(). -ENOTCONN: the node is alone. */
+int node_walk(struct node *n, mono_t now, struct outbox *out);
+int64_t node_trace(struct node *n, mono_t now, const struct i3_id *id, struct outbox *out);
+
 mono_t node_deadline(const struct node *n);
 /* Forgets what has expired. */
 void node_expire(struct node *n, mono_t now);
@@ -97,7 +102,7 @@ void node_run(struct node *n, mono_t now, struct outbox *out);
 /* Of all workers: alone. */
 struct node_stats {
     uint64_t in, bad, forwarded, copies, not_present, loops, challenges, inserts, refreshes, removals, refused, expired,
-        rate_limited, relayed, lookups, copies_in, copies_out;
+        rate_limited, relayed, lookups, copies_in, copies_out, full, source_drops, trigger_drops;
     uint32_t triggers;
 };
 

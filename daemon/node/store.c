@@ -30,11 +30,24 @@ struct store {
     uint32_t sources[SOURCE_BUCKETS];
 };
 
+/* A power of two, so that the table is at most half full. */
+static uint32_t slots_for(uint32_t triggers_max)
+{
+    uint32_t slots = 16;
+    while (slots < 2 * triggers_max && slots < 1u << 31)
+        slots *= 2;
+    return slots;
+}
+
+uint64_t store_memory(uint32_t triggers_max)
+{
+    uint64_t each = sizeof(struct hop) + sizeof(struct branch) + sizeof(struct trigger);
+    return sizeof(struct store) + (uint64_t)slots_for(triggers_max) * sizeof(struct slot) + (triggers_max + 2ull) * each;
+}
+
 struct store *store_new(const struct store_config *c)
 {
-    uint32_t slots = 16, max = c->triggers_max;
-    while (slots < 2 * max && slots < 1u << 31)
-        slots *= 2;
+    uint32_t max = c->triggers_max, slots = slots_for(max);
     struct store *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
@@ -342,6 +355,11 @@ void store_ready(const struct store *s, const struct i3_id *const *id, unsigned 
 const struct trigger *store_match_next(const struct store *s, const struct trigger *at, unsigned bits)
 {
     return trie_match_next(&s->trie, at, bits);
+}
+
+uint32_t store_index(const struct store *s, const struct trigger *t)
+{
+    return index_of(s, t);
 }
 
 mono_t store_deadline(const struct store *s)
