@@ -452,7 +452,8 @@ def systemd_hears_how_it_is():
             said.append(notify.recv(4096).decode())
         assert n.end() == 0
     assert places[0] == places[1], "its place on the ring is kept"
-    with open(os.path.join(credentials, "ring-secret"), "w") as f:
+    os.unlink(f.name)
+    with open(f.name, "w") as f:
         f.write("none")
     n = Node(env=env)
     assert json.loads(ctl("ring", "--node", n.started["control"], "--json")[1])["alone"]
