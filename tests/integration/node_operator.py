@@ -203,6 +203,8 @@ def a_ring_shows_its_map():
 
 def a_lone_node_is_a_ring_of_one():
     n = Node()
+    left = [f for f in os.listdir(os.path.join(T, "i3")) if f.startswith("node-")]
+    assert len(left) == 2 and all(str(n.address[1]) in f for f in left), left  # what the killed one left is swept away
     twin = Node(listen="127.0.0.2:%d" % n.address[1])  # the same port: a socket of its own
     assert twin.started["control"].endswith("-2.sock"), twin.started
     rc, out, err = ctl("ring", "--node", n.started["control"], "--json")
@@ -350,6 +352,20 @@ def too_fast_a_sender_is_told_once():
     m = n.metrics()
     assert m["i3node_source_rate_drops_total"] >= 300, m
     assert n.end() == 0
+
+
+def members_of_the_ring_are_spared():
+    secret = os.path.join(T, "secret")
+    first = Node("--metrics", "0", "--ring-secret", secret, "--rate-per-source", "10")
+    second = Node("--metrics", "0", "--ring-secret", secret, "--rate-per-source", "10", "--join", "%s:%d" % first.address,
+                  listen="127.0.0.2:0")
+    wait_for(lambda: ctl("ring", "--node", first.started["control"])[1].count("answered") == 2)
+    for _ in range(100):
+        assert ctl("ring", "--node", first.started["control"])[0] == 0
+    for n in (first, second):
+        m = n.metrics()
+        assert m["i3node_source_rate_drops_total"] == 0 and m["i3node_ring_messages_received_total"] > 150, m
+        assert n.end() == 0
 
 
 def memory_becomes_a_number_of_triggers():
@@ -544,7 +560,7 @@ def wrong_options_are_named():
 
 try:
     for test in (wrong_options_are_named, a_user_without_a_node_asks_his_daemon, a_ring_shows_its_map, a_lone_node_is_a_ring_of_one,
-                 metrics_are_right_and_count, the_log_stays_small_and_is_opened_anew, too_fast_a_sender_is_told_once,
+                 metrics_are_right_and_count, the_log_stays_small_and_is_opened_anew, too_fast_a_sender_is_told_once, members_of_the_ring_are_spared,
                  memory_becomes_a_number_of_triggers, without_file_descriptors_the_service_goes_on, the_sandbox_is_in_force,
                  systemd_hears_how_it_is, the_unit_is_sound):
         step(test.__name__.replace("_", " "))
