@@ -318,6 +318,7 @@ UNIT_TESTS := \
 	unit/node/ring_cache \
 	unit/node/ring_wire \
 	unit/node/store \
+	unit/node/worker \
 	unit/tcpip/ip \
 	unit/tcpip/ip6 \
 	unit/tcpip/laws \
@@ -476,6 +477,7 @@ unit/node/limits_ROOMS := node i3 base
 unit/node/ring_cache_ROOMS := node i3 base
 unit/node/ring_wire_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
+unit/node/worker_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip
 unit/tcpip/ip6_ROOMS := base tcpip
 unit/tcpip/ip6_OBJ := tests/unit/tcpip/script.o
