@@ -264,7 +264,8 @@ START_TEST(what_was_seen_is_not_believed_any_more)
     ck_assert_uint_eq(host_refused(&hosts[1]), REFUSED_UNKNOWN);
 
     t = insert(&hosts[1], t0, 1, NULL, 0);
-    look_one(0, after(119), &hosts[1], p, held_refresh(&t, 0, 1ull << 63, p));
+    look_one(0, after(119), &hosts[1], p, held_refresh(&t, 0, UINT64_MAX, p));
+    ck_assert_uint_eq(node_deeds(node, 0), 1);
     node_expire(node, after(121)); /* another epoch, another trigger key */
     insert(&hosts[1], after(121), 1, NULL, 0);
     act(0, after(121));
