@@ -391,6 +391,7 @@ INTEGRATION_TESTS := \
 	integration/dead_peer.sh \
 	integration/ring.sh \
 	integration/workers.sh \
+	integration/node_operator.py \
 	integration/trigger_abuse.py \
 	integration/flood.sh \
 	integration/idle.sh \
@@ -653,12 +654,17 @@ install: build
 	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
 	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
+	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 
 uninstall:
 	$(Q)rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
 	$(Q)for f in $(MAN_PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f; done
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3node $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3run
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run
 
 clean:
