@@ -61,6 +61,7 @@ i3_SRC := \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
 	daemon/i3/trigger_answer.c \
+	daemon/i3/trigger_doubt.c \
 	daemon/i3/trigger_send.c \
 
 node_SRC := \
@@ -70,6 +71,7 @@ node_SRC := \
 	daemon/node/insert.c \
 	daemon/node/limit.c \
 	daemon/node/node.c \
+	daemon/node/rate.c \
 	daemon/node/ring.c \
 	daemon/node/ring_cache.c \
 	daemon/node/ring_call.c \
@@ -78,6 +80,7 @@ node_SRC := \
 	daemon/node/ring_wire.c \
 	daemon/node/store.c \
 	daemon/node/trie.c \
+	daemon/node/worker.c \
 
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
@@ -118,6 +121,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/metrics.c \
 	daemon/control/node_report.c \
 	daemon/control/report.c \
 
@@ -143,6 +147,7 @@ i3d_SRC := \
 	daemon/ensure.c \
 	daemon/identity.c \
 	daemon/node_pump.c \
+	daemon/node_workers.c \
 	daemon/paths.c \
 	daemon/pump.c \
 	daemon/pump_control.c \
@@ -157,15 +162,24 @@ i3d_SRC := \
 	daemon/pump_udp.c \
 	daemon/pump_mirror.c \
 	daemon/pump_deliver.c \
+	daemon/pump_move.c \
 	daemon/pump_shortcut.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
 	daemon/identity.c \
 	daemon/node_control.c \
+	daemon/node_watch.c \
 	daemon/node_options.c \
 	daemon/node_pump.c \
+	daemon/control/metrics.c \
 	daemon/control/node_report.c \
+	daemon/node_workers.c \
+	daemon/io/http.c \
+	daemon/io/notify.c \
+	daemon/io/process.c \
+	daemon/io/sandbox.c \
+	daemon/node_workers.c \
 
 shim_SRC := \
 	shim/init.c \
@@ -266,7 +280,7 @@ LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
 i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
-i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
+i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
@@ -297,6 +311,7 @@ UNIT_TESTS := \
 	unit/i3/seal \
 	unit/i3/trigger \
 	unit/node/node \
+	unit/node/limits \
 	unit/node/ring_cache \
 	unit/node/ring_wire \
 	unit/node/store \
@@ -310,6 +325,8 @@ UNIT_TESTS := \
 	unit/program/dgram \
 	unit/io/sockets \
 	unit/io/mirror \
+	unit/io/operator \
+	unit/io/sandbox \
 
 SIM_TESTS := \
 	sim/sessions \
@@ -326,6 +343,7 @@ SIM_TESTS := \
 TEST_PROGRAMS := \
 	bench/load \
 	bench/node \
+	bench/node_load \
 	bench/path \
 	fuzz/flood \
 	interop/tcp_tun \
@@ -377,6 +395,8 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 	integration/nat.sh \
 	integration/nat_kinds.sh \
+	integration/nat_rebind.sh \
+	integration/move.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -448,6 +468,7 @@ unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
+unit/node/limits_ROOMS := node i3 base
 unit/node/ring_cache_ROOMS := node i3 base
 unit/node/ring_wire_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
@@ -462,6 +483,10 @@ unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 unit/program/vsock_ROOMS := program
 unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
+unit/io/operator_OBJ := daemon/io/http.o daemon/io/log_format.o
+unit/io/operator_LIBS := -luv -ljansson
+unit/io/sandbox_OBJ := daemon/io/sandbox.o
+unit/io/sandbox_LIBS := -lseccomp
 unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io
@@ -486,6 +511,8 @@ sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
 bench/load_OBJ := tests/bench/cost.o tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
+bench/node_load_ROOMS := i3 base
+bench/node_load_OBJ := tests/bench/node_hosts.o
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
@@ -602,7 +629,7 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
-bench: build $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
+bench: build $(B)/tests/bench/node_load $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
 demo: all

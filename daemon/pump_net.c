@@ -246,7 +246,7 @@ void net_peer_events(struct pump *p)
     struct peer_event e;
     while (peers_event(p->peers, &e)) {
         struct peer_info info;
-        peer_info(p->peers, e.peer, &info);
+        peer_info(p->peers, e.peer, p->now, &info);
         /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
         if (e.kind != PEER_UNREACHABLE)
             tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, info.mtu);
@@ -278,10 +278,16 @@ static void use_node(struct pump *p, const struct addr *node)
 static void use_local_node(struct pump *p)
 {
     struct addr local = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT);
-    int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local, NULL);
+    int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local, NULL, NULL);
     if (err && err != -EADDRINUSE && err != -EALREADY)
         log_error("node embedded start failed err=%d", err);
     use_node(p, &local);
+}
+
+void net_use_node(struct pump *p, unsigned i)
+{
+    p->node_index = i;
+    use_node(p, &p->config.nodes[i]);
 }
 
 /* Chooses a node at the start, and another one when the present one has been silent. */

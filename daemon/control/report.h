@@ -41,7 +41,7 @@ struct report_view {
 };
 
 /* "shortcut ADDRESS, rtt N ms" or "relayed by NODE (why)", into out; returns out. */
-enum { REPORT_PATH = 2 * ADDR_STR };
+enum { REPORT_PATH = ADDR_STR + PATH_WORDS + 16 };
 const char *report_path(const struct peer_info *p, const struct addr *node, char out[REPORT_PATH]);
 
 char *report_status(const struct report_view *v);

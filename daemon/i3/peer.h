@@ -106,6 +106,11 @@ void peers_set_node(struct peers *ps, const struct addr *node);
 void peers_set_owners(struct peers *ps, struct owners *os);
 /* Where we are, for peers who would take a shortcut to us; what has changed is told to those who talk with us. */
 void peers_set_own(struct peers *ps, mono_t now, const struct path_own *own);
+/* We are at another place. */
+void peers_uprooted(struct peers *ps, mono_t now);
+/* We have slept since `asleep`, and their keys may be forgotten: those with whom we talked then are called, so that what they have for
+ * us need not wait until they try again. */
+void peers_woke(struct peers *ps, mono_t asleep, mono_t now);
 /* The kernel refuses to send there. */
 void peers_send_failed(struct peers *ps, mono_t now, const struct addr *to);
 /* It refuses a datagram of that size: EMSGSIZE. */
@@ -145,9 +150,9 @@ void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const str
 void peers_output(struct peers *ps, mono_t now, uint64_t wall_us, struct outbox *out);
 mono_t peers_deadline(const struct peers *ps);
 
-/* How many times an answer was missed, ever: an INIT was sent again, or a talk by the node broke off 0.8 s ago with a packet of
- * ours (if only the last word). When it grows, the peer may be gone, or the way to it, or the triggers by which its answer would
- * reach us (a NAT has forgotten us): these are worth a question. */
+/* How many times an answer was missed, ever: an INIT was sent again, or a talk broke off half a second ago with a packet of ours (if
+ * only the last word). When it grows, the peer may be gone, or the way to it, or the triggers by which its answer would reach us (a
+ * NAT has forgotten us): these are worth a question. */
 uint64_t peers_unanswered(const struct peers *ps);
 
 enum peer_event_kind { PEER_UP, PEER_UNREACHABLE, PEER_MTU };
@@ -196,10 +201,10 @@ struct peer_info {
     uint32_t handshake_rtt_us;
     struct addr shortcut; /* none: by the node, and why */
     uint32_t shortcut_rtt_us;
-    const char *relayed_why;
+    char relayed_why[PATH_WORDS];
 };
 
-void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *out);
+void peer_info(const struct peers *ps, const struct peer *p, mono_t now, struct peer_info *out);
 /* Iteration: NULL starts, NULL ends. */
 struct peer *peer_next(const struct peers *ps, const struct peer *p);
 

@@ -5,7 +5,14 @@
 
 #include "daemon/node/inside.h"
 
-enum { COPIES_AT_ONCE = 256, COPY_LEN = 5 + ADDR_WIRE_LEN + ID_LEN, COPY_PAUSE = 2000, BATCH_PAUSE = 5000, YOUNG_US = 10000000 };
+enum {
+    COPIES_AT_ONCE = 256,
+    TOLD_AT_ONCE = 64,
+    COPY_LEN = 5 + ADDR_WIRE_LEN + ID_LEN,
+    COPY_PAUSE = 2000,
+    BATCH_PAUSE = 5000,
+    YOUNG_US = 10000000,
+};
 
 /* A host that waits to hear who owns a prefix. */
 struct ask {
@@ -141,6 +148,16 @@ bool cluster_redirect(struct visit *v, const struct i3_id *id, uint64_t nonce)
         return false;
     look_up(v, ask_of(v, id->b, nonce));
     return true;
+}
+
+bool cluster_is_elsewhere(const struct node *n, const struct i3_id *id)
+{
+    return !is_ours(n->cluster, id->b);
+}
+
+bool cluster_passes_on(const struct node *n, const struct i3_id *id)
+{
+    return n->cluster && !ring_owns(n->cluster->ring, ring_pos_of(id->b));
 }
 
 static void found(struct cluster *c, const struct ring_event *e, struct outbox *out)
@@ -323,13 +340,22 @@ static bool concerns(const struct cluster *c, const struct transfer *x, const st
     return ring_owns(c->ring, ring_pos_of(t->id.b)) == x->ours;
 }
 
+/* The host learns who has its trigger now, as if it had refreshed it: its NAT may let in nobody but us until it has inserted there. */
+static void tell_host(const struct trigger *t, const struct addr *owner, struct outbox *out)
+{
+    struct ask a = {.from = t->owner, .nonce = t->seq};
+    memcpy(a.prefix, t->id.b, ID_PREFIX_LEN);
+    tell_owner(out, &a, owner);
+}
+
 static void transfer_run(struct node *n, struct transfer *x, struct outbox *out)
 {
     struct cluster *c = n->cluster;
     uint8_t payload[RING_PAYLOAD_MAX];
     struct writer w = writer_of(payload, sizeof(payload));
-    unsigned sent = 0;
-    while (x->to.addr.family && sent < COPIES_AT_ONCE) {
+    bool for_good = !x->ours || c->leaving;
+    unsigned sent = 0, told = 0;
+    while (x->to.addr.family && sent < COPIES_AT_ONCE && told < TOLD_AT_ONCE) {
         struct trigger *t = store_next(n->store, &x->cursor);
         bool full = t && writer_len(&w) + copy_len(t) > sizeof(payload);
         if ((!t || full) && writer_len(&w)) {
@@ -341,6 +367,10 @@ static void transfer_run(struct node *n, struct transfer *x, struct outbox *out)
         } else if (concerns(c, x, t)) {
             put_copy(&w, n->store, t, n->config.lifetime_s);
             sent++;
+            if (for_good && !(t->flags & TRIGGER_COPY)) {
+                tell_host(t, &x->to.addr, out);
+                told++;
+            }
         }
     }
     if (writer_len(&w))

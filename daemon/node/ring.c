@@ -1,5 +1,6 @@
 #include "daemon/node/ring.h"
 
+#include "daemon/base/log.h"
 #include "daemon/node/ring_inside.h"
 
 /* ---- who is known ---- */
@@ -143,6 +144,10 @@ static void adopt(struct ring *r, mono_t now, const struct ring_contact *head, c
             list[n++] = entry_of(r, c);
     }
     memcpy(r->successor, list, sizeof(list));
+    if (!before.addr.family) {
+        char s[ADDR_STR];
+        log_info("ring joined successor=%s", addr_str(&head->addr, s));
+    }
     r->alone_at.us = 0;
     successor_changed(r, &before);
     for (unsigned i = 1; i < n; i++)
@@ -344,8 +349,10 @@ void ring_expire(struct ring *r, mono_t now, struct outbox *out)
 {
     const struct ring_config *c = &r->config;
     bool alone = !r->successor[0].c.addr.family;
-    if (mono_due(r->alone_at, now))
+    if (r->alone_at.us && mono_due(r->alone_at, now)) {
+        log_warn("ring not joined, alone until a member answers seeds=%u why=not reachable or of another secret", c->n_seeds);
         r->alone_at.us = 0;
+    }
     calls_expire(r, now, out);
     walk_expire(r, now, out);
     if (mono_due(r->neighbours_at, now)) {
