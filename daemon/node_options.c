@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/node/rate.h"
 #include "daemon/node/store.h"
 #include "daemon/policy/config.h"
 
-enum { RATE_MIN = 10, RATE_MAX = 10000000, SOURCE_TRIGGERS_MAX = 100000000 };
+enum { RATE_MIN = 10, RATE_MAX = RATE_PER_SECOND_MAX, SOURCE_TRIGGERS_MAX = 100000000 };
 #define MEMORY_MIN (16ull << 20)
 #define MEMORY_MAX (1ull << 40)
 
@@ -323,10 +324,10 @@ void node_options_parse(int argc, char **argv, struct node_options *o)
 static void limit_triggers(const struct node_options *o, struct node_config *c)
 {
     uint32_t low = 0, high = STORE_TRIGGERS_MAX;
-    uint64_t fixed = MEMORY_BASE + o->workers * MEMORY_WORKER, budget = o->memory > fixed ? o->memory - fixed : 0;
+    uint64_t fixed = MEMORY_BASE + o->workers * MEMORY_WORKER + rates_memory(o->rate_per_source, RATE_SOURCES, true), budget = o->memory > fixed ? o->memory - fixed : 0;
     while (low < high) {
         uint32_t mid = low + (high - low + 1) / 2;
-        if (store_memory(mid) <= budget)
+        if (store_memory(mid) + rates_memory(o->rate_per_trigger, mid + 1, false) <= budget)
             low = mid;
         else
             high = mid - 1;

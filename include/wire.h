@@ -163,6 +163,7 @@ enum refused_reason {
     REFUSED_PROOF = 3,   /* the key does not hash to the id, or the mac is wrong */
     REFUSED_FULL = 4,    /* the store is full */
     REFUSED_POLICY = 5,  /* stack too deep, or too many triggers */
+    REFUSED_RATE = 6,    /* you send too fast; seq: the first 8 bytes of the id that DATA was for, else 0. Said once, until you slow down */
 };
 
 /* A 256-bit i3 identifier: 128-bit prefix (chooses the node), 128-bit suffix. */
