@@ -38,6 +38,7 @@ base_SRC := \
 
 naming_SRC := \
 	daemon/naming/book.c \
+	daemon/naming/groups.c \
 	daemon/naming/pool.c \
 
 dns_SRC := \

@@ -82,14 +82,31 @@ struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t loc
     id_of_key(&p->public_id, key, NULL);
     p->address = id_address(&p->public_id, ps->c.pool, ps->c.pool_bits);
     id_address6(&p->public_id, p->address6);
+    drbg_draw(&ps->drbg, p->ask, sizeof(p->ask));
     p->we_are = ps->c.own_address;
     p->mtu = ps->c.mtu;
-    p->start = p->last_start = p->unanswered = p->keepalive = MONO_NEVER;
+    p->start = p->last_start = p->unanswered = p->probed = p->keepalive = MONO_NEVER;
     p->patience = PATIENCE_MIN;
     HASH_ADD(by_key, ps->by_key, key, sizeof(p->key), p);
-    HASH_ADD(by_id, ps->by_id, public_id, sizeof(p->public_id), p);
+    HASH_ADD(by_id, ps->by_id, public_id, ID_PREFIX_LEN, p);
     set_local(ps, p, local);
     return p;
+}
+
+void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n)
+{
+    memcpy(p->ask, suffix, n < sizeof(p->ask) ? n : sizeof(p->ask));
+}
+
+bool peer_is_group(const struct peer *p)
+{
+    static const uint8_t none[MEMBER_LEN];
+    return memcmp(p->member, none, sizeof(none)) != 0;
+}
+
+bool peers_has_id(const struct peers *ps, const uint8_t id[ID_LEN])
+{
+    return memcmp(id, ps->public_id.b, ID_PREFIX_LEN) == 0 || memcmp(id, ps->sessions.prefix, ID_PREFIX_LEN) == 0;
 }
 
 struct peer *peer_by_address(const struct peers *ps, uint32_t local)
@@ -137,7 +154,8 @@ void peer_drop(struct peers *ps, struct peer *p)
 /* One at most per peer, the newest: what it says is how things stand. */
 void peer_tell(struct peers *ps, struct peer *p, enum peer_event_kind kind, int err)
 {
-    p->event = (struct peer_event){kind, p, err};
+    bool moved = p->has_event && p->event.moved;
+    p->event = (struct peer_event){.kind = kind, .peer = p, .moved = moved, .err = err};
     if (p->has_event)
         return;
     p->has_event = true;
@@ -179,7 +197,43 @@ static mono_t response_due(const struct session *s)
 /* Who only receives has nothing to send when nothing comes any more, so silence itself must raise the question. */
 static mono_t doubt_due(const struct peer *p)
 {
-    return p->doubted || !p->heard_relayed ? MONO_NEVER : mono_add(p->unanswered, DOUBT_AFTER);
+    if (p->doubted || !(p->heard_relayed || peer_is_group(p)))
+        return MONO_NEVER;
+    return mono_add(p->unanswered, peer_is_group(p) ? MEMBER_DOUBT_AFTER : DOUBT_AFTER);
+}
+
+/* When a member of a group that was asked for a sign of life is left. */
+static mono_t suspect_due(const struct peer *p)
+{
+    uint64_t patience = 2ull * p->rtt_us > MEMBER_PATIENCE ? 2ull * p->rtt_us : MEMBER_PATIENCE;
+    return mono_add(p->probed, patience);
+}
+
+/* Is the member there? Whoever has the session answers a PROBE of any size. */
+static void ask_for_life(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
+{
+    uint8_t msg[INNER_PROBE_LEN];
+    struct session *s = peer_sending_key(p, now);
+    size_t len = probe_encode(msg, sizeof(msg), INNER_PROBE, INNER_PROBE_LEN, (uint32_t)drbg_u64(&ps->drbg));
+    if (!s)
+        return;
+    peer_send_word(ps, p, s, peer_destination(ps, p), now, msg, len, out);
+    p->probed = now;
+}
+
+static void doubt(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
+{
+    p->doubted = true;
+    ps->unanswered++;
+    if (peer_is_group(p))
+        ask_for_life(ps, p, now, out);
+}
+
+static void suspect(struct peers *ps, struct peer *p, mono_t now)
+{
+    p->probed = MONO_NEVER;
+    p->suspect = true;
+    shake_want(ps, p, now);
 }
 
 static mono_t earliest(struct peer *p)
@@ -187,7 +241,7 @@ static mono_t earliest(struct peer *p)
     mono_t at = mono_min(shake_deadline(p), p->keepalive);
     if (!p->shake && !p->wanted)
         at = mono_min(at, mono_add(p->unanswered, SILENCE_MAX));
-    at = mono_min(at, doubt_due(p));
+    at = mono_min(at, mono_min(doubt_due(p), suspect_due(p)));
     for (unsigned i = 0; i < SESSIONS_PER_PEER; i++)
         if (*key_place(p, i))
             at = mono_min(at, mono_add((*key_place(p, i))->created, SESSION_LIFE));
@@ -213,10 +267,10 @@ static void peer_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t w
         if (s)
             peer_send_empty(ps, p, s, now, out);
     }
-    if (mono_due(doubt_due(p), now)) {
-        p->doubted = true;
-        ps->unanswered++;
-    }
+    if (mono_due(doubt_due(p), now))
+        doubt(ps, p, now, out);
+    if (mono_due(suspect_due(p), now))
+        suspect(ps, p, now);
     if (mono_due(mono_add(p->unanswered, SILENCE_MAX), now)) {
         p->unanswered = MONO_NEVER;
         shake_want(ps, p, now);
@@ -360,7 +414,7 @@ static void watch_silence(struct peers *ps, struct peer *p, mono_t now)
     if (p->unanswered.us == MONO_NEVER.us) {
         p->unanswered = p->pressing = now;
         p->doubted = false;
-        peer_arm(ps, p, p->heard_relayed ? doubt_due(p) : mono_add(now, SILENCE_MAX));
+        peer_arm(ps, p, mono_min(doubt_due(p), mono_add(now, SILENCE_MAX)));
     } else if (mono_since(p->last_data, now) > p->patience) {
         p->pressing = now; /* the last word of an earlier talk needed no answer */
     } else if (mono_since(p->pressing, now) >= p->patience && !p->shake && !p->wanted) {
@@ -387,7 +441,7 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     struct session *s = peer_sending_key(p, now);
     if (!s) {
         shake_want(ps, p, now);
-        return -ENOTCONN;
+        return shake_may_start(ps) ? -ENOTCONN : -EHOSTUNREACH;
     }
     size_t len = 0;
     for (int i = 0; i < n; i++)
@@ -418,7 +472,7 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
 {
     (void)wall_us;
-    if (peer_sending_key(p, now) || p->shake)
+    if (peer_sending_key(p, now) || p->shake || !shake_may_start(ps))
         return;
     p->wanted = true;
     p->start = now;
@@ -433,7 +487,8 @@ void peer_heard(struct peer *p, mono_t now)
 {
     if (p->unanswered.us != MONO_NEVER.us && mono_since(p->unanswered, now) < QUICK_ANSWER)
         p->patience = PATIENCE_MIN;
-    p->unanswered = MONO_NEVER;
+    p->unanswered = p->probed = MONO_NEVER;
+    p->suspect = false;
     p->last_received = now;
 }
 
@@ -532,7 +587,7 @@ void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const str
     struct peer *p;
     if (np->echo_len != NOT_PRESENT_ECHO)
         return;
-    HASH_FIND(by_id, ps->by_id, &np->id, sizeof(np->id), p);
+    HASH_FIND(by_id, ps->by_id, &np->id, ID_PREFIX_LEN, p);
     if (p) {
         shake_not_present(ps, p, now, np);
         return;
@@ -584,6 +639,7 @@ void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *o
         out->shortcut_rtt_us = p->path->c[p->path->active].rtt_us;
     }
     memcpy(out->key, p->key, KEY_LEN);
+    memcpy(out->member, p->member, MEMBER_LEN);
 }
 
 struct peer *peer_next(const struct peers *ps, const struct peer *p)

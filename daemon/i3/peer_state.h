@@ -27,6 +27,8 @@
 #define QUICK_ANSWER         (1 * USEC_PER_SEC)
 #define DOUBT_AFTER          (800 * USEC_PER_MSEC)
 #define KEEPALIVE            (10 * USEC_PER_SEC)
+#define MEMBER_DOUBT_AFTER   (300 * USEC_PER_MSEC) /* a group's member is asked for a sign of life */
+#define MEMBER_PATIENCE      (500 * USEC_PER_MSEC) /* and left when none comes in that, or in two round trips */
 
 enum {
     CONFIRMS_MAX = 8,         /* answers to repeated RESPONSEs */
@@ -52,6 +54,8 @@ struct peer {
     struct i3_id public_id;
     uint32_t local, address, we_are;
     uint8_t address6[16]; /* the same at both ends */
+    uint8_t ask[MEMBER_LEN];    /* the suffix that a first INIT asks for */
+    uint8_t member[MEMBER_LEN]; /* which member of a group has answered last; zeros: it is none */
     uint16_t mtu;
     uint32_t recv_buffer;
     UT_hash_handle by_key, by_id, by_local;
@@ -76,6 +80,8 @@ struct peer {
     mono_t pressing,
         last_data;     /* first and last of the packets sent in it without a pause longer than `patience` */
     bool doubted;      /* in this silence we have asked whether it is our triggers */
+    bool suspect;      /* ... and the member has not given the sign of life that it was asked for */
+    mono_t probed;     /* when it was asked; MONO_NEVER: it was not */
     bool heard_relayed; /* the peer's last packet came by the node */
     uint64_t patience; /* how long they may go unanswered before we ask whether the peer has lost its keys */
     mono_t keepalive;  /* when an empty packet is due; MONO_NEVER: none */
@@ -114,6 +120,8 @@ struct session *peer_sending_key(const struct peer *p, mono_t now);
 /* Something may be due at `at`. */
 void peer_arm(struct peers *ps, struct peer *p, mono_t at);
 void peer_tell(struct peers *ps, struct peer *p, enum peer_event_kind kind, int err);
+/* The peer is one of several with this key. */
+bool peer_is_group(const struct peer *p);
 /* Genuine bytes came. */
 void peer_heard(struct peer *p, mono_t now);
 /* Seals nothing and pushes it. */
@@ -158,6 +166,8 @@ static inline bool way_sent(struct peers *ps, struct peer *p, mono_t now, size_t
 
 /* ---- peer_shake.c ---- */
 
+/* A member of a group never does. */
+bool shake_may_start(const struct peers *ps);
 /* Wants a handshake at `at` or, when one was started less than HANDSHAKE_PAUSE ago, a little later. */
 void shake_want(struct peers *ps, struct peer *p, mono_t at);
 /* When the handshake has something to do. */
