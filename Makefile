@@ -145,6 +145,8 @@ i3d_SRC := \
 	daemon/pump_dns.c \
 	daemon/pump_dns_tcp.c \
 	daemon/pump_flow.c \
+	daemon/pump_group.c \
+	daemon/pump_group_control.c \
 	daemon/pump_ipc.c \
 	daemon/pump_listen.c \
 	daemon/pump_names.c \
@@ -239,6 +241,7 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_group.c \
 	tools/i3ctl_link.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_world.c \

@@ -24,7 +24,8 @@ static mono_t next_deadline(const struct pump *p)
 {
     mono_t at = mono_add(p->now, NODE_CHECK_US);
     at = mono_min(at, tcpip_deadline(p->tcpip));
-    at = mono_min(at, peers_deadline(p->peers));
+    for (const struct side *s = p->sides; s; s = s->next)
+        at = mono_min(at, peers_deadline(s->peers));
     at = mono_min(at, triggers_deadline(p->triggers));
     at = mono_min(at, owners_deadline(p->owners));
     at = mono_min(at, pool_deadline(p->pool));
@@ -164,8 +165,7 @@ static void on_timer(void *ctx, uint32_t events)
 
 static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
 {
-    struct pump *p = ctx;
-    return book_find_key(p->book, key) != NULL;
+    return names_may_talk(ctx, key);
 }
 
 static void exclude_route(void *ctx, uint32_t network, unsigned bits)
@@ -187,7 +187,8 @@ static int start_names(struct pump *p)
     draw_seed(p, seed);
     p->pool = pool_new(p->config.network, p->config.network_bits, seed);
     p->book = book_new();
-    if (!p->pool || !p->book)
+    p->groups = groups_new();
+    if (!p->pool || !p->book || !p->groups)
         return -ENOMEM;
     int err = routes_each(exclude_route, p);
     if (err)
@@ -264,11 +265,9 @@ static unsigned good_ciphers(void)
     return CIPHER_CHACHA20POLY1305;
 }
 
-static int start_sessions(struct pump *p)
+void pump_peers_config(struct pump *p, struct peers_config *c)
 {
-    uint8_t seed[32];
-    struct peers_config c = {.ciphers = good_ciphers(),
-        .own_address = p->own,
+    *c = (struct peers_config){.ciphers = good_ciphers(),
         .pool = p->config.network,
         .pool_bits = p->config.network_bits,
         .shortcut = p->config.shortcut,
@@ -276,31 +275,32 @@ static int start_sessions(struct pump *p)
         .mtu = (uint16_t)p->config.mtu,
         .probe_mtu = true,
         .recv_buffer = udp_buffer(p->udp),
-        .accel = p->accel = accel_open(),
+        .accel = p->accel,
         .known = key_known,
         .ctx = p};
-    struct i3_id session_id;
-    memcpy(c.priv, p->identity.priv, KEY_LEN);
-    memcpy(c.pub, p->identity.pub, KEY_LEN);
-    draw_seed(p, c.session_priv);
-    x25519_public(c.session_pub, c.session_priv);
-    draw_seed(p, c.seed);
+    draw_seed(p, c->session_priv);
+    x25519_public(c->session_pub, c->session_priv);
+    draw_seed(p, c->seed);
+}
+
+static int start_sessions(struct pump *p)
+{
+    uint8_t seed[32];
+    p->accel = accel_open();
     draw_seed(p, seed);
-    p->peers = peers_new(&c);
     p->triggers = triggers_new(seed);
     draw_seed(p, seed);
     p->owners = owners_new(seed);
-    if (!p->peers || !p->triggers || !p->owners)
+    if (!p->triggers || !p->owners)
         return -ENOMEM;
-    peers_set_owners(p->peers, p->owners);
-
     id_of_key(&p->public_id, p->identity.pub, NULL);
-    id_of_key(&session_id, c.session_pub, NULL);
-    int err = trigger_add(p->triggers, p->now, &p->public_id, 256, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
-    if (!err)
-        err = trigger_add(p->triggers, p->now, &session_id, 128, c.session_priv, c.session_pub, NULL, 0, INSERT_SHORTCUT);
-    crypto_wipe(&c, sizeof(c));
-    return err;
+    /* for every suffix: who asks need not know that it is nobody's but ours (i3/peer.h) */
+    int err = trigger_add(p->triggers, p->now, &p->public_id, 128, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
+    struct side *s = err ? NULL : side_new(p, NULL);
+    if (!s)
+        return err ? err : -ENOMEM;
+    p->peers = s->peers;
+    return 0;
 }
 
 static int start_engine(struct pump *p)
@@ -386,8 +386,9 @@ static void pump_free(struct pump *p)
     vsocks_free(p->vsocks);
     tcpip_free(p->tcpip);
     triggers_free(p->triggers);
+    sides_free(p);
     owners_free(p->owners);
-    peers_free(p->peers);
+    groups_free(p->groups);
     accel_close(p->accel);
     book_free(p->book);
     pool_free(p->pool);
@@ -419,6 +420,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     if (!err)
         err = load_book(p, why, whylen);
     if (!err)
+        err = group_load(p, why, whylen);
+    if (!err)
         err = start_io(p, why, whylen);
     if (!err)
         err = start_sessions(p);
@@ -430,6 +433,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     }
     uv_idle_init(loop, &p->idle);
     p->idle.data = p;
+    group_start(p);
     names_pin_book(p);
     listen_load(p);
     dgram_load(p);
