@@ -1,0 +1,154 @@
+#!/bin/sh
+# Groups. Anycast: two daemons with one key answer for web.i3; when one dies or leaves the other does. Multicast: a datagram reaches
+# every member, sealed, and nobody can forge one.
+. "$(dirname "$0")/../lib/world.sh"
+[ "$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start)" = 1024 ] && [ "$(id -u)" != 0 ] || {
+    echo "port 80 must be one that the kernel does not give us"
+    exit 77
+}
+world_up
+
+# One more user of the world: user_add NAME.
+user_add() {
+    mkdir -m 700 -p "$W/$1/config/i3" "$W/$1/data" "$W/$1/run"
+    sed "s#/alice/#/$1/#g" "$W/alice.env" >"$W/$1.env"
+    cp "$W/alice/config/i3/i3.conf" "$W/$1/config/i3/i3.conf"
+    user_start "$1"
+}
+# Its daemon; the demo's own are ended by `i3ctl demo down`.
+user_start() {
+    daemon_start "$1"
+    STARTED="$STARTED $(cat "$W/$1/run/i3/i3d.pid")"
+}
+daemon_kill() {
+    kill -9 "$(cat "$W/$1/run/i3/i3d.pid")"
+}
+know() {
+    as "$1" i3ctl book add "$2" "$(as "$2" i3ctl id -q)" >/dev/null
+}
+groups_stand() {
+    as "$1" i3ctl group list --json | python3 -c 'import json, sys
+sys.exit(not all(g["standing"] for g in json.load(sys.stdin)["groups"]))'
+}
+ms() {
+    echo $(($(date +%s%N) / 1000000))
+}
+# Who answers alice: the first word of the page.
+who() {
+    as alice i3run curl -sS --max-time 10 "http://web.i3:$PORT/" | cut -d' ' -f1
+}
+
+step "a group of bob and carol"
+user_add carol
+for member in bob carol; do
+    know alice $member
+    know $member alice
+done
+as bob i3ctl group new web >"$T/new"
+WEB=$(as bob i3ctl group list --json | field groups.0.key)
+grep -q "i3ctl book add web $WEB" "$T/new" || die "the next step is not told: $(cat "$T/new")"
+as bob i3ctl group export web >"$T/secret" 2>"$T/warning"
+grep -q secret "$T/warning" || die "no warning with the secret"
+chmod 644 "$T/secret"
+as carol i3ctl group join web "$T/secret" 2>"$T/refused" && die "a secret that others can read was taken"
+grep -q 'others may read it' "$T/refused" || die "$(cat "$T/refused")"
+chmod 600 "$T/secret"
+as carol i3ctl group join web "$T/secret" >/dev/null
+expect "the key at carol's" "$(as carol i3ctl group list --json | field groups.0.key)" "$WEB"
+expect "who may read the groups" "$(stat -c %a "$W/carol/data/i3/groups")" 600
+as carol i3ctl group join again "$T/secret" 2>/dev/null && die "the same group twice"
+wait_for 10 groups_stand bob
+wait_for 10 groups_stand carol
+as alice i3ctl book add web "$WEB" >/dev/null
+
+step "one of them answers, from the group's address, and goes on to do so"
+PORT=80 # one which the kernel gives to none of them, so that both have it on one machine
+serve bob bob python3 "$LIB/who.py" bob "$PORT"
+serve carol carol python3 "$LIB/who.py" carol "$PORT"
+as alice i3run curl -sS --max-time 10 "http://web.i3:$PORT/" >"$T/page"
+read -r first own peer <"$T/page"
+group=$(as alice i3ctl book ls --json | python3 -c 'import json, sys
+print([e["address"] for e in json.load(sys.stdin)["entries"] if e["name"] == "web"][0])')
+expect "getsockname at the server" "$own" "$group:$PORT"
+expect "getpeername at the server" "${peer%:*}" "$(address_of alice)"
+for i in 1 2 3 4 5; do
+    expect "the same member" "$(who)" "$first"
+done
+[ "$first" = bob ] && second=carol || second=bob
+as alice i3ctl ping web.i3 1 >"$T/ping"
+member=$(as "$first" i3ctl group list --json | field groups.0.member)
+grep -q "member $member" "$T/ping" || die "ping does not say which member: $(cat "$T/ping")"
+as "$first" i3ctl status | grep -q 'web *anycast .* standing *1 ' || die "the session is not shown"
+as "$first" i3run curl -sS --max-time 10 "http://web.i3:$PORT/" | grep -q "^$first " || die "the member itself reaches another"
+
+step "UDP: the answer comes from the group's address"
+for member in bob carol; do
+    serve $member udp-$member python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", int(sys.argv[1])))
+print("port", sys.argv[1], flush=True)
+while True:
+    data, peer = s.recvfrom(9000)
+    s.sendto(data, peer)' "$PORT"
+done
+expect "an echo" "$(as alice i3run timeout 20 python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.connect(("web.i3", int(sys.argv[1])))
+for size in 1, 5000:
+    s.send(b"x" * size)
+    print(len(s.recv(9000)))' "$PORT" | xargs)" "1 5000"
+
+step "that daemon is killed: the other one answers, and what stood ends with an error"
+as alice i3run curl -sSN --max-time 30 -o "$T/drip" "http://web.i3:$PORT/drip" 2>"$T/drip.err" &
+drip=$!
+wait_for 10 grep -q drip "$T/drip"
+daemon_kill "$first"
+start=$(ms)
+as alice i3run curl -sS --max-time 20 "http://web.i3:$PORT/" >"$T/page"
+echo "fail-over with a session: $(($(ms) - start)) ms"
+expect "who answers" "$(cut -d' ' -f1 "$T/page")" "$second"
+wait $drip && die "the old connection ended well"
+grep -q -i 'reset' "$T/drip.err" || die "the old connection: $(cat "$T/drip.err")"
+
+step "a client which knows none of them is not held up by the dead one's trigger"
+as alice i3ctl book rm web >/dev/null
+as alice i3ctl book add web "$WEB" >/dev/null
+for i in 1 2 3 4; do
+    as alice i3ctl book rm web >/dev/null
+    as alice i3ctl book add web "$WEB" >/dev/null
+    start=$(ms)
+    expect "who answers" "$(who)" "$second"
+    echo "fail-over without a session: $(($(ms) - start)) ms"
+done
+
+step "it is back, with its group, and the other one leaves: that is noticed at once"
+user_start "$first"
+wait_for 10 groups_stand "$first"
+expect "no need to go back" "$(who)" "$second"
+as alice i3run curl -sSN --max-time 30 -o "$T/drip" "http://web.i3:$PORT/drip" 2>"$T/drip.err" &
+drip=$!
+wait_for 10 grep -q drip "$T/drip"
+as "$second" i3ctl group leave web >/dev/null
+start=$(ms)
+expect "who answers" "$(who)" "$first"
+echo "after a clean end: $(($(ms) - start)) ms"
+wait $drip && die "the old connection ended well"
+as "$second" i3ctl group list | grep -q 'in no group' || die "still a member"
+
+step "who is not in the members' book gets no answer"
+user_add mallory
+as mallory i3ctl book add web "$WEB" >/dev/null
+know mallory alice
+as mallory i3run curl -sS --max-time 3 "http://web.i3:$PORT/" && die "a stranger was answered"
+
+step "near: who asks for a place gets the member there"
+as "$second" i3ctl group join web --near eu/berlin "$T/secret" >/dev/null
+wait_for 10 groups_stand "$second"
+for i in 1 2 3; do
+    as alice i3ctl book rm web >/dev/null
+    as alice i3ctl book add --near eu/berlin web "$WEB" >/dev/null
+    expect "who answers" "$(who)" "$second"
+done
+as carol i3ctl stop >/dev/null
+as mallory i3ctl stop >/dev/null
