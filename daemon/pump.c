@@ -457,5 +457,7 @@ void pump_stop(struct pump *p)
     net_output(p); /* the resets */
     triggers_remove_all(p->triggers, p->now, &p->out);
     net_flush(p);
+    group_stop(p);
+    net_flush(p);
     uv_close((uv_handle_t *)&p->idle, on_idle_closed);
 }

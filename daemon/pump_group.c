@@ -153,6 +153,9 @@ static void side_end(struct pump *p, struct side *s)
     struct side **at = &p->sides;
     flow_end_local(p, s->own);
     net_output(p); /* the resets */
+    while (peers_leave(s->peers, p->now, &p->out))
+        net_flush(p);
+    net_flush(p);
     trigger_remove(p->triggers, p->now, &s->session_id, 128, &p->out);
     while (*at != s)
         at = &(*at)->next;
@@ -260,6 +263,13 @@ int group_load(struct pump *p, char *why, size_t whylen)
     if (err)
         snprintf(why, whylen, "%s:%u: damaged, or written by another version; it is left as it is", path, line);
     return err;
+}
+
+void group_stop(struct pump *p)
+{
+    for (struct side *s = p->sides; s; s = s->next)
+        while (s->group && peers_leave(s->peers, p->now, &p->out))
+            net_flush(p);
 }
 
 void group_start(struct pump *p)

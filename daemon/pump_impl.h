@@ -188,6 +188,8 @@ struct side *side_by_own(const struct pump *p, uint32_t own);
 struct side *side_of_packet(const struct pump *p, const uint8_t *ip);
 int group_load(struct pump *p, char *why, size_t whylen);
 void group_start(struct pump *p);
+/* The daemon ends: clients of its groups are told to look for others. */
+void group_stop(struct pump *p);
 /* Is a member from now on; g is copied. 0 or -errno, as groups_add(). */
 int group_enter(struct pump *p, const struct group *g);
 /* No more; g is gone. -errno: the file could not be written. */

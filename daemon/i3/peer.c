@@ -469,6 +469,38 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     return (ssize_t)total;
 }
 
+static void forget_sessions(struct peers *ps, struct peer *p)
+{
+    for (unsigned i = 0; i < SESSIONS_PER_PEER; i++) {
+        session_free(&ps->sessions, *key_place(p, i));
+        *key_place(p, i) = NULL;
+    }
+}
+
+bool peers_leave(struct peers *ps, mono_t now, struct outbox *out)
+{
+    uint8_t msg[INNER_BYE_LEN];
+    size_t len = bye_encode(msg, sizeof(msg));
+    unsigned n = 0;
+    for (struct peer *p = ps->by_key; p && n < OUTPUT_MAX; p = p->by_key.next) {
+        struct session *s = peer_sending_key(p, now);
+        if (!s)
+            continue;
+        peer_send_word(ps, p, s, peer_destination(ps, p), now, msg, len, out);
+        forget_sessions(ps, p);
+        n++;
+    }
+    return n == OUTPUT_MAX;
+}
+
+/* The member that we talked with has left its group. */
+static void left(struct peers *ps, struct peer *p, mono_t now)
+{
+    forget_sessions(ps, p);
+    way_free(p);
+    shake_want(ps, p, now);
+}
+
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
 {
     (void)wall_us;
@@ -546,6 +578,11 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         way_run(ps, p, now, out);
     if (!len)
         return PEER_CONTROL;
+    if (inner_kind(body, len) == INNER_BYE) {
+        if (peer_is_group(p) && !bye_decode(body, len))
+            left(ps, p, now);
+        return PEER_CONTROL;
+    }
     if (inner_is(body, len)) {
         way_input(ps, p, now, straight ? from : NULL, body, len, out);
         return PEER_CONTROL;

@@ -46,7 +46,7 @@
  * answered goes to the suffix of ones, so that every member gets it, and the first answer counts: who has died is missed for one
  * repetition (two, while a session stands). Such a peer is asked for a sign of life (PROBE) 0.3 s after a talk broke off with a
  * packet of ours, by whatever way, and given up for the other members another 0.5 s later. A member never asks for a session
- * itself, or clients would go from one to the other. Whoever has its key alone has a trigger for all its suffixes as well, so
+ * itself, or clients would go from one to the other. One that leaves says so (BYE), and its clients ask again at once. Whoever has its key alone has a trigger for all its suffixes as well, so
  * nobody need know beforehand which kind a key is.
  *
  * Silence: whoever has received a packet and has sent nothing for 10 s sends an empty one, which asks for no
@@ -134,6 +134,10 @@ struct peer *peer_by_address(const struct peers *ps, uint32_t local);
 struct peer *peer_by_key(const struct peers *ps, const uint8_t key[KEY_LEN]);
 /* Forgets the peer and its keys at once (removed from the book). */
 void peer_drop(struct peers *ps, struct peer *p);
+
+/* A member of a group leaves: says so to its peers and forgets their sessions. False: that was all; true: send what is in the outbox
+ * and call again. */
+bool peers_leave(struct peers *ps, mono_t now, struct outbox *out);
 
 /* Wants a session: starts a handshake unless one stands or runs. wall_us: microseconds since 1970. */
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us);

@@ -125,6 +125,7 @@ done
 step "it is back, with its group, and the other one leaves: that is noticed at once"
 user_start "$first"
 wait_for 10 groups_stand "$first"
+rm "$T/drip"
 expect "no need to go back" "$(who)" "$second"
 as alice i3run curl -sSN --max-time 30 -o "$T/drip" "http://web.i3:$PORT/drip" 2>"$T/drip.err" &
 drip=$!
@@ -134,6 +135,7 @@ start=$(ms)
 expect "who answers" "$(who)" "$first"
 echo "after a clean end: $(($(ms) - start)) ms"
 wait $drip && die "the old connection ended well"
+grep -q -i 'reset' "$T/drip.err" || die "the old connection: $(cat "$T/drip.err")"
 as "$second" i3ctl group list | grep -q 'in no group' || die "still a member"
 
 step "who is not in the members' book gets no answer"
