@@ -50,6 +50,7 @@ policy_SRC := \
 
 i3_SRC := \
 	daemon/i3/deadline.c \
+	daemon/i3/group.c \
 	daemon/i3/handshake.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
@@ -149,6 +150,7 @@ i3d_SRC := \
 	daemon/pump_group_control.c \
 	daemon/pump_ipc.c \
 	daemon/pump_listen.c \
+	daemon/pump_mcast.c \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
@@ -351,6 +353,7 @@ INTEGRATION_TESTS := \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
 	integration/first_light.sh \
+	integration/group.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
 	integration/rewrite.sh \

@@ -323,7 +323,7 @@ static int start_engine(struct pump *p)
     p->diag = diag_open();
     if (!p->diag)
         log_warn("listeners cannot be checked: no sock_diag here");
-    if (dgram_start(p) < 0 || dns_start(p) < 0)
+    if (dgram_start(p) < 0 || dns_start(p) < 0 || mcast_start(p) < 0)
         return -ENOMEM;
     return p->tcpip && p->vsocks && p->listeners && p->seal && p->held ? 0 : -ENOMEM;
 }
@@ -367,6 +367,7 @@ static int start_io(struct pump *p, char *why, size_t whylen)
 static void pump_free(struct pump *p)
 {
     dns_stop(p);
+    mcast_stop(p);
     dgram_stop(p); /* before those who wait for our end see the socket close */
     ipc_server_close(p->ipc);
     if (p->set) {

@@ -209,6 +209,7 @@ static void forget_key(struct pump *p, const uint8_t key[KEY_LEN])
 {
     if (book_find_key(p->book, key))
         return;
+    mcast_forget(p, key);
     for (struct side *s = p->sides; s; s = s->next) {
         struct peer *peer = peer_by_key(s->peers, key);
         if (!peer)

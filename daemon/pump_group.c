@@ -181,11 +181,10 @@ static int group_begin(struct pump *p, const struct group *g)
     if (err)
         return err;
     pool_pin(p->pool, g->entry.key, true);
-    if (g->kind == GROUP_ANYCAST && !side_new(p, g)) {
+    err = g->kind == GROUP_MULTICAST ? mcast_join(p, g) : side_new(p, g) ? 0 : -ENOMEM;
+    if (err)
         remove_triggers(p, g);
-        return -ENOMEM;
-    }
-    return 0;
+    return err;
 }
 
 static void groups_path(const struct pump *p, char *path, size_t cap)
@@ -235,6 +234,7 @@ int group_leave(struct pump *p, const struct group *g)
     if (s)
         side_end(p, s);
     net_flush(p);
+    mcast_leave(p, g->entry.key);
     groups_remove(p->groups, g);
     if (!book_find_key(p->book, old.entry.key))
         pool_pin(p->pool, old.entry.key, false);

@@ -15,6 +15,7 @@ static void describe(const struct pump *p, const struct group *g, struct report_
             out->sessions += info.standing;
         }
     }
+    mcast_report(p, out);
 }
 
 unsigned group_report(const struct pump *p, struct report_group out[GROUPS_MAX])

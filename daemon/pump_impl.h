@@ -63,6 +63,8 @@ struct pump_counters {
 };
 
 struct dgram_side;
+struct mcasts;
+struct report_group;
 struct dgrams;
 struct dns_side;
 
@@ -122,6 +124,7 @@ struct pump {
     struct owners *owners;
     uint64_t unanswered; /* peers_unanswered() when the triggers were last doubted */
     struct groups *groups;
+    struct mcasts *mcasts;
     struct side *sides;  /* the user's own key, then those of groups */
     struct peers *peers; /* of the first */
     struct path_own own_addresses; /* as offered to peers */
@@ -174,7 +177,7 @@ void net_peer_events(struct pump *p);
 void net_flush(struct pump *p);
 void net_choose_node(struct pump *p);
 /* The largest packet that fits all ways to a host: there may be sessions with several sides of ours. */
-uint16_t net_mtu(const struct pump *p, uint32_t remote);
+uint16_t net_mtu(struct pump *p, uint32_t remote);
 /* Why no session with that host could be had a moment ago, an errno; 0: it could, or nobody has tried. */
 int net_failed_lately(const struct pump *p, uint32_t host);
 
@@ -194,6 +197,24 @@ void group_stop(struct pump *p);
 int group_enter(struct pump *p, const struct group *g);
 /* No more; g is gone. -errno: the file could not be written. */
 int group_leave(struct pump *p, const struct group *g);
+
+/* pump_mcast.c */
+int mcast_start(struct pump *p);
+void mcast_stop(struct pump *p);
+int mcast_join(struct pump *p, const struct group *g);
+void mcast_leave(struct pump *p, const uint8_t key[KEY_LEN]);
+/* A key that may speak no more. */
+void mcast_forget(struct pump *p, const uint8_t key[KEY_LEN]);
+/* A packet for the group at that address; false: there is none. */
+bool mcast_send(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
+/* There is a group which we are a member of. */
+bool mcast_is_member(struct pump *p, uint32_t remote);
+/* The largest IP packet for a group. */
+uint16_t mcast_mtu(const struct pump *p);
+/* A GROUP packet; false: it is for none of our groups. */
+bool mcast_in(struct pump *p, const struct wire_data *d);
+/* Fills in what is known of its datagrams. */
+void mcast_report(const struct pump *p, struct report_group *out);
 
 /* pump_shortcut.c */
 void shortcut_start(struct pump *p);
@@ -224,6 +245,9 @@ void dgram_load(struct pump *p);
  * dgram_flush(). */
 bool dgram_packet_in(struct pump *p, const struct side *s, uint32_t host, const uint8_t *packet, size_t len);
 void dgram_flush(struct pump *p);
+/* A datagram to a group from the host with that handle, for every socket that has the port. How many there are; -EAGAIN: it is a
+ * fragment, the rest is to come. */
+int dgram_multicast_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len);
 /* What programs have sent goes out. True: there is more. */
 bool dgram_read(struct pump *p);
 void dgram_expire(struct pump *p);

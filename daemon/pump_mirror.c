@@ -245,6 +245,19 @@ struct usock *dgram_receiver(struct pump *p, const struct mirror *m, uint16_t po
     return u ? u : dgram_other(p, m, port, cookie);
 }
 
+unsigned dgram_deliver_all(struct pump *p, const struct mirror *m, uint16_t port, uint64_t but, const uint8_t *data, size_t len)
+{
+    unsigned n = 0;
+    for (struct usock *u = usock_on_port(p->dgram->t, port, NULL), *next; u; u = next) {
+        next = u->chain;
+        if (!u->server || u->cookie == but || !usock_takes(u, m->real.family) || (!fresh(p, u) && dgram_verify(p, u, &m->real) != u))
+            continue;
+        deliver(p, u, m, data, len);
+        n++;
+    }
+    return n;
+}
+
 /* Sockets in use are looked after, so that neither their last datagram before close() nor the first after a pause has to wait
  * for a question. */
 static void verify_some(struct pump *p)

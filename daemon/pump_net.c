@@ -38,6 +38,8 @@ static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size
         p->count.packets_bad++;
         return;
     }
+    if (d.proto == PROTO_GROUP && mcast_in(p, &d))
+        return;
     struct side *s = side_by_id(p, d.ids);
     if (s && peers_input(s->peers, p->now, p->wall, from, &d, &p->out, &peer, &plain, &plain_len) == PEER_PACKET)
         peer_packet(p, s, peer, plain, plain_len);
@@ -173,6 +175,8 @@ void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int
     struct peer *peer = s ? peer_by_address(s->peers, remote) : NULL;
     if (peer)
         packet_out(p, s, peer, remote, v, n, len);
+    else
+        mcast_send(p, remote, v, n, len);
 }
 
 static void engine_output(struct pump *p)
@@ -251,7 +255,7 @@ static void note_failure(struct pump *p, uint32_t host, int err)
         p->failed[p->failed_next++ % PUMP_FAILED_MAX] = (struct failed_host){host, err, p->now};
 }
 
-uint16_t net_mtu(const struct pump *p, uint32_t remote)
+uint16_t net_mtu(struct pump *p, uint32_t remote)
 {
     uint16_t mtu = (uint16_t)p->config.mtu;
     for (const struct side *s = p->sides; s; s = s->next) {
@@ -261,6 +265,8 @@ uint16_t net_mtu(const struct pump *p, uint32_t remote)
             peer_info(s->peers, peer, &info);
         if (peer && info.standing && info.mtu < mtu)
             mtu = info.mtu;
+        if (!peer && !s->group && names_is_multicast(p, remote))
+            return mcast_mtu(p);
     }
     return mtu;
 }

@@ -23,7 +23,7 @@ enum {
 /* ---- programs to peers ---- */
 
 /* The inner MTU towards a peer; looked up once a turn. */
-static uint16_t mtu_of(const struct pump *p, uint32_t remote)
+static uint16_t mtu_of(struct pump *p, uint32_t remote)
 {
     struct dgram_side *s = p->dgram;
     if (s->mtu_host == remote && s->mtu_at.us == p->now.us)
@@ -90,6 +90,19 @@ static void datagram_out(struct pump *p, const struct mirror *m, uint16_t port, 
         net_send_packet(p, m->host, v, len ? 2 : 1, n);
 }
 
+/* Other programs of this host hear what one of them sends to a group. */
+static void loop_back(struct pump *p, const struct mirror *group, const struct usock *u, const uint8_t *data, size_t len)
+{
+    struct addr own = names_host_address(p, p->own, group->virt.family, u->asked.port);
+    uint64_t cookie = u->cookie;
+    struct mirror *m;
+    if (dgram_mirror(p, &own, false, &m) < 0)
+        return;
+    mirror_touch(p->dgram->t, m, p->now);
+    if (dgram_deliver_all(p, m, group->virt.port, cookie, data, len))
+        dgram_flush(p); /* before the bytes go */
+}
+
 static void from_program(void *ctx, const struct addr *from, const uint8_t *data, size_t len)
 {
     struct pump *p = ctx;
@@ -105,6 +118,8 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *data
     mirror_touch(s->t, m, p->now);
     s->count.out++;
     datagram_out(p, m, u->asked.port, data, len);
+    if (!peer_by_address(p->peers, m->host) && mcast_is_member(p, m->host))
+        loop_back(p, m, u, data, len);
 }
 
 static void answer_unreachable(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
@@ -249,6 +264,39 @@ static bool packet_in(struct pump *p, const struct side *s, uint32_t host, const
     if (e.err == ECONNREFUSED) /* the others are no more than a hint: a UDP socket is not told of them */
         port_closed(p, packet, &ip, &e);
     return true;
+}
+
+static int multicast_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
+{
+    struct ip_header ip = {.src = host, .dst = p->own};
+    struct udp_datagram d;
+    struct mirror *m;
+    if (!(packet[0] >> 4 == 6 ? ip6_parse : ip_parse)(packet, len, &ip) || !udp_parse(packet, &ip, &d)) {
+        p->dgram->count.bad++;
+        return 0;
+    }
+    struct addr virt = ip.v6 ? addr_v6(packet + IP6_SRC, d.src_port) : addr_v4(host, d.src_port);
+    if (!usock_on_port(p->dgram->t, d.dst_port, NULL))
+        return 0;
+    if (dgram_mirror(p, &virt, false, &m) < 0) {
+        p->dgram->count.no_room++;
+        return 0;
+    }
+    mirror_touch(p->dgram->t, m, p->now);
+    return (int)dgram_deliver_all(p, m, d.dst_port, 0, d.data, d.len);
+}
+
+int dgram_multicast_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
+{
+    size_t whole;
+    if (!ip_is_fragment(packet, len))
+        return multicast_in(p, host, packet, len);
+    packet = reassembly_add(p->dgram->pieces, p->now, packet, len, &whole);
+    if (!packet || (packet[0] >> 4 == 6 ? packet[6] : packet[9]) != IP_UDP)
+        return -EAGAIN;
+    int n = multicast_in(p, host, packet, whole);
+    dgram_flush(p); /* before the bytes go */
+    return n;
 }
 
 /* Of fragments only UDP's are taken: the engines send everything else whole. */
