@@ -152,5 +152,119 @@ for i in 1 2 3; do
     as alice i3ctl book add --near eu/berlin web "$WEB" >/dev/null
     expect "who answers" "$(who)" "$second"
 done
-as carol i3ctl stop >/dev/null
-as mallory i3ctl stop >/dev/null
+
+step "multicast: a datagram reaches every member, from the sender's address, and is answered one to one"
+user_add dave
+for member in bob carol dave; do
+    know "$member" alice 2>/dev/null || :
+    know alice "$member" 2>/dev/null || :
+done
+as bob i3ctl group new --multicast chat >/dev/null
+CHAT=$(as bob i3ctl group list --json | python3 -c 'import json, sys
+print([g["key"] for g in json.load(sys.stdin)["groups"] if g["name"] == "chat"][0])')
+for member in carol dave; do
+    as bob i3ctl group export chat 2>/dev/null | as $member i3ctl group join chat - >/dev/null
+done
+as alice i3ctl book add --multicast chat "$CHAT" >/dev/null
+cat >"$T/hear.py" <<'E'
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 70))
+print("port 70", flush=True)
+while True:
+    data, peer = s.recvfrom(65536)
+    print("heard", len(data), data[:20].decode(), peer[0], flush=True)
+    s.sendto(sys.argv[1].encode(), peer)
+E
+for member in bob carol dave; do
+    wait_for 10 groups_stand $member
+    serve $member hear-$member python3 "$T/hear.py" $member
+done
+cat >"$T/say.py" <<'E'
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(3)
+group = socket.gethostbyname("chat.i3")
+answers = []
+for word, size in ("hello", 5), ("large", 9000):
+    s.sendto(word.encode().ljust(size, b"."), (group, 70))
+    for i in range(3):
+        data, peer = s.recvfrom(100)
+        answers.append((data.decode(), peer[0], peer[1]))
+print(*sorted(set(answers)), len(answers))
+try:
+    socket.create_connection((group, 70), 5)
+    print("connected")
+except OSError as e:
+    print(e.errno)
+E
+as alice i3run timeout 30 python3 "$T/say.py" >"$T/said" 2>&1
+expect "the answers" "$(head -1 "$T/said")" "('bob', '$(address_of bob)', 70) ('carol', '$(address_of carol)', 70) ('dave', '$(address_of dave)', 70) 6"
+expect "connect() to a multicast group" "$(sed -n 2p "$T/said")" 101
+alice=$(address_of alice)
+for member in bob carol dave; do
+    printf 'port 70\nheard 5 hello %s\nheard 9000 large............... %s\n' "$alice" "$alice" |
+        diff - "$T/hear-$member.log" || die "what $member heard"
+done
+
+step "a member that the others do not know speaks as well, and does not hear itself; its other programs do"
+as dave i3run timeout 20 python3 -c 'import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 71))
+s.sendto(b"from dave", ("chat.i3", 70))
+s.sendto(b"none", ("chat.i3", 71))
+s.settimeout(0.5)
+try:
+    while True:
+        print(s.recvfrom(100)[0])
+except TimeoutError:
+    pass' >"$T/dave"
+for member in bob carol dave; do
+    wait_for 5 grep -q "heard 9 from dave $(address_of dave)" "$T/hear-$member.log" || die "$member: $(cat "$T/hear-$member.log")"
+done
+grep -q none "$T/dave" && die "dave hears himself"
+
+step "strangers, forgeries and repetitions are met with silence"
+as mallory i3ctl book add --multicast chat "$CHAT" >/dev/null
+know mallory bob
+as mallory i3run python3 -c 'import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(5):
+    s.sendto(b"evil", ("chat.i3", 70))'
+python3 - "$LIB" "$(cat "$W/ring/port")" "$CHAT" <<'E'
+import base64, os, sys
+sys.path.insert(0, sys.argv[1])
+import i3wire
+group = base64.b32decode(sys.argv[3].upper() + "====")
+to = i3wire.blake2s(b"i3run id v1", group)[:16] + b"\xff" * 16
+h = i3wire.Host(("127.0.0.1", int(sys.argv[2])))
+for kind in range(4):
+    for size in 0, 1, 107, 131, 132, 200, 1300:
+        body = bytes([kind & 1, 1 + (kind >> 1), 0, 0]) + os.urandom(size)
+        h.send(i3wire.data(to, body[:size], proto=5))
+assert not h.settle(), "somebody answers"
+E
+wait_for 5 python3 -c 'import sys' || :
+dropped() {
+    as "$1" i3ctl group list --json | python3 -c 'import json, sys
+print([g["datagrams_dropped"] for g in json.load(sys.stdin)["groups"] if g["name"] == "chat"][0])'
+}
+for member in bob carol dave; do
+    wait_for 5 eval '[ "$(dropped '$member')" -ge 33 ]' || die "$member has dropped $(dropped $member)"
+    expect "what $member heard since" "$(grep -c heard "$T/hear-$member.log")" 3
+done
+as alice i3ctl ping chat.i3 1 2>"$T/ping" && die "a group was pinged"
+grep -q 'multicast group' "$T/ping" || die "$(cat "$T/ping")"
+
+step "a member that leaves hears nothing any more"
+as dave i3ctl group leave chat >/dev/null
+as alice i3run python3 -c 'import socket
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"after", ("chat.i3", 70))'
+for member in bob carol; do
+    wait_for 5 grep -q "heard 5 after" "$T/hear-$member.log" || die "$member: $(cat "$T/hear-$member.log")"
+done
+grep -q after "$T/hear-dave.log" && die "dave still hears"
+
+for user in carol dave mallory; do
+    as $user i3ctl stop >/dev/null
+done
