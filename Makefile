@@ -31,7 +31,6 @@ endif
 
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
-	daemon/base/blake2s.c \
 	daemon/base/crypto.c \
 	daemon/base/id.c \
 	daemon/base/lookout.c \
@@ -63,6 +62,9 @@ i3_SRC := \
 	daemon/i3/owners.c \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
+	daemon/i3/trigger_answer.c \
+	daemon/i3/trigger_doubt.c \
+	daemon/i3/trigger_send.c \
 
 node_SRC := \
 	daemon/node/batch.c \
@@ -71,12 +73,16 @@ node_SRC := \
 	daemon/node/insert.c \
 	daemon/node/limit.c \
 	daemon/node/node.c \
+	daemon/node/rate.c \
 	daemon/node/ring.c \
+	daemon/node/ring_cache.c \
 	daemon/node/ring_call.c \
 	daemon/node/ring_find.c \
+	daemon/node/ring_walk.c \
 	daemon/node/ring_wire.c \
 	daemon/node/store.c \
 	daemon/node/trie.c \
+	daemon/node/worker.c \
 
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
@@ -117,6 +123,8 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/metrics.c \
+	daemon/control/node_report.c \
 	daemon/control/report.c \
 
 io_SRC := \
@@ -127,6 +135,7 @@ io_SRC := \
 	daemon/io/files.c \
 	daemon/io/ipc_server.c \
 	daemon/io/log.c \
+	daemon/io/log_format.c \
 	daemon/io/loopback.c \
 	daemon/io/mirror.c \
 	daemon/io/pages.c \
@@ -140,6 +149,7 @@ i3d_SRC := \
 	daemon/ensure.c \
 	daemon/identity.c \
 	daemon/node_pump.c \
+	daemon/node_workers.c \
 	daemon/paths.c \
 	daemon/pump.c \
 	daemon/pump_control.c \
@@ -157,12 +167,24 @@ i3d_SRC := \
 	daemon/pump_udp.c \
 	daemon/pump_mirror.c \
 	daemon/pump_deliver.c \
+	daemon/pump_move.c \
 	daemon/pump_shortcut.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
 	daemon/identity.c \
+	daemon/node_control.c \
+	daemon/node_watch.c \
+	daemon/node_options.c \
 	daemon/node_pump.c \
+	daemon/control/metrics.c \
+	daemon/control/node_report.c \
+	daemon/node_workers.c \
+	daemon/io/http.c \
+	daemon/io/notify.c \
+	daemon/io/process.c \
+	daemon/io/sandbox.c \
+	daemon/node_workers.c \
 
 shim_SRC := \
 	shim/init.c \
@@ -245,7 +267,9 @@ i3ctl_SRC := \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_link.c \
+	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
+	tools/i3ctl_table.c \
 	tools/i3ctl_world.c \
 
 PURE_ROOMS := base dns naming policy i3 node tcpip program control
@@ -262,7 +286,7 @@ LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
 i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
-i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lcrypto
+i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
@@ -293,6 +317,7 @@ UNIT_TESTS := \
 	unit/i3/seal \
 	unit/i3/trigger \
 	unit/node/node \
+	unit/node/ring_cache \
 	unit/node/ring_wire \
 	unit/node/store \
 	unit/tcpip/ip \
@@ -321,6 +346,7 @@ SIM_TESTS := \
 TEST_PROGRAMS := \
 	bench/load \
 	bench/node \
+	bench/node_load \
 	bench/path \
 	fuzz/flood \
 	interop/tcp_tun \
@@ -373,6 +399,8 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 	integration/nat.sh \
 	integration/nat_kinds.sh \
+	integration/nat_rebind.sh \
+	integration/move.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -444,6 +472,7 @@ unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
+unit/node/ring_cache_ROOMS := node i3 base
 unit/node/ring_wire_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip
@@ -481,6 +510,8 @@ sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
 bench/load_OBJ := tests/bench/cost.o tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
+bench/node_load_ROOMS := i3 base
+bench/node_load_OBJ := tests/bench/node_hosts.o
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
@@ -597,7 +628,7 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
-bench: build $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
+bench: build $(B)/tests/bench/node_load $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
 demo: all

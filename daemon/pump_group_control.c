@@ -11,7 +11,7 @@ static void describe(const struct pump *p, const struct group *g, struct report_
     for (const struct side *s = p->sides; s; s = s->next) {
         for (struct peer *peer = s->group == g ? peer_next(s->peers, NULL) : NULL; peer; peer = peer_next(s->peers, peer)) {
             struct peer_info info;
-            peer_info(s->peers, peer, &info);
+            peer_info(s->peers, peer, p->now, &info);
             out->sessions += info.standing;
         }
     }

@@ -129,9 +129,12 @@ struct pump {
     struct peers *peers; /* of the first */
     struct path_own own_addresses; /* as offered to peers */
     struct addr addresses_seen;    /* the node's part of them */
+    unsigned nat_seen;             /* enum nat_kind, as the nodes make it out */
     int addresses_fd;
     struct fdset_entry *addresses_entry;
-    bool addresses_dirty;
+    bool addresses_dirty, place_dirty; /* the offered ones, and where we are, are to be looked at */
+    struct addr place;                 /* the address from which packets to the node leave; family 0: there is no way to it */
+    mono_t place_at, last_turn;
     struct tcpip *tcpip;
     struct pool *pool;
     struct book *book;
@@ -176,6 +179,8 @@ void net_output(struct pump *p);
 void net_peer_events(struct pump *p);
 void net_flush(struct pump *p);
 void net_choose_node(struct pump *p);
+/* The i-th of those configured. */
+void net_use_node(struct pump *p, unsigned i);
 /* The largest packet that fits all ways to a host: there may be sessions with several sides of ours. */
 uint16_t net_mtu(struct pump *p, uint32_t remote);
 /* Why no session with that host could be had a moment ago, an errno; 0: it could, or nobody has tried. */
@@ -217,8 +222,13 @@ bool mcast_in(struct pump *p, const struct wire_data *d);
 void mcast_report(const struct pump *p, struct report_group *out);
 
 /* pump_shortcut.c */
-void shortcut_start(struct pump *p);
-void shortcut_stop(struct pump *p);
+/* ---- pump_move.c ---- */
+
+void move_start(struct pump *p);
+void move_stop(struct pump *p);
+/* Every turn, before anything that is late is held against others. */
+void move_turn(struct pump *p);
+
 /* Tells peers where we are when that has changed. */
 void shortcut_turn(struct pump *p);
 

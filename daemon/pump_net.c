@@ -78,6 +78,7 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
         [WIRE_CHALLENGE] = trigger_in,
         [WIRE_ACK] = trigger_in,
         [WIRE_REFUSED] = trigger_in,
+        [WIRE_BATCH] = trigger_in,
         [WIRE_OWNER] = owner_in,
         [WIRE_PONG] = owner_in,
     };
@@ -262,7 +263,7 @@ uint16_t net_mtu(struct pump *p, uint32_t remote)
         struct peer_info info;
         const struct peer *peer = peer_by_address(s->peers, remote);
         if (peer)
-            peer_info(s->peers, peer, &info);
+            peer_info(s->peers, peer, p->now, &info);
         if (peer && info.standing && info.mtu < mtu)
             mtu = info.mtu;
         if (!peer && !s->group && names_is_multicast(p, remote))
@@ -274,7 +275,7 @@ uint16_t net_mtu(struct pump *p, uint32_t remote)
 static void peer_event(struct pump *p, const struct side *s, const struct peer_event *e)
 {
     struct peer_info info;
-    peer_info(s->peers, e->peer, &info);
+    peer_info(s->peers, e->peer, p->now, &info);
     /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
     if (e->kind != PEER_UNREACHABLE)
         tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, net_mtu(p, info.local));
@@ -317,10 +318,16 @@ static void use_node(struct pump *p, const struct addr *node)
 static void use_local_node(struct pump *p)
 {
     struct addr local = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT);
-    int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local, NULL);
+    int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local, NULL, NULL);
     if (err && err != -EADDRINUSE && err != -EALREADY)
         log_error("node embedded start failed err=%d", err);
     use_node(p, &local);
+}
+
+void net_use_node(struct pump *p, unsigned i)
+{
+    p->node_index = i;
+    use_node(p, &p->config.nodes[i]);
 }
 
 /* Chooses a node at the start, and another one when the present one has been silent. */

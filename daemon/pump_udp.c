@@ -58,7 +58,7 @@ static const struct side *side_towards(const struct pump *p, const struct mirror
     struct peer_info info;
     if (!peer)
         return p->sides;
-    peer_info(s->peers, peer, &info);
+    peer_info(s->peers, peer, p->now, &info);
     return info.standing ? s : p->sides;
 }
 

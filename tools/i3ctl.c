@@ -14,7 +14,8 @@
 #include "include/bytes.h"
 
 enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
-enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NEAR = 16, VERB_VIA = 32, VERB_ANYCAST = 64, VERB_MULTICAST = 128 };
+enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 256,
+    VERB_NEAR = 16, VERB_VIA = 32, VERB_ANYCAST = 64, VERB_MULTICAST = 128 };
 
 struct ctl_verb {
     const char *name; /* one word, or two: group and member */
@@ -77,6 +78,14 @@ static const struct ctl_verb verbs[] = {
         "NAME may be a virtual address as well; one in IPv6 is asked over IPv6.\n"
         "With --json one object a line. Exits 1 when no answer came.", 1, 2, NEEDS_STARTED,
         VERB_JSON | VERB_STREAM, "4", show_ping, NULL},
+    {"ring", "[ID]", "the ring of overlay nodes: who is there, who owns what; or who owns ID",
+        "Asked is the node of this machine, if one runs, else your daemon, which knows less. --node NODE names one of several:\n"
+        "its port, its address, or its control socket. ID is 64 hex digits, or a key. Exits 3 when there is nobody to ask, 1 when\n"
+        "the map is incomplete or the owner was not found.",
+        0, 1, NEEDS_RUNNING, VERB_JSON | VERB_NODE, NULL, show_ring, ring_run},
+    {"metrics", "", "the counters of the overlay node on this machine, as Prometheus reads them",
+        "--node NODE names one of several, as with `ring`.", 0, 0, NEEDS_NOTHING, VERB_JSON | VERB_NODE, NULL, show_metrics,
+        metrics_run},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
         VERB_JSON | VERB_LAST, NULL, show_stop, NULL},
     {"demo up", "[DIR]", "build a local world in DIR: a ring, and two users alice and bob",
@@ -111,9 +120,9 @@ static void print_overview(FILE *to)
 
 static const char *verb_synopsis(const struct ctl_verb *v, char out[LINE_MAX])
 {
-    snprintf(out, LINE_MAX, "%s%s%s%s%s%s%s%s%s", v->name, *v->args ? " " : "", v->args, v->flags & VERB_ANYCAST ? " [--anycast]" : "",
+    snprintf(out, LINE_MAX, "%s%s%s%s%s%s%s%s%s%s", v->name, *v->args ? " " : "", v->args, v->flags & VERB_ANYCAST ? " [--anycast]" : "",
         v->flags & VERB_MULTICAST ? " [--multicast]" : "", v->flags & VERB_NEAR ? " [--near PLACE]" : "",
-        v->flags & VERB_VIA ? " [--via NAME,...]" : "", v->flags & VERB_QUIET ? " [-q]" : "", v->flags & VERB_JSON ? " [--json]" : "");
+        v->flags & VERB_VIA ? " [--via NAME,...]" : "", v->flags & VERB_NODE ? " [--node NODE]" : "", v->flags & VERB_QUIET ? " [-q]" : "", v->flags & VERB_JSON ? " [--json]" : "");
     return out;
 }
 
@@ -258,7 +267,7 @@ static int run_help(struct ctl *c)
 /* ---- verbs of the daemon ---- */
 
 /* A connection to the daemon, started if the verb wants that. fd, or -1 with the error shown. */
-static int open_daemon(const struct ctl *c, int *exit)
+int ctl_open_daemon(const struct ctl *c, int *exit)
 {
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)], err[CTL_ERR_LEN];
     *exit = CTL_NO_DAEMON;
@@ -336,7 +345,7 @@ static void join(json_t *whole, const json_t *part)
     }
 }
 
-static int ask_daemon(const struct ctl *c, int fd, const char *const *words, size_t n)
+int ctl_ask(const struct ctl *c, int fd, const char *const *words, size_t n)
 {
     struct link_reply r = {.more = true};
     json_t *whole = json_object();
@@ -370,10 +379,10 @@ static int ask_daemon(const struct ctl *c, int fd, const char *const *words, siz
 
 int daemon_words(const struct ctl *c, const char *const *words, size_t n)
 {
-    int exit, fd = open_daemon(c, &exit);
+    int exit, fd = ctl_open_daemon(c, &exit);
     if (fd < 0)
         return exit;
-    exit = ask_daemon(c, fd, words, n);
+    exit = ctl_ask(c, fd, words, n);
     close(fd);
     return exit;
 }
@@ -425,7 +434,7 @@ static const struct {
     const char *name;
     unsigned flag;
     enum ctl_option option;
-} valued[] = {{"--near", VERB_NEAR, CTL_NEAR}, {"--via", VERB_VIA, CTL_VIA}};
+} valued[] = {{"--near", VERB_NEAR, CTL_NEAR}, {"--via", VERB_VIA, CTL_VIA}, {"--node", VERB_NODE, CTL_NODE}};
 
 /* --name VALUE or --name=VALUE: how many words that is; 0: it is no such option, -1: the value is missing. */
 static int take_valued(struct ctl *c, int n, char **words)

@@ -13,63 +13,69 @@ static void require(bool ok)
         abort();
 }
 
-static void add_pieces(struct blake2s *s, const struct bytes *v, size_t n)
+/* A context of this thread's that is about to hash. To look the digest up by name and to allocate each time would cost more than the
+ * hashing of a short message; nothing of one hash is left for the next. */
+static EVP_MD_CTX *hash_begin(void)
+{
+    static _Thread_local EVP_MD_CTX *ctx;
+    if (ctx) {
+        require(EVP_DigestInit_ex2(ctx, NULL, NULL) == 1);
+        return ctx;
+    }
+    EVP_MD *digest = EVP_MD_fetch(NULL, "BLAKE2S-256", NULL);
+    ctx = EVP_MD_CTX_new();
+    require(digest && ctx && EVP_DigestInit_ex2(ctx, digest, NULL) == 1);
+    EVP_MD_free(digest); /* the context holds it */
+    return ctx;
+}
+
+static void hash_add(EVP_MD_CTX *ctx, const struct bytes *v, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        blake2s_add(s, v[i].at, v[i].len);
+        require(EVP_DigestUpdate(ctx, v[i].at, v[i].len) == 1);
+}
+
+static void hash_end(EVP_MD_CTX *ctx, uint8_t out[BLAKE2S_LEN])
+{
+    unsigned len = BLAKE2S_LEN;
+    require(EVP_DigestFinal_ex(ctx, out, &len) == 1 && len == BLAKE2S_LEN);
 }
 
 void blake2s(uint8_t out[BLAKE2S_LEN], const struct bytes *v, size_t n)
 {
-    struct blake2s s;
-    blake2s_init(&s);
-    add_pieces(&s, v, n);
-    blake2s_end(&s, out);
-    crypto_wipe(&s, sizeof(s));
+    EVP_MD_CTX *ctx = hash_begin();
+    hash_add(ctx, v, n);
+    hash_end(ctx, out);
 }
 
-static void hmac_pads(struct hmac *h, struct bytes key)
+void hmac_init(struct hmac *h, struct bytes key)
 {
     uint8_t block[BLAKE2S_BLOCK] = {0};
     if (key.len > sizeof(block))
         blake2s(block, &key, 1);
     else if (key.len)
         memcpy(block, key.at, key.len);
-    for (size_t i = 0; i < sizeof(block); i++)
-        block[i] ^= 0x36;
-    blake2s_init(&h->inner);
-    blake2s_add(&h->inner, block, sizeof(block));
-    for (size_t i = 0; i < sizeof(block); i++)
-        block[i] ^= 0x36 ^ 0x5c;
-    blake2s_init(&h->outer);
-    blake2s_add(&h->outer, block, sizeof(block));
+    for (size_t i = 0; i < sizeof(block); i++) {
+        h->inner[i] = block[i] ^ 0x36;
+        h->outer[i] = block[i] ^ 0x5c;
+    }
     crypto_wipe(block, sizeof(block));
-}
-
-void hmac_init(struct hmac *h, struct bytes key)
-{
-    hmac_pads(h, key);
-    blake2s_press(&h->inner);
-    blake2s_press(&h->outer);
 }
 
 void hmac_make(uint8_t out[BLAKE2S_LEN], const struct hmac *h, const struct bytes *v, size_t n)
 {
     uint8_t inner[BLAKE2S_LEN];
-    struct blake2s s = h->inner;
-    add_pieces(&s, v, n);
-    blake2s_end(&s, inner);
-    s = h->outer;
-    blake2s_add(&s, inner, sizeof(inner));
-    blake2s_end(&s, out);
-    crypto_wipe(&s, sizeof(s));
-    crypto_wipe(inner, sizeof(inner));
+    EVP_MD_CTX *ctx = hash_begin();
+    hash_add(ctx, &(struct bytes){h->inner, sizeof(h->inner)}, 1);
+    hash_add(ctx, v, n);
+    hash_end(ctx, inner);
+    blake2s(out, (struct bytes[]){{h->outer, sizeof(h->outer)}, {inner, sizeof(inner)}}, 2);
 }
 
 void hmac_blake2s(uint8_t out[BLAKE2S_LEN], struct bytes key, const struct bytes *v, size_t n)
 {
     struct hmac h;
-    hmac_pads(&h, key); /* not pressed: there may be nothing to come */
+    hmac_init(&h, key);
     hmac_make(out, &h, v, n);
     crypto_wipe(&h, sizeof(h));
 }
@@ -94,15 +100,18 @@ void x25519_public(uint8_t pub[X25519_LEN], const uint8_t priv[X25519_LEN])
 
 struct x25519_key {
     EVP_PKEY *key;
+    EVP_PKEY *peer; /* whose bytes are set anew each time: to make one costs 2 us of looking up names */
     EVP_PKEY_CTX *ctx;
 };
 
 struct x25519_key *x25519_key_new(const uint8_t priv[X25519_LEN])
 {
+    static const uint8_t none[X25519_LEN];
     struct x25519_key *k = calloc(1, sizeof(*k));
     require(k);
     k->key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, priv, X25519_LEN);
-    require(k->key);
+    k->peer = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, none, X25519_LEN);
+    require(k->key && k->peer);
     k->ctx = EVP_PKEY_CTX_new(k->key, NULL);
     require(k->ctx && EVP_PKEY_derive_init(k->ctx) == 1);
     return k;
@@ -113,6 +122,7 @@ void x25519_key_free(struct x25519_key *k)
     if (!k)
         return;
     EVP_PKEY_CTX_free(k->ctx);
+    EVP_PKEY_free(k->peer);
     EVP_PKEY_free(k->key); /* which wipes it */
     free(k);
 }
@@ -120,11 +130,9 @@ void x25519_key_free(struct x25519_key *k)
 int x25519_derive(uint8_t out[X25519_LEN], struct x25519_key *k, const uint8_t pub[X25519_LEN])
 {
     size_t len = X25519_LEN;
-    EVP_PKEY *theirs = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, pub, X25519_LEN);
-    require(theirs);
-    /* any 32 bytes are a public key; libcrypto refuses an all-zero result itself, which is what a point of small order gives */
-    bool ok = EVP_PKEY_derive_set_peer_ex(k->ctx, theirs, 0) == 1 && EVP_PKEY_derive(k->ctx, out, &len) == 1;
-    EVP_PKEY_free(theirs);
+    require(EVP_PKEY_set1_encoded_public_key(k->peer, pub, X25519_LEN) == 1);
+    /* libcrypto refuses an all-zero result itself, which is what a point of small order gives */
+    bool ok = EVP_PKEY_derive_set_peer_ex(k->ctx, k->peer, 0) == 1 && EVP_PKEY_derive(k->ctx, out, &len) == 1;
     return ok ? 0 : -EKEYREJECTED;
 }
 

@@ -173,7 +173,7 @@ static json_t *peer_array(const struct report_view *v)
     unsigned n = 0;
     for (struct peer *p = peer_next(v->peers, NULL); p && n < REPORT_ROWS_MAX; p = peer_next(v->peers, p)) {
         struct peer_info info;
-        peer_info(v->peers, p, &info);
+        peer_info(v->peers, p, v->now, &info);
         if (!info.standing && !info.handshakes && strcmp(info.state, "idle") == 0)
             continue; /* only in the book */
         json_array_append_new(a, peer_object(v, &info));
@@ -239,7 +239,7 @@ static json_t *connection_array(const struct report_view *v)
         struct peer_info info;
         json_t *o = json_object();
         if (peer)
-            peer_info(v->peers, peer, &info);
+            peer_info(v->peers, peer, v->now, &info);
         remote = row_address(peer ? &info.public_id : NULL, row.v6, row.remote, row.remote_port);
         set_addr(o, "local", &local);
         set_addr(o, "remote", &remote);
@@ -372,6 +372,20 @@ char *report_status(const struct report_view *v)
     set(o, "connections", connection_array(v));
     set_number(o, "connections_total", t.conns);
     set(o, "counters", counter_object(v));
+    return finish(o);
+}
+
+char *report_host_ring(const struct report_view *v)
+{
+    json_t *o = json_object();
+    set_text(o, "kind", "host");
+    set_text(o, "version", v->version);
+    set(o, "home", node_object(v));
+    set(o, "triggers", trigger_array(v));
+    for (size_t i = 0; i < json_array_size(json_object_get(o, "triggers")); i++) {
+        json_t *t = json_array_get(json_object_get(o, "triggers"), i);
+        json_object_set(t, "owner", json_object_get(t, "node"));
+    }
     return finish(o);
 }
 

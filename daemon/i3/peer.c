@@ -194,12 +194,14 @@ static mono_t response_due(const struct session *s)
     return mono_add(s->response_sent, HANDSHAKE_REPEAT << s->response_repeats);
 }
 
-/* Who only receives has nothing to send when nothing comes any more, so silence itself must raise the question. */
+/* Who only receives has nothing to send when nothing comes any more, so silence itself must raise the question; again after three
+ * and nine times as long, as the answer may have met the same fate. */
 static mono_t doubt_due(const struct peer *p)
 {
-    if (p->doubted || !(p->heard_relayed || peer_is_group(p)))
-        return MONO_NEVER;
-    return mono_add(p->unanswered, peer_is_group(p) ? MEMBER_DOUBT_AFTER : DOUBT_AFTER);
+    static const uint8_t times[DOUBTS_MAX] = {1, 4, 13};
+    uint64_t rtt = p->rtt_us < USEC_PER_SEC ? p->rtt_us : USEC_PER_SEC;
+    uint64_t first = peer_is_group(p) ? MEMBER_DOUBT_AFTER : DOUBT_AFTER;
+    return p->doubts == DOUBTS_MAX ? MONO_NEVER : mono_add(p->unanswered, times[p->doubts] * (first + 2 * rtt));
 }
 
 /* When a member of a group that was asked for a sign of life is left. */
@@ -223,7 +225,7 @@ static void ask_for_life(struct peers *ps, struct peer *p, mono_t now, struct ou
 
 static void doubt(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
 {
-    p->doubted = true;
+    p->doubts++;
     ps->unanswered++;
     if (peer_is_group(p))
         ask_for_life(ps, p, now, out);
@@ -413,8 +415,8 @@ static void watch_silence(struct peers *ps, struct peer *p, mono_t now)
 {
     if (p->unanswered.us == MONO_NEVER.us) {
         p->unanswered = p->pressing = now;
-        p->doubted = false;
-        peer_arm(ps, p, mono_min(doubt_due(p), mono_add(now, SILENCE_MAX)));
+        p->doubts = 0;
+        peer_arm(ps, p, doubt_due(p));
     } else if (mono_since(p->last_data, now) > p->patience) {
         p->pressing = now; /* the last word of an earlier talk needed no answer */
     } else if (mono_since(p->pressing, now) >= p->patience && !p->shake && !p->wanted) {
@@ -587,7 +589,6 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         way_input(ps, p, now, straight ? from : NULL, body, len, out);
         return PEER_CONTROL;
     }
-    p->heard_relayed = !straight;
     p->bytes_in += len;
     if (p->keepalive.us == MONO_NEVER.us) {
         p->keepalive = mono_add(now, KEEPALIVE);
@@ -640,9 +641,8 @@ void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const str
 
 /* ---- looking in ---- */
 
-void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *out)
+void peer_info(const struct peers *ps, const struct peer *p, mono_t now, struct peer_info *out)
 {
-    (void)ps;
     const struct session *s = p->current ? p->current : p->next;
     *out = (struct peer_info){
         .public_id = p->public_id,
@@ -669,8 +669,8 @@ void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *o
         .forged = p->forged,
         .handshakes = p->handshakes,
         .handshake_rtt_us = p->rtt_us,
-        .relayed_why = way_relayed_why(ps, p),
     };
+    way_relayed_why(ps, p, now, out->relayed_why);
     if (p->path && path_address(p->path)) {
         out->shortcut = *path_address(p->path);
         out->shortcut_rtt_us = p->path->c[p->path->active].rtt_us;

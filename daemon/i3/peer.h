@@ -43,8 +43,8 @@
  * suffix of its own (the member, 8 bytes, then zeros), and one with the suffix of ones, which all of them have. An INIT asks for a
  * suffix that was drawn by chance, or chosen (peer_set_near); the node gives it to the member which is nearest to that. The
  * RESPONSE says who that is, and further INITs ask for this very one, so that all connections stay with it. An INIT which is not
- * answered goes to the suffix of ones, so that every member gets it, and the first answer counts: who has died is missed for one
- * repetition (two, while a session stands). Such a peer is asked for a sign of life (PROBE) 0.3 s after a talk broke off with a
+ * answered goes to the suffix of ones, so that every member gets it, and the first answer counts, except that the member with which a
+ * session stands has 0.1 s more: who has died is missed for a repetition or two. Such a peer is asked for a sign of life (PROBE) 0.3 s after a talk broke off with a
  * packet of ours, by whatever way, and given up for the other members another 0.5 s later. A member never asks for a session
  * itself, or clients would go from one to the other. One that leaves says so (BYE), and its clients ask again at once. Whoever has its key alone has a trigger for all its suffixes as well, so
  * nobody need know beforehand which kind a key is.
@@ -117,6 +117,11 @@ void peers_set_node(struct peers *ps, const struct addr *node);
 void peers_set_owners(struct peers *ps, struct owners *os);
 /* Where we are, for peers who would take a shortcut to us; what has changed is told to those who talk with us. */
 void peers_set_own(struct peers *ps, mono_t now, const struct path_own *own);
+/* We are at another place. */
+void peers_uprooted(struct peers *ps, mono_t now);
+/* We have slept since `asleep`, and their keys may be forgotten: those with whom we talked then are called, so that what they have for
+ * us need not wait until they try again. */
+void peers_woke(struct peers *ps, mono_t asleep, mono_t now);
 /* The kernel refuses to send there. */
 void peers_send_failed(struct peers *ps, mono_t now, const struct addr *to);
 /* It refuses a datagram of that size: EMSGSIZE. */
@@ -166,9 +171,9 @@ void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const str
 void peers_output(struct peers *ps, mono_t now, uint64_t wall_us, struct outbox *out);
 mono_t peers_deadline(const struct peers *ps);
 
-/* How many times an answer was missed, ever: an INIT was sent again, or a talk by the node broke off 0.8 s ago with a packet of
- * ours (if only the last word). When it grows, the peer may be gone, or the way to it, or the triggers by which its answer would
- * reach us (a NAT has forgotten us): these are worth a question. */
+/* How many times an answer was missed, ever: an INIT was sent again, or a talk broke off half a second ago with a packet of ours (if
+ * only the last word). When it grows, the peer may be gone, or the way to it, or the triggers by which its answer would reach us (a
+ * NAT has forgotten us): these are worth a question. */
 uint64_t peers_unanswered(const struct peers *ps);
 
 enum peer_event_kind { PEER_UP, PEER_UNREACHABLE, PEER_MTU };
@@ -218,11 +223,11 @@ struct peer_info {
     uint32_t handshake_rtt_us;
     struct addr shortcut; /* none: by the node, and why */
     uint32_t shortcut_rtt_us;
-    const char *relayed_why;
+    char relayed_why[PATH_WORDS];
     uint8_t member[8];    /* which of a group answers; zeros: it is no group */
 };
 
-void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *out);
+void peer_info(const struct peers *ps, const struct peer *p, mono_t now, struct peer_info *out);
 /* Iteration: NULL starts, NULL ends. */
 struct peer *peer_next(const struct peers *ps, const struct peer *p);
 

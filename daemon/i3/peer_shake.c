@@ -333,6 +333,23 @@ static bool take_member(struct peers *ps, struct peer *p, const uint8_t member[M
     return true;
 }
 
+/* Another member has answered than the one with which a session stands: that may have been cut off for a while, as everybody was, so
+ * it has the first word. True: not yet, and the INIT is repeated soon. */
+static bool wait_for_old(struct peers *ps, struct peer *p, const uint8_t member[MEMBER_LEN], mono_t now)
+{
+    struct handshake *h = p->shake;
+    if (!p->current || !peer_is_group(p) || !memcmp(p->member, member, MEMBER_LEN))
+        return false;
+    if (h->other_at.us && mono_since(h->other_at, now) >= MEMBER_CHANCE)
+        return false;
+    if (!h->other_at.us) {
+        h->other_at = now;
+        h->due = mono_min(h->due, mono_add(now, MEMBER_CHANCE));
+        peer_arm(ps, p, h->due);
+    }
+    return true;
+}
+
 /* RESPONSE to the INIT that runs. */
 static enum peer_verdict answered(
     struct peers *ps, struct peer *p, mono_t now, const struct wire_data *d, struct outbox *out)
@@ -346,6 +363,10 @@ static enum peer_verdict answered(
         noise_wipe(&n);
         p->forged++;
         return PEER_DROP;
+    }
+    if (wait_for_old(ps, p, theirs.member, now)) {
+        noise_wipe(&n);
+        return PEER_CONTROL;
     }
     note_rtt(p, now);
     bool moved = take_member(ps, p, theirs.member);

@@ -25,12 +25,14 @@
 #define SILENCE_MAX          (15 * USEC_PER_SEC)
 #define PATIENCE_MIN         (2 * USEC_PER_SEC)
 #define QUICK_ANSWER         (1 * USEC_PER_SEC)
-#define DOUBT_AFTER          (800 * USEC_PER_MSEC)
+#define DOUBT_AFTER          (500 * USEC_PER_MSEC) /* and two round trips */
 #define KEEPALIVE            (10 * USEC_PER_SEC)
 #define MEMBER_DOUBT_AFTER   (300 * USEC_PER_MSEC) /* a group's member is asked for a sign of life */
+#define MEMBER_CHANCE        (100 * USEC_PER_MSEC) /* for the old member to answer, when another one has */
 #define MEMBER_PATIENCE      (500 * USEC_PER_MSEC) /* and left when none comes in that, or in two round trips */
 
 enum {
+    DOUBTS_MAX = 3,
     CONFIRMS_MAX = 8,         /* answers to repeated RESPONSEs */
     RESPONSE_REPEATS_MAX = 6, /* RESPONSEs which nobody asked for again */
     OUTPUT_MAX = OUTBOX_HEADROOM / (PATH_OUTPUT_MAX + 9), /* peers served per call of peers_output, with that many datagrams each */
@@ -45,6 +47,7 @@ struct handshake {
     struct session *session; /* to be */
     uint8_t init[INIT_LEN];
     unsigned tries, not_present, not_present_try;
+    mono_t other_at; /* when another member of the group than the one we had a session with answered; 0: none did */
     bool saw_theirs; /* an INIT of the peer lost the tie against this one */
     mono_t first, last, due;
 };
@@ -79,10 +82,9 @@ struct peer {
     mono_t unanswered; /* since when we have sent and heard nothing; MONO_NEVER: it is not so */
     mono_t pressing,
         last_data;     /* first and last of the packets sent in it without a pause longer than `patience` */
-    bool doubted;      /* in this silence we have asked whether it is our triggers */
-    bool suspect;      /* ... and the member has not given the sign of life that it was asked for */
+    uint8_t doubts;    /* how often we have asked in this silence whether it is our triggers */
+    bool suspect;      /* the member has not given the sign of life that it was asked for */
     mono_t probed;     /* when it was asked; MONO_NEVER: it was not */
-    bool heard_relayed; /* the peer's last packet came by the node */
     uint64_t patience; /* how long they may go unanswered before we ask whether the peer has lost its keys */
     mono_t keepalive;  /* when an empty packet is due; MONO_NEVER: none */
 
@@ -150,7 +152,7 @@ void way_run(struct peers *ps, struct peer *p, mono_t now, struct outbox *out);
 mono_t way_deadline(const struct peer *p);
 /* The largest packet which gets through now. */
 uint16_t way_mtu(const struct peer *p);
-const char *way_relayed_why(const struct peers *ps, const struct peer *p);
+void way_relayed_why(const struct peers *ps, const struct peer *p, mono_t now, char out[PATH_WORDS]);
 
 static inline bool way_is_direct(const struct peer *p)
 {

@@ -5,7 +5,7 @@
 
 #include "daemon/node/inside.h"
 
-enum { COPIES_AT_ONCE = 256, COPY_LEN = 5 + ADDR_WIRE_LEN + ID_LEN, COPY_PAUSE = 2000, BATCH_PAUSE = 5000 };
+enum { COPIES_AT_ONCE = 256, TOLD_AT_ONCE = 64, COPY_LEN = 5 + ADDR_WIRE_LEN + ID_LEN, COPY_PAUSE = 2000, BATCH_PAUSE = 5000 };
 
 /* A host that waits to hear who owns a prefix. */
 struct ask {
@@ -60,6 +60,11 @@ void cluster_free(struct cluster *c)
 const struct ring *cluster_ring(const struct cluster *c)
 {
     return c ? c->ring : NULL;
+}
+
+struct ring *cluster_members(struct cluster *c)
+{
+    return c->ring;
 }
 
 mono_t cluster_deadline(const struct cluster *c)
@@ -135,6 +140,16 @@ bool cluster_redirect(struct visit *v, const struct i3_id *id, uint64_t nonce)
     return true;
 }
 
+bool cluster_is_elsewhere(const struct node *n, const struct i3_id *id)
+{
+    return !is_ours(n->cluster, id->b);
+}
+
+bool cluster_passes_on(const struct node *n, const struct i3_id *id)
+{
+    return n->cluster && !ring_owns(n->cluster->ring, ring_pos_of(id->b));
+}
+
 static void found(struct cluster *c, const struct ring_event *e, struct outbox *out)
 {
     struct ask *a = &c->ask[e->token % CLUSTER_ASKS];
@@ -154,6 +169,8 @@ const struct addr *cluster_next(struct visit *v, const struct i3_id *id)
     if (ring_owns(r, pos) || (!ring_predecessor(r) && store_match(n->store, id).first)) /* a copy will do while it is not clear */
         return NULL;
     const struct ring_contact *next = ring_next(r, v->now, pos, v->out);
+    if (next && !ring_knows(r, v->now, pos) && limit_take(&v->node->lookups, v->now, store_source_hash(n->store, v->from)))
+        ring_learn(r, v->now, pos, v->out);
     return next ? &next->addr : NULL;
 }
 
@@ -266,13 +283,22 @@ static bool concerns(const struct cluster *c, const struct transfer *x, const st
     return ring_owns(c->ring, ring_pos_of(t->id.b)) == x->ours;
 }
 
+/* The host learns who has its trigger now, as if it had refreshed it: its NAT may let in nobody but us until it has inserted there. */
+static void tell_host(const struct trigger *t, const struct addr *owner, struct outbox *out)
+{
+    struct ask a = {.from = t->owner, .nonce = t->seq};
+    memcpy(a.prefix, t->id.b, ID_PREFIX_LEN);
+    tell_owner(out, &a, owner);
+}
+
 static void transfer_run(struct node *n, struct transfer *x, struct outbox *out)
 {
     struct cluster *c = n->cluster;
     uint8_t payload[RING_PAYLOAD_MAX];
     struct writer w = writer_of(payload, sizeof(payload));
-    unsigned sent = 0;
-    while (x->to.addr.family && sent < COPIES_AT_ONCE) {
+    bool for_good = !x->ours || c->leaving;
+    unsigned sent = 0, told = 0;
+    while (x->to.addr.family && sent < COPIES_AT_ONCE && told < TOLD_AT_ONCE) {
         struct trigger *t = store_next(n->store, &x->cursor);
         bool full = t && writer_len(&w) + copy_len(t) > sizeof(payload);
         if ((!t || full) && writer_len(&w)) {
@@ -284,6 +310,10 @@ static void transfer_run(struct node *n, struct transfer *x, struct outbox *out)
         } else if (concerns(c, x, t)) {
             put_copy(&w, n->store, t, n->config.lifetime_s);
             sent++;
+            if (for_good && !(t->flags & TRIGGER_COPY)) {
+                tell_host(t, &x->to.addr, out);
+                told++;
+            }
         }
     }
     if (writer_len(&w))

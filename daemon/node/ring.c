@@ -1,5 +1,6 @@
 #include "daemon/node/ring.h"
 
+#include "daemon/base/log.h"
 #include "daemon/node/ring_inside.h"
 
 /* ---- who is known ---- */
@@ -52,6 +53,7 @@ static void heard(struct ring *r, mono_t now, const struct ring_contact *c)
     k->dead.us = 0;
     k->suspect = false;
     k->heard = now;
+    cache_heard(r, now, c);
     for (unsigned i = 0; i < RING_SUCCESSORS; i++)
         heard_entry(&r->successor[i], now, c);
     for (unsigned i = 0; i < RING_FINGERS; i++)
@@ -142,6 +144,10 @@ static void adopt(struct ring *r, mono_t now, const struct ring_contact *head, c
             list[n++] = entry_of(r, c);
     }
     memcpy(r->successor, list, sizeof(list));
+    if (!before.addr.family) {
+        char s[ADDR_STR];
+        log_info("ring joined successor=%s", addr_str(&head->addr, s));
+    }
     r->alone_at.us = 0;
     successor_changed(r, &before);
     for (unsigned i = 1; i < n; i++)
@@ -153,6 +159,7 @@ void ring_bury(struct ring *r, mono_t now, const struct ring_contact *c)
 {
     struct ring_contact before = r->successor[0].c;
     remember(r, c)->dead = now;
+    cache_drop(r, c);
     for (unsigned i = 0; i < RING_SUCCESSORS; i++) {
         if (!contact_is(&r->successor[i].c, c))
             continue;
@@ -182,6 +189,7 @@ static void set_predecessor(struct ring *r, mono_t now, const struct ring_contac
 {
     r->predecessor = (struct entry){*c, now};
     r->predecessor_dead = false;
+    r->before.addr.family = 0;
     ring_emit(r, &(struct ring_event){.kind = RING_EV_RANGE, .contact = *c});
 }
 
@@ -195,9 +203,10 @@ static bool is_nearer_successor(const struct ring *r, const struct ring_contact 
 static void on_state(struct ring *r, mono_t now, const struct ring_message *m, struct outbox *out)
 {
     struct call *c = call_find(r, m->nonce);
-    if (!c || c->kind > CALL_ALIVE || !contact_is(&c->to, &m->sender))
+    if (!c || c->kind > CALL_WALK || !contact_is(&c->to, &m->sender))
         return;
     enum call_kind kind = c->kind;
+    struct call was = *c;
     call_measured(r, now, c);
     call_end(c);
     switch (kind) {
@@ -220,12 +229,17 @@ static void on_state(struct ring *r, mono_t now, const struct ring_message *m, s
         if (!r->successor[0].c.addr.family) /* a ring of two */
             call_ask(r, now, CALL_NEARER, &m->sender, out);
         break;
+    case CALL_WALK:
+        walk_on_state(r, now, &was, m, out);
+        break;
     case CALL_ALIVE:
     case CALL_FREE:
     case CALL_HOP:
     case CALL_FIND:
         break;
     }
+    if (contact_is(&r->predecessor.c, &m->sender))
+        r->before = m->predecessor;
 }
 
 static void on_ask(struct ring *r, mono_t now, const struct ring_message *m, struct outbox *out)
@@ -331,9 +345,12 @@ void ring_expire(struct ring *r, mono_t now, struct outbox *out)
 {
     const struct ring_config *c = &r->config;
     bool alone = !r->successor[0].c.addr.family;
-    if (mono_due(r->alone_at, now))
+    if (r->alone_at.us && mono_due(r->alone_at, now)) {
+        log_warn("ring not joined, alone until a member answers seeds=%u why=not reachable or of another secret", c->n_seeds);
         r->alone_at.us = 0;
+    }
     calls_expire(r, now, out);
+    walk_expire(r, now, out);
     if (mono_due(r->neighbours_at, now)) {
         r->neighbours_at = mono_add(now, jittered(r, c->neighbours_us));
         tend_neighbours(r, now, out);
@@ -350,7 +367,8 @@ void ring_expire(struct ring *r, mono_t now, struct outbox *out)
 
 mono_t ring_deadline(const struct ring *r)
 {
-    return mono_min(mono_min(r->calls_at, r->neighbours_at), mono_min(r->fingers_at, r->seeds_at));
+    mono_t tend_at = mono_min(r->neighbours_at, mono_min(r->fingers_at, r->seeds_at));
+    return mono_min(mono_min(r->calls_at, walk_deadline(r)), tend_at);
 }
 
 /* ---- life ---- */
@@ -385,6 +403,7 @@ void ring_free(struct ring *r)
 {
     if (!r)
         return;
+    walk_free(r);
     crypto_wipe(r, sizeof(*r));
     free(r);
 }
@@ -432,6 +451,16 @@ const struct ring_contact *ring_successor(const struct ring *r, unsigned i)
     return i < RING_SUCCESSORS && r->successor[i].c.addr.family ? &r->successor[i].c : NULL;
 }
 
+const struct ring_contact *ring_finger(const struct ring *r, unsigned i)
+{
+    return i < RING_FINGERS && r->finger[i].c.addr.family ? &r->finger[i].c : NULL;
+}
+
+bool ring_is_joining(const struct ring *r)
+{
+    return r->alone_at.us;
+}
+
 const struct ring_contact *ring_predecessor(const struct ring *r)
 {
     return r->predecessor.c.addr.family && !r->predecessor_dead ? &r->predecessor.c : NULL;
@@ -441,6 +470,7 @@ void ring_stats(const struct ring *r, struct ring_stats *out)
 {
     *out = r->stats;
     out->fingers = 0;
+    out->cached = r->n_cache;
     for (unsigned i = 0; i < RING_FINGERS; i++)
         out->fingers += r->finger[i].c.addr.family != 0;
 }

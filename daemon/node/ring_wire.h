@@ -19,7 +19,8 @@
  *   3 FIND        target (16), origin address (20), origin nonce (8)       TAKEN at once, to the sender; FOUND from the owner to the
  *                                                                          origin. flag 2: "I believe that the target is yours"
  *   4 TAKEN       -                                                        nonce: that of FIND
- *   5 FOUND       -                                                        nonce: the origin's; hops: how many it took; sender: the owner
+ *   5 FOUND       from (16)                                                nonce: the origin's; hops: how many it took; sender: the owner
+ *                                                                          of (from, itself], in which the target lies
  *   6 LEAVE       n (1), 0 0 0, predecessor, successors                    -
  *   7 TRIGGERS    copies of triggers, one after the other (cluster.c)      -
  */
@@ -60,6 +61,7 @@ struct ring_message {
     struct ring_contact successor[RING_SUCCESSORS];
     uint8_t n;
     ring_pos target; /* FIND */
+    ring_pos from;   /* FOUND */
     struct addr origin;
     uint64_t origin_nonce;
     const uint8_t *payload; /* TRIGGERS: inside the datagram */

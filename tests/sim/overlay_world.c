@@ -142,6 +142,7 @@ static void host_data(struct host *h, const struct addr *from, uint8_t *p, size_
     size_t plain_len;
     if (data_decode(p, len, &d))
         return;
+    w.data_in[h - w.host]++;
     if (peers_input(h->ps, w.now, wall(), from, &d, &w.out, &who, &plain, &plain_len) == PEER_PACKET)
         h->got++;
 }
