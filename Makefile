@@ -165,6 +165,7 @@ i3d_SRC := \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
 	daemon/pump_udp.c \
+	daemon/pump_waypoint.c \
 	daemon/pump_mirror.c \
 	daemon/pump_deliver.c \
 	daemon/pump_move.c \
@@ -380,6 +381,7 @@ INTEGRATION_TESTS := \
 	integration/udp6.sh \
 	integration/first_light.sh \
 	integration/group.sh \
+	integration/stack.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
 	integration/rewrite.sh \

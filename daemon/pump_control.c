@@ -89,6 +89,7 @@ static void verb_status(struct control_call *k)
         {"udp_send_lost", u->send_lost},
         {"packets_bad", p->count.packets_bad},
         {"packets_spoofed", p->count.packets_spoofed},
+        {"packets_passed_on", p->count.waypoint},
         {"packets_unsealed", p->count.packets_unsealed},
         {"packets_held_lost", p->count.held_lost},
         {"connects", p->count.connects},

@@ -59,6 +59,7 @@ struct failed_host {
 };
 
 struct pump_counters {
+    uint64_t waypoint; /* passed on for others */
     uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused;
 };
 
@@ -220,6 +221,10 @@ uint16_t mcast_mtu(const struct pump *p);
 bool mcast_in(struct pump *p, const struct wire_data *d);
 /* Fills in what is known of its datagrams. */
 void mcast_report(const struct pump *p, struct report_group *out);
+
+/* pump_waypoint.c */
+/* A packet with more than one id, the first of which may be ours. */
+void waypoint_in(struct pump *p, const struct wire_data *d, uint8_t *data, size_t len);
 
 /* pump_shortcut.c */
 /* ---- pump_move.c ---- */

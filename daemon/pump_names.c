@@ -45,6 +45,21 @@ bool names_is_multicast(struct pump *p, uint32_t ip)
     return e && e->multicast;
 }
 
+/* The ids of those that packets to e pass first. A name that is in the book no more, or a group, keeps its place as an id that nobody
+ * has: rather no way than one that was not meant. */
+static void set_via(struct pump *p, struct peer *peer, const struct book_entry *e)
+{
+    struct i3_id via[PEER_VIA_MAX] = {0};
+    char name[BOOK_NAME_MAX + 1];
+    unsigned n = 0;
+    for (const char *at = e->via; n < PEER_VIA_MAX && book_via_next(&at, name); n++) {
+        const struct book_entry *box = book_find(p->book, name);
+        if (box && !box->multicast)
+            id_of_key(&via[n], box->key, NULL);
+    }
+    peer_set_via(p->peers, peer, via, n);
+}
+
 /* The peer of an entry in the book; NULL: it is ourselves, or none can be had, or there is none at a multicast group. */
 static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t ip)
 {
@@ -52,6 +67,8 @@ static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t
     if (!ip || side_by_own(p, ip) || e->multicast)
         return NULL;
     struct peer *peer = peer_get(p->peers, e->key, ip);
+    if (peer && e->via)
+        set_via(p, peer, e);
     if (peer && e->near)
         peer_set_near(peer, place, place_bytes(e->near, place));
     return peer;

@@ -40,6 +40,10 @@ static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size
     }
     if (d.proto == PROTO_GROUP && mcast_in(p, &d))
         return;
+    if (d.n > 1) {
+        waypoint_in(p, &d, data, len);
+        return;
+    }
     struct side *s = side_by_id(p, d.ids);
     if (s && peers_input(s->peers, p->now, p->wall, from, &d, &p->out, &peer, &plain, &plain_len) == PEER_PACKET)
         peer_packet(p, s, peer, plain, plain_len);

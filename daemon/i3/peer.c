@@ -93,6 +93,17 @@ struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t loc
     return p;
 }
 
+void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, unsigned n)
+{
+    if (n > PEER_VIA_MAX || (n == p->n_via && !memcmp(p->via, via, n * sizeof(*via))))
+        return;
+    ps->vias += (n > 0) - (p->n_via > 0);
+    memcpy(p->via, via, n * sizeof(*via));
+    p->n_via = (uint8_t)n;
+    p->mtu = (uint16_t)(ps->c.mtu - peer_via_len(p));
+    way_free(p);
+}
+
 void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n)
 {
     memcpy(p->ask, suffix, n < sizeof(p->ask) ? n : sizeof(p->ask));
@@ -141,6 +152,7 @@ void peer_drop(struct peers *ps, struct peer *p)
     deadline_set(&ps->due, &p->due, MONO_NEVER);
     if (p->has_event)
         unlink_event(ps, p);
+    ps->vias -= p->n_via > 0;
     HASH_DELETE(by_key, ps->by_key, p);
     HASH_DELETE(by_id, ps->by_id, p);
     if (p->local)
@@ -314,15 +326,17 @@ void peers_set_owners(struct peers *ps, struct owners *os)
     ps->owners = os;
 }
 
-const struct addr *peer_node_for(const struct peers *ps, const struct i3_id *id)
+const struct addr *peer_first_node(const struct peers *ps, const struct peer *p, const struct i3_id *id)
 {
+    if (p->n_via)
+        id = &p->via[0];
     return ps->owners ? owners_node(ps->owners, id) : &ps->node;
 }
 
 const struct addr *peer_destination(const struct peers *ps, const struct peer *p)
 {
     const struct session *s = p->current ? p->current : p->next;
-    return way_is_direct(p) ? path_address(p->path) : peer_node_for(ps, s ? &s->remote : &p->public_id);
+    return way_is_direct(p) ? path_address(p->path) : peer_first_node(ps, p, s ? &s->remote : &p->public_id);
 }
 
 struct session *peer_sending_key(const struct peer *p, mono_t now)
@@ -332,22 +346,37 @@ struct session *peer_sending_key(const struct peer *p, mono_t now)
     return p->next && session_may_send(p->next, now) ? p->next : NULL;
 }
 
-uint8_t *peer_push(const struct addr *at, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out)
+/* The DATA header of packets to the peer; returns its length. */
+static size_t put_header(const struct peer *p, const struct i3_id *to, enum wire_proto proto, uint8_t *out)
 {
-    uint8_t *p = at->family ? outbox_alloc(out, DATA_HEADER_LEN + len) : NULL;
+    struct i3_id ids[PEER_VIA_MAX + 1];
+    if (!p->n_via) {
+        data_header_to(out, to, proto);
+        return DATA_HEADER_LEN;
+    }
+    memcpy(ids, p->via, peer_via_len(p));
+    ids[p->n_via] = *to;
+    struct wire_data d = {.hops = HOPS_DEFAULT, .n = (uint8_t)(p->n_via + 1), .proto = (uint8_t)proto, .ids = ids[0].b};
+    return data_header_encode(out, DATA_HEADER_LEN + peer_via_len(p), &d);
+}
+
+uint8_t *peer_push(const struct addr *at, const struct peer *to_peer, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out)
+{
+    size_t head = DATA_HEADER_LEN + peer_via_len(to_peer);
+    uint8_t *p = at->family ? outbox_alloc(out, head + len) : NULL;
     if (!p)
         return NULL;
-    data_header_to(p, to, proto);
-    return outbox_push(out, at, p, DATA_HEADER_LEN + len) ? p + DATA_HEADER_LEN : NULL;
+    put_header(to_peer, to, proto, p);
+    return outbox_push(out, at, p, head + len) ? p + head : NULL;
 }
 
 void peer_push_shake(struct peers *ps, const struct peer *p, const struct i3_id *to, enum wire_proto proto, const uint8_t *body,
     size_t len, bool both, struct outbox *out)
 {
-    uint8_t *at = peer_push(peer_node_for(ps, to), to, proto, len, out);
+    uint8_t *at = peer_push(peer_first_node(ps, p, to), p, to, proto, len, out);
     if (at)
         memcpy(at, body, len);
-    if (both && way_is_direct(p) && (at = peer_push(path_address(p->path), to, proto, len, out)))
+    if (both && way_is_direct(p) && (at = peer_push(path_address(p->path), p, to, proto, len, out)))
         memcpy(at, body, len);
 }
 
@@ -396,7 +425,7 @@ static void note_sent(struct peers *ps, struct peer *p, const struct session *s,
 void peer_send_word(struct peers *ps, struct peer *p, struct session *s, const struct addr *at, mono_t now, const uint8_t *msg,
     size_t len, struct outbox *out)
 {
-    uint8_t *body = peer_push(at, &s->remote, PROTO_SEALED, SEALED_MIN_LEN + len, out);
+    uint8_t *body = peer_push(at, p, &s->remote, PROTO_SEALED, SEALED_MIN_LEN + len, out);
     if (!body)
         return;
     seal_body(s, &(struct iovec){(void *)msg, len}, len > 0, body);
@@ -450,16 +479,19 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
         len += v[i].iov_len;
     if (len > p->mtu)
         return -EMSGSIZE;
-    if (cap < PEER_SEAL_OVERHEAD + len)
+    if (cap < PEER_SEAL_OVERHEAD + peer_via_len(p) + len)
         return -ENOSPC;
 
-    memcpy(out, s->header, DATA_HEADER_LEN);
     size_t total = DATA_HEADER_LEN;
+    if (p->n_via)
+        total = put_header(p, &s->remote, PROTO_SEALED, out);
+    else
+        memcpy(out, s->header, DATA_HEADER_LEN);
     if (s->plain) {
         out[DATA_PROTO_AT] = PROTO_PLAIN;
-        total += plain_body(s, v, n, out + DATA_HEADER_LEN);
+        total += plain_body(s, v, n, out + total);
     } else {
-        total += seal_body(s, v, n, out + DATA_HEADER_LEN);
+        total += seal_body(s, v, n, out + total);
     }
     p->bytes_out += len;
     note_sent(ps, p, s, now);
@@ -618,14 +650,26 @@ enum peer_verdict peers_input(struct peers *ps, mono_t now, uint64_t wall_us, co
     return PEER_DROP;
 }
 
+/* Whom we have asked with those bytes; who is not there may be somebody on the way. */
+static struct peer *asked_with(const struct peers *ps, const struct wire_not_present *np)
+{
+    struct peer *p;
+    HASH_FIND(by_id, ps->by_id, &np->id, ID_PREFIX_LEN, p);
+    if (p && p->shake && !memcmp(p->shake->init, np->echo, NOT_PRESENT_ECHO))
+        return p;
+    for (p = ps->vias ? ps->by_key : NULL; p; p = p->by_key.next)
+        if (p->n_via && p->shake && !memcmp(p->shake->init, np->echo, NOT_PRESENT_ECHO))
+            return p;
+    return NULL;
+}
+
 /* A hint, believed only when it repeats bytes of ours: then whoever forges it sees our packets anyway. */
 void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const struct wire_not_present *np)
 {
     (void)wall_us;
-    struct peer *p;
     if (np->echo_len != NOT_PRESENT_ECHO)
         return;
-    HASH_FIND(by_id, ps->by_id, &np->id, ID_PREFIX_LEN, p);
+    struct peer *p = asked_with(ps, np);
     if (p) {
         shake_not_present(ps, p, now, np);
         return;

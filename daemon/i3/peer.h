@@ -82,6 +82,7 @@ enum {
     PEERS_MAX = 65536,
     PEER_SEAL_OVERHEAD = DATA_HEADER_LEN + 8 + 16,
     PEER_REPLAY_WINDOW = 8192,
+    PEER_VIA_MAX = 3, /* a stack of four ids: what nodes take by default */
 };
 
 struct peers;
@@ -135,6 +136,9 @@ bool peers_has_id(const struct peers *ps, const uint8_t id[ID_LEN]);
 struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t local);
 /* Asks for the members of a group whose suffix begins with these n bytes, at most 8; the rest is drawn by chance. */
 void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n);
+/* What is sent to it bears these ids first, n at most PEER_VIA_MAX: whoever has them passes it on (pump_waypoint.c). No shortcuts then,
+ * and packets are smaller by the ids. What the peer sends comes by the shortest way, unless it has such a list for us. */
+void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, unsigned n);
 struct peer *peer_by_address(const struct peers *ps, uint32_t local);
 struct peer *peer_by_key(const struct peers *ps, const uint8_t key[KEY_LEN]);
 /* Forgets the peer and its keys at once (removed from the book). */
@@ -147,7 +151,8 @@ bool peers_leave(struct peers *ps, mono_t now, struct outbox *out);
 /* Wants a session: starts a handshake unless one stands or runs. wall_us: microseconds since 1970. */
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us);
 
-/* Seals the packet given as n pieces (len bytes in all) into out, with the DATA header: PEER_SEAL_OVERHEAD + len bytes.
+/* Seals the packet given as n pieces (len bytes in all) into out, with the DATA header: PEER_SEAL_OVERHEAD + len bytes,
+ * and ID_LEN more for each id on the way.
  * Returns that length, or -ENOTCONN (no key: a handshake is started), -EHOSTUNREACH (no key, and we are a member of a group),
  * -EMSGSIZE, -ENOSPC (cap too small). */
 ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,

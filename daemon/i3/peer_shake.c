@@ -63,15 +63,17 @@ static struct hello hello_of(
         .own_address = ps->c.own_address,
         .your_address = p->local ? p->local : p->address,
         .ciphers = (uint8_t)ciphers,
-        .flags = (ps->c.shortcut ? HELLO_SHORTCUT : 0) | (ps->c.plain ? HELLO_PLAIN : 0),
-        .mtu = ps->c.mtu,
+        .flags = (ps->c.shortcut && !p->n_via ? HELLO_SHORTCUT : 0) | (ps->c.plain ? HELLO_PLAIN : 0),
+        .mtu = (uint16_t)(ps->c.mtu - peer_via_len(p)),
         .recv_buffer = ps->c.recv_buffer,
     };
 }
 
 static void take_hello(struct peers *ps, struct peer *p, const struct hello *h, mono_t now)
 {
-    p->mtu = h->mtu && h->mtu < ps->c.mtu ? h->mtu : ps->c.mtu;
+    p->mtu = (uint16_t)(ps->c.mtu - peer_via_len(p));
+    if (h->mtu && h->mtu < p->mtu)
+        p->mtu = h->mtu;
     p->recv_buffer = h->recv_buffer;
     if (h->own_address)
         p->address = h->own_address;

@@ -57,6 +57,8 @@ struct peer {
     struct i3_id public_id;
     uint32_t local, address, we_are;
     uint8_t address6[16]; /* the same at both ends */
+    struct i3_id via[PEER_VIA_MAX]; /* ids on the way to it */
+    uint8_t n_via;
     uint8_t ask[MEMBER_LEN];    /* the suffix that a first INIT asks for */
     uint8_t member[MEMBER_LEN]; /* which member of a group has answered last; zeros: it is none */
     uint16_t mtu;
@@ -108,6 +110,7 @@ struct peers {
     struct peer *by_key, *by_id, *by_local;
     struct deadlines due;
     struct peer *event_first, *event_last;
+    unsigned vias; /* peers to which packets go by others */
     uint64_t budget; /* of handshakes to decrypt, in microseconds of credit */
     mono_t budget_at;
     uint64_t unanswered; /* silences that may be due to our triggers: INITs sent again, talks that broke off */
@@ -115,8 +118,15 @@ struct peers {
 
 /* ---- peer.c ---- */
 
-/* The node which a packet for this id is handed to. */
-const struct addr *peer_node_for(const struct peers *ps, const struct i3_id *id);
+/* The node which a packet to the peer, for this id of its, is handed to. */
+const struct addr *peer_first_node(const struct peers *ps, const struct peer *p, const struct i3_id *id);
+
+/* What the packets to a peer are longer by than others. */
+static inline size_t peer_via_len(const struct peer *p)
+{
+    return (size_t)p->n_via * ID_LEN;
+}
+
 /* The key to send with, NULL for none. */
 struct session *peer_sending_key(const struct peer *p, mono_t now);
 /* Something may be due at `at`. */
@@ -135,7 +145,7 @@ void peer_push_shake(struct peers *ps, const struct peer *p, const struct i3_id 
 void peer_send_word(struct peers *ps, struct peer *p, struct session *s, const struct addr *at, mono_t now, const uint8_t *msg,
     size_t len, struct outbox *out);
 /* The body of a DATA packet of `len` bytes to be filled in, already pushed; NULL when there is no room or no node. */
-uint8_t *peer_push(const struct addr *at, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out);
+uint8_t *peer_push(const struct addr *at, const struct peer *p, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out);
 
 /* ---- peer_way.c: by which way, and how large (path.h, pmtu.h) ---- */
 

@@ -8,23 +8,8 @@
 }
 world_up
 
-# One more user of the world: user_add NAME.
-user_add() {
-    mkdir -m 700 -p "$W/$1/config/i3" "$W/$1/data" "$W/$1/run"
-    sed "s#/alice/#/$1/#g" "$W/alice.env" >"$W/$1.env"
-    cp "$W/alice/config/i3/i3.conf" "$W/$1/config/i3/i3.conf"
-    user_start "$1"
-}
-# Its daemon; the demo's own are ended by `i3ctl demo down`.
-user_start() {
-    daemon_start "$1"
-    STARTED="$STARTED $(cat "$W/$1/run/i3/i3d.pid")"
-}
 daemon_kill() {
     kill -9 "$(cat "$W/$1/run/i3/i3d.pid")"
-}
-know() {
-    as "$1" i3ctl book add "$2" "$(as "$2" i3ctl id -q)" >/dev/null
 }
 groups_stand() {
     as "$1" i3ctl group list --json | python3 -c 'import json, sys
