@@ -318,6 +318,7 @@ UNIT_TESTS := \
 	unit/i3/seal \
 	unit/i3/trigger \
 	unit/node/node \
+	unit/node/limits \
 	unit/node/ring_cache \
 	unit/node/ring_wire \
 	unit/node/store \
@@ -331,6 +332,8 @@ UNIT_TESTS := \
 	unit/program/dgram \
 	unit/io/sockets \
 	unit/io/mirror \
+	unit/io/operator \
+	unit/io/sandbox \
 
 SIM_TESTS := \
 	sim/sessions \
@@ -474,6 +477,7 @@ unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
+unit/node/limits_ROOMS := node i3 base
 unit/node/ring_cache_ROOMS := node i3 base
 unit/node/ring_wire_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
@@ -488,6 +492,10 @@ unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 unit/program/vsock_ROOMS := program
 unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
+unit/io/operator_OBJ := daemon/io/http.o daemon/io/log_format.o
+unit/io/operator_LIBS := -luv -ljansson
+unit/io/sandbox_OBJ := daemon/io/sandbox.o
+unit/io/sandbox_LIBS := -lseccomp
 unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io

@@ -214,11 +214,12 @@ static void on_state(struct ring *r, mono_t now, const struct ring_message *m, s
         if (!contact_is(&r->successor[0].c, &m->sender))
             break;
         adopt(r, now, &m->sender, m, out);
-        if (m->predecessor.addr.family && is_nearer_successor(r, &m->predecessor) && !ring_is_dead(r, now, &m->predecessor))
-            call_ask(r, now, CALL_NEARER, &m->predecessor, out);
+        if (!m->predecessor.addr.family || m->predecessor.pos == r->self.pos || ring_is_dead(r, now, &m->predecessor))
+            break;
+        call_ask(r, now, is_nearer_successor(r, &m->predecessor) ? CALL_NEARER : CALL_BEFORE, &m->predecessor, out);
         break;
     case CALL_NEARER:
-        if (!is_nearer_successor(r, &m->sender))
+        if (!is_nearer_successor(r, &m->sender) || (!m->n && r->successor[0].c.addr.family))
             break;
         adopt(r, now, &m->sender, m, out);
         call_ask(r, now, CALL_SUCCESSOR, &m->sender, out);
@@ -232,6 +233,7 @@ static void on_state(struct ring *r, mono_t now, const struct ring_message *m, s
     case CALL_WALK:
         walk_on_state(r, now, &was, m, out);
         break;
+    case CALL_BEFORE:
     case CALL_ALIVE:
     case CALL_FREE:
     case CALL_HOP:
@@ -249,6 +251,8 @@ static void on_ask(struct ring *r, mono_t now, const struct ring_message *m, str
     ring_send(r, &m->sender, &s, out);
     if (m->flags & RING_NOTIFY && is_better_predecessor(r, &m->sender))
         call_ask(r, now, CALL_NOTIFIER, &m->sender, out);
+    if (m->flags & RING_OFFER && is_nearer_successor(r, &m->sender))
+        call_ask(r, now, CALL_NEARER, &m->sender, out);
 }
 
 static void on_taken(struct ring *r, mono_t now, const struct ring_message *m)

@@ -7,6 +7,9 @@
  *   every `neighbours_us`   ASK the first successor, with "notify". Its STATE brings its list: mine is it + the list but its last. If its
  *                           predecessor lies between us: ASK that one, and with its STATE put it first (stabilise).
  *                           Notified by x: my predecessor is x if there was none, it lies nearer, or the old one is dead (rectify).
+ *                           If its predecessor lies behind us, it has not known us yet: ASK that one, with "offer"; whoever is
+ *                           offered a nearer successor ASKs it, and puts it first. So a new node is in its place after some round
+ *                           trips.
  *                           ASK the predecessor and one more of the list, so that each is known to live by itself.
  *   every `fingers_us`      FIND the owner of the next finger's place
  *   every `seeds_us`        FIND the owner of my own next position by way of a seed or of a lost acquaintance: a ring that was

@@ -244,7 +244,8 @@ bool ring_knows(const struct ring *r, mono_t now, ring_pos pos)
 {
     const struct ring_contact *first = &r->successor[0].c;
     bool next_door = (first->addr.family && ring_within(r->self.pos, pos, first->pos)) || is_predecessors_own(r, pos);
-    return next_door || ring_owns(r, pos) || cache_find(r, now, pos);
+    const struct cached *e = cache_find(r, now, pos);
+    return next_door || ring_owns(r, pos) || (e && mono_since(now, e->until) > CACHED_US / 3); /* what is used is learned anew in time */
 }
 
 void ring_learn(struct ring *r, mono_t now, ring_pos pos, struct outbox *out)

@@ -37,6 +37,7 @@ enum call_kind {
     CALL_SUCCESSOR, /* ASK and notify the first successor */
     CALL_NEARER,    /* ASK whoever may be a nearer successor */
     CALL_NOTIFIER,  /* ASK whoever says that I am its successor */
+    CALL_BEFORE,    /* ASK whoever may have me as a successor (offer) */
     CALL_ALIVE,     /* ASK: does it live */
     CALL_WALK,      /* ASK for a walk of the operator's */
     CALL_HOP,       /* a FIND passed on, until it is TAKEN */

@@ -13,7 +13,8 @@
  *   dropped, so that a copy of it gets no answer sent to a third party.
  *
  *   type          body                                                     answer
- *   1 ASK         -                                                        STATE. flag 1: "you are my successor" (notify)
+ *   1 ASK         -                                                        STATE. flag 1: "you are my successor" (notify); flag 4: "I may
+ *                                                                          be yours" (offer)
  *   2 STATE       n (1), 0 0 0, predecessor, successors                    nonce: that of ASK. The first contact is the predecessor,
  *                                                                          all zeros when there is none
  *   3 FIND        target (16), origin address (20), origin nonce (8)       TAKEN at once, to the sender; FOUND from the owner to the
@@ -41,7 +42,7 @@ enum {
 };
 
 enum ring_type { RING_ASK = 1, RING_STATE, RING_FIND, RING_TAKEN, RING_FOUND, RING_LEAVE, RING_TRIGGERS, RING_TYPES };
-enum ring_flag { RING_NOTIFY = 1, RING_FINAL = 2, RING_FLAGS = 3 };
+enum ring_flag { RING_NOTIFY = 1, RING_FINAL = 2, RING_OFFER = 4, RING_FLAGS = 7 };
 
 /* A position on the ring: the 128 bits of a prefix as a number; arithmetic wraps round as the ring does. */
 typedef unsigned __int128 ring_pos;

@@ -205,6 +205,34 @@ START_TEST(an_owner_that_a_node_has_learned_may_crash)
 }
 END_TEST
 
+/* From every host to every other's public id, by its home node: how many do not arrive. */
+static unsigned unreached(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < w.hosts; i++) {
+        for (unsigned k = 0; k < w.hosts; k++) {
+            uint64_t before = w.data_in[k];
+            send_by_home(&w.host[i], &w.host[k].public_id);
+            run(100 * MS);
+            n += w.data_in[k] == before;
+        }
+    }
+    return n;
+}
+
+START_TEST(hosts_that_come_while_the_ring_forms_are_found)
+{
+    unsigned lost = 0;
+    for (uint8_t seed = 0; seed < 40; seed++) {
+        world_ring_young(8, 4, (uint8_t)(100 + seed), 300 * MS + seed * 50 * MS);
+        run(2 * SEC);
+        lost += unreached();
+        world_stop();
+    }
+    ck_assert_uint_eq(lost, 0);
+}
+END_TEST
+
 START_TEST(a_host_that_is_out_of_touch_is_reached_by_the_copy_of_its_trigger)
 {
     for (uint8_t seed = 0; seed < 10; seed++) {
@@ -335,6 +363,7 @@ int main(void)
     tcase_add_test(t, the_crash_of_an_owner_is_mended_within_two_seconds);
     tcase_add_test(t, a_nodes_second_packet_takes_one_hop);
     tcase_add_test(t, an_owner_that_a_node_has_learned_may_crash);
+    tcase_add_test(t, hosts_that_come_while_the_ring_forms_are_found);
     tcase_add_test(t, a_host_that_is_out_of_touch_is_reached_by_the_copy_of_its_trigger);
     tcase_add_test(t, nodes_that_come_take_over_without_a_gap);
     tcase_add_test(t, nodes_that_leave_politely_cost_little);

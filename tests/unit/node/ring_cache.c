@@ -181,6 +181,7 @@ START_TEST(an_owner_is_believed_for_thirty_seconds)
     for (unsigned s = 0; s < 29; s++) {
         pass(SEC);
         ck_assert(way()->pos == far.pos);
+        ck_assert(ring_knows(ring, now, far.pos) == (s < 19)); /* in time to learn it anew */
     }
     pass(1100 * MS);
     ck_assert(!ring_knows(ring, now, far.pos));
