@@ -40,6 +40,7 @@ base_SRC := \
 
 naming_SRC := \
 	daemon/naming/book.c \
+	daemon/naming/groups.c \
 	daemon/naming/pool.c \
 
 dns_SRC := \
@@ -51,6 +52,7 @@ policy_SRC := \
 
 i3_SRC := \
 	daemon/i3/deadline.c \
+	daemon/i3/group.c \
 	daemon/i3/handshake.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
@@ -157,12 +159,16 @@ i3d_SRC := \
 	daemon/pump_dns.c \
 	daemon/pump_dns_tcp.c \
 	daemon/pump_flow.c \
+	daemon/pump_group.c \
+	daemon/pump_group_control.c \
 	daemon/pump_ipc.c \
 	daemon/pump_listen.c \
+	daemon/pump_mcast.c \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
 	daemon/pump_ping.c \
 	daemon/pump_udp.c \
+	daemon/pump_waypoint.c \
 	daemon/pump_mirror.c \
 	daemon/pump_deliver.c \
 	daemon/pump_move.c \
@@ -263,6 +269,7 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_group.c \
 	tools/i3ctl_link.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
@@ -380,6 +387,8 @@ INTEGRATION_TESTS := \
 	integration/udp_strangers.sh \
 	integration/udp6.sh \
 	integration/first_light.sh \
+	integration/group.sh \
+	integration/stack.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
 	integration/rewrite.sh \
