@@ -20,7 +20,8 @@ static void ask_all_again(struct pump *p)
     p->node_since = p->now;
     triggers_moved(p->triggers, p->now);
     owners_moved(p->owners, p->now);
-    peers_uprooted(p->peers, p->now);
+    for (struct side *s = p->sides; s; s = s->next)
+        peers_uprooted(s->peers, p->now);
 }
 
 /* A node to which there is a way from here: the present one if possible. */
@@ -64,7 +65,8 @@ void move_turn(struct pump *p)
     if (mono_since(before, p->now) > SLEPT_US) {
         log_info("host slept s=%u", (unsigned)(mono_since(before, p->now) / USEC_PER_SEC));
         ask_all_again(p);
-        peers_woke(p->peers, before, p->now);
+        for (struct side *s = p->sides; s; s = s->next)
+            peers_woke(s->peers, before, p->now);
     }
 }
 

@@ -155,6 +155,7 @@ enum wire_proto {
     PROTO_HANDSHAKE_RESPONSE = 2,
     PROTO_SEALED = 3,
     PROTO_PLAIN = 4,
+    PROTO_GROUP = 5, /* i3/group.h */
 };
 
 enum refused_reason {
