@@ -260,7 +260,7 @@ def metrics_are_right_and_count():
     assert grown["i3node_packets_received_total"] == grown["i3node_udp_received_packets_total"] > 50
     assert 'i3node_build_info{version="%s"}' % n.started["version"] in after
     assert 1e6 < after["process_resident_memory_bytes"] < after["process_virtual_memory_bytes"]
-    assert after["process_open_fds"] == len(os.listdir("/proc/%d/fd" % n.process.pid)) + 1  # the request's own connection
+    assert abs(after["process_open_fds"] - len(os.listdir("/proc/%d/fd" % n.process.pid))) <= 2  # connections that are just ending
     assert abs(after["process_start_time_seconds"] - time.time()) < 60
 
     at = n.started["metrics"].rsplit(":", 1)
