@@ -505,7 +505,7 @@ WRONG = (
     ("--listen nowhere", "--listen nowhere: not ADDR:PORT"),
     ("--listen 127.0.0.1:70000", "--listen 127.0.0.1:70000: not ADDR:PORT"),
     ("--join 127.0.0.1:0 --ring-secret x", "--join 127.0.0.1:0: port 0"),
-    ("--join 127.0.0.1:1", "a ring needs --ring-secret"),
+    ("--join 127.0.0.1:1 --listen 127.0.0.1:0", "a ring needs --ring-secret"),
     ("--advertise 127.0.0.1:x --ring-secret x", "--advertise 127.0.0.1:x: not ADDR:PORT"),
     ("--metrics 99999", "--metrics 99999: not a whole number between 0 and 65535"),
     ("--metrics localhost:1", "--metrics localhost:1: not ADDR:PORT"),
@@ -520,6 +520,8 @@ WRONG = (
     ("--triggers-per-source 0", "--triggers-per-source 0: not a whole number"),
     ("--workers 65", "--workers 65: not a whole number between 0 and 64"),
     ("--control relative", "--control relative: not 'no' and not a path"),
+    ("--ring-secret x", "--listen 0.0.0.0:5610 does not say where the other nodes reach this one: add --advertise"),
+    ("--ring-secret x --listen [::]:0", "add --advertise"),
     ("--background --log-format journal", "--log-format journal goes to standard error"),
     ("--no-such-option", "no-such-option"),
     ("--listen", "listen"),
@@ -537,7 +539,7 @@ def wrong_options_are_named():
     secret = os.path.join(T, "short")
     with open(secret, "w") as f:
         f.write("short\n")
-    r = run(["--check", "--ring-secret", secret])
+    r = run(["--check", "--ring-secret", secret, "--advertise", "203.0.113.7"])
     assert r.returncode == 1 and "at least 16 characters" in r.stderr, r
     r = run(["--check", "--listen", "127.0.0.1:0", "--memory", "1G", "--metrics", "9610", "--log-format", "json"])
     assert r.returncode == 0, r
