@@ -31,6 +31,7 @@ endif
 
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
+	daemon/base/blake2s.c \
 	daemon/base/crypto.c \
 	daemon/base/id.c \
 	daemon/base/lookout.c \
@@ -62,6 +63,7 @@ i3_SRC := \
 	daemon/i3/trigger.c \
 
 node_SRC := \
+	daemon/node/batch.c \
 	daemon/node/cluster.c \
 	daemon/node/forward.c \
 	daemon/node/insert.c \
@@ -128,6 +130,8 @@ io_SRC := \
 	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
+	daemon/io/stream.c \
+	daemon/io/stream_out.c \
 	daemon/io/train.c \
 	daemon/io/udp.c \
 
@@ -136,6 +140,7 @@ i3d_SRC := \
 	daemon/ensure.c \
 	daemon/identity.c \
 	daemon/node_pump.c \
+	daemon/node_stream.c \
 	daemon/paths.c \
 	daemon/pump.c \
 	daemon/pump_control.c \
@@ -156,6 +161,7 @@ i3node_SRC := \
 	daemon/i3node.c \
 	daemon/identity.c \
 	daemon/node_pump.c \
+	daemon/node_stream.c \
 
 shim_SRC := \
 	shim/init.c \
@@ -267,6 +273,7 @@ UNIT_TESTS := \
 	unit/include/wire \
 	unit/include/ipc \
 	unit/shim/target \
+	unit/base/crypto \
 	unit/base/id \
 	unit/base/lookout \
 	unit/dns/stub \
@@ -362,6 +369,7 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/nat_kinds.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -412,6 +420,7 @@ FUZZ_SECONDS ?= 5
 
 # what each links: rooms, and objects of its own
 unit/shim/target_OBJ := shim/target.o
+unit/base/crypto_ROOMS := base
 unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns

@@ -21,6 +21,7 @@ struct options {
     struct addr listen;
     const char *pid_file, *port_file, *log, *secret_file, *state;
     bool background, ring;
+    struct node_stream_config stream;
     struct ring_config ring_config;
 };
 
@@ -29,6 +30,9 @@ static const char usage[] =
     "An i3 overlay node: stores triggers and forwards packets. Runs as an ordinary user.\n"
     "\n"
     "  --listen ADDR:PORT  UDP address (default 0.0.0.0:5610; port 0 picks a free one)\n"
+    "  --tcp-port PORT     where hosts whose UDP is blocked find it as well, such as 443; may be given 3 times\n"
+    "  --tcp-max NUMBER    how many such hosts at once (default 1024)\n"
+    "  --no-tcp            none: only UDP (default: TCP at the port of UDP too)\n"
     "  --join ADDR:PORT    another node of the ring to be part of; may be given up to 8 times\n"
     "  --ring-secret FILE  what the ring's nodes have in common, a line of at least 16 characters; alone: a new ring\n"
     "  --advertise ADDR[:PORT]  where the other nodes reach this one, if not at the address of --listen\n"
@@ -49,20 +53,46 @@ static void option_addr(struct addr *a, const char *name, uint16_t port)
     exit(2);
 }
 
+static long option_number(const char *name, long lo, long hi)
+{
+    char *end;
+    long n = strtol(optarg, &end, 10);
+    if (!*optarg || *end || n < lo || n > hi) {
+        fprintf(stderr, "i3node: --%s %s: a number from %ld to %ld is expected\n", name, optarg, lo, hi);
+        exit(2);
+    }
+    return n;
+}
+
 static void parse_options(int argc, char **argv, struct options *o)
 {
-    enum { O_LISTEN = 256, O_JOIN, O_SECRET, O_ADVERTISE, O_STATE, O_BACKGROUND, O_PID, O_PORT, O_LOG, O_HELP, O_VERSION };
-    static const struct option table[] = {{"listen", 1, 0, O_LISTEN}, {"join", 1, 0, O_JOIN}, {"ring-secret", 1, 0, O_SECRET},
+    enum { O_LISTEN = 256, O_TCP_PORT, O_TCP_MAX, O_NO_TCP, O_JOIN, O_SECRET, O_ADVERTISE, O_STATE, O_BACKGROUND, O_PID, O_PORT, O_LOG, O_HELP, O_VERSION };
+    static const struct option table[] = {{"listen", 1, 0, O_LISTEN}, {"tcp-port", 1, 0, O_TCP_PORT},
+        {"tcp-max", 1, 0, O_TCP_MAX}, {"no-tcp", 0, 0, O_NO_TCP}, {"join", 1, 0, O_JOIN}, {"ring-secret", 1, 0, O_SECRET},
         {"advertise", 1, 0, O_ADVERTISE}, {"state", 1, 0, O_STATE}, {"background", 0, 0, O_BACKGROUND},
         {"pid-file", 1, 0, O_PID}, {"port-file", 1, 0, O_PORT}, {"log", 1, 0, O_LOG}, {"help", 0, 0, O_HELP},
         {"version", 0, 0, O_VERSION}, {0}};
     int c;
     bool ok = true;
     o->listen = addr_v4(INADDR_ANY, CONFIG_DEFAULT_PORT);
+    streams_config_default(&o->stream.streams);
     while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
         switch (c) {
         case O_LISTEN:
             option_addr(&o->listen, "listen", CONFIG_DEFAULT_PORT);
+            break;
+        case O_TCP_PORT:
+            if (o->stream.ports == ARRAY_LEN(o->stream.port)) {
+                fprintf(stderr, "i3node: --tcp-port: at most %zu ports\n", ARRAY_LEN(o->stream.port));
+                exit(2);
+            }
+            o->stream.port[o->stream.ports++] = (uint16_t)option_number("tcp-port", 1, 65535);
+            break;
+        case O_TCP_MAX:
+            o->stream.streams.max = (unsigned)option_number("tcp-max", 1, 100000);
+            break;
+        case O_NO_TCP:
+            o->stream.off = true;
             break;
         case O_JOIN:
             o->ring = true;
@@ -239,6 +269,10 @@ int main(int argc, char **argv)
     }
     if (err) {
         fprintf(stderr, "i3node: cannot listen on %s: %s\n", addr_str(&o.listen, s), strerror(-err));
+        return 1;
+    }
+    if (node_pump_listen(np, &loop, &o.stream)) {
+        fprintf(stderr, "i3node: cannot listen for TCP as well\n");
         return 1;
     }
     if (o.log && (err = log_to_file(o.log)) < 0) {

@@ -10,6 +10,7 @@ enum { NODE_BUFFER = 8 << 20, NODE_ROUNDS = 64, NODE_TICK_US = 250000 };
 
 struct node_pump {
     struct udp *udp;
+    struct node_stream *stream; /* NULL: no TCP */
     struct node *node;
     uv_poll_t poll;
     uv_timer_t timer;
@@ -18,11 +19,18 @@ struct node_pump {
     struct outbox out;
 };
 
+/* What goes to connections goes first: UDP clears the outbox. */
+static void flush(struct node_pump *np)
+{
+    node_stream_send(np->stream, np->now, &np->out);
+    udp_send(np->udp, &np->out, NULL, NULL);
+}
+
 static void on_packet(void *ctx, const struct addr *from, uint8_t *p, size_t len)
 {
     struct node_pump *np = ctx;
     if (outbox_is_tight(&np->out))
-        udp_send(np->udp, &np->out, NULL, NULL);
+        flush(np);
     unsigned before = np->out.n;
     node_input(np->node, np->now, from, p, len, &np->out);
     for (unsigned i = before; i < np->out.n; i++) { /* forwarded: marks and all */
@@ -52,7 +60,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     for (int i = 0; more && i < NODE_ROUNDS; i++) {
         np->now = mono_now();
         more = udp_recv(np->udp, on_packet, np);
-        udp_send(np->udp, &np->out, NULL, NULL);
+        flush(np);
     }
     arm(np);
 }
@@ -64,15 +72,9 @@ static void on_tick(uv_timer_t *timer)
     np->timer_at.us = 0;
     if (mono_due(node_deadline(np->node), np->now)) {
         node_run(np->node, np->now, &np->out);
-        udp_send(np->udp, &np->out, NULL, NULL);
+        flush(np);
     }
     arm(np);
-}
-
-static bool is_any(const struct addr *a)
-{
-    static const uint8_t none[sizeof(a->ip)];
-    return !memcmp(a->ip, none, sizeof(none));
 }
 
 /* Members have to know where it is: as told, or as bound. */
@@ -83,7 +85,7 @@ static int join(struct node_pump *np, struct ring_config *ring)
         ring->self = *local;
     if (!ring->self.port)
         ring->self.port = local->port;
-    if (is_any(&ring->self))
+    if (addr_is_any(&ring->self))
         return -EDESTADDRREQ;
     entropy_fill(ring->seed, sizeof(ring->seed));
     return node_join(np->node, np->now, ring);
@@ -126,6 +128,31 @@ err_free:
     return err;
 }
 
+static void on_frame(void *ctx, const struct addr *from, uint8_t *p, size_t len)
+{
+    struct node_pump *np = ctx;
+    if (outbox_is_tight(&np->out))
+        flush(np);
+    np->now = mono_now();
+    node_input(np->node, np->now, from, p, len, &np->out);
+}
+
+static void on_frames(void *ctx)
+{
+    struct node_pump *np = ctx;
+    flush(np);
+    arm(np);
+}
+
+int node_pump_listen(struct node_pump *np, uv_loop_t *loop, const struct node_stream_config *c)
+{
+    struct node_stream_config own = *c;
+    own.packet = on_frame;
+    own.flush = on_frames;
+    own.ctx = np;
+    return node_stream_start(&np->stream, loop, udp_local(np->udp), &own);
+}
+
 static void on_closed(uv_handle_t *h)
 {
     struct node_pump *np = h->data;
@@ -141,8 +168,10 @@ void node_pump_stop(struct node_pump *np)
     if (!np)
         return;
     while (node_leave(np->node, mono_now(), &np->out))
-        udp_send(np->udp, &np->out, NULL, NULL);
-    udp_send(np->udp, &np->out, NULL, NULL);
+        flush(np);
+    flush(np);
+    node_stream_stop(np->stream);
+    np->stream = NULL;
     uv_close((uv_handle_t *)&np->poll, on_closed);
     uv_close((uv_handle_t *)&np->timer, on_closed);
 }

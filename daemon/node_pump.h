@@ -7,12 +7,15 @@
 #include <uv.h>
 
 #include "daemon/node/node.h"
+#include "daemon/node_stream.h"
 
 struct node_pump;
 
 /* ring: the ring to join, NULL to be alone; of its `self` what is missing is filled in from where the socket is bound, and its `seed` is
  * drawn. 0 or -errno (-EADDRINUSE: somebody is there already; -EDESTADDRREQ: the ring's members cannot be told where this node is). */
 int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *bind, struct ring_config *ring);
+/* Serves hosts whose UDP is blocked as well (once; of `c` the ports and bounds count). 0 or -errno. */
+int node_pump_listen(struct node_pump *np, uv_loop_t *loop, const struct node_stream_config *c);
 /* Says good-bye to the ring. */
 void node_pump_stop(struct node_pump *np);
 

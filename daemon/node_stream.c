@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "daemon/base/log.h"
 #include "daemon/io/clock.h"
@@ -36,6 +37,19 @@ static void on_tick(uv_timer_t *timer)
         streams_expire(ns->streams, now);
 }
 
+/* A file descriptor each, as far as an ordinary user may have them. */
+static void raise_limit(unsigned connections)
+{
+    enum { OTHERS = 64 };
+    struct rlimit r;
+    rlim_t want = connections + OTHERS;
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
+        return;
+    r.rlim_cur = want < r.rlim_max ? want : r.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur < want)
+        log_info("stream connections at most %lu: file descriptors", (unsigned long)(r.rlim_cur - OTHERS));
+}
+
 static int listen_at(struct node_stream *ns, const struct addr *udp)
 {
     struct addr at = *udp;
@@ -64,6 +78,7 @@ int node_stream_start(struct node_stream **out, uv_loop_t *loop, const struct ad
     if (!ns)
         return -ENOMEM;
     ns->c = *c;
+    raise_limit(c->streams.max);
     int err = streams_new(&ns->streams, &c->streams);
     if (!err)
         err = listen_at(ns, udp);

@@ -76,16 +76,10 @@ bool dns_is_server(struct pump *p, const struct addr *remote)
 
 /* ---- sockets to servers ---- */
 
-static bool is_loopback(const struct addr *a)
-{
-    return a->family == 6 ? !memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)) : a->ip[0] == 127;
-}
-
 /* An address that says something about the way to the server: not "any", nor that loopback which leads to our mirror. */
 static bool is_chosen(const struct addr *from, const struct addr *server)
 {
-    static const uint8_t any[16];
-    return from && from->family == server->family && memcmp(from->ip, any, sizeof(any)) && is_loopback(from) == is_loopback(server);
+    return from && from->family == server->family && !addr_is_any(from) && addr_is_loopback(from) == addr_is_loopback(server);
 }
 
 int dns_dial(int type, const struct addr *server, const struct addr *from, struct addr *local)

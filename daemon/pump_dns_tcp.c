@@ -140,6 +140,18 @@ static enum step sort_messages(struct dns_stream *f)
     return done;
 }
 
+/* What goes into the socket now; when it is full the rest goes once it has room. */
+static enum step send_some(struct dns_stream *f, int fd, struct fdset_entry *watch, struct bytes what, size_t *sent)
+{
+    ssize_t n = send(fd, what.at, what.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    *sent = n < 0 ? 0 : (size_t)n;
+    if (n >= 0)
+        return SOME;
+    if (errno == EAGAIN)
+        fdset_want_out(f->p->set, watch);
+    return errno == EAGAIN ? NOTHING : errno == EINTR ? SOME : FAILED;
+}
+
 static enum step write_server(struct dns_stream *f)
 {
     if (f->server < 0)
@@ -151,15 +163,12 @@ static enum step write_server(struct dns_stream *f)
         }
         return NOTHING;
     }
-    ssize_t n = send(f->server, f->up, f->up_clear, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n < 0 && errno == EAGAIN)
-        fdset_want_out(f->p->set, f->server_watch);
-    if (n < 0)
-        return errno == EAGAIN ? NOTHING : errno == EINTR ? SOME : FAILED;
-    f->reached = true;
-    f->up_clear -= (size_t)n;
-    up_drop(f, 0, (size_t)n);
-    return SOME;
+    size_t sent;
+    enum step step = send_some(f, f->server, f->server_watch, (struct bytes){f->up, f->up_clear}, &sent);
+    f->reached = f->reached || sent;
+    f->up_clear -= sent;
+    up_drop(f, 0, sent);
+    return step;
 }
 
 /* ---- down ---- */
@@ -215,14 +224,11 @@ static enum step write_program(struct dns_stream *f)
         }
         return NOTHING;
     }
-    ssize_t n = send(f->program, f->down, f->down_len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n < 0 && errno == EAGAIN)
-        fdset_want_out(f->p->set, f->program_watch);
-    if (n < 0)
-        return errno == EAGAIN ? NOTHING : errno == EINTR ? SOME : FAILED;
-    f->down_len -= (size_t)n;
-    memmove(f->down, f->down + n, f->down_len);
-    return SOME;
+    size_t sent;
+    enum step step = send_some(f, f->program, f->program_watch, (struct bytes){f->down, f->down_len}, &sent);
+    f->down_len -= sent;
+    memmove(f->down, f->down + sent, f->down_len);
+    return step;
 }
 
 /* ---- both ---- */

@@ -270,11 +270,6 @@ static void save(struct pump *p)
     p->dgram->save = false;
 }
 
-static bool is_loopback(const struct addr *a)
-{
-    return a->family == 6 ? !memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)) : a->ip[0] == 127;
-}
-
 /* After a restart: servers whose sockets are still there, and mirrors at the addresses they had. */
 void dgram_load(struct pump *p)
 {
@@ -284,7 +279,7 @@ void dgram_load(struct pump *p)
     if (!text)
         return;
     for (const char *at = text; dgrams_parse(&at, &line);) {
-        if (line.mirror && is_loopback(&line.real) && names_is_virtual(p, names_host(p, &line.a)))
+        if (line.mirror && addr_is_loopback(&line.real) && names_is_virtual(p, names_host(p, &line.a)))
             mirror_get_at(p, &line.a, line.real, true, &m);
         if (line.mirror)
             continue;

@@ -12,17 +12,6 @@ struct collect {
     struct path_own own;
 };
 
-static bool is_loopback(const struct addr *a)
-{
-    return a->family == 4 ? a->ip[0] == 127 : a->family == 6 && a->ip[0] == 0 && a->ip[15] == 1;
-}
-
-static bool is_any(const struct addr *a)
-{
-    static const uint8_t zeros[16];
-    return memcmp(a->ip, zeros, sizeof(zeros)) == 0;
-}
-
 static void offer(struct path_own *own, const struct addr *a)
 {
     for (unsigned i = 0; i < own->n; i++)
@@ -49,10 +38,10 @@ static void shortcut_look(struct pump *p)
     p->addresses_dirty = false;
     p->addresses_seen = *seen;
     c.own.v6 = local->family == 6;
-    c.own.v4 = local->family == 4 || is_any(local);
-    c.own.loopback = is_loopback(seen) || is_loopback(local);
+    c.own.v4 = local->family == 4 || addr_is_any(local);
+    c.own.loopback = addr_is_loopback(seen) || addr_is_loopback(local);
     offer(&c.own, seen);
-    if (is_any(local))
+    if (addr_is_any(local))
         addresses_each(on_address, &c);
     else
         offer(&c.own, local);

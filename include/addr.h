@@ -60,6 +60,24 @@ static inline bool addr_has_prefix6(const struct addr *a)
     return a->family == 6 && memcmp(a->ip, ADDR_PREFIX6, ADDR_PREFIX6_LEN) == 0;
 }
 
+/* 0.0.0.0 or ::, whatever the port; "no address" as well. */
+static inline bool addr_is_any(const struct addr *a)
+{
+    static const uint8_t any[16];
+    return memcmp(a->ip, any, sizeof(any)) == 0;
+}
+
+static inline bool addr_is_loopback(const struct addr *a)
+{
+    return a->family == 6 ? memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)) == 0 : a->ip[0] == 127;
+}
+
+/* Multicast, and of IPv4 what is kept back (class E) or broadcast as well. */
+static inline bool addr_is_group(const struct addr *a)
+{
+    return a->family == 6 ? a->ip[0] == 0xff : a->ip[0] >= 224;
+}
+
 static inline struct addr addr_v6(const uint8_t ip[16], uint16_t port)
 {
     struct addr a = {.family = 6, .port = port};

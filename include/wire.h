@@ -73,6 +73,14 @@
  *   | 0x1d | flags| life | nonce (8) | prefix (16) | owner (20)  |   life: seconds for which this may be believed
  *   +------+------+------+-- ... ----+---- ... ----+---- ... ----+
  *
+ * BATCH (14)  several small packets to one node, or from it to one host
+ *     0      1      2      4        6                      6 + len
+ *   +------+------+------+--------+-------- ... ----------+--------+---- ...
+ *   | 0x1e | n    | 0 0  | len (2)| the first packet      | len (2)| the second packet, and so on: n of them
+ *   +------+------+------+--------+-------- ... ----------+--------+---- ...
+ *   n: 1 to 32. To a node: REFRESHes. From it: its answers to those of one BATCH, ACK, REFUSED or OWNER, in their order; one whose
+ *   answer takes time is answered by itself. None of these is longer than what it answers, and so the whole is not.
+ *
  * A seen address is 20 bytes: family (4 or 6), zero, port (2), ip (16, IPv4 in the first four). A node sees a host that comes by TCP
  * at its end of the connection, which is of use to nobody else.
  *
@@ -115,6 +123,8 @@ enum {
     PING_LEN = 12,
     REFUSED_LEN = 12,
     OWNER_LEN = 48, /* and LOOKUP */
+    BATCH_HEADER_LEN = 4,
+    BATCH_MAX = 32, /* packets in a BATCH */
     WIRE_MAX_LEN = 65507,
     FRAME_HEAD = 2,
     FRAME_MAX_LEN = 16384, /* of the packet in a frame */
@@ -134,6 +144,7 @@ enum wire_kind {
     WIRE_RING,
     WIRE_LOOKUP,
     WIRE_OWNER,
+    WIRE_BATCH,
 };
 
 /* DATA flags */
@@ -232,6 +243,11 @@ struct wire_owner {
     uint64_t nonce;
     uint8_t prefix[ID_PREFIX_LEN];
     struct addr owner;
+};
+
+struct wire_batch {
+    unsigned n;
+    struct reader packets; /* for batch_next() */
 };
 
 /* The kind of a packet, or 0 when it is empty or of another version. */
@@ -586,6 +602,55 @@ static inline size_t owner_encode(uint8_t *p, size_t cap, const struct wire_owne
     put_bytes(&w, o->prefix, ID_PREFIX_LEN);
     put_addr(&w, &o->owner);
     return writer_ok(&w) ? writer_len(&w) : 0;
+}
+
+/* The next packet of a batch in place, or NULL: that was the last. */
+static inline const uint8_t *batch_next(struct reader *packets, size_t *len)
+{
+    *len = reader_left(packets) ? get_u16(packets) : 0;
+    return *len ? get_span(packets, *len) : NULL;
+}
+
+static inline bool batch_may_hold(unsigned kind)
+{
+    return kind == WIRE_REFRESH || kind == WIRE_ACK || kind == WIRE_REFUSED || kind == WIRE_OWNER;
+}
+
+/* Whole or not at all; the packets themselves are still to be decoded. */
+static inline int batch_decode(const uint8_t *p, size_t len, struct wire_batch *out)
+{
+    struct reader r = reader_of(p, len);
+    wire_expect(&r, WIRE_BATCH);
+    out->n = get_u8(&r);
+    wire_expect_zeros(&r, 2);
+    out->packets = r;
+    for (unsigned i = 0; i < out->n; i++) {
+        size_t n;
+        const uint8_t *packet = batch_next(&r, &n);
+        if (!packet || !batch_may_hold(wire_kind(packet, n)))
+            return -EBADMSG;
+    }
+    return out->n >= 1 && out->n <= BATCH_MAX && reader_done(&r) ? 0 : -EBADMSG;
+}
+
+/* An empty one, to be filled; it is one from the first packet on. */
+static inline struct writer batch_begin(uint8_t *p, size_t cap)
+{
+    struct writer w = writer_of(p, cap);
+    put_u8(&w, wire_first(WIRE_BATCH));
+    put_zeros(&w, 3);
+    return w;
+}
+
+/* False, and nothing written, when there is no room for it. */
+static inline bool batch_add(struct writer *w, const uint8_t *p, size_t len)
+{
+    if (w->failed || (size_t)(w->end - w->at) < 2 + len || w->start[1] == BATCH_MAX)
+        return false;
+    put_u16(w, (uint16_t)len);
+    put_bytes(w, p, len);
+    w->start[1]++;
+    return true;
 }
 
 #endif

@@ -17,22 +17,6 @@ static int protocol_of(int fd)
     return protocol == IPPROTO_MPTCP ? IPPROTO_TCP : protocol;
 }
 
-static bool is_any(const struct addr *a)
-{
-    static const uint8_t any[16];
-    return memcmp(a->ip, any, sizeof(any)) == 0;
-}
-
-static bool is_group(const struct addr *a)
-{
-    return a->family == 6 ? a->ip[0] == 0xff : a->ip[0] >= 224;
-}
-
-static bool is_loopback(const struct addr *a)
-{
-    return a->family == 6 ? !memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)) : a->ip[0] == 127;
-}
-
 static struct addr real_name(int fd)
 {
     struct sockaddr_storage ss;
@@ -175,7 +159,7 @@ int claim_bind(int fd, int family, const struct addr *asked)
 void claim_leave(int fd, const struct addr *to)
 {
     struct fd_entry e, set = {0};
-    if (!fdtable_used(fd) || is_loopback(to) || is_any(to) || !fdtable_get(fd, sys_cookie(fd), &e) || e.kind != FD_BOUND ||
+    if (!fdtable_used(fd) || addr_is_loopback(to) || addr_is_any(to) || !fdtable_get(fd, sys_cookie(fd), &e) || e.kind != FD_BOUND ||
         !is_low(e.local.port) || overlay_is_own(&e.local) || protocol_of(fd) != IPPROTO_TCP)
         return;
     int with = sys_socket(sys_sockopt_int(fd, SOL_SOCKET, SO_DOMAIN), SOCK_STREAM | SOCK_CLOEXEC,
@@ -195,7 +179,7 @@ static bool may_be_claim(int fd, const struct addr *real)
 {
     if (!real->port || (real->family == 4 && addr_ip4(real) == CLAIM_IP))
         return real->port;
-    return (real->family == 6 || config_get()->overlay_only) && (is_any(real) || is_loopback(real)) && on_lo(fd);
+    return (real->family == 6 || config_get()->overlay_only) && (addr_is_any(real) || addr_is_loopback(real)) && on_lo(fd);
 }
 
 bool claim_name(int fd, const struct addr *real, struct addr *asked)
@@ -230,9 +214,9 @@ bool claim_name(int fd, const struct addr *real, struct addr *asked)
 int claim_fence(int fd)
 {
     struct addr a = real_name(fd);
-    if (!config_get()->overlay_only || !a.family || is_loopback(&a))
+    if (!config_get()->overlay_only || !a.family || addr_is_loopback(&a))
         return 0;
-    if (!is_any(&a))
+    if (!addr_is_any(&a))
         return -EADDRNOTAVAIL; /* it was bound to an address of the network with port 0 */
     return bind_to_lo(fd);
 }
@@ -243,7 +227,7 @@ bool claim_fenced(int fd, const struct addr *a, int *err)
     if (!config_get()->overlay_only || !a->family)
         return false;
     bool udp = protocol_of(fd) == IPPROTO_UDP;
-    if (!is_group(a) && !is_any(a) && !is_loopback(a))
+    if (!addr_is_group(a) && !addr_is_any(a) && !addr_is_loopback(a))
         return a->port || udp;
     if (udp)
         *err = claim_fence(fd);
@@ -320,6 +304,6 @@ struct addr claim_bound_to(int fd)
 
 void claim_after_bind(int fd, const struct addr *a)
 {
-    if (a->family && !is_group(a) && protocol_of(fd) == IPPROTO_UDP)
+    if (a->family && !addr_is_group(a) && protocol_of(fd) == IPPROTO_UDP)
         claim_tell(fd);
 }

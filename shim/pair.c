@@ -32,10 +32,28 @@ int pair_family(int fd)
     return mark == INET6_MARK ? AF_INET6 : AF_INET;
 }
 
-void pair_set_family(int fd, int family)
+struct fd_entry pair_prepare(int fd, int with, int family, const struct ipc_socket *s)
 {
+    struct fd_entry e = {.cookie = sys_cookie(with), .kind = FD_PAIR, .dialling = true, .local = s->local, .remote = s->remote};
+    options_carry(fd, with, &e);
     if (family == AF_INET6)
-        sys_setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &INET6_MARK, sizeof(INET6_MARK));
+        sys_setsockopt(with, SOL_SOCKET, SO_MAX_PACING_RATE, &INET6_MARK, sizeof(INET6_MARK));
+    return e;
+}
+
+bool pair_is_untold(int fd)
+{
+    struct fd_entry e;
+    return fdtable_get(fd, sys_cookie(fd), &e) && e.kind == FD_PAIR && e.dialling;
+}
+
+void pair_told(int fd)
+{
+    struct fd_entry e;
+    if (!fdtable_get(fd, sys_cookie(fd), &e) || e.kind != FD_PAIR)
+        return;
+    e.dialling = false;
+    fdtable_put(fd, &e);
 }
 
 int pair_error(const struct sock_name *name)

@@ -41,7 +41,13 @@ enum pair_state pair_state(int fd);
 
 /* AF_INET or AF_INET6: what the program's socket was. */
 int pair_family(int fd);
-void pair_set_family(int fd, int family);
+
+/* Gives `with`, a pair from the daemon, the options of the program's socket `fd` and its family. What has to stand in the fd table once
+ * it is in the socket's place: a connection whose success connect() has not told yet. */
+struct fd_entry pair_prepare(int fd, int with, int family, const struct ipc_socket *s);
+/* connect() has told of the success; and has it not yet? (The first call after it says 0, the next EISCONN.) */
+void pair_told(int fd);
+bool pair_is_untold(int fd);
 
 /* Why the connection could not be made, a positive errno. */
 int pair_error(const struct sock_name *name);

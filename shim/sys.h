@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -113,6 +114,15 @@ static inline int sys_sockopt_int(int fd, int level, int name)
     socklen_t len = sizeof(value);
     int err = sys_getsockopt(fd, level, name, &value, &len);
     return err < 0 ? err : value;
+}
+
+/* A TCP socket that is neither connected nor listening nor on its way to either (TCP_CLOSE). */
+static inline bool sys_tcp_is_fresh(int fd)
+{
+    enum { TCP_INFO_OPTION = 11, STATE_CLOSE = 7 }; /* <linux/tcp.h> and <netinet/tcp.h> cannot both be included */
+    uint8_t state = 0; /* the first member of struct tcp_info */
+    socklen_t len = sizeof(state);
+    return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO_OPTION, &state, &len) == 0 && state == STATE_CLOSE;
 }
 
 /* SO_COOKIE, which names the socket behind an fd and is the same for all its dups; 0: not a socket. */

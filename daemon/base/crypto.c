@@ -7,54 +7,71 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-enum { BLAKE2S_BLOCK = 64 };
-
 static void require(bool ok)
 {
     if (!ok)
         abort();
 }
 
-static void digest_pieces(EVP_MD_CTX *ctx, const struct bytes *v, size_t n)
+static void add_pieces(struct blake2s *s, const struct bytes *v, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        require(EVP_DigestUpdate(ctx, v[i].at, v[i].len) == 1);
+        blake2s_add(s, v[i].at, v[i].len);
 }
 
 void blake2s(uint8_t out[BLAKE2S_LEN], const struct bytes *v, size_t n)
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    require(ctx && EVP_DigestInit_ex(ctx, EVP_blake2s256(), NULL) == 1);
-    digest_pieces(ctx, v, n);
-    require(EVP_DigestFinal_ex(ctx, out, NULL) == 1);
-    EVP_MD_CTX_free(ctx);
+    struct blake2s s;
+    blake2s_init(&s);
+    add_pieces(&s, v, n);
+    blake2s_end(&s, out);
+    crypto_wipe(&s, sizeof(s));
 }
 
-void hmac_blake2s(uint8_t out[BLAKE2S_LEN], struct bytes key, const struct bytes *v, size_t n)
+static void hmac_pads(struct hmac *h, struct bytes key)
 {
-    uint8_t block[BLAKE2S_BLOCK] = {0}, inner[BLAKE2S_LEN];
+    uint8_t block[BLAKE2S_BLOCK] = {0};
     if (key.len > sizeof(block))
         blake2s(block, &key, 1);
     else if (key.len)
         memcpy(block, key.at, key.len);
-
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    require(ctx && EVP_DigestInit_ex(ctx, EVP_blake2s256(), NULL) == 1);
     for (size_t i = 0; i < sizeof(block); i++)
         block[i] ^= 0x36;
-    digest_pieces(ctx, &(struct bytes){block, sizeof(block)}, 1);
-    digest_pieces(ctx, v, n);
-    require(EVP_DigestFinal_ex(ctx, inner, NULL) == 1);
-
-    require(EVP_DigestInit_ex(ctx, EVP_blake2s256(), NULL) == 1);
+    blake2s_init(&h->inner);
+    blake2s_add(&h->inner, block, sizeof(block));
     for (size_t i = 0; i < sizeof(block); i++)
         block[i] ^= 0x36 ^ 0x5c;
-    digest_pieces(ctx, &(struct bytes){block, sizeof(block)}, 1);
-    digest_pieces(ctx, &(struct bytes){inner, sizeof(inner)}, 1);
-    require(EVP_DigestFinal_ex(ctx, out, NULL) == 1);
-    EVP_MD_CTX_free(ctx);
+    blake2s_init(&h->outer);
+    blake2s_add(&h->outer, block, sizeof(block));
     crypto_wipe(block, sizeof(block));
+}
+
+void hmac_init(struct hmac *h, struct bytes key)
+{
+    hmac_pads(h, key);
+    blake2s_press(&h->inner);
+    blake2s_press(&h->outer);
+}
+
+void hmac_make(uint8_t out[BLAKE2S_LEN], const struct hmac *h, const struct bytes *v, size_t n)
+{
+    uint8_t inner[BLAKE2S_LEN];
+    struct blake2s s = h->inner;
+    add_pieces(&s, v, n);
+    blake2s_end(&s, inner);
+    s = h->outer;
+    blake2s_add(&s, inner, sizeof(inner));
+    blake2s_end(&s, out);
+    crypto_wipe(&s, sizeof(s));
     crypto_wipe(inner, sizeof(inner));
+}
+
+void hmac_blake2s(uint8_t out[BLAKE2S_LEN], struct bytes key, const struct bytes *v, size_t n)
+{
+    struct hmac h;
+    hmac_pads(&h, key); /* not pressed: there may be nothing to come */
+    hmac_make(out, &h, v, n);
+    crypto_wipe(&h, sizeof(h));
 }
 
 bool crypto_equal(const void *a, const void *b, size_t len)
@@ -75,20 +92,48 @@ void x25519_public(uint8_t pub[X25519_LEN], const uint8_t priv[X25519_LEN])
     EVP_PKEY_free(key);
 }
 
-int x25519(uint8_t out[X25519_LEN], const uint8_t priv[X25519_LEN], const uint8_t pub[X25519_LEN])
+struct x25519_key {
+    EVP_PKEY *key;
+    EVP_PKEY_CTX *ctx;
+};
+
+struct x25519_key *x25519_key_new(const uint8_t priv[X25519_LEN])
+{
+    struct x25519_key *k = calloc(1, sizeof(*k));
+    require(k);
+    k->key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, priv, X25519_LEN);
+    require(k->key);
+    k->ctx = EVP_PKEY_CTX_new(k->key, NULL);
+    require(k->ctx && EVP_PKEY_derive_init(k->ctx) == 1);
+    return k;
+}
+
+void x25519_key_free(struct x25519_key *k)
+{
+    if (!k)
+        return;
+    EVP_PKEY_CTX_free(k->ctx);
+    EVP_PKEY_free(k->key); /* which wipes it */
+    free(k);
+}
+
+int x25519_derive(uint8_t out[X25519_LEN], struct x25519_key *k, const uint8_t pub[X25519_LEN])
 {
     size_t len = X25519_LEN;
-    EVP_PKEY *mine = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, priv, X25519_LEN);
     EVP_PKEY *theirs = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, pub, X25519_LEN);
-    require(mine && theirs);
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(mine, NULL);
-    require(ctx && EVP_PKEY_derive_init(ctx) == 1);
-    /* libcrypto refuses an all-zero result itself, which is what a point of small order gives */
-    bool ok = EVP_PKEY_derive_set_peer(ctx, theirs) == 1 && EVP_PKEY_derive(ctx, out, &len) == 1;
-    EVP_PKEY_CTX_free(ctx);
+    require(theirs);
+    /* any 32 bytes are a public key; libcrypto refuses an all-zero result itself, which is what a point of small order gives */
+    bool ok = EVP_PKEY_derive_set_peer_ex(k->ctx, theirs, 0) == 1 && EVP_PKEY_derive(k->ctx, out, &len) == 1;
     EVP_PKEY_free(theirs);
-    EVP_PKEY_free(mine);
     return ok ? 0 : -EKEYREJECTED;
+}
+
+int x25519(uint8_t out[X25519_LEN], const uint8_t priv[X25519_LEN], const uint8_t pub[X25519_LEN])
+{
+    struct x25519_key *k = x25519_key_new(priv);
+    int err = x25519_derive(out, k, pub);
+    x25519_key_free(k);
+    return err;
 }
 
 void drbg_init(struct drbg *d, const uint8_t seed[BLAKE2S_LEN])

@@ -289,15 +289,6 @@ int owners_input(struct owners *os, mono_t now, const struct addr *from, const u
     }
 }
 
-void owners_doubt(struct owners *os, mono_t now, const struct addr *node)
-{
-    struct owner *o = owner_find(os, node);
-    os->now = now;
-    if (o && o->shunned.us <= now.us)
-        shun(os, o);
-    os->due = mono_min(os->due, mono_add(now, ASK_FIRST));
-}
-
 bool owners_has(const struct owners *os, const struct addr *node)
 {
     return addr_eq(node, &os->home) || owner_find(os, node);

@@ -39,13 +39,9 @@ int owners_input(struct owners *os, mono_t now, const struct addr *from, const u
 void owners_output(struct owners *os, mono_t now, struct outbox *out);
 mono_t owners_deadline(const struct owners *os);
 
-/* The home node, or an owner of triggers that are refreshed, has not answered in time. */
-void owners_doubt(struct owners *os, mono_t now, const struct addr *node);
-
-/* How many prefixes go straight to their owner. */
 /* The home node, or one that it has named. */
 bool owners_has(const struct owners *os, const struct addr *node);
-
+/* How many prefixes go straight to their owner. */
 unsigned owners_known(const struct owners *os);
 /* The home node is used, and has been silent for seconds. */
 bool owners_home_silent(const struct owners *os, mono_t now);

@@ -220,15 +220,9 @@ struct addr mirror_address(const struct addr *virt)
     return a;
 }
 
-static bool is_any(const struct addr *a)
-{
-    static const uint8_t any[16];
-    return memcmp(a->ip, any, sizeof(any)) == 0;
-}
-
 struct addr loopback_of(const struct addr *bound, uint8_t family)
 {
-    if (!is_any(bound))
+    if (!addr_is_any(bound))
         return *bound;
     return family == 6 ? addr_v6(in6addr_loopback.s6_addr, bound->port) : addr_v4(INADDR_LOOPBACK, bound->port);
 }

@@ -82,43 +82,56 @@ static void tell_owner(struct outbox *out, const struct ask *a, const struct add
         outbox_push(out, &a->from, p, OWNER_LEN);
 }
 
-static void look_up(struct visit *v, const uint8_t prefix[ID_PREFIX_LEN], uint64_t nonce)
+static bool is_ours(const struct cluster *c, const uint8_t prefix[ID_PREFIX_LEN])
 {
-    struct cluster *c = v->node->cluster;
+    return !c || ring_may_own(c->ring, ring_pos_of(prefix));
+}
+
+static struct ask ask_of(const struct visit *v, const uint8_t prefix[ID_PREFIX_LEN], uint64_t nonce)
+{
     struct ask a = {.from = *v->from, .nonce = nonce};
     memcpy(a.prefix, prefix, ID_PREFIX_LEN);
     v->node->stats.lookups++;
-    if (!c || ring_may_own(c->ring, ring_pos_of(prefix))) {
-        tell_owner(v->out, &a, NULL);
-        return;
-    }
-    unsigned slot = c->next_ask++ % CLUSTER_ASKS;
+    return a;
+}
+
+/* Another node's: the ring is asked whose. */
+static void look_up(struct visit *v, struct ask a)
+{
+    struct cluster *c = v->node->cluster;
+    unsigned slot = c->next_ask % CLUSTER_ASKS;
     struct ask *place = &c->ask[slot];
     if (!limit_take(&v->node->lookups, v->now, store_source_hash(v->node->store, v->from))) {
         v->node->stats.rate_limited++;
         return;
     }
     a.generation = (uint16_t)(place->generation + 1);
+    if (ring_find(c->ring, v->now, ring_pos_of(a.prefix), (uint64_t)a.generation << 16 | slot, v->out))
+        return; /* the host asks again */
     *place = a;
-    ring_find(c->ring, v->now, ring_pos_of(prefix), (uint64_t)a.generation << 16 | slot, v->out);
+    c->next_ask++;
 }
 
 void cluster_on_lookup(struct visit *v)
 {
     uint64_t nonce;
     uint8_t prefix[ID_PREFIX_LEN];
-    if (lookup_decode(v->p, v->len, &nonce, prefix))
+    if (lookup_decode(v->p, v->len, &nonce, prefix)) {
         v->node->stats.bad++;
+        return;
+    }
+    struct ask a = ask_of(v, prefix, nonce);
+    if (is_ours(v->node->cluster, prefix))
+        tell_owner(v->out, &a, NULL);
     else
-        look_up(v, prefix, nonce);
+        look_up(v, a);
 }
 
 bool cluster_redirect(struct visit *v, const struct i3_id *id, uint64_t nonce)
 {
-    const struct cluster *c = v->node->cluster;
-    if (!c || ring_may_own(c->ring, ring_pos_of(id->b)))
+    if (is_ours(v->node->cluster, id->b))
         return false;
-    look_up(v, id->b, nonce);
+    look_up(v, ask_of(v, id->b, nonce));
     return true;
 }
 
@@ -163,6 +176,12 @@ static void put_copy(struct writer *w, const struct store *s, const struct trigg
         store_stack(s, t, ids);
 }
 
+/* A connection leads nowhere from another node: its host notices that it ends, and goes there itself. */
+static bool is_for_all(const struct trigger *t)
+{
+    return t->owner.via == ADDR_UDP;
+}
+
 static size_t copy_len(const struct trigger *t)
 {
     return COPY_LEN + (size_t)t->n * ID_LEN;
@@ -183,7 +202,7 @@ void cluster_copy(struct visit *v, const struct trigger *t, unsigned seconds)
 {
     struct node *n = v->node;
     struct cluster *c = n->cluster;
-    if (!c || !t || !ring_successor(c->ring, 0))
+    if (!c || !t || !ring_successor(c->ring, 0) || !is_for_all(t))
         return;
     if (c->batched + copy_len(t) > sizeof(c->batch))
         flush_batch(n, v->out);
@@ -226,7 +245,7 @@ void cluster_on_ring(struct visit *v)
 {
     struct node *n = v->node;
     struct bytes copies;
-    if (!n->cluster) {
+    if (!n->cluster || v->from->via != ADDR_UDP) {
         n->stats.bad++;
         return;
     }
@@ -250,7 +269,7 @@ static void transfer_start(struct cluster *c, mono_t now, bool ours, const struc
 /* What the other one shall have. */
 static bool concerns(const struct cluster *c, const struct transfer *x, const struct trigger *t)
 {
-    return ring_owns(c->ring, ring_pos_of(t->id.b)) == x->ours;
+    return is_for_all(t) && ring_owns(c->ring, ring_pos_of(t->id.b)) == x->ours;
 }
 
 static void transfer_run(struct node *n, struct transfer *x, struct outbox *out)

@@ -34,6 +34,7 @@ struct visit {
     uint8_t *p;
     size_t len;
     struct outbox *out;
+    struct writer *answers; /* to the packets of a BATCH; NULL: each reply is a datagram */
 };
 
 void forward_data(struct visit *v);
@@ -43,6 +44,9 @@ void insert_refresh(struct visit *v);
 
 /* The epoch of that number if it is still accepted, or NULL. */
 const struct epoch *node_epoch(const struct node *n, uint8_t number);
+/* REFRESHes: insert_refresh() for each, the answers in one. */
+void batch_take(struct visit *v);
+
 /* A reply of len bytes at p to where the datagram came from; never longer than that was. */
 void node_reply(struct visit *v, const uint8_t *p, size_t len);
 /* REFUSED, as far as errors_per_s allows. */

@@ -150,6 +150,10 @@ void node_stats(const struct node *n, struct node_stats *out)
 
 void node_reply(struct visit *v, const uint8_t *p, size_t len)
 {
+    if (v->answers && len <= v->len) {
+        batch_add(v->answers, p, len);
+        return;
+    }
     uint8_t *room = len <= v->len ? outbox_alloc(v->out, len) : NULL;
     if (!room)
         return;
@@ -191,6 +195,7 @@ static void (*const on_kind[16])(struct visit *) = {
     [WIRE_PING] = on_ping,
     [WIRE_LOOKUP] = cluster_on_lookup,
     [WIRE_RING] = cluster_on_ring,
+    [WIRE_BATCH] = batch_take,
 };
 
 void node_input(
@@ -203,5 +208,5 @@ void node_input(
         return;
     }
     node_expire(n, now); /* what has expired must not match, however late the timer is */
-    on_kind[kind](&(struct visit){n, now, from, p, len, out});
+    on_kind[kind](&(struct visit){n, now, from, p, len, out, NULL});
 }

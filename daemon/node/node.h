@@ -6,8 +6,8 @@
  *                             +-- INSERT: CHALLENGE (no state)
  *                             +-- PROVE: cookie, key, mac --> stored, ACK
  *                             +-- REFRESH: mac under the stored key --> 30 s more, or removed; ACK
+ *                             +-- BATCH of REFRESHes: BATCH of answers
  *                             +-- PING: PONG
- *
  *                             +-- LOOKUP, or any of these for an id of another node: OWNER (cluster.h); DATA goes to the next node
  *                             +-- RING: among nodes
  *

@@ -4,15 +4,36 @@
 
 /* ---- who is known ---- */
 
-struct known *ring_known(struct ring *r, const struct ring_contact *c)
+static struct known *place_of(const struct ring *r, const struct ring_contact *c)
 {
-    return &r->known[(unsigned)(c->pos >> 64) % RING_KNOWN];
+    return (struct known *)&r->known[(unsigned)(c->pos >> 64) % RING_KNOWN];
 }
 
-bool ring_is_dead(struct ring *r, mono_t now, const struct ring_contact *c)
+struct known *ring_known(const struct ring *r, const struct ring_contact *c)
+{
+    struct known *k = place_of(r, c);
+    return contact_is(&k->c, c) ? k : NULL;
+}
+
+/* Who had its place is forgotten. */
+static struct known *remember(struct ring *r, const struct ring_contact *c)
+{
+    struct known *k = place_of(r, c);
+    if (!contact_is(&k->c, c))
+        *k = (struct known){.c = *c};
+    return k;
+}
+
+bool ring_is_dead(const struct ring *r, mono_t now, const struct ring_contact *c)
 {
     const struct known *k = ring_known(r, c);
-    return contact_is(&k->c, c) && k->dead.us && mono_since(k->dead, now) < DEAD_US;
+    return k && k->dead.us && mono_since(k->dead, now) < DEAD_US;
+}
+
+bool ring_is_suspect(const struct ring *r, const struct ring_contact *c)
+{
+    const struct known *k = ring_known(r, c);
+    return k && k->suspect;
 }
 
 static void heard_entry(struct entry *e, mono_t now, const struct ring_contact *c)
@@ -26,9 +47,7 @@ static void heard_entry(struct entry *e, mono_t now, const struct ring_contact *
 /* Every message shows that its sender lives. */
 static void heard(struct ring *r, mono_t now, const struct ring_contact *c)
 {
-    struct known *k = ring_known(r, c);
-    if (!contact_is(&k->c, c))
-        *k = (struct known){.c = *c};
+    struct known *k = remember(r, c);
     k->c.addr = c->addr;
     k->dead.us = 0;
     k->suspect = false;
@@ -133,10 +152,7 @@ static void adopt(struct ring *r, mono_t now, const struct ring_contact *head, c
 void ring_bury(struct ring *r, mono_t now, const struct ring_contact *c)
 {
     struct ring_contact before = r->successor[0].c;
-    struct known *k = ring_known(r, c);
-    if (!contact_is(&k->c, c))
-        *k = (struct known){.c = *c};
-    k->dead = now;
+    remember(r, c)->dead = now;
     for (unsigned i = 0; i < RING_SUCCESSORS; i++) {
         if (!contact_is(&r->successor[i].c, c))
             continue;
@@ -214,7 +230,7 @@ static void on_state(struct ring *r, mono_t now, const struct ring_message *m, s
 
 static void on_ask(struct ring *r, mono_t now, const struct ring_message *m, struct outbox *out)
 {
-    struct ring_message s = {.type = RING_STATE, .nonce = m->nonce, .seen = m->sender.addr};
+    struct ring_message s = {.type = RING_STATE, .nonce = m->nonce};
     fill_neighbours(r, now, &s);
     ring_send(r, &m->sender, &s, out);
     if (m->flags & RING_NOTIFY && is_better_predecessor(r, &m->sender))

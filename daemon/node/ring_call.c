@@ -4,7 +4,7 @@
 uint64_t call_rto(struct ring *r, const struct ring_contact *to)
 {
     const struct known *k = ring_known(r, to);
-    if (!contact_is(&k->c, to) || !k->srtt)
+    if (!k || !k->srtt)
         return RTO_FIRST_US;
     uint64_t rto = k->srtt + 4ull * k->rttvar;
     return rto < RTO_MIN_US ? RTO_MIN_US : rto > RTO_MAX_US ? RTO_MAX_US : rto;
@@ -15,7 +15,7 @@ void call_measured(struct ring *r, mono_t now, const struct call *c)
 {
     struct known *k = ring_known(r, &c->to);
     uint32_t rtt = (uint32_t)mono_since(c->sent, now) | 1;
-    if (c->tries != 1 || !contact_is(&k->c, &c->to))
+    if (c->tries != 1 || !k)
         return;
     if (!k->srtt) {
         k->srtt = rtt;
@@ -83,7 +83,7 @@ void call_ask(struct ring *r, mono_t now, enum call_kind kind, const struct ring
 void call_suspect(struct ring *r, const struct ring_contact *c)
 {
     struct known *k = ring_known(r, c);
-    if (contact_is(&k->c, c))
+    if (k)
         k->suspect = true;
 }
 

@@ -9,19 +9,13 @@ static bool was_tried(const struct hop *h, ring_pos pos)
     return false;
 }
 
-static bool is_suspect(const struct ring *r, const struct ring_contact *c)
-{
-    const struct known *k = &r->known[(unsigned)(c->pos >> 64) % RING_KNOWN];
-    return contact_is(&k->c, c) && k->suspect;
-}
-
 /* The candidate that is nearest before the target, or on it. */
 static const struct ring_contact *nearer(
     const struct ring *r, const struct ring_contact *best, const struct entry *e, ring_pos target, const struct hop *h)
 {
     if (!e->c.addr.family || !e->heard.us || !ring_within(r->self.pos, e->c.pos, target) || was_tried(h, e->c.pos))
         return best;
-    if (is_suspect(r, &e->c))
+    if (ring_is_suspect(r, &e->c))
         return best;
     return !best || ring_within(best->pos, e->c.pos, target) ? &e->c : best;
 }
@@ -34,7 +28,8 @@ static const struct ring_contact *choose(const struct ring *r, ring_pos target, 
     for (unsigned i = 0; i < RING_SUCCESSORS; i++)
         best = nearer(r, best, &r->successor[i], target, h);
     for (unsigned i = 0; !best && i < RING_SUCCESSORS; i++) /* it lies between us and one of these */
-        if (r->successor[i].c.addr.family && !was_tried(h, r->successor[i].c.pos) && !is_suspect(r, &r->successor[i].c))
+        if (r->successor[i].c.addr.family && !was_tried(h, r->successor[i].c.pos) &&
+            !ring_is_suspect(r, &r->successor[i].c))
             best = &r->successor[i].c;
     for (unsigned i = 0; !best && i < RING_SUCCESSORS; i++)
         if (r->successor[i].c.addr.family && !was_tried(h, r->successor[i].c.pos))
@@ -45,8 +40,8 @@ static const struct ring_contact *choose(const struct ring *r, ring_pos target, 
 const struct ring_contact *ring_next(struct ring *r, mono_t now, ring_pos pos, struct outbox *out)
 {
     const struct ring_contact *c = ring_owns(r, pos) ? NULL : choose(r, pos, NULL);
-    struct known *k = c ? ring_known(r, c) : NULL;
-    if (c && (!contact_is(&k->c, c) || mono_since(k->heard, now) > WATCH_US))
+    const struct known *k = c ? ring_known(r, c) : NULL;
+    if (c && (!k || mono_since(k->heard, now) > WATCH_US))
         call_ask(r, now, CALL_ALIVE, c, out);
     return c;
 }

@@ -94,11 +94,12 @@ static inline bool contact_is(const struct ring_contact *c, const struct ring_co
 /* To a node, or, where its position is 0, to whoever is at the address. */
 bool ring_send(struct ring *r, const struct ring_contact *to, struct ring_message *m, struct outbox *out);
 void ring_emit(struct ring *r, const struct ring_event *e);
-void ring_on_state(struct ring *r, mono_t now, const struct call *c, const struct ring_message *m, struct outbox *out);
 /* It has left three questions unanswered, or said good-bye. */
 void ring_bury(struct ring *r, mono_t now, const struct ring_contact *c);
-struct known *ring_known(struct ring *r, const struct ring_contact *c);
-bool ring_is_dead(struct ring *r, mono_t now, const struct ring_contact *c);
+/* What is remembered of it; NULL: nothing. */
+struct known *ring_known(const struct ring *r, const struct ring_contact *c);
+bool ring_is_dead(const struct ring *r, mono_t now, const struct ring_contact *c);
+bool ring_is_suspect(const struct ring *r, const struct ring_contact *c);
 
 /* ring_call.c: questions and their time-outs */
 struct call *call_new(struct ring *r, mono_t now, enum call_kind kind, const struct ring_contact *to);

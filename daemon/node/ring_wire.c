@@ -82,8 +82,6 @@ size_t ring_encode(uint8_t *p, size_t cap, const struct ring_message *m, const u
     put_u64(&w, m->nonce);
     put_pos(&w, m->to);
     put_contact(&w, &m->sender);
-    if (m->type == RING_STATE)
-        put_addr(&w, &m->seen);
     if (m->type == RING_STATE || m->type == RING_LEAVE)
         put_neighbours(&w, m);
     if (m->type == RING_FIND) {
@@ -118,8 +116,6 @@ int ring_decode(const uint8_t *p, size_t len, struct ring_message *m, const uint
     get_contact(&r, &m->sender);
     if (m->type < RING_ASK || m->type >= RING_TYPES || m->flags & ~RING_FLAGS)
         return -EBADMSG;
-    if (m->type == RING_STATE)
-        get_addr(&r, &m->seen);
     if (m->type == RING_STATE || m->type == RING_LEAVE)
         get_neighbours(&r, m);
     if (m->type == RING_FIND) {

@@ -14,7 +14,7 @@
  *
  *   type          body                                                     answer
  *   1 ASK         -                                                        STATE. flag 1: "you are my successor" (notify)
- *   2 STATE       seen (20), n (1), 0 0 0, predecessor, successors         nonce: that of ASK. The first contact is the predecessor,
+ *   2 STATE       n (1), 0 0 0, predecessor, successors                    nonce: that of ASK. The first contact is the predecessor,
  *                                                                          all zeros when there is none
  *   3 FIND        target (16), origin address (20), origin nonce (8)       TAKEN at once, to the sender; FOUND from the owner to the
  *                                                                          origin. flag 2: "I believe that the target is yours"
@@ -56,7 +56,6 @@ struct ring_message {
     uint64_t nonce;
     ring_pos to; /* 0: whoever is there */
     struct ring_contact sender;
-    struct addr seen; /* STATE */
     struct ring_contact predecessor; /* STATE, LEAVE */
     struct ring_contact successor[RING_SUCCESSORS];
     uint8_t n;

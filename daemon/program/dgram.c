@@ -136,12 +136,6 @@ struct usock *usock_by_cookie(const struct dgrams *d, uint16_t port, uint64_t co
     return u;
 }
 
-static bool is_any(const struct addr *a)
-{
-    static const uint8_t any[16];
-    return memcmp(a->ip, any, sizeof(any)) == 0;
-}
-
 static struct addr loopback(uint8_t family, uint16_t port)
 {
     static const uint8_t one6[16] = {[15] = 1};
@@ -151,18 +145,18 @@ static struct addr loopback(uint8_t family, uint16_t port)
 /* Bound to all of IPv6, it takes IPv4 as well (if not, the kernel will tell). */
 bool usock_takes(const struct usock *u, uint8_t family)
 {
-    return u->asked.family == family || (family == 4 && is_any(&u->asked));
+    return u->asked.family == family || (family == 4 && addr_is_any(&u->asked));
 }
 
 bool usock_conflicts(const struct usock *u, const struct addr *asked, uint8_t flags)
 {
-    return u->asked.family == asked->family && (is_any(&u->asked) || is_any(asked) || addr_eq(&u->asked, asked)) &&
+    return u->asked.family == asked->family && (addr_is_any(&u->asked) || addr_is_any(asked) || addr_eq(&u->asked, asked)) &&
            !(u->flags & flags & (IPC_LISTEN_REUSEPORT | IPC_LISTEN_REUSEADDR));
 }
 
 struct addr usock_address(const struct usock *u, uint8_t family)
 {
-    return is_any(&u->at) ? loopback(family, u->at.port) : u->at;
+    return addr_is_any(&u->at) ? loopback(family, u->at.port) : u->at;
 }
 
 struct usock *usock_find(const struct dgrams *d, const struct addr *from)
@@ -183,7 +177,7 @@ static int rank(const struct usock *u, const struct addr *own)
         return 0;
     if (addr_eq(&u->asked, own))
         return 3;
-    return is_any(&u->asked) || addr_eq(&u->asked, &at) ? 2 : 1;
+    return addr_is_any(&u->asked) || addr_eq(&u->asked, &at) ? 2 : 1;
 }
 
 struct usock *usock_for(const struct dgrams *d, const struct addr *own, uint32_t hash)

@@ -51,16 +51,10 @@ const struct listener *listener_next(const struct listeners *ls, unsigned *at, u
     return NULL;
 }
 
-static bool is_any(const struct addr *a)
-{
-    static const uint8_t any[16];
-    return memcmp(a->ip, any, sizeof(any)) == 0;
-}
-
 /* All of IPv6 is taken for all of IPv4 as well only by who asks for that; most that have both bind each by itself. */
 static bool overlaps(const struct addr *a, const struct addr *b)
 {
-    return a->port == b->port && a->family == b->family && (is_any(a) || is_any(b) || addr_eq(a, b));
+    return a->port == b->port && a->family == b->family && (addr_is_any(a) || addr_is_any(b) || addr_eq(a, b));
 }
 
 bool listener_conflicts(const struct listener *old, const struct listener *l)
@@ -79,8 +73,8 @@ static int rank(const struct listener *l, const struct addr *own)
     if (addr_eq(&l->asked, own))
         return 4;
     if (l->asked.family == own->family)
-        return is_any(&l->asked) ? 3 : 1;
-    return own->family == 4 && is_any(&l->asked) ? 2 : 0; /* IPV6_V6ONLY the connection itself will tell */
+        return addr_is_any(&l->asked) ? 3 : 1;
+    return own->family == 4 && addr_is_any(&l->asked) ? 2 : 0; /* IPV6_V6ONLY the connection itself will tell */
 }
 
 const struct listener *listener_best(struct listeners *ls, const struct addr *own)

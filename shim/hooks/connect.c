@@ -5,7 +5,6 @@
  */
 #include "shim/hooks/connect.h"
 
-#include <linux/tcp.h>
 #include <sys/mman.h>
 
 #include "shim/claim.h"
@@ -20,7 +19,7 @@
 #include "shim/twins.h"
 #include "shim/udp.h"
 
-enum { KEEP_FD = 500, TCP_STATE_CLOSE = 7 };
+enum { KEEP_FD = 500 };
 
 /* A page that nobody can read. */
 static const void *unreadable(void)
@@ -64,15 +63,6 @@ static int wait_up(int fd)
     }
 }
 
-static void set_dialling(int fd, bool dialling)
-{
-    struct fd_entry e;
-    if (!fdtable_get(fd, sys_cookie(fd), &e) || e.kind != FD_PAIR)
-        return;
-    e.dialling = dialling;
-    fdtable_put(fd, &e);
-}
-
 /* The wait of a blocking connect. `keep` is the program's TCP socket, which comes back when the dialling fails. */
 static int finish_blocking(int fd, int keep, uint64_t cookie, uint64_t handle)
 {
@@ -86,7 +76,7 @@ static int finish_blocking(int fd, int keep, uint64_t cookie, uint64_t handle)
         }
         err = -ECONNABORTED; /* as after shutdown() by another thread */
     } else if (err == 0) {
-        set_dialling(fd, false);
+        pair_told(fd);
     }
     sys_close(keep);
     return err;
@@ -96,11 +86,7 @@ static int finish_blocking(int fd, int keep, uint64_t cookie, uint64_t handle)
 static int take_over(int fd, int family, int with, const struct ipc_socket *s)
 {
     bool blocking = !(sys_fcntl(fd, F_GETFL, 0) & O_NONBLOCK);
-    struct fd_entry e = {.cookie = sys_cookie(with), .kind = FD_PAIR, .dialling = true};
-    e.local = s->local;
-    e.remote = s->remote;
-    options_carry(fd, with, &e);
-    pair_set_family(with, family);
+    struct fd_entry e = pair_prepare(fd, with, family, s);
     int keep = -1, watch = twins_watch(fd);
     uint64_t old = sys_cookie(fd);
     if (blocking) {
@@ -164,8 +150,7 @@ static int dial(int fd, int family, const struct addr *to)
 /* connect() on a socket which has been replaced; what it answers is what inet_stream_connect() answers. */
 static int connect_again(int fd, const struct sock_name *name)
 {
-    struct fd_entry e;
-    bool dialling = fdtable_get(fd, sys_cookie(fd), &e) && e.kind == FD_PAIR && e.dialling;
+    bool dialling = pair_is_untold(fd);
     int err;
     switch (pair_state(fd)) {
     case PAIR_DIALLING:
@@ -176,14 +161,14 @@ static int connect_again(int fd, const struct sock_name *name)
             err = -EALREADY;
         if (err != -EPIPE) {
             if (err == 0)
-                set_dialling(fd, false);
+                pair_told(fd);
             return err;
         }
         break;
     case PAIR_UP:
         if (!dialling)
             return -EISCONN;
-        set_dialling(fd, false); /* the first call after success says so */
+        pair_told(fd); /* the first call after success says so */
         return 0;
     case PAIR_ENDED:
         return -EISCONN;
@@ -193,13 +178,6 @@ static int connect_again(int fd, const struct sock_name *name)
     err = -pair_error(name);
     pair_revert(fd);
     return err;
-}
-
-static int tcp_state(int fd)
-{
-    uint8_t state = 0;
-    socklen_t len = sizeof(state);
-    return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) < 0 ? -1 : state;
 }
 
 int connect_covered(int fd, const struct addr *to, int sa_family)
@@ -222,7 +200,7 @@ int connect_covered(int fd, const struct addr *to, int sa_family)
                    : CONNECT_PASS;
     if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
         return overlay_verdict(to) == IPC_NOT_VIRTUAL ? CONNECT_PASS : -ENETUNREACH;
-    if (protocol == IPPROTO_TCP && tcp_state(fd) != TCP_STATE_CLOSE)
+    if (protocol == IPPROTO_TCP && !sys_tcp_is_fresh(fd))
         return CONNECT_PASS; /* EISCONN or EALREADY, as the kernel sees it */
     return dial(fd, family, to);
 }

@@ -99,6 +99,18 @@ static void refresh(unsigned i)
     feed(p, sizeof(p));
 }
 
+/* As many as a host puts into one datagram. */
+static void refresh_batch(unsigned i)
+{
+    enum { TOGETHER = 19 };
+    uint8_t p[1200], one[REFRESH_LEN];
+    struct writer w = batch_begin(p, sizeof(p));
+    (void)i;
+    for (unsigned k = 0; k < TOGETHER; k++)
+        batch_add(&w, one, held_refresh(&held, 0, ++held.seq, one));
+    feed(p, writer_len(&w));
+}
+
 static void one_trigger(void)
 {
     struct node_config c;
@@ -119,6 +131,7 @@ static void one_trigger(void)
     print("INSERT, answered by a CHALLENGE", measure(50000, ask));
     print("PROVE, with its ACK", measure(1000, prove));
     print("REFRESH, with its ACK and the host's MAC", measure(50000, refresh));
+    print("19 REFRESHes in one BATCH, the same", measure(5000, refresh_batch));
     struct node_stats s;
     node_stats(host.node, &s);
     if (s.rate_limited || s.refused || s.triggers != 1)

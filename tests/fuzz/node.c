@@ -159,6 +159,23 @@ static void step_refresh(struct world *w, struct host *h, struct held *t)
     keep_last(w, p, sizeof(p));
 }
 
+/* Several hold, some do not. */
+static void step_batch(struct world *w, struct host *h, struct held *t)
+{
+    uint8_t p[2048], one[REFRESH_LEN];
+    struct writer b = batch_begin(p, sizeof(p));
+    for (unsigned n = get_u8(&w->in) % (BATCH_MAX + 1); n; n--) {
+        uint8_t how = get_u8(&w->in);
+        t->seq += how & 3;
+        held_refresh(t, how & 4 ? REFRESH_REMOVE : 0, t->seq, one);
+        one[REFRESH_LEN - 1] ^= how >> 7;
+        batch_add(&b, one, sizeof(one));
+    }
+    host_send(h, w->now, p, writer_len(&b));
+    check(w, h, writer_len(&b));
+    keep_last(w, p, writer_len(&b));
+}
+
 static void step_data(struct world *w, struct host *h)
 {
     struct i3_id ids[STACK_MAX];
@@ -198,7 +215,7 @@ static void step(struct world *w)
     uint8_t what = get_u8(&w->in), who = get_u8(&w->in);
     struct host *h = &w->host[who % HOSTS];
     struct held *t = &w->held[who % HOSTS][who / HOSTS % IDS];
-    switch (what % 8) {
+    switch (what % 9) {
     case 0:
         w->now = mono_add(w->now, get_u32(&w->in) % (40 * USEC_PER_SEC));
         break;
@@ -220,6 +237,9 @@ static void step(struct world *w)
         break;
     case 7:
         step_bytes(w, h);
+        break;
+    case 8:
+        step_batch(w, h, t);
         break;
     }
 }

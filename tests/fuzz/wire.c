@@ -97,6 +97,25 @@ static void on_lookup(const uint8_t *p, size_t len)
         same(p, len, out, lookup_encode(out, sizeof(out), nonce, prefix));
 }
 
+static void on_batch(const uint8_t *p, size_t len)
+{
+    struct wire_batch b;
+    uint8_t out[CAP];
+    size_t n;
+    unsigned count = 0;
+    if (batch_decode(p, len, &b))
+        return;
+    struct writer w = batch_begin(out, sizeof(out));
+    for (const uint8_t *packet; (packet = batch_next(&b.packets, &n)); count++) {
+        inside(p, len, packet, n);
+        if (len <= CAP)
+            require(batch_add(&w, packet, n));
+    }
+    require(count == b.n && count >= 1 && count <= BATCH_MAX);
+    if (len <= CAP)
+        same(p, len, out, writer_len(&w));
+}
+
 static void (*const on_kind[])(const uint8_t *, size_t) = {
     on_data,
     on_insert,
@@ -109,6 +128,7 @@ static void (*const on_kind[])(const uint8_t *, size_t) = {
     on_refused,
     on_lookup,
     on_owner,
+    on_batch,
 };
 
 /* The length which a packet of this kind has, as far as it is fixed, and its zeros. */
@@ -123,9 +143,9 @@ static size_t mend(uint8_t *p, size_t len, unsigned kind)
         [WIRE_LOOKUP] = OWNER_LEN,
         [WIRE_OWNER] = OWNER_LEN};
     p[0] = (uint8_t)(WIRE_VERSION << 4 | kind);
-    p[1] &= 1;
+    p[1] &= kind == WIRE_BATCH ? 3 : 1;
     if (kind == WIRE_CHALLENGE || kind == WIRE_PING || kind == WIRE_PONG || kind == WIRE_NOT_PRESENT ||
-        kind == WIRE_REFUSED)
+        kind == WIRE_REFUSED || kind == WIRE_BATCH)
         p[2] = 0;
     if (kind == WIRE_INSERT || kind == WIRE_PROVE || kind == WIRE_DATA)
         p[3] &= 15;
@@ -146,7 +166,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *p = malloc(len);
     memcpy(p, data + 1, len);
     if (how)
-        len = mend(p, len, how % 11);
+        len = mend(p, len, how % (WIRE_BATCH + 1));
     uint8_t *exact = malloc(len);
     memcpy(exact, p, len);
     for (size_t i = 0; i < ARRAY_LEN(on_kind); i++)

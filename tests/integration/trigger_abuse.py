@@ -143,11 +143,18 @@ def forged_removal():
     for host, packet in forged:
         host.expect_refused(host.ask(packet), w.REFUSED_UNKNOWN, w.REFUSED_PROOF)
         assert delivered(other, key.id(), me), "removed by a forgery: " + packet.hex()
+    # together in one datagram they are no better, and the honest one among them holds
+    kept = w.refresh(secret, key.id(), 1002)
+    answers = w.unbatch(me.ask(w.batch(forged[2][1], kept, forged[6][1])))
+    assert [a[0] for a in answers if a[0] != w.REFUSED] == [w.ACK], answers
+    assert me.expect_ack(next(a for a in answers if a[0] == w.ACK), secret, 1002) == 30
+    assert delivered(other, key.id(), me), "removed by a forgery in a batch"
+    assert me.ask(w.batch(kept, w.data(key.id(), b"x"))) is None and me.ask(w.batch(w.batch(kept))) is None
     # a replay is at most answered anew, and prolongs nothing
     time.sleep(1.2)
     answer = me.ask(kept)
     if answer and answer[0] == w.ACK:
-        assert me.expect_ack(answer, secret, 1001) < 30, "a replay prolongs a trigger"
+        assert me.expect_ack(answer, secret, 1002) < 30, "a replay prolongs a trigger"
     else:
         me.expect_refused(answer, w.REFUSED_UNKNOWN, w.REFUSED_PROOF)
     me.ask(w.refresh(secret, key.id(), 1003, remove=True))
@@ -177,6 +184,7 @@ def no_amplification():
         w.insert(key.id(), nonce, stack=[nobody] * 15),
         w.prove(c, key, nobody, nonce, 5)[0],
         w.refresh(bytes(32), nobody, 5),
+        w.batch(*[w.refresh(bytes(32), nobody, i) for i in range(19)]),
         w.data(nobody, b""),
         w.data(nobody, b"x"),
         w.data(nobody, b"x" * 1400),

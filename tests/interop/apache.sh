@@ -82,12 +82,7 @@ for mpm in prefork event; do
     rm -f "$T/access.log"
     # Apache ends its whole process group
     back_on "$port" bob "httpd-$mpm" setsid apache2 -f "$T/httpd.conf" -D FOREGROUND
-    fetch "$url/index.html?[1-50]" >"$T/pages"
-    expect "pages" "$(grep -c hello "$T/pages")" 50
-    fetch -Z --no-progress-meter --parallel-max 30 -o "$T/p#1" "$url/big?[1-30]"
-    for i in 1 7 30; do
-        cmp "$T/p$i" "$T/www/big"
-    done
+    many_pages "$url"
     expect "the upload" "$(fetch -T "$T/www/big" "$url/cgi/sum")" "$(cksum <"$T/www/big")"
     as alice i3run timeout 60 ab -q -k -c 20 -n 2000 "$url/index.html" >"$T/ab" 2>&1 || die "$(cat "$T/ab")"
     must_have "$T/ab" '^Complete requests: *2000$'

@@ -71,12 +71,7 @@ echo leaf >"$T/www/a/b.html"
 expect "the leaf" "$(cat "$T/tree/a/b.html")" leaf
 
 step "one curl, many requests on one connection; then in parallel"
-fetch "$url/index.html?[1-50]" >"$T/pages"
-expect "pages" "$(grep -c hello "$T/pages")" 50
-fetch -Z --no-progress-meter --parallel-max 30 -o "$T/p#1" "$url/big?[1-30]"
-for i in 1 7 30; do
-    cmp "$T/p$i" "$T/www/big"
-done
+many_pages "$url"
 
 step "who is who"
 fetch -w '%{local_ip} %{local_port} %{remote_ip} %{remote_port}\n' "$url/seen" >"$T/seen"

@@ -7,7 +7,7 @@ import socket
 import struct
 import time
 
-(DATA, INSERT, CHALLENGE, PROVE, ACK, REFRESH, NOT_PRESENT, PING, PONG, REFUSED) = range(0x11, 0x1B)
+(DATA, INSERT, CHALLENGE, PROVE, ACK, REFRESH, NOT_PRESENT, PING, PONG, REFUSED, RING, LOOKUP, OWNER, BATCH) = range(0x11, 0x1F)
 REFUSED_UNKNOWN, REFUSED_COOKIE, REFUSED_PROOF, REFUSED_FULL, REFUSED_POLICY = range(1, 6)
 
 # ---- X25519, RFC 7748 ----
@@ -101,6 +101,23 @@ def prove(challenge, key, id, nonce, seq, id_public=None, secret=None, **more):
 def refresh(secret, id, seq, remove=False, plen=256):
     p = struct.pack("BBBB", REFRESH, int(remove), plen - 128, 0) + id + struct.pack(">Q", seq)
     return p + mac(secret, p)
+
+
+def batch(*packets):
+    return bytes([BATCH, len(packets), 0, 0]) + b"".join(struct.pack(">H", len(p)) + p for p in packets)
+
+
+def unbatch(p):
+    """The packets of a BATCH."""
+    assert p and p[0] == BATCH and p[2:4] == b"\0\0", p
+    packets, at = [], 4
+    while at < len(p):
+        n = struct.unpack(">H", p[at : at + 2])[0]
+        packets.append(p[at + 2 : at + 2 + n])
+        assert len(packets[-1]) == n, p
+        at += 2 + n
+    assert len(packets) == p[1], p
+    return packets
 
 
 def data(id, payload, stack=(), hops=16, flags=0, proto=3):

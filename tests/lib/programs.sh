@@ -67,3 +67,14 @@ has() {
 must_have() {
     has "$1" "$2" || die "'$2' is not in $1: $(tail -30 "$1")"
 }
+
+# Of a web server with hello in index.html and a copy of $T/www/big, by the script's own `fetch`: pages on one connection, then big files
+# on many at once: many_pages URL
+many_pages() {
+    fetch "$1/index.html?[1-50]" >"$T/pages"
+    expect "pages" "$(grep -c hello "$T/pages")" 50
+    fetch -Z --no-progress-meter --parallel-max 30 -o "$T/p#1" "$1/big?[1-30]"
+    for i in 1 7 30; do
+        cmp "$T/p$i" "$T/www/big"
+    done
+}

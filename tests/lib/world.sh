@@ -24,6 +24,7 @@ T=$(mktemp -d "${TMPDIR:-/tmp}/i3.XXXXXX")
 W=''
 RELAY=''    # process of the relay
 RELAY_PORT='' # its port
+DIED=''     # what went wrong: said again behind everything else
 STARTED=''  # what we started, to be ended
 
 world_cleanup() {
@@ -56,6 +57,7 @@ world_tell() {
     echo "---- node"
     tail -n 15 "$W/ring/log"
     echo "---- $W"
+    [ -z "$DIED" ] || echo "$DIED"
 }
 
 # Processes of the world that still run, as ps shows them.
@@ -64,7 +66,8 @@ world_processes() {
 }
 
 die() {
-    echo "$(basename "$0"): $*"
+    DIED="$(basename "$0"): $*"
+    echo "$DIED"
     exit 1
 }
 

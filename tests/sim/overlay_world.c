@@ -164,6 +164,7 @@ static void host_input(struct host *h, const struct addr *from, uint8_t *p, size
         owners_input(h->rt, w.now, from, p, len);
         break;
     case WIRE_OWNER:
+        w.owners_told++;
         if (owners_input(h->rt, w.now, from, p, len) == 0)
             break;
         /* fall through */

@@ -52,7 +52,7 @@ struct overlay {
     struct outbox out;
     unsigned loss; /* per 1000 */
     uint64_t delay, jitter;
-    uint64_t not_presents;
+    uint64_t not_presents, owners_told; /* at all hosts */
 };
 
 extern struct overlay w;

@@ -1,4 +1,5 @@
 /* Hosts at different nodes of one ring, in virtual time: whose trigger is where, and what becomes of a talk when nodes come and go. */
+#include "daemon/node/cluster.h"
 #include "tests/lib/suite.h"
 #include "tests/sim/overlay_world.h"
 
@@ -202,6 +203,34 @@ START_TEST(nobody_home_is_told_through_the_ring)
 }
 END_TEST
 
+/* A LOOKUP of an id that is another's than the node it is sent to. */
+static void ask_for_owner(struct host *h)
+{
+    struct i3_id id;
+    uint8_t p[OWNER_LEN];
+    do
+        drbg_draw(&w.drbg, &id, sizeof(id));
+    while (owner_of(&id) == h->home);
+    outbox_push(&w.out, &w.node[h->home].addr, p, lookup_encode(p, sizeof(p), drbg_u64(&w.drbg) | 1, id.b));
+    send_all(&h->addr);
+}
+
+/* Many times what a node can ask of the ring at once: those which it did ask are answered. */
+START_TEST(questions_beyond_a_nodes_means_take_no_others_place)
+{
+    world_ring(8, 1, 9);
+    w.nc.lookups_per_s = 1000000;
+    node_start(0);
+    run(10 * SEC);
+    uint64_t before = w.owners_told;
+    for (unsigned i = 0; i < 4 * CLUSTER_ASKS; i++)
+        ask_for_owner(&w.host[0]);
+    run(2 * SEC);
+    ck_assert_uint_ge(w.owners_told - before, RING_CALLS / 4);
+    world_stop();
+}
+END_TEST
+
 START_TEST(a_lossy_network_keeps_triggers_and_talks)
 {
     world_ring(8, 6, 8);
@@ -232,6 +261,7 @@ int main(void)
     tcase_add_test(t, nodes_that_come_take_over_without_a_gap);
     tcase_add_test(t, nodes_that_leave_politely_cost_little);
     tcase_add_test(t, nobody_home_is_told_through_the_ring);
+    tcase_add_test(t, questions_beyond_a_nodes_means_take_no_others_place);
     tcase_add_test(t, a_lossy_network_keeps_triggers_and_talks);
     suite_add_tcase(s, t);
     return suite_run(s);

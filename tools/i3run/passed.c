@@ -26,7 +26,7 @@ static bool is_server(int fd, struct ipc_listen *l)
     if (fcntl(fd, F_GETFD) & FD_CLOEXEC || getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
         return false;
     l->bound = addr_from_sockaddr(&ss, len);
-    if (!l->bound.port || (l->bound.family == 4 && l->bound.ip[0] >= 224) || (l->bound.family == 6 && l->bound.ip[0] == 0xff))
+    if (!l->bound.port || addr_is_group(&l->bound))
         return false;
     if (l->proto == (uint8_t)IPPROTO_MPTCP)
         l->proto = IPPROTO_TCP;
@@ -35,20 +35,14 @@ static bool is_server(int fd, struct ipc_listen *l)
            (l->proto == IPPROTO_UDP && getpeername(fd, (struct sockaddr *)&ss, &len) < 0);
 }
 
-static bool is_loopback(const struct addr *a)
-{
-    return a->family == 6 ? !memcmp(a->ip, &in6addr_loopback, sizeof(a->ip)) : a->ip[0] == 127;
-}
-
 /* As the library does it (shim/claim.h). */
 static int fence(int fd, const struct addr *bound)
 {
-    static const uint8_t any[16];
     char name[16] = "";
     socklen_t len = sizeof(name);
-    if (is_loopback(bound))
+    if (addr_is_loopback(bound))
         return 0;
-    if (memcmp(bound->ip, any, sizeof(any)))
+    if (!addr_is_any(bound))
         return -EADDRNOTAVAIL;
     if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo")) == 0)
         return 0;

@@ -2,7 +2,6 @@
  * virtual, and on all others, where the supervisor connects the program's socket to the address that it has read. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -21,7 +20,7 @@
 #include "shim/udp.h"
 #include "tools/i3run/wait.h"
 
-enum { TCP_STATE_CLOSE = 7, STACK = 256 * 1024 };
+enum { STACK = 256 * 1024 };
 
 /* ---- data that come with the call (MSG_FASTOPEN) ---- */
 
@@ -159,15 +158,6 @@ static answer_t connect_to(struct trap *t, int family, const struct addr *to)
 
 /* ---- a virtual one ---- */
 
-static void set_dialling(int fd, bool dialling)
-{
-    struct fd_entry e;
-    if (!fdtable_get(fd, sys_cookie(fd), &e) || e.kind != FD_PAIR)
-        return;
-    e.dialling = dialling;
-    fdtable_put(fd, &e);
-}
-
 struct dialling {
     int pair;
     bool again; /* the socket had been replaced before this call */
@@ -211,7 +201,7 @@ static answer_t connect_waited(struct trap *t, void *data, short events)
     case PAIR_ENDED:
         break;
     }
-    set_dialling(d->pair, false);
+    pair_told(d->pair);
     t->acted = true;
     return connected(t, d->pair);
 }
@@ -229,11 +219,7 @@ static answer_t wait_up(struct trap *t, const struct dialling *d)
 static answer_t take_over(struct trap *t, int family, int with, const struct ipc_socket *s)
 {
     bool blocking = !(sys_fcntl(t->fd, F_GETFL, 0) & O_NONBLOCK);
-    struct fd_entry e = {.cookie = sys_cookie(with), .kind = FD_PAIR, .dialling = true};
-    e.local = s->local;
-    e.remote = s->remote;
-    options_carry(t->fd, with, &e);
-    pair_set_family(with, family);
+    struct fd_entry e = pair_prepare(t->fd, with, family, s);
     fdtable_put(with, &e);
     int err = trap_swap(t, t->fd, with);
     if (!err && blocking)
@@ -272,14 +258,13 @@ static answer_t dial(struct trap *t, int family, const struct addr *to)
 /* On a socket which has been replaced: what inet_stream_connect() answers. */
 static answer_t connect_again(struct trap *t, const struct sock_name *name)
 {
-    struct fd_entry e;
-    bool dialling = fdtable_get(t->fd, sys_cookie(t->fd), &e) && e.kind == FD_PAIR && e.dialling;
+    bool dialling = pair_is_untold(t->fd);
     struct dialling d = {t->fd, true, name->handle};
     switch (pair_state(t->fd)) {
     case PAIR_DIALLING:
         return sys_fcntl(t->fd, F_GETFL, 0) & O_NONBLOCK ? VALUE(-EALREADY) : wait_up(t, &d);
     case PAIR_UP:
-        set_dialling(t->fd, false);
+        pair_told(t->fd);
         return VALUE(dialling ? 0 : -EISCONN); /* the first call after success says so */
     case PAIR_ENDED:
         return VALUE(-EISCONN);
@@ -287,13 +272,6 @@ static answer_t connect_again(struct trap *t, const struct sock_name *name)
         break;
     }
     return give_up(t, &d);
-}
-
-static int tcp_state(int fd)
-{
-    uint8_t state = 0;
-    socklen_t len = sizeof(state);
-    return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) < 0 ? -1 : state;
 }
 
 /* getaddrinfo() in the program itself finds out which addresses have a way by connecting a UDP socket to port 0 (glibc) or 65535
@@ -321,7 +299,7 @@ static answer_t connect_covered(struct trap *t, int family, const struct sockadd
         return connect_udp(t, ss, len, to);
     if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
         return overlay_verdict(to) == IPC_NOT_VIRTUAL ? connect_real(t, ss, len) : VALUE(-ENETUNREACH);
-    if (family != ss->ss_family || (protocol == IPPROTO_TCP && tcp_state(t->fd) != TCP_STATE_CLOSE))
+    if (family != ss->ss_family || (protocol == IPPROTO_TCP && !sys_tcp_is_fresh(t->fd)))
         return connect_real(t, ss, len); /* as the kernel sees it */
     return dial(t, family, to);
 }

@@ -36,6 +36,9 @@ static const uint8_t not_present_16[] = {0x17, 0, 0, 16, B32(0x20), B16(0x50)};
 static const uint8_t ping[] = {0x18, 0, 0, 0, B8(0x80)};
 static const uint8_t pong[] = {0x19, 0, 0, 0, B8(0x80)};
 static const uint8_t refused[] = {0x1a, 2, 0, 0, B8(0x70)};
+static const uint8_t batch_1[] = {0x1e, 1, 0, 0, 0, 12, 0x1a, 2, 0, 0, B8(0x70)};
+static const uint8_t batch_3[] = {0x1e, 3, 0, 0, 0, 60, 0x16, 0x00, 128, 0, B32(0x20), B8(0x70), B16(0x01), 0, 48, 0x15, 0, 0x01,
+    0x2c, B8(0x70), ADDR4, B16(0x01), 0, 12, 0x1a, 2, 0, 0, B8(0x70)};
 
 /* Decodes a packet of one kind and encodes what came out; the length, or 0 when it does not decode. */
 static size_t re_data(const uint8_t *p, size_t len, uint8_t *out, size_t cap)
@@ -76,6 +79,19 @@ static size_t re_pong(const uint8_t *p, size_t len, uint8_t *out, size_t cap)
     return ping_decode(p, len, WIRE_PONG, nonce) ? 0 : ping_encode(out, cap, WIRE_PONG, nonce);
 }
 
+static size_t re_batch(const uint8_t *p, size_t len, uint8_t *out, size_t cap)
+{
+    struct wire_batch b;
+    struct writer w = batch_begin(out, cap);
+    size_t n;
+    if (batch_decode(p, len, &b))
+        return 0;
+    for (const uint8_t *packet; (packet = batch_next(&b.packets, &n));)
+        if (!batch_add(&w, packet, n))
+            return 0;
+    return out[1] == b.n ? writer_len(&w) : 0;
+}
+
 static const struct golden {
     const char *name;
     const uint8_t *p;
@@ -100,6 +116,8 @@ static const struct golden {
     {"ping", ping, sizeof(ping), 12, false, re_ping},
     {"pong", pong, sizeof(pong), 12, false, re_pong},
     {"refused", refused, sizeof(refused), 12, false, re_refused},
+    {"batch 1", batch_1, sizeof(batch_1), sizeof(batch_1), false, re_batch},
+    {"batch 3", batch_3, sizeof(batch_3), sizeof(batch_3), false, re_batch},
 };
 
 /* From a heap copy of just that length, so that a sanitizer sees the first byte read beyond. */
@@ -218,6 +236,19 @@ static const struct violation {
     {pong, sizeof(pong), 2, 1},
     {refused, sizeof(refused), 2, 1},
     {refused, sizeof(refused), 3, 1},
+    {batch_1, sizeof(batch_1), 1, 0},    /* none */
+    {batch_1, sizeof(batch_1), 1, 2},    /* more than there are */
+    {batch_3, sizeof(batch_3), 1, 2},    /* fewer */
+    {batch_1, sizeof(batch_1), 2, 1},    /* zeros */
+    {batch_1, sizeof(batch_1), 3, 1},
+    {batch_1, sizeof(batch_1), 5, 11},   /* lengths */
+    {batch_1, sizeof(batch_1), 5, 13},
+    {batch_1, sizeof(batch_1), 5, 0},
+    {batch_1, sizeof(batch_1), 4, 1},
+    {batch_1, sizeof(batch_1), 6, 0x11}, /* kinds that do not belong */
+    {batch_1, sizeof(batch_1), 6, 0x14},
+    {batch_1, sizeof(batch_1), 6, 0x1e},
+    {batch_1, sizeof(batch_1), 6, 0x2a},
 };
 
 START_TEST(what_the_drawing_forbids_is_refused)
@@ -345,6 +376,24 @@ START_TEST(the_owner_of_a_prefix_byte_by_byte)
 }
 END_TEST
 
+START_TEST(a_batch_is_bounded)
+{
+    uint8_t p[4096];
+    struct wire_batch b;
+    struct writer w = batch_begin(p, sizeof(p));
+    ck_assert_int_eq(batch_decode(p, writer_len(&w), &b), -EBADMSG);
+    for (unsigned i = 0; i < BATCH_MAX; i++)
+        ck_assert(batch_add(&w, refresh, sizeof(refresh)));
+    ck_assert(!batch_add(&w, refresh, sizeof(refresh)));
+    ck_assert_uint_eq(writer_len(&w), BATCH_HEADER_LEN + BATCH_MAX * (2 + REFRESH_LEN));
+    ck_assert_int_eq(batch_decode(p, writer_len(&w), &b), 0);
+    put_u16(&w, REFUSED_LEN);
+    put_bytes(&w, refused, sizeof(refused));
+    p[1]++;
+    ck_assert_int_eq(batch_decode(p, writer_len(&w), &b), -EBADMSG);
+}
+END_TEST
+
 /* ---- sizes: no answer is longer than what asks for it ---- */
 
 START_TEST(answers_are_no_longer_than_questions)
@@ -439,6 +488,7 @@ int main(void)
     tcase_add_test(tc, fields_of_upkeep);
     tcase_add_test(tc, answers_are_no_longer_than_questions);
     tcase_add_test(tc, the_owner_of_a_prefix_byte_by_byte);
+    tcase_add_test(tc, a_batch_is_bounded);
     tcase_add_test(tc, addresses_convert);
     tcase_add_test(tc, cursors_remember_failure);
     suite_add_tcase(s, tc);

@@ -393,6 +393,80 @@ END_TEST
 
 /* ---- removal ---- */
 
+/* ---- several refreshes in one datagram ---- */
+
+enum { KEPT = 20 };
+
+static size_t batch_of(struct held t[], unsigned n, uint8_t *p, size_t cap)
+{
+    struct writer w = batch_begin(p, cap);
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t one[REFRESH_LEN];
+        ck_assert(batch_add(&w, one, held_refresh(&t[i], 0, ++t[i].seq, one)));
+    }
+    return writer_len(&w);
+}
+
+START_TEST(a_batch_refreshes_each_and_is_answered_by_one)
+{
+    struct held t[KEPT];
+    uint8_t p[BATCH_HEADER_LEN + KEPT * (2 + REFRESH_LEN)];
+    for (unsigned i = 0; i < KEPT; i++)
+        t[i] = insert(bob, t0, i, 256, NULL, 0);
+    size_t len = batch_of(t, KEPT, p, sizeof(p));
+    p[len - 1] ^= 1; /* the last one's mac */
+    ck_assert_uint_eq(host_send(bob, after(20), p, len), 1);
+    struct wire_batch b;
+    struct wire_ack a;
+    struct wire_refused no;
+    const struct dgram *d = host_got(bob, WIRE_BATCH);
+    ck_assert_ptr_nonnull(d);
+    ck_assert_uint_le(d->len, len);
+    ck_assert_int_eq(batch_decode(d->data, d->len, &b), 0);
+    ck_assert_uint_eq(b.n, KEPT);
+    size_t n;
+    for (unsigned i = 0; i < KEPT - 1; i++) {
+        const uint8_t *one = batch_next(&b.packets, &n);
+        ck_assert_int_eq(ack_decode(one, n, &a), 0);
+        ck_assert(a.seq == t[i].seq && a.seconds == 30 && proof_check(&t[i].key, one, n));
+    }
+    const uint8_t *last = batch_next(&b.packets, &n);
+    ck_assert_int_eq(refused_decode(last, n, &no), 0);
+    ck_assert(no.reason == REFUSED_PROOF && no.seq == t[KEPT - 1].seq);
+    for (unsigned i = 0; i < KEPT; i++)
+        ck_assert(reaches(alice, after(40), &t[i].id, bob) == (i < KEPT - 1));
+}
+END_TEST
+
+START_TEST(a_batch_from_elsewhere_keeps_nothing_and_is_never_answered_with_more)
+{
+    struct held t[KEPT];
+    uint8_t p[BATCH_HEADER_LEN + KEPT * (2 + REFRESH_LEN)];
+    for (unsigned i = 0; i < KEPT; i++)
+        t[i] = insert(bob, t0, i, 256, NULL, 0);
+    size_t len = batch_of(t, KEPT, p, sizeof(p));
+    host_send(mallory, after(20), p, len);
+    const struct dgram *d = host_got(mallory, WIRE_BATCH);
+    ck_assert(d && d->len <= len);
+    ck_assert_uint_eq(stats().refreshes, 0);
+    for (unsigned cut = 0; cut < len; cut++)
+        ck_assert_uint_eq(host_send(bob, after(20), p, cut), 0);
+}
+END_TEST
+
+START_TEST(only_refreshes_ride_together)
+{
+    struct held t = insert(bob, t0, 0, 256, NULL, 0);
+    uint8_t p[256], one[REFRESH_LEN], no[REFUSED_LEN];
+    struct writer w = batch_begin(p, sizeof(p));
+    batch_add(&w, one, held_refresh(&t, 0, t.seq + 1, one));
+    batch_add(&w, no, refused_encode(no, sizeof(no), &(struct wire_refused){1, 1}));
+    ck_assert_uint_eq(host_send(bob, t0, p, writer_len(&w)), 0);
+    ck_assert_uint_eq(stats().refreshes, 0);
+    ck_assert_uint_eq(stats().bad, 1);
+}
+END_TEST
+
 START_TEST(the_owner_removes)
 {
     struct held t = insert(bob, t0, 0, 256, NULL, 0), u = insert(bob, t0, 1, 256, NULL, 0);
@@ -876,6 +950,9 @@ int main(void)
     tcase_add_test(tc, a_duplicate_insert_refreshes);
     tcase_add_test(tc, a_repeated_proof_does_not_set_the_number_back);
     tcase_add_test(tc, replayed_refreshes_keep_nothing_alive);
+    tcase_add_test(tc, a_batch_refreshes_each_and_is_answered_by_one);
+    tcase_add_test(tc, a_batch_from_elsewhere_keeps_nothing_and_is_never_answered_with_more);
+    tcase_add_test(tc, only_refreshes_ride_together);
     tcase_add_test(tc, the_owner_removes);
     tcase_add_test(tc, nobody_else_removes);
     tcase_add_test(tc, anycast_picks_the_longest_match);
