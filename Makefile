@@ -31,7 +31,6 @@ endif
 
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
-	daemon/base/blake2s.c \
 	daemon/base/crypto.c \
 	daemon/base/id.c \
 	daemon/base/lookout.c \
@@ -61,6 +60,8 @@ i3_SRC := \
 	daemon/i3/owners.c \
 	daemon/i3/session.c \
 	daemon/i3/trigger.c \
+	daemon/i3/trigger_answer.c \
+	daemon/i3/trigger_send.c \
 
 node_SRC := \
 	daemon/node/batch.c \

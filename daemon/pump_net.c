@@ -74,6 +74,7 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
         [WIRE_CHALLENGE] = trigger_in,
         [WIRE_ACK] = trigger_in,
         [WIRE_REFUSED] = trigger_in,
+        [WIRE_BATCH] = trigger_in,
         [WIRE_OWNER] = owner_in,
         [WIRE_PONG] = owner_in,
     };

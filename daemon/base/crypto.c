@@ -13,63 +13,69 @@ static void require(bool ok)
         abort();
 }
 
-static void add_pieces(struct blake2s *s, const struct bytes *v, size_t n)
+/* A context of this thread's that is about to hash. To look the digest up by name and to allocate each time would cost more than the
+ * hashing of a short message; nothing of one hash is left for the next. */
+static EVP_MD_CTX *hash_begin(void)
+{
+    static _Thread_local EVP_MD_CTX *ctx;
+    if (ctx) {
+        require(EVP_DigestInit_ex2(ctx, NULL, NULL) == 1);
+        return ctx;
+    }
+    EVP_MD *digest = EVP_MD_fetch(NULL, "BLAKE2S-256", NULL);
+    ctx = EVP_MD_CTX_new();
+    require(digest && ctx && EVP_DigestInit_ex2(ctx, digest, NULL) == 1);
+    EVP_MD_free(digest); /* the context holds it */
+    return ctx;
+}
+
+static void hash_add(EVP_MD_CTX *ctx, const struct bytes *v, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        blake2s_add(s, v[i].at, v[i].len);
+        require(EVP_DigestUpdate(ctx, v[i].at, v[i].len) == 1);
+}
+
+static void hash_end(EVP_MD_CTX *ctx, uint8_t out[BLAKE2S_LEN])
+{
+    unsigned len = BLAKE2S_LEN;
+    require(EVP_DigestFinal_ex(ctx, out, &len) == 1 && len == BLAKE2S_LEN);
 }
 
 void blake2s(uint8_t out[BLAKE2S_LEN], const struct bytes *v, size_t n)
 {
-    struct blake2s s;
-    blake2s_init(&s);
-    add_pieces(&s, v, n);
-    blake2s_end(&s, out);
-    crypto_wipe(&s, sizeof(s));
+    EVP_MD_CTX *ctx = hash_begin();
+    hash_add(ctx, v, n);
+    hash_end(ctx, out);
 }
 
-static void hmac_pads(struct hmac *h, struct bytes key)
+void hmac_init(struct hmac *h, struct bytes key)
 {
     uint8_t block[BLAKE2S_BLOCK] = {0};
     if (key.len > sizeof(block))
         blake2s(block, &key, 1);
     else if (key.len)
         memcpy(block, key.at, key.len);
-    for (size_t i = 0; i < sizeof(block); i++)
-        block[i] ^= 0x36;
-    blake2s_init(&h->inner);
-    blake2s_add(&h->inner, block, sizeof(block));
-    for (size_t i = 0; i < sizeof(block); i++)
-        block[i] ^= 0x36 ^ 0x5c;
-    blake2s_init(&h->outer);
-    blake2s_add(&h->outer, block, sizeof(block));
+    for (size_t i = 0; i < sizeof(block); i++) {
+        h->inner[i] = block[i] ^ 0x36;
+        h->outer[i] = block[i] ^ 0x5c;
+    }
     crypto_wipe(block, sizeof(block));
-}
-
-void hmac_init(struct hmac *h, struct bytes key)
-{
-    hmac_pads(h, key);
-    blake2s_press(&h->inner);
-    blake2s_press(&h->outer);
 }
 
 void hmac_make(uint8_t out[BLAKE2S_LEN], const struct hmac *h, const struct bytes *v, size_t n)
 {
     uint8_t inner[BLAKE2S_LEN];
-    struct blake2s s = h->inner;
-    add_pieces(&s, v, n);
-    blake2s_end(&s, inner);
-    s = h->outer;
-    blake2s_add(&s, inner, sizeof(inner));
-    blake2s_end(&s, out);
-    crypto_wipe(&s, sizeof(s));
-    crypto_wipe(inner, sizeof(inner));
+    EVP_MD_CTX *ctx = hash_begin();
+    hash_add(ctx, &(struct bytes){h->inner, sizeof(h->inner)}, 1);
+    hash_add(ctx, v, n);
+    hash_end(ctx, inner);
+    blake2s(out, (struct bytes[]){{h->outer, sizeof(h->outer)}, {inner, sizeof(inner)}}, 2);
 }
 
 void hmac_blake2s(uint8_t out[BLAKE2S_LEN], struct bytes key, const struct bytes *v, size_t n)
 {
     struct hmac h;
-    hmac_pads(&h, key); /* not pressed: there may be nothing to come */
+    hmac_init(&h, key);
     hmac_make(out, &h, v, n);
     crypto_wipe(&h, sizeof(h));
 }

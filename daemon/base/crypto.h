@@ -1,4 +1,4 @@
-/* crypto.h - the primitives that every room shares: BLAKE2s, its HMAC, X25519 (OpenSSL's EVP),
+/* crypto.h - the primitives that every room shares, over OpenSSL's EVP: BLAKE2s, its HMAC, X25519,
  * and a generator of random bytes which is seeded from outside, so that rooms stay deterministic.
  *
  * Every function that can fail for want of memory aborts instead: a daemon without keys is none.
@@ -10,9 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daemon/base/blake2s.h"
-
-enum { X25519_LEN = 32 };
+enum { BLAKE2S_LEN = 32, BLAKE2S_BLOCK = 64, X25519_LEN = 32 };
 
 struct bytes {
     const void *at;
@@ -25,10 +23,9 @@ void blake2s(uint8_t out[BLAKE2S_LEN], const struct bytes *v, size_t n);
 /* out = HMAC-BLAKE2s-256 (RFC 2104) of the n pieces under `key` (any length). */
 void hmac_blake2s(uint8_t out[BLAKE2S_LEN], struct bytes key, const struct bytes *v, size_t n);
 
-/* The same where a key is used again, at half of the cost: what comes of the key alone is kept. To be wiped like the key. The pieces
- * must not all be empty. */
+/* The same where a key is used again: what comes of the key alone is kept. To be wiped like the key. */
 struct hmac {
-    struct blake2s inner, outer;
+    uint8_t inner[BLAKE2S_BLOCK], outer[BLAKE2S_BLOCK];
 };
 void hmac_init(struct hmac *h, struct bytes key);
 void hmac_make(uint8_t out[BLAKE2S_LEN], const struct hmac *h, const struct bytes *v, size_t n);

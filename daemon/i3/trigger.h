@@ -8,6 +8,8 @@
  * A node that does not own the id says who does (OWNER), and the trigger is inserted there; where that one falls silent, the first node
  * is asked again.
  *
+ * Refreshes that are due soon for one node ride together in a BATCH (wire.h) of at most 1200 bytes; a lost one is a repetition.
+ *
  * A lost packet is repeated after 250 ms, doubling to 4 s; after REFRESH_TRIES unanswered refreshes the trigger is
  * inserted anew. Every trigger is always in exactly one of these states and has exactly one deadline.
  * Bound: TRIGGERS_MAX triggers per host.
@@ -48,7 +50,7 @@ void triggers_restart(struct triggers *t, mono_t now);
  * trigger is refreshed now, and when that is refused the others follow. At most once in 5 s. */
 void triggers_doubt(struct triggers *t, mono_t now);
 
-/* A CHALLENGE, ACK, REFUSED or OWNER from `from`. Others, and those that answer nothing we asked, are ignored: -EPROTO. */
+/* A CHALLENGE, ACK, REFUSED or OWNER, or a BATCH of these, from `from`. Others, and those that answer nothing we asked, are ignored: -EPROTO. */
 int triggers_input(struct triggers *t, mono_t now, const struct addr *from, const uint8_t *p, size_t len);
 /* Pushes what is due. */
 void triggers_output(struct triggers *t, mono_t now, struct outbox *out);

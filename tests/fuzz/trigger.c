@@ -23,6 +23,7 @@ struct world {
     mono_t now;
     uint8_t nonce[NONCE_LEN]; /* last asked with */
     uint64_t seq;             /* last sent */
+    bool batched;
 };
 
 static void require(bool ok)
@@ -50,21 +51,31 @@ static struct i3_id id_at(unsigned n)
     return id;
 }
 
+static void see_refresh(struct world *w, const uint8_t *p, size_t len)
+{
+    struct wire_refresh rf;
+    require(refresh_decode(p, len, &rf) == 0 && proof_check(&fixed.key, p, len));
+    w->seq = rf.seq;
+}
+
 static void see(struct world *w)
 {
     for (unsigned i = 0; i < w->out->n; i++) {
         const struct dgram *d = &w->out->v[i];
         struct wire_insert in;
         struct wire_prove pr;
-        struct wire_refresh rf;
+        struct wire_batch b;
         if (insert_decode(d->data, d->len, &in) == 0) {
             memcpy(w->nonce, in.nonce, NONCE_LEN);
         } else if (prove_decode(d->data, d->len, &pr) == 0) {
             require(proof_check(&fixed.key, d->data, d->len));
             w->seq = pr.seq;
+        } else if (batch_decode(d->data, d->len, &b) == 0) {
+            size_t n;
+            for (const uint8_t *p; (p = batch_next(&b.packets, &n));)
+                see_refresh(w, p, n);
         } else {
-            require(refresh_decode(d->data, d->len, &rf) == 0 && proof_check(&fixed.key, d->data, d->len));
-            w->seq = rf.seq;
+            see_refresh(w, d->data, d->len);
         }
     }
     outbox_clear(w->out);
@@ -80,11 +91,18 @@ static void step_output(struct world *w, struct reader *r)
     }
 }
 
+/* As it is, or twice in a BATCH. */
 static int give(struct world *w, const uint8_t *p, size_t len)
 {
-    uint8_t *copy = malloc(len ? len : 1);
+    uint8_t *copy = malloc(BATCH_HEADER_LEN + 2 * (2 + len));
     if (len)
         memcpy(copy, p, len);
+    if (len && w->batched) {
+        struct writer b = batch_begin(copy, BATCH_HEADER_LEN + 2 * (2 + len));
+        batch_add(&b, p, len);
+        batch_add(&b, p, len);
+        len = writer_len(&b);
+    }
     int err = triggers_input(w->t, w->now, &fixed.node, copy, len);
     free(copy);
     return err;
@@ -172,7 +190,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(trigger_add(w.t, w.now, &id, 256, fixed.priv, fixed.pub, NULL, 0, 0) == 0);
     }
     for (unsigned i = 0; i < 64 && reader_left(&r); i++) {
-        step[get_u8(&r) % ARRAY_LEN(step)](&w, &r);
+        uint8_t what = get_u8(&r);
+        w.batched = what & 0x80;
+        step[what % ARRAY_LEN(step)](&w, &r);
         struct trigger_info info;
         for (unsigned k = 0; triggers_info(w.t, k, &info); k++)
             require(info.state < TRIGGER_STATES && k < IDS);

@@ -35,9 +35,10 @@ struct fake {
     uint8_t refuse;      /* this reason to every PROVE */
     struct stored v[STORE];
     unsigned n;
-    unsigned seen[16]; /* packets by kind */
+    unsigned seen[16]; /* packets by kind; REFRESHes of a BATCH too */
+    struct writer *answers; /* to a BATCH */
     mono_t last[16];
-    uint8_t packet[16][1024]; /* the last of each kind */
+    uint8_t packet[16][1200]; /* the last of each kind */
     size_t packet_len[16];
     unsigned removed, bad;
     bool deaf;
@@ -55,7 +56,9 @@ static void fake_cookie(const struct fake *f, const struct wire_insert *i, uint8
 
 static void fake_answer(struct fake *f, const uint8_t *p, size_t len)
 {
-    if (drbg_u64(&f->drbg) % 1000 >= f->loss)
+    if (f->answers)
+        ck_assert(batch_add(f->answers, p, len));
+    else if (drbg_u64(&f->drbg) % 1000 >= f->loss)
         triggers_input(f->t, f->now, &f->addr, p, len);
 }
 
@@ -146,10 +149,26 @@ static void fake_refresh(struct fake *f, const uint8_t *p, size_t len)
     fake_ack(f, s);
 }
 
+static void fake_batch(struct fake *f, const uint8_t *p, size_t len)
+{
+    uint8_t answer[2048];
+    struct writer w = batch_begin(answer, sizeof(answer));
+    struct wire_batch b;
+    ck_assert_uint_le(len, 1200);
+    ck_assert_int_eq(batch_decode(p, len, &b), 0);
+    ck_assert_uint_ge(b.n, 2);
+    f->answers = &w;
+    for (size_t n; (p = batch_next(&b.packets, &n)); f->seen[WIRE_REFRESH]++)
+        fake_refresh(f, p, n);
+    f->answers = NULL;
+    if (writer_len(&w) > BATCH_HEADER_LEN)
+        fake_answer(f, answer, writer_len(&w));
+}
+
 static void fake_take(struct fake *f)
 {
     static void (*const on_kind[16])(struct fake *, const uint8_t *, size_t) = {
-        [WIRE_INSERT] = fake_insert, [WIRE_PROVE] = fake_prove, [WIRE_REFRESH] = fake_refresh};
+        [WIRE_INSERT] = fake_insert, [WIRE_PROVE] = fake_prove, [WIRE_REFRESH] = fake_refresh, [WIRE_BATCH] = fake_batch};
     for (unsigned i = 0; i < f->out->n; i++) {
         const struct dgram *d = &f->out->v[i];
         unsigned kind = wire_kind(d->data, d->len);
@@ -347,6 +366,51 @@ START_TEST(unanswered_refresh_is_repeated_then_inserted_anew)
 }
 END_TEST
 
+/* Inserted at different times, refreshed together; and whoever hosts many does not fall into step with others. */
+START_TEST(refreshes_that_are_due_soon_ride_together)
+{
+    struct fake *f = fake_new();
+    for (unsigned i = 0; i < 100; i++) {
+        struct own o = own_new(i);
+        ck_assert_int_eq(own_add(f, &o), 0);
+        fake_run(f, 100 * MS);
+    }
+    fake_run(f, 60 * SEC);
+    unsigned datagrams = f->seen[WIRE_BATCH];
+    unsigned refreshes = f->seen[WIRE_REFRESH];
+    fake_run(f, 300 * SEC);
+    datagrams = f->seen[WIRE_BATCH] - datagrams;
+    refreshes = f->seen[WIRE_REFRESH] - refreshes;
+    ck_assert_uint_ge(refreshes, 100 * 300 / 17);
+    ck_assert_uint_le(refreshes, 100 * 300 / 11);
+    ck_assert_uint_le(datagrams, refreshes / 12);
+    ck_assert_uint_eq(f->seen[WIRE_INSERT], 100);
+    fake_free(f);
+}
+END_TEST
+
+START_TEST(a_lost_batch_costs_a_repetition)
+{
+    struct fake *f = fake_new();
+    for (unsigned i = 0; i < 19; i++) {
+        struct own o = own_new(i);
+        ck_assert_int_eq(own_add(f, &o), 0);
+    }
+    fake_run(f, SEC);
+    f->deaf = true;
+    while (!f->seen[WIRE_BATCH])
+        fake_run(f, 10 * MS);
+    f->deaf = false;
+    fake_run(f, SEC);
+    ck_assert_uint_ge(f->seen[WIRE_BATCH], 2);
+    ck_assert_uint_le(f->seen[WIRE_BATCH], 4); /* together again */
+    ck_assert_uint_eq(f->seen[WIRE_INSERT], 19);
+    for (unsigned i = 0; i < 19; i++)
+        ck_assert_uint_gt(f->v[i].expiry.us, f->now.us + 28 * SEC);
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(stale_cookie_starts_over_at_once)
 {
     struct fake *f = fake_new();
@@ -528,7 +592,7 @@ START_TEST(removal_is_sent_once_and_forgotten)
     ck_assert_int_eq(trigger_remove(f->t, f->now, &o.id, 256, f->out), -ENOENT);
     own_add(f, &never); /* wanted, not yet asked for: nothing to take back */
     triggers_remove_all(f->t, f->now, f->out);
-    ck_assert_uint_eq(f->out->n, 4);
+    ck_assert_uint_eq(f->out->n, 1); /* together */
     fake_take(f);
     ck_assert_uint_eq(f->removed, 5);
     ck_assert_uint_eq(f->n, 0);
@@ -712,6 +776,8 @@ int main(void)
     tcase_add_test(t, unanswered_insert_backs_off_to_four_seconds);
     tcase_add_test(t, unanswered_refresh_is_repeated_then_inserted_anew);
     tcase_add_test(t, stale_cookie_starts_over_at_once);
+    tcase_add_test(t, refreshes_that_are_due_soon_ride_together);
+    tcase_add_test(t, a_lost_batch_costs_a_repetition);
     tcase_add_loop_test(t, refusals_slow_down_and_end, 0, 6);
     tcase_add_test(t, restarted_node_gets_all_triggers_back_soon);
     tcase_add_test(t, moved_host_is_found_out_by_one_trigger_for_all);

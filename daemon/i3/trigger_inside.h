@@ -1,0 +1,78 @@
+/* trigger_inside.h - what trigger.c, trigger_send.c and trigger_answer.c share. Nobody else includes this. */
+#ifndef I3_TRIGGER_INSIDE_H
+#define I3_TRIGGER_INSIDE_H
+
+#include "daemon/base/log.h"
+#include "daemon/i3/deadline.h"
+#include "daemon/i3/trigger.h"
+
+enum { SLOT_BITS = 16 };
+
+/* The nonce of an INSERT and the seq of a PROVE or REFRESH are tokens of ours which the answer repeats: the lower
+ * SLOT_BITS bits say which trigger it is about, the upper ones are random, or count from a random start. */
+struct trigger {
+    enum trigger_state state;
+    struct deadline due;
+    uint16_t slot;
+
+    struct i3_id id;
+    uint16_t plen;
+    uint8_t flags, n;
+    struct i3_id *stack;
+    uint8_t priv[KEY_LEN], pub[KEY_LEN];
+
+    uint64_t nonce; /* of the INSERT */
+    struct wire_challenge challenge;
+    struct proof_key key;     /* from PROVEN on */
+    uint64_t seq;             /* last sent */
+    uint64_t round_seq;       /* first of this round */
+    unsigned tries;           /* sent in this round */
+    mono_t round_start, sent; /* first and last of this round */
+    uint64_t pause;           /* before the next repetition */
+    uint64_t penalty;         /* before it is asked for again after a refusal */
+
+    mono_t expiry;
+    struct addr seen;
+    struct addr owner; /* the node which keeps it, family 0: the first one */
+    unsigned owners;   /* named one after the other */
+    uint64_t refreshes, inserts;
+    uint32_t rtt_us;
+    int last_refusal;
+};
+
+struct triggers {
+    struct trigger *slot[TRIGGERS_MAX];
+    unsigned n, used; /* triggers; slots below `used` may be taken */
+    struct deadlines due;
+    struct drbg drbg;
+    struct addr node, seen;
+    struct addr acked_at; /* our address in the last ACK */
+    mono_t last_answer, last_suspicion, last_doubt;
+};
+
+/* The one setter. */
+void trigger_set_state(struct triggers *ts, struct trigger *t, enum trigger_state state, mono_t due);
+/* us +- 10 % */
+uint64_t trigger_jittered(struct triggers *ts, uint64_t us);
+/* 250 ms, doubling to 4 s */
+uint64_t trigger_next_pause(uint64_t pause);
+uint64_t trigger_token(struct triggers *ts, const struct trigger *t);
+
+static inline struct trigger *trigger_by_token(const struct triggers *ts, uint64_t token)
+{
+    unsigned slot = token & ((1u << SLOT_BITS) - 1);
+    return slot < ts->used ? ts->slot[slot] : NULL;
+}
+
+/* Where it is kept, or asked for. */
+static inline const struct addr *trigger_node(const struct triggers *ts, const struct trigger *t)
+{
+    return t->owner.family ? &t->owner : &ts->node;
+}
+
+/* trigger_send.c */
+/* It is no longer wanted: the node is told, if it may hold it. */
+void trigger_withdraw(struct triggers *ts, struct trigger *t, struct outbox *out);
+void triggers_withdraw(struct triggers *ts, struct outbox *out);
+
+#endif
