@@ -59,6 +59,7 @@ i3_SRC := \
 	daemon/i3/seal.c \
 	daemon/i3/owners.c \
 	daemon/i3/session.c \
+	daemon/i3/transport.c \
 	daemon/i3/trigger.c \
 	daemon/i3/trigger_answer.c \
 	daemon/i3/trigger_send.c \
@@ -149,6 +150,7 @@ i3d_SRC := \
 	daemon/pump_dns_tcp.c \
 	daemon/pump_flow.c \
 	daemon/pump_ipc.c \
+	daemon/pump_link.c \
 	daemon/pump_listen.c \
 	daemon/pump_names.c \
 	daemon/pump_net.c \
@@ -370,6 +372,7 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/tcp_fallback.sh \
 	integration/nat_kinds.sh \
 
 INTEROP_TESTS := \

@@ -17,7 +17,7 @@ static void offer(struct path_own *own, const struct addr *a)
     for (unsigned i = 0; i < own->n; i++)
         if (addr_eq(a, &own->addr[i]))
             return;
-    if (a->family && a->port && own->n < OFFER_MAX)
+    if (a->family && a->port && a->via == ADDR_UDP && own->n < OFFER_MAX)
         own->addr[own->n++] = *a;
 }
 
@@ -58,6 +58,7 @@ static void on_change(void *ctx, uint32_t events)
     (void)events;
     addresses_drain(p->addresses_fd);
     p->addresses_dirty = true;
+    transport_moved(&p->transport, p->now);
 }
 
 /* Every turn: something has changed? */

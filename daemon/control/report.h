@@ -29,6 +29,7 @@ struct report_view {
     uint32_t own;
     struct addr udp, node;
     bool node_embedded;
+    const char *transport, *transport_why; /* how nodes are reached (i3/transport.h) */
     const struct triggers *triggers;
     const struct peers *peers;
     const struct book *book;
@@ -40,9 +41,9 @@ struct report_view {
     unsigned n_counters;
 };
 
-/* "shortcut ADDRESS, rtt N ms" or "relayed by NODE (why)", into out; returns out. */
-enum { REPORT_PATH = 2 * ADDR_STR };
-const char *report_path(const struct peer_info *p, const struct addr *node, char out[REPORT_PATH]);
+/* "shortcut ADDRESS, rtt N ms" or "relayed by NODE (why)", into out; returns out. by: of a node that is reached by TCP, why. */
+enum { REPORT_PATH = 3 * ADDR_STR };
+const char *report_path(const struct peer_info *p, const struct addr *node, const char *by, char out[REPORT_PATH]);
 
 char *report_status(const struct report_view *v);
 char *report_id(const struct report_view *v, const bool *created); /* created: NULL to leave it out */

@@ -263,6 +263,11 @@ const struct addr *peer_node_for(const struct peers *ps, const struct i3_id *id)
     return ps->owners ? owners_node(ps->owners, id) : &ps->node;
 }
 
+bool peer_is_direct(const struct peer *p)
+{
+    return way_is_direct(p);
+}
+
 const struct addr *peer_destination(const struct peers *ps, const struct peer *p)
 {
     const struct session *s = p->current ? p->current : p->next;

@@ -45,6 +45,8 @@ void triggers_remove_all(struct triggers *t, mono_t now, struct outbox *out);
 
 /* The world has changed (new address, long sleep): everything is inserted anew, at once. */
 void triggers_restart(struct triggers *t, mono_t now);
+/* That node has forgotten where we are (its connection has ended): what is kept there is inserted anew. */
+void triggers_renew_at(struct triggers *t, mono_t now, const struct addr *node);
 
 /* Something hints that the node may have lost what it knew (a NOT_PRESENT for somebody who was there a moment ago): one
  * trigger is refreshed now, and when that is refused the others follow. At most once in 5 s. */

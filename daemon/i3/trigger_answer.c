@@ -67,6 +67,7 @@ static int input_challenge(struct triggers *ts, mono_t now, const struct addr *f
         return -EPROTO;
     if (t->tries == 1)
         note_rtt(t, now);
+    c.seen.via = from->via;
     note_answer(ts, now, &c.seen);
     t->challenge = c;
     t->seq = t->round_seq = trigger_token(ts, t);
@@ -87,20 +88,23 @@ static int input_ack(struct triggers *ts, mono_t now, const struct addr *from, c
     if (a.seq < t->round_seq || a.seq > t->seq || !proof_check(&t->key, p, len))
         return -EPROTO;
 
+    a.seen.via = from->via;
     bool moved = ts->acked_at.family && !addr_eq(&ts->acked_at, &a.seen);
     if (t->state == TRIGGER_REFRESHING)
         t->refreshes++;
     if (t->tries == 1)
         note_rtt(t, now);
     note_answer(ts, now, &a.seen);
-    t->seen = ts->acked_at = a.seen;
+    t->seen = a.seen;
+    if (from->via == ADDR_UDP) /* each connection has an address of its own */
+        ts->acked_at = a.seen;
     t->last_refusal = 0;
     t->penalty = 0;
     t->owners = 0;
     uint64_t life = (a.seconds > LIFE_MIN_S ? a.seconds : LIFE_MIN_S) * USEC_PER_SEC;
     t->expiry = mono_add(t->round_start, life);
     trigger_set_state(ts, t, TRIGGER_STANDING, mono_add(now, trigger_jittered(ts, life / 2)));
-    if (moved)
+    if (moved && from->via == ADDR_UDP)
         suspect_others(ts, now, &a.seen);
     return 0;
 }
@@ -163,7 +167,7 @@ static int input_owner(struct triggers *ts, mono_t now, const struct addr *from,
         trigger_set_state(ts, t, TRIGGER_WANTED, mono_add(now, trigger_jittered(ts, t->penalty)));
         return 0;
     }
-    t->owner = o.owner;
+    t->owner = addr_by(&o.owner, from->via); /* who is asked by TCP names somebody to be asked by TCP */
     trigger_set_state(ts, t, TRIGGER_WANTED, now);
     return 0;
 }
