@@ -9,6 +9,7 @@
 #define TCP_AFTER    (700 * USEC_PER_MSEC)
 #define OTHERS_AFTER (1500 * USEC_PER_MSEC)
 #define LEAVE_AFTER  (1500 * USEC_PER_MSEC)
+#define PREFER       (300 * USEC_PER_MSEC)
 #define UDP_EVERY    (60 * USEC_PER_SEC)
 #define UDP_MAX      (960 * USEC_PER_SEC)
 #define UDP_GAP      (300 * USEC_PER_MSEC)
@@ -64,7 +65,9 @@ void transport_home(struct transport *t, mono_t now, const struct addr *home)
     if (addr_eq(&t->home, home))
         return;
     t->home = *home;
-    if (t->mode == TRANSPORT_UDP || (!t->tcp && !first))
+    bool chosen = addr_eq(home, &t->decision);
+    t->decision.family = 0;
+    if (t->mode == TRANSPORT_UDP || (!t->tcp && !first) || chosen)
         return;
     t->asking = MONO_NEVER; /* a new node, a new question */
     ask(t, now);
@@ -125,11 +128,19 @@ static void go_udp(struct transport *t, mono_t now, const struct addr *from)
     decide(t, from);
 }
 
+/* The present node, if it answers by TCP, is not left for one that was quicker. */
+static mono_t settled_at(const struct transport *t)
+{
+    if (t->tcp && addr_eq(&t->answered, &t->home))
+        return t->asking;
+    return mono_add(t->asking, t->tcp ? PREFER : LEAVE_AFTER);
+}
+
 static void settle(struct transport *t, mono_t now)
 {
     if (t->asking.us == MONO_NEVER.us || !t->answered.family)
         return;
-    if (!t->tcp && mono_since(t->asking, now) < LEAVE_AFTER)
+    if (!mono_due(settled_at(t), now))
         return;
     t->asking = MONO_NEVER;
     if (!t->tcp)
@@ -158,7 +169,7 @@ int transport_input(struct transport *t, mono_t now, const struct addr *from, co
     if (ping_decode(p, len, WIRE_PONG, nonce) || memcmp(nonce, t->nonce, NONCE_LEN))
         return -EPROTO;
     if (from->via == ADDR_TCP) {
-        if (!t->answered.family || (is_own_port(t, from) && !is_own_port(t, &t->answered)))
+        if (!t->answered.family || addr_eq(from, &t->home) || (is_own_port(t, from) && !is_own_port(t, &t->answered)))
             t->answered = *from;
         settle(t, now);
     } else if (t->tcp && t->mode == TRANSPORT_AUTO) {
@@ -247,7 +258,7 @@ mono_t transport_deadline(const struct transport *t)
     if (t->asking.us == MONO_NEVER.us)
         return at;
     if (t->answered.family)
-        at = mono_min(at, mono_add(t->asking, LEAVE_AFTER));
+        at = mono_min(at, settled_at(t));
     return mono_min(at, t->ask_at);
 }
 

@@ -53,6 +53,9 @@ done
 node_field() {
     as "$1" i3ctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["node"][sys.argv[1]])' "$2"
 }
+expect_by() {
+    [ "$(node_field a transport)" = "$1" ] || die "by $(node_field a transport), not $1"
+}
 # wait_until SECONDS WHAT IS
 wait_until() {
     for k in $(seq $(($1 * 10))); do
@@ -80,21 +83,66 @@ during() {
     echo "$*: stalled for $gap ms at most"
 }
 
-echo "== UDP is blocked from the start: TCP within 3 s, by itself"
 key_a=$(as a i3ctl id -q) key_b=$(as b i3ctl id -q)
-as b i3ctl book add friend "$key_a"
+as a i3ctl book add friend "$key_b" >/dev/null
+as b i3ctl book add friend "$key_a" >/dev/null
 head -c 20M /dev/urandom >"$T/page"
 cp "$T/page" "$T/b/www/"
 (cd "$T/b/www" && as b i3run python3 "$T/web.py" >"$T/web.port" 2>&1) &
 (cd "$T/b" && as b i3run python3 "$T/drip.py" serve >"$T/drip.port" 2>&1) &
 port=$(port_in "$T/web.port") drip_port=$(port_in "$T/drip.port")
+wait_until 5 reachable True
+
+# a's own node shall own neither a's nor b's id
+owner_of() {
+    as "$1" i3ctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["triggers"][0]["node"])'
+}
+home=$(printf '%s\n' 192.0.2.1:5610 192.0.2.2:5610 192.0.2.3:5610 | grep -vF -e "$(owner_of a)" -e "$(owner_of b)" | head -1)
+echo "nodes = { \"$home\" }" >"$T/a/.config/i3/i3.conf"
 as a i3ctl stop >/dev/null
+
+echo "== UDP is blocked from the start: TCP within 3 s, by itself"
 no_udp
 start=$(date +%s%N)
-as a i3ctl book add friend "$key_b"
+as a i3ctl status >/dev/null || :
+as a i3d --ensure
 wait_until 6 reachable True
 echo "reachable after $((($(date +%s%N) - start) / 1000000)) ms"
-[ "$(node_field a transport)" = tcp ] || die "by $(node_field a transport)"
+expect_by tcp
 as a i3ctl status | grep -q 'by TCP: UDP got no answer' || die "status does not say so"
+as a i3ctl ping friend 2 | grep 'by TCP: UDP got no answer' || die "ping does not say so"
+[ "$(owner_of a)" != "$home/tcp" ] || die "a's trigger is kept at its own node"
 fetch 20
-as a i3ctl status --json | python3 -m json.tool
+
+echo "== UDP is back, told by nothing but a change of address: taken back in mid-transfer"
+DRIP=5
+udp_is_back() {
+    firewall ''
+    in_ns a ip addr add 198.51.100.1/32 dev lo
+}
+during udp_is_back
+[ "$gap" -lt 500 ] || die "it stalled"
+expect_by udp
+
+echo "== UDP stops in mid-transfer"
+DRIP=7
+during no_udp
+[ "$gap" -lt 4500 ] || die "it stalled"
+expect_by tcp
+
+echo "== the connections are cut in mid-transfer"
+cut() {
+    in_ns a ss -K dst 192.0.2.0/24 >/dev/null
+}
+DRIP=4
+during cut
+[ "$gap" -lt 2000 ] || die "it stalled"
+fetch 20
+
+echo "== nothing but TCP to port 443"
+only_443
+as a i3ctl stop >/dev/null
+as a i3d --ensure
+wait_until 8 reachable True
+case $(node_field a address) in 192.0.2.?:443) ;; *) die "by $(node_field a address)" ;; esac
+fetch 20
