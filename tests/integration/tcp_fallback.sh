@@ -83,6 +83,8 @@ during() {
     echo "$*: stalled for $gap ms at most"
 }
 
+in_ns pub python3 "$LIB/ring_agrees.py" 192.0.2.1:5610 192.0.2.2:5610 192.0.2.3:5610
+
 key_a=$(as a i3ctl id -q) key_b=$(as b i3ctl id -q)
 as a i3ctl book add friend "$key_b" >/dev/null
 as b i3ctl book add friend "$key_a" >/dev/null
@@ -104,7 +106,6 @@ as a i3ctl stop >/dev/null
 echo "== UDP is blocked from the start: TCP within 3 s, by itself"
 no_udp
 start=$(date +%s%N)
-as a i3ctl status >/dev/null || :
 as a i3d --ensure
 wait_until 6 reachable True
 echo "reachable after $((($(date +%s%N) - start) / 1000000)) ms"
