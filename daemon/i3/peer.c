@@ -176,10 +176,13 @@ static mono_t response_due(const struct session *s)
     return mono_add(s->response_sent, HANDSHAKE_REPEAT << s->response_repeats);
 }
 
-/* Who only receives has nothing to send when nothing comes any more, so silence itself must raise the question. */
+/* Who only receives has nothing to send when nothing comes any more, so silence itself must raise the question; again after three
+ * and nine times as long, as the answer may have met the same fate. */
 static mono_t doubt_due(const struct peer *p)
 {
-    return p->doubted || !p->heard_relayed ? MONO_NEVER : mono_add(p->unanswered, DOUBT_AFTER);
+    static const uint8_t times[DOUBTS_MAX] = {1, 4, 13};
+    uint64_t rtt = p->rtt_us < USEC_PER_SEC ? p->rtt_us : USEC_PER_SEC;
+    return p->doubts == DOUBTS_MAX ? MONO_NEVER : mono_add(p->unanswered, times[p->doubts] * (DOUBT_AFTER + 2 * rtt));
 }
 
 static mono_t earliest(struct peer *p)
@@ -214,7 +217,7 @@ static void peer_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t w
             peer_send_empty(ps, p, s, now, out);
     }
     if (mono_due(doubt_due(p), now)) {
-        p->doubted = true;
+        p->doubts++;
         ps->unanswered++;
     }
     if (mono_due(mono_add(p->unanswered, SILENCE_MAX), now)) {
@@ -364,8 +367,8 @@ static void watch_silence(struct peers *ps, struct peer *p, mono_t now)
 {
     if (p->unanswered.us == MONO_NEVER.us) {
         p->unanswered = p->pressing = now;
-        p->doubted = false;
-        peer_arm(ps, p, p->heard_relayed ? doubt_due(p) : mono_add(now, SILENCE_MAX));
+        p->doubts = 0;
+        peer_arm(ps, p, doubt_due(p));
     } else if (mono_since(p->last_data, now) > p->patience) {
         p->pressing = now; /* the last word of an earlier talk needed no answer */
     } else if (mono_since(p->pressing, now) >= p->patience && !p->shake && !p->wanted) {
@@ -500,7 +503,6 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         way_input(ps, p, now, straight ? from : NULL, body, len, out);
         return PEER_CONTROL;
     }
-    p->heard_relayed = !straight;
     p->bytes_in += len;
     if (p->keepalive.us == MONO_NEVER.us) {
         p->keepalive = mono_add(now, KEEPALIVE);

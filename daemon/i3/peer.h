@@ -149,9 +149,9 @@ void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const str
 void peers_output(struct peers *ps, mono_t now, uint64_t wall_us, struct outbox *out);
 mono_t peers_deadline(const struct peers *ps);
 
-/* How many times an answer was missed, ever: an INIT was sent again, or a talk by the node broke off 0.8 s ago with a packet of
- * ours (if only the last word). When it grows, the peer may be gone, or the way to it, or the triggers by which its answer would
- * reach us (a NAT has forgotten us): these are worth a question. */
+/* How many times an answer was missed, ever: an INIT was sent again, or a talk broke off half a second ago with a packet of ours (if
+ * only the last word). When it grows, the peer may be gone, or the way to it, or the triggers by which its answer would reach us (a
+ * NAT has forgotten us): these are worth a question. */
 uint64_t peers_unanswered(const struct peers *ps);
 
 enum peer_event_kind { PEER_UP, PEER_UNREACHABLE, PEER_MTU };

@@ -25,10 +25,11 @@
 #define SILENCE_MAX          (15 * USEC_PER_SEC)
 #define PATIENCE_MIN         (2 * USEC_PER_SEC)
 #define QUICK_ANSWER         (1 * USEC_PER_SEC)
-#define DOUBT_AFTER          (800 * USEC_PER_MSEC)
+#define DOUBT_AFTER          (500 * USEC_PER_MSEC) /* and two round trips */
 #define KEEPALIVE            (10 * USEC_PER_SEC)
 
 enum {
+    DOUBTS_MAX = 3,
     CONFIRMS_MAX = 8,         /* answers to repeated RESPONSEs */
     RESPONSE_REPEATS_MAX = 6, /* RESPONSEs which nobody asked for again */
     OUTPUT_MAX = OUTBOX_HEADROOM / (PATH_OUTPUT_MAX + 9), /* peers served per call of peers_output, with that many datagrams each */
@@ -75,8 +76,7 @@ struct peer {
     mono_t unanswered; /* since when we have sent and heard nothing; MONO_NEVER: it is not so */
     mono_t pressing,
         last_data;     /* first and last of the packets sent in it without a pause longer than `patience` */
-    bool doubted;      /* in this silence we have asked whether it is our triggers */
-    bool heard_relayed; /* the peer's last packet came by the node */
+    uint8_t doubts;    /* how often we have asked in this silence whether it is our triggers */
     uint64_t patience; /* how long they may go unanswered before we ask whether the peer has lost its keys */
     mono_t keepalive;  /* when an empty packet is due; MONO_NEVER: none */
 

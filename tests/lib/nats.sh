@@ -167,3 +167,16 @@ each() {
         wait "$pid" || die "$what failed"
     done
 }
+# pour_at HOST: a server there; its port is in $T/port.HOST
+pour_at() {
+    as "$1" i3run python3 "$T/pour.py" serve >"$T/pour.$1" 2>&1 &
+    port_in "$T/pour.$1" >"$T/port.$1"
+}
+# pour A B WAY MEGABYTES [MB_PER_S]: into $T/poured.A.B.WAY
+pour() {
+    as "$1" i3run python3 "$T/pour.py" "$2.i3" "$(cat "$T/port.$2")" "$3" "$4" "${5-0}" >"$T/poured.$1.$2.$3" 2>&1
+}
+# gap_of A B WAY: how long it stood still, in ms
+gap_of() {
+    sed -n 's/^gap \([0-9]*\) .*/\1/p' "$T/poured.$1.$2.$3" | grep . || { cat "$T/poured.$1.$2.$3"; die "$1 $2 $3 broke"; }
+}
