@@ -74,6 +74,7 @@ node_SRC := \
 	daemon/node/ring.c \
 	daemon/node/ring_call.c \
 	daemon/node/ring_find.c \
+	daemon/node/ring_walk.c \
 	daemon/node/ring_wire.c \
 	daemon/node/store.c \
 	daemon/node/trie.c \
@@ -117,6 +118,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/node_report.c \
 	daemon/control/report.c \
 
 io_SRC := \
@@ -127,6 +129,7 @@ io_SRC := \
 	daemon/io/files.c \
 	daemon/io/ipc_server.c \
 	daemon/io/log.c \
+	daemon/io/log_format.c \
 	daemon/io/loopback.c \
 	daemon/io/mirror.c \
 	daemon/io/pages.c \
@@ -163,8 +166,11 @@ i3d_SRC := \
 i3node_SRC := \
 	daemon/i3node.c \
 	daemon/identity.c \
+	daemon/node_control.c \
+	daemon/node_options.c \
 	daemon/node_pump.c \
 	daemon/node_stream.c \
+	daemon/control/node_report.c \
 
 shim_SRC := \
 	shim/init.c \
@@ -246,7 +252,9 @@ i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_link.c \
+	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
+	tools/i3ctl_table.c \
 	tools/i3ctl_world.c \
 
 PURE_ROOMS := base dns naming policy i3 node tcpip program control
@@ -263,7 +271,7 @@ LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
 i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
-i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lcrypto
+i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=

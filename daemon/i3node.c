@@ -1,7 +1,6 @@
 /* i3node.c - an overlay node on a machine of its own; i3d embeds the same code (node_pump.h). */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,135 +11,11 @@
 #include "daemon/io/files.h"
 #include "daemon/identity.h"
 #include "daemon/io/log_file.h"
+#include "daemon/node_control.h"
+#include "daemon/node_options.h"
 #include "daemon/node_pump.h"
-#include "daemon/policy/config.h"
 
 enum { SECRET_MIN = 16 };
-
-struct options {
-    struct addr listen;
-    const char *pid_file, *port_file, *log, *secret_file, *state;
-    bool background, ring;
-    struct node_stream_config stream;
-    struct ring_config ring_config;
-};
-
-static const char usage[] =
-    "Usage: i3node [OPTION]...\n"
-    "An i3 overlay node: stores triggers and forwards packets. Runs as an ordinary user.\n"
-    "\n"
-    "  --listen ADDR:PORT  UDP address (default 0.0.0.0:5610; port 0 picks a free one)\n"
-    "  --tcp-port PORT     where hosts whose UDP is blocked find it as well, such as 443; may be given 3 times\n"
-    "  --tcp-max NUMBER    how many such hosts at once (default 1024)\n"
-    "  --no-tcp            none: only UDP (default: TCP at the port of UDP too)\n"
-    "  --join ADDR:PORT    another node of the ring to be part of; may be given up to 8 times\n"
-    "  --ring-secret FILE  what the ring's nodes have in common, a line of at least 16 characters; alone: a new ring\n"
-    "  --advertise ADDR[:PORT]  where the other nodes reach this one, if not at the address of --listen\n"
-    "  --state FOLDER      keeps the node's key, and so its place on the ring\n"
-    "  --background        detach once the port is bound\n"
-    "  --pid-file FILE     write the process id there\n"
-    "  --port-file FILE    write the bound port there\n"
-    "  --log FILE          instead of standard error\n"
-    "  --help, --version\n"
-    "\n"
-    "Exit status: 0 ended by SIGTERM or SIGINT, 1 failed, 2 usage.\n";
-
-static void option_addr(struct addr *a, const char *name, uint16_t port)
-{
-    if (config_parse_addr(a, optarg, port) == 0)
-        return;
-    fprintf(stderr, "i3node: --%s %s: not ADDR:PORT\n", name, optarg);
-    exit(2);
-}
-
-static long option_number(const char *name, long lo, long hi)
-{
-    char *end;
-    long n = strtol(optarg, &end, 10);
-    if (!*optarg || *end || n < lo || n > hi) {
-        fprintf(stderr, "i3node: --%s %s: a number from %ld to %ld is expected\n", name, optarg, lo, hi);
-        exit(2);
-    }
-    return n;
-}
-
-static void parse_options(int argc, char **argv, struct options *o)
-{
-    enum { O_LISTEN = 256, O_TCP_PORT, O_TCP_MAX, O_NO_TCP, O_JOIN, O_SECRET, O_ADVERTISE, O_STATE, O_BACKGROUND, O_PID, O_PORT, O_LOG, O_HELP, O_VERSION };
-    static const struct option table[] = {{"listen", 1, 0, O_LISTEN}, {"tcp-port", 1, 0, O_TCP_PORT},
-        {"tcp-max", 1, 0, O_TCP_MAX}, {"no-tcp", 0, 0, O_NO_TCP}, {"join", 1, 0, O_JOIN}, {"ring-secret", 1, 0, O_SECRET},
-        {"advertise", 1, 0, O_ADVERTISE}, {"state", 1, 0, O_STATE}, {"background", 0, 0, O_BACKGROUND},
-        {"pid-file", 1, 0, O_PID}, {"port-file", 1, 0, O_PORT}, {"log", 1, 0, O_LOG}, {"help", 0, 0, O_HELP},
-        {"version", 0, 0, O_VERSION}, {0}};
-    int c;
-    bool ok = true;
-    o->listen = addr_v4(INADDR_ANY, CONFIG_DEFAULT_PORT);
-    streams_config_default(&o->stream.streams);
-    while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
-        switch (c) {
-        case O_LISTEN:
-            option_addr(&o->listen, "listen", CONFIG_DEFAULT_PORT);
-            break;
-        case O_TCP_PORT:
-            if (o->stream.ports == ARRAY_LEN(o->stream.port)) {
-                fprintf(stderr, "i3node: --tcp-port: at most %zu ports\n", ARRAY_LEN(o->stream.port));
-                exit(2);
-            }
-            o->stream.port[o->stream.ports++] = (uint16_t)option_number("tcp-port", 1, 65535);
-            break;
-        case O_TCP_MAX:
-            o->stream.streams.max = (unsigned)option_number("tcp-max", 1, 100000);
-            break;
-        case O_NO_TCP:
-            o->stream.off = true;
-            break;
-        case O_JOIN:
-            o->ring = true;
-            if (o->ring_config.n_seeds == RING_SEEDS) {
-                fprintf(stderr, "i3node: --join: at most %d nodes\n", RING_SEEDS);
-                exit(2);
-            }
-            option_addr(&o->ring_config.seeds[o->ring_config.n_seeds++], "join", CONFIG_DEFAULT_PORT);
-            break;
-        case O_SECRET:
-            o->ring = true;
-            o->secret_file = optarg;
-            break;
-        case O_ADVERTISE:
-            o->ring = true;
-            option_addr(&o->ring_config.self, "advertise", 0);
-            break;
-        case O_STATE:
-            o->state = optarg;
-            break;
-        case O_BACKGROUND:
-            o->background = true;
-            break;
-        case O_PID:
-            o->pid_file = optarg;
-            break;
-        case O_PORT:
-            o->port_file = optarg;
-            break;
-        case O_LOG:
-            o->log = optarg;
-            break;
-        case 'h':
-        case O_HELP:
-            fputs(usage, stdout);
-            exit(0);
-        case O_VERSION:
-            puts("i3node " I3_VERSION);
-            exit(0);
-        default:
-            ok = false;
-        }
-    }
-    if (!ok || optind < argc) {
-        fprintf(stderr, "Try 'i3node --help'.\n");
-        exit(2);
-    }
-}
 
 /* The ring's secret: what the first line of the file hashes to. */
 static int read_secret(const char *path, uint8_t secret[BLAKE2S_LEN])
@@ -166,15 +41,11 @@ static int read_secret(const char *path, uint8_t secret[BLAKE2S_LEN])
 }
 
 /* Its key names the node; one that is kept gives it the same place each time. */
-static int prepare_ring(struct options *o)
+static int prepare_ring(struct node_options *o)
 {
     struct pump_identity id;
     char why[1200];
     struct ring_config *c = &o->ring_config;
-    if (!o->secret_file) {
-        fprintf(stderr, "i3node: a ring needs --ring-secret, the same at all of its nodes\n");
-        return -EINVAL;
-    }
     int err = read_secret(o->secret_file, c->secret);
     if (err)
         return err;
@@ -240,63 +111,120 @@ static void detached(int ready)
     close(ready);
 }
 
-static void on_signal(uv_signal_t *s, int number)
+/* ---- the running node ---- */
+
+struct service {
+    struct node_options o;
+    uv_loop_t loop;
+    uv_signal_t term, interrupt, hangup;
+    struct node_pump *pump;
+    struct node_control *control; /* NULL: none */
+    mono_t started;
+    int ready; /* the parent waits here; -1 */
+};
+
+static void on_end(uv_signal_t *s, int number)
 {
     (void)number;
     uv_stop(s->loop);
 }
 
-int main(int argc, char **argv)
+static void on_hangup(uv_signal_t *s, int number)
 {
-    struct options o = {0};
-    ring_config_default(&o.ring_config);
-    struct node_pump *np;
-    uv_loop_t loop;
-    uv_signal_t term, interrupt;
-    char s[ADDR_STR];
-    int ready = -1, err;
-    parse_options(argc, argv, &o);
-    signal(SIGPIPE, SIG_IGN);
-    if (o.ring && prepare_ring(&o))
-        return 1;
-    if (o.background)
-        detach(&ready);
-    uv_loop_init(&loop);
-    err = node_pump_start(&np, &loop, &o.listen, o.ring ? &o.ring_config : NULL);
+    (void)s, (void)number;
+    int err = log_reopen();
+    if (err)
+        log_error("log cannot be opened anew err=%d", err);
+    else
+        log_info("log opened anew");
+}
+
+static int start_control(struct service *s)
+{
+    char why[300];
+    struct node_control_config c = {.loop = &s->loop, .pump = s->pump, .path = s->o.control, .started = s->started};
+    int err = s->o.no_control ? 0 : node_control_start(&s->control, &c, why, sizeof(why));
+    if (err && s->o.control)
+        fprintf(stderr, "i3node: --control %s\n", why);
+    else if (err)
+        log_warn("control socket missing why=%s", why);
+    return s->o.control ? err : 0;
+}
+
+/* The node on its port. An exit status. */
+static int start_node(struct service *s)
+{
+    char text[ADDR_STR];
+    int err = node_pump_start(&s->pump, &s->loop, &s->o.listen, s->o.ring ? &s->o.ring_config : NULL);
     if (err == -EDESTADDRREQ) {
         fprintf(stderr, "i3node: --listen 0.0.0.0 does not say where the other nodes reach this one: add --advertise ADDR\n");
         return 2;
     }
-    if (err) {
-        fprintf(stderr, "i3node: cannot listen on %s: %s\n", addr_str(&o.listen, s), strerror(-err));
-        return 1;
-    }
-    if (node_pump_listen(np, &loop, &o.stream)) {
-        fprintf(stderr, "i3node: cannot listen for TCP as well\n");
-        return 1;
-    }
-    if (o.log && (err = log_to_file(o.log)) < 0) {
-        fprintf(stderr, "i3node: %s: %s\n", o.log, strerror(-err));
-        return 1;
-    }
-    if (write_number(o.pid_file, getpid()) || write_number(o.port_file, node_pump_local(np)->port))
-        return 1;
-    uv_signal_init(&loop, &term);
-    uv_signal_init(&loop, &interrupt);
-    uv_signal_start(&term, on_signal, SIGTERM);
-    uv_signal_start(&interrupt, on_signal, SIGINT);
-    log_info("node started version=%s address=%s", I3_VERSION, addr_str(node_pump_local(np), s));
-    if (o.background)
-        detached(ready);
-    uv_run(&loop, UV_RUN_DEFAULT);
+    if (err)
+        fprintf(stderr, "i3node: cannot listen on %s: %s\n", addr_str(&s->o.listen, text), strerror(-err));
+    else if ((err = node_pump_listen(s->pump, &s->loop, &s->o.stream)) < 0)
+        fprintf(stderr, "i3node: --tcp-port: cannot listen there: %s\n", strerror(-err));
+    return err ? 1 : 0;
+}
 
+static int start(struct service *s)
+{
+    char text[ADDR_STR];
+    const struct node_options *o = &s->o;
+    uv_loop_init(&s->loop);
+    s->started = mono_now();
+    int err = o->log ? log_to_file(o->log) : 0;
+    if (err) {
+        fprintf(stderr, "i3node: %s: %s\n", o->log, strerror(-err));
+        return 1;
+    }
+    int status = start_node(s);
+    if (status)
+        return status;
+    if (start_control(s) || write_number(o->pid_file, getpid()) || write_number(o->port_file, node_pump_local(s->pump)->port))
+        return 1;
+    uv_signal_init(&s->loop, &s->term);
+    uv_signal_init(&s->loop, &s->interrupt);
+    uv_signal_init(&s->loop, &s->hangup);
+    uv_signal_start(&s->term, on_end, SIGTERM);
+    uv_signal_start(&s->interrupt, on_end, SIGINT);
+    uv_signal_start(&s->hangup, on_hangup, SIGHUP);
+    log_info("node started version=%s address=%s control=%s", I3_VERSION, addr_str(node_pump_local(s->pump), text),
+        s->control ? node_control_path(s->control) : "none");
+    return 0;
+}
+
+static void stop(struct service *s)
+{
     log_info("node stopping");
-    node_pump_stop(np);
-    uv_close((uv_handle_t *)&term, NULL);
-    uv_close((uv_handle_t *)&interrupt, NULL);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    uv_loop_close(&loop);
-    if (o.pid_file)
-        unlink(o.pid_file);
+    node_control_stop(s->control);
+    node_pump_stop(s->pump);
+    uv_close((uv_handle_t *)&s->term, NULL);
+    uv_close((uv_handle_t *)&s->interrupt, NULL);
+    uv_close((uv_handle_t *)&s->hangup, NULL);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&s->loop);
+    if (s->o.pid_file)
+        unlink(s->o.pid_file);
+}
+
+int main(int argc, char **argv)
+{
+    struct service s = {.ready = -1};
+    node_options_parse(argc, argv, &s.o);
+    log_set_level(s.o.log_level);
+    log_set_format(s.o.log_format);
+    signal(SIGPIPE, SIG_IGN);
+    if (s.o.ring && prepare_ring(&s.o))
+        return 1;
+    if (s.o.background)
+        detach(&s.ready);
+    int status = start(&s);
+    if (status)
+        return status;
+    if (s.o.background)
+        detached(s.ready);
+    uv_run(&s.loop, UV_RUN_DEFAULT);
+    stop(&s);
     return 0;
 }

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "daemon/io/clock.h"
-#include "daemon/io/udp.h"
 
 enum { NODE_BUFFER = 8 << 20, NODE_ROUNDS = 64, NODE_TICK_US = 250000 };
 
@@ -184,4 +183,17 @@ const struct addr *node_pump_local(const struct node_pump *np)
 const struct node *node_pump_node(const struct node_pump *np)
 {
     return np->node;
+}
+
+const struct udp_stats *node_pump_udp_stats(const struct node_pump *np)
+{
+    return udp_stats(np->udp);
+}
+
+void node_pump_with(struct node_pump *np, node_pump_fn *fn, void *ctx)
+{
+    np->now = mono_now();
+    fn(ctx, np->node, np->now, &np->out);
+    flush(np);
+    arm(np);
 }

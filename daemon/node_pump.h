@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include "daemon/io/udp.h"
 #include "daemon/node/node.h"
 #include "daemon/node_stream.h"
 
@@ -21,6 +22,10 @@ void node_pump_stop(struct node_pump *np);
 
 /* Where it is bound. */
 const struct addr *node_pump_local(const struct node_pump *np);
+/* Runs fn on the node, with nobody else in it, and sends what it pushes. */
+typedef void node_pump_fn(void *ctx, struct node *n, mono_t now, struct outbox *out);
+void node_pump_with(struct node_pump *np, node_pump_fn *fn, void *ctx);
+const struct udp_stats *node_pump_udp_stats(const struct node_pump *np);
 const struct node *node_pump_node(const struct node_pump *np);
 
 #endif

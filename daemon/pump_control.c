@@ -278,6 +278,15 @@ static void verb_ping(struct control_call *k)
         fail(k, report_error("too many pings at once"));
 }
 
+static void verb_ring(struct control_call *k)
+{
+    struct report_view v = view_of(k->p);
+    if (k->argc > 1)
+        fail(k, report_error("only an overlay node can look that up, and none runs here: i3ctl ring --node NODE %s", k->argv[1]));
+    else
+        done(k, report_host_ring(&v));
+}
+
 static void verb_stop(struct control_call *k)
 {
     done(k, report_flag("stopping", true));
@@ -298,6 +307,7 @@ static const struct {
     {"status", verb_status},
     {"book", verb_book},
     {"ping", verb_ping},
+    {"ring", verb_ring},
     {"stop", verb_stop},
     {"version", verb_version},
 };

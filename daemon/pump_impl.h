@@ -164,7 +164,7 @@ void net_peer_events(struct pump *p);
 void net_flush(struct pump *p);
 void net_choose_node(struct pump *p);
 /* The home node from now on, by the way that the address says. */
-void net_use_node(struct pump *p, const struct addr *node);
+void net_set_home(struct pump *p, const struct addr *node);
 /* Why no session with that host could be had a moment ago, an errno; 0: it could, or nobody has tried. */
 int net_failed_lately(const struct pump *p, uint32_t host);
 

@@ -94,7 +94,7 @@ static void decided(struct pump *p, const struct addr *home)
         if (!memcmp(p->config.nodes[i].ip, home->ip, sizeof(home->ip)) &&
             (p->config.nodes[i].port == home->port || home->via == ADDR_TCP))
             p->node_index = i;
-    net_use_node(p, home);
+    net_set_home(p, home);
     peers_size_anew(p->peers, p->now);
 }
 

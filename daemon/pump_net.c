@@ -210,6 +210,7 @@ void net_output(struct pump *p)
     if (peers_unanswered(p->peers) != p->unanswered) {
         p->unanswered = peers_unanswered(p->peers);
         triggers_doubt(p->triggers, p->now);
+        transport_doubt(&p->transport, p->now);
     }
     if (outbox_is_tight(&p->out))
         net_flush(p);
@@ -275,7 +276,7 @@ void net_peer_events(struct pump *p)
 
 enum { NODE_SILENCE_US = 6000000 };
 
-void net_use_node(struct pump *p, const struct addr *node)
+void net_set_home(struct pump *p, const struct addr *node)
 {
     char s[ADDR_STR];
     p->node_addr = *node;
@@ -290,7 +291,7 @@ void net_use_node(struct pump *p, const struct addr *node)
 static void use_node(struct pump *p, const struct addr *node)
 {
     struct addr way = transport_way(&p->transport, node);
-    net_use_node(p, &way);
+    net_set_home(p, &way);
 }
 
 /* No node configured: the first daemon of a machine runs one on the well-known port, the others use it, and whoever notices

@@ -14,14 +14,15 @@
 #include "include/bytes.h"
 
 enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
-enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8 };
+enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 16 };
 
 struct ctl_verb {
     const char *name; /* one word, or two: group and member */
     const char *args, *summary, *details;
     int min_args, max_args;
     enum needs needs;
-    unsigned flags; /* STREAM: several replies; QUIET: -q; LAST: the daemon goes away; JSON: --json */
+    unsigned flags; /* STREAM: several replies; QUIET: -q; LAST: the daemon goes away; JSON: --json;
+                       NODE: --node */
     const char *more_word; /* sent to the daemon when an optional argument is not given */
     void (*show)(const struct ctl *c, const json_t *doc); /* verbs of the daemon */
     int (*run)(struct ctl *c);                            /* verbs of our own */
@@ -53,6 +54,14 @@ static const struct ctl_verb verbs[] = {
         "NAME may be a virtual address as well; one in IPv6 is asked over IPv6.\n"
         "With --json one object a line. Exits 1 when no answer came.", 1, 2, NEEDS_STARTED,
         VERB_JSON | VERB_STREAM, "4", show_ping, NULL},
+    {"ring", "[ID]", "the ring of overlay nodes: who is there, who owns what; or who owns ID",
+        "Asked is the node of this machine, if one runs, else your daemon, which knows less. --node NODE names one of several:\n"
+        "its port, its address, or its control socket. ID is 64 hex digits, or a key. Exits 3 when there is nobody to ask, 1 when\n"
+        "the map is incomplete or the owner was not found.",
+        0, 1, NEEDS_RUNNING, VERB_JSON | VERB_NODE, NULL, show_ring, ring_run},
+    {"metrics", "", "the counters of the overlay node on this machine, as Prometheus reads them",
+        "--node NODE names one of several, as with `ring`.", 0, 0, NEEDS_NOTHING, VERB_JSON | VERB_NODE, NULL, show_metrics,
+        metrics_run},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
         VERB_JSON | VERB_LAST, NULL, show_stop, NULL},
     {"demo up", "[DIR]", "build a local world in DIR: a ring, and two users alice and bob",
@@ -88,7 +97,7 @@ static void print_overview(FILE *to)
 static void print_verb(const struct ctl_verb *v)
 {
     printf("i3ctl %s%s%s%s%s\n    %s\n", v->name, *v->args ? " " : "", v->args,
-        v->flags & VERB_QUIET ? " [-q]" : "", v->flags & VERB_JSON ? " [--json]" : "", v->summary);
+        v->flags & VERB_QUIET ? " [-q]" : v->flags & VERB_NODE ? " [--node NODE]" : "", v->flags & VERB_JSON ? " [--json]" : "", v->summary);
     if (v->details)
         printf("\n%s\n", v->details);
 }
@@ -226,7 +235,7 @@ static int run_help(struct ctl *c)
 /* ---- verbs of the daemon ---- */
 
 /* A connection to the daemon, started if the verb wants that. fd, or -1 with the error shown. */
-static int open_daemon(const struct ctl *c, int *exit)
+int ctl_open_daemon(const struct ctl *c, int *exit)
 {
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)], err[CTL_ERR_LEN];
     *exit = CTL_NO_DAEMON;
@@ -304,7 +313,7 @@ static void join(json_t *whole, const json_t *part)
     }
 }
 
-static int ask_daemon(const struct ctl *c, int fd, const char *const *words, size_t n)
+int ctl_ask(const struct ctl *c, int fd, const char *const *words, size_t n)
 {
     struct link_reply r = {.more = true};
     json_t *whole = json_object();
@@ -353,10 +362,10 @@ static int run_daemon_verb(struct ctl *c)
     if (c->verb->more_word && c->argc < c->verb->max_args)
         words[n++] = c->verb->more_word;
 
-    int exit, fd = open_daemon(c, &exit);
+    int exit, fd = ctl_open_daemon(c, &exit);
     if (fd < 0)
         return exit;
-    exit = ask_daemon(c, fd, words, n);
+    exit = ctl_ask(c, fd, words, n);
     close(fd);
     return exit;
 }
@@ -367,7 +376,7 @@ static int usage(const struct ctl_verb *v, const char *what, const char *arg)
 {
     fprintf(stderr, "i3ctl %s: %s%s%s%s\n", v->name, what, *arg ? " `" : "", arg, *arg ? "`" : "");
     fprintf(stderr, "usage: i3ctl %s%s%s%s%s\n", v->name, *v->args ? " " : "", v->args,
-        v->flags & VERB_QUIET ? " [-q]" : "", v->flags & VERB_JSON ? " [--json]" : "");
+        v->flags & VERB_QUIET ? " [-q]" : v->flags & VERB_NODE ? " [--node NODE]" : "", v->flags & VERB_JSON ? " [--json]" : "");
     return CTL_USAGE;
 }
 
@@ -411,6 +420,10 @@ static int run_verb(struct ctl *c, int argc, char **argv)
             argv[c->argc++] = argv[i];
         else if (is_help(argv[i]))
             return print_verb(c->verb), CTL_OK;
+        else if (c->verb->flags & VERB_NODE && !strncmp(argv[i], "--node=", 7))
+            c->node = argv[i] + 7;
+        else if (c->verb->flags & VERB_NODE && !strcmp(argv[i], "--node") && i + 1 < argc)
+            c->node = argv[++i];
         else if (!take_option(c, argv[i]))
             return usage(c->verb, "no option", argv[i]);
     }

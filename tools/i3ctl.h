@@ -3,6 +3,8 @@
  *   i3ctl.c        the table of verbs, options, help
  *   i3ctl_link.c   where the daemon is, starting it, asking it (CONTROL of include/ipc.h)
  *   i3ctl_show.c   replies as text for people
+ *   i3ctl_ring.c   overlay nodes: where their sockets are, the ring's map
+ *   i3ctl_table.c  tables, sizes and times for people
  *   i3ctl_demo.c   demo worlds: up, down, status
  *   i3ctl_world.c  a world's processes and files: starting, finding, ending, removing
  */
@@ -29,6 +31,7 @@ enum { CTL_ERR_LEN = 512, CTL_TIMEOUT_MS = 10000 };
 struct ctl {
     const struct ctl_verb *verb;
     bool json, quiet;
+    const char *node; /* --node, NULL */
     int argc; /* what follows the verb's own words, options taken out */
     char **argv;
 };
@@ -65,6 +68,19 @@ int link_run(const char *path, char *const *argv, char *const *env, char err[CTL
 
 /* `i3d --ensure` under env (NULL: our own). 0, or -errno with a sentence in err. */
 int link_ensure(char *const *env, char err[CTL_ERR_LEN]);
+
+/* Sends a request and shows what comes of it, by the verb's own `show`. An exit status. */
+int ctl_ask(const struct ctl *c, int fd, const char *const *words, size_t n);
+
+/* The daemon, started if the verb wants that. fd, or -1 with the error shown and *exit set. */
+int ctl_open_daemon(const struct ctl *c, int *exit);
+
+/* ---- overlay nodes ---- */
+
+int ring_run(struct ctl *c);
+int metrics_run(struct ctl *c);
+void show_ring(const struct ctl *c, const json_t *doc);
+void show_metrics(const struct ctl *c, const json_t *doc);
 
 /* ---- output ---- */
 

@@ -305,6 +305,20 @@ char *report_status(const struct report_view *v)
     return finish(o);
 }
 
+char *report_host_ring(const struct report_view *v)
+{
+    json_t *o = json_object();
+    set_text(o, "kind", "host");
+    set_text(o, "version", v->version);
+    set(o, "home", node_object(v));
+    set(o, "triggers", trigger_array(v));
+    for (size_t i = 0; i < json_array_size(json_object_get(o, "triggers")); i++) {
+        json_t *t = json_array_get(json_object_get(o, "triggers"), i);
+        json_object_set(t, "owner", json_object_get(t, "node"));
+    }
+    return finish(o);
+}
+
 char *report_id(const struct report_view *v, const bool *created)
 {
     json_t *o = json_object();

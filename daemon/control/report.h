@@ -46,6 +46,8 @@ enum { REPORT_PATH = 3 * ADDR_STR };
 const char *report_path(const struct peer_info *p, const struct addr *node, const char *by, char out[REPORT_PATH]);
 
 char *report_status(const struct report_view *v);
+/* What a host knows of its ring: schema as that of `i3ctl ring`, kind "host". */
+char *report_host_ring(const struct report_view *v);
 char *report_id(const struct report_view *v, const bool *created); /* created: NULL to leave it out */
 /* Entries from *at on, as many as fit into a reply; *at is moved behind them. */
 char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx);

@@ -6,6 +6,7 @@
 
 #define QUIET        (500 * USEC_PER_MSEC) /* packets were sent, and so long no node was heard */
 #define QUIET_IDLE   (17 * USEC_PER_SEC) /* triggers are refreshed more often */
+#define DOUBT        (200 * USEC_PER_MSEC) /* not for a node that was heard as lately as this */
 #define TCP_AFTER    (700 * USEC_PER_MSEC)
 #define OTHERS_AFTER (1500 * USEC_PER_MSEC)
 #define LEAVE_AFTER  (1500 * USEC_PER_MSEC)
@@ -73,6 +74,12 @@ void transport_home(struct transport *t, mono_t now, const struct addr *home)
     ask(t, now);
     if (!t->tcp)
         t->ask_at = mono_add(now, QUIET / 4); /* others ask it already */
+}
+
+void transport_doubt(struct transport *t, mono_t now)
+{
+    if (t->mode == TRANSPORT_AUTO && !t->tcp && mono_since(t->heard, now) >= DOUBT)
+        ask(t, now);
 }
 
 void transport_moved(struct transport *t, mono_t now)
@@ -214,7 +221,7 @@ static void ask_all(struct transport *t, mono_t now, struct outbox *out)
     uint64_t since = mono_since(t->asking, now);
     for (unsigned i = 0; i < t->n; i++) {
         bool is_home = &t->node[i] == home;
-        if (t->mode == TRANSPORT_AUTO && !t->tcp)
+        if (t->mode == TRANSPORT_AUTO && !t->tcp && (is_home || t->asked))
             ping(t, &t->node[i], ADDR_UDP, 0, out);
         if (since >= (!is_home ? OTHERS_AFTER : t->tcp ? 0 : TCP_AFTER))
             ping_tcp(t, &t->node[i], out);

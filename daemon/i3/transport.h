@@ -82,6 +82,8 @@ static inline void transport_heard(struct transport *t, mono_t now, const struct
         t->asking = MONO_NEVER;
 }
 
+/* Answers of peers are missed: theirs, or is it us? */
+void transport_doubt(struct transport *t, mono_t now);
 /* A PONG; -EPROTO: not to us. */
 int transport_input(struct transport *t, mono_t now, const struct addr *from, const uint8_t *p, size_t len);
 /* The addresses of the machine have changed: it may be in another network. */

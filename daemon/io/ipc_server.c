@@ -21,6 +21,7 @@ struct ipc_server {
     struct fdset_entry *entry;
     struct ipc_client *clients;
     unsigned n_clients;
+    bool root; /* is admitted as well */
     ipc_record_fn *record;
     ipc_gone_fn *gone;
     void *ctx;
@@ -71,16 +72,16 @@ static void on_client(void *ctx, uint32_t events)
         client_free(c);
 }
 
-static bool same_user(int fd)
+static bool may_enter(const struct ipc_server *s, int fd)
 {
     struct ucred cred;
     socklen_t len = sizeof(cred);
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.uid == geteuid();
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && (cred.uid == geteuid() || (s->root && cred.uid == 0));
 }
 
 static void client_new(struct ipc_server *s, int fd)
 {
-    struct ipc_client *c = s->n_clients < IPC_CLIENTS_MAX && same_user(fd) ? calloc(1, sizeof(*c)) : NULL;
+    struct ipc_client *c = s->n_clients < IPC_CLIENTS_MAX && may_enter(s, fd) ? calloc(1, sizeof(*c)) : NULL;
     if (c) {
         c->server = s;
         c->fd = fd;
@@ -171,6 +172,11 @@ void ipc_server_close(struct ipc_server *s)
     unlink(s->path);
     close(s->fd);
     free(s);
+}
+
+void ipc_server_admit_root(struct ipc_server *s)
+{
+    s->root = true;
 }
 
 unsigned ipc_server_clients(const struct ipc_server *s)

@@ -19,6 +19,8 @@ typedef void ipc_gone_fn(void *ctx, struct ipc_client *c);
 int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path, ipc_record_fn *record, ipc_gone_fn *gone,
     void *ctx);
 void ipc_server_close(struct ipc_server *s);
+/* Root may talk to it as well. */
+void ipc_server_admit_root(struct ipc_server *s);
 unsigned ipc_server_clients(const struct ipc_server *s);
 
 /* Sends a record, with fd unless it is -1 (which stays the caller's). A client that does not read is dropped: -EPIPE,

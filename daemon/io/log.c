@@ -10,15 +10,22 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOG_FILE_MAX = 1 << 20 };
+/* A JSON line may grow: six bytes for one that has to be escaped. */
+enum { LOG_FILE_MAX = 1 << 20, LOG_TEXT_MAX = 1000, LOG_LINE_MAX = 8 * LOG_TEXT_MAX };
 
 static enum log_level threshold = LOG_LVL_INFO;
+static enum log_format format = LOG_FORMAT_TEXT;
 static char path[4096];
 static int log_fd = STDERR_FILENO;
 
 void log_set_level(enum log_level level)
 {
     threshold = level;
+}
+
+void log_set_format(enum log_format f)
+{
+    format = f;
 }
 
 static int open_file(void)
@@ -55,26 +62,35 @@ static void turn_over(void)
     }
 }
 
+int log_reopen(void)
+{
+    int fd = path[0] ? open_file() : log_fd;
+    if (fd < 0)
+        return -errno;
+    if (fd != log_fd)
+        close(log_fd);
+    log_fd = fd;
+    return 0;
+}
+
 void log_emit(enum log_level level, const char *fmt, ...)
 {
-    static const char *const name[] = {"error", "warn", "info", "debug"};
-    char line[1024];
+    char text[LOG_TEXT_MAX], when[32], line[LOG_LINE_MAX];
     struct timespec ts;
     struct tm tm;
     if (level > threshold)
         return;
     clock_gettime(CLOCK_REALTIME, &ts);
     gmtime_r(&ts.tv_sec, &tm);
-    size_t n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
-    n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ldZ %s ", ts.tv_nsec / 1000000, name[level]);
+    size_t n = strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(when + n, sizeof(when) - n, ".%03ldZ", ts.tv_nsec / 1000000);
     va_list ap;
     va_start(ap, fmt);
-    int m = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
+    int m = vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     if (m < 0)
         return;
-    n = n + (size_t)m < sizeof(line) - 1 ? n + (size_t)m : sizeof(line) - 2;
-    line[n++] = '\n';
+    n = log_format_line(format, level, when, text, line, sizeof(line));
     /* a log that cannot be written is no reason to stop */
     if (write(log_fd, line, n) < 0)
         return;

@@ -62,6 +62,11 @@ const struct ring *cluster_ring(const struct cluster *c)
     return c ? c->ring : NULL;
 }
 
+struct ring *cluster_members(struct cluster *c)
+{
+    return c->ring;
+}
+
 mono_t cluster_deadline(const struct cluster *c)
 {
     return c ? mono_min(ring_deadline(c->ring), mono_min(c->transfers_at, c->batch_at)) : MONO_NEVER;

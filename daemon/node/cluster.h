@@ -30,6 +30,7 @@ struct cluster *cluster_new(const struct ring_config *c, mono_t now);
 void cluster_free(struct cluster *c);
 /* NULL for a NULL cluster, as in all of these: the node is alone and owns everything. */
 const struct ring *cluster_ring(const struct cluster *c);
+struct ring *cluster_members(struct cluster *c);
 mono_t cluster_deadline(const struct cluster *c);
 void cluster_run(struct node *n, mono_t now, struct outbox *out);
 /* True while there is more to say. */

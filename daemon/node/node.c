@@ -5,6 +5,7 @@
 
 #include "daemon/base/crypto.h"
 #include "daemon/node/inside.h"
+#include "daemon/node/ring_walk.h"
 
 void node_config_default(struct node_config *c)
 {
@@ -138,6 +139,16 @@ bool node_leave(struct node *n, mono_t now, struct outbox *out)
 const struct ring *node_ring(const struct node *n)
 {
     return cluster_ring(n->cluster);
+}
+
+int node_walk(struct node *n, mono_t now, struct outbox *out)
+{
+    return n->cluster ? ring_walk_start(cluster_members(n->cluster), now, out) : -ENOTCONN;
+}
+
+int64_t node_trace(struct node *n, mono_t now, const struct i3_id *id, struct outbox *out)
+{
+    return n->cluster ? ring_trace_start(cluster_members(n->cluster), now, ring_pos_of(id->b), out) : -ENOTCONN;
 }
 
 void node_stats(const struct node *n, struct node_stats *out)

@@ -53,6 +53,10 @@ bool node_leave(struct node *n, mono_t now, struct outbox *out);
 /* NULL: alone. */
 const struct ring *node_ring(const struct node *n);
 
+/* For an operator (ring_walk.h); what is found is read from node_ring(). -ENOTCONN: the node is alone. */
+int node_walk(struct node *n, mono_t now, struct outbox *out);
+int64_t node_trace(struct node *n, mono_t now, const struct i3_id *id, struct outbox *out);
+
 mono_t node_deadline(const struct node *n);
 /* Forgets what has expired. */
 void node_expire(struct node *n, mono_t now);

@@ -195,9 +195,10 @@ static bool is_nearer_successor(const struct ring *r, const struct ring_contact 
 static void on_state(struct ring *r, mono_t now, const struct ring_message *m, struct outbox *out)
 {
     struct call *c = call_find(r, m->nonce);
-    if (!c || c->kind > CALL_ALIVE || !contact_is(&c->to, &m->sender))
+    if (!c || c->kind > CALL_WALK || !contact_is(&c->to, &m->sender))
         return;
     enum call_kind kind = c->kind;
+    struct call was = *c;
     call_measured(r, now, c);
     call_end(c);
     switch (kind) {
@@ -219,6 +220,9 @@ static void on_state(struct ring *r, mono_t now, const struct ring_message *m, s
             set_predecessor(r, now, &m->sender);
         if (!r->successor[0].c.addr.family) /* a ring of two */
             call_ask(r, now, CALL_NEARER, &m->sender, out);
+        break;
+    case CALL_WALK:
+        walk_on_state(r, now, &was, m, out);
         break;
     case CALL_ALIVE:
     case CALL_FREE:
@@ -334,6 +338,7 @@ void ring_expire(struct ring *r, mono_t now, struct outbox *out)
     if (mono_due(r->alone_at, now))
         r->alone_at.us = 0;
     calls_expire(r, now, out);
+    walk_expire(r, now, out);
     if (mono_due(r->neighbours_at, now)) {
         r->neighbours_at = mono_add(now, jittered(r, c->neighbours_us));
         tend_neighbours(r, now, out);
@@ -350,7 +355,8 @@ void ring_expire(struct ring *r, mono_t now, struct outbox *out)
 
 mono_t ring_deadline(const struct ring *r)
 {
-    return mono_min(mono_min(r->calls_at, r->neighbours_at), mono_min(r->fingers_at, r->seeds_at));
+    mono_t tend_at = mono_min(r->neighbours_at, mono_min(r->fingers_at, r->seeds_at));
+    return mono_min(mono_min(r->calls_at, walk_deadline(r)), tend_at);
 }
 
 /* ---- life ---- */
@@ -385,6 +391,7 @@ void ring_free(struct ring *r)
 {
     if (!r)
         return;
+    walk_free(r);
     crypto_wipe(r, sizeof(*r));
     free(r);
 }
@@ -430,6 +437,16 @@ const struct ring_contact *ring_self(const struct ring *r)
 const struct ring_contact *ring_successor(const struct ring *r, unsigned i)
 {
     return i < RING_SUCCESSORS && r->successor[i].c.addr.family ? &r->successor[i].c : NULL;
+}
+
+const struct ring_contact *ring_finger(const struct ring *r, unsigned i)
+{
+    return i < RING_FINGERS && r->finger[i].c.addr.family ? &r->finger[i].c : NULL;
+}
+
+bool ring_is_joining(const struct ring *r)
+{
+    return r->alone_at.us;
 }
 
 const struct ring_contact *ring_predecessor(const struct ring *r)

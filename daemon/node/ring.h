@@ -89,6 +89,10 @@ const struct ring_contact *ring_next(struct ring *r, mono_t now, ring_pos pos, s
 const struct ring_contact *ring_self(const struct ring *r);
 /* NULL: none. i counts from 0. */
 const struct ring_contact *ring_successor(const struct ring *r, unsigned i);
+/* The owner of our own position + 2^(127 - i). */
+const struct ring_contact *ring_finger(const struct ring *r, unsigned i);
+/* It has seeds, none of which has answered yet. */
+bool ring_is_joining(const struct ring *r);
 const struct ring_contact *ring_predecessor(const struct ring *r);
 
 struct ring_stats {

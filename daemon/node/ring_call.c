@@ -47,6 +47,13 @@ void call_end(struct call *c)
     c->kind = CALL_FREE;
 }
 
+void calls_forget(struct ring *r, enum call_kind kind)
+{
+    for (unsigned i = 0; i < RING_CALLS; i++)
+        if (r->call[i].kind == kind)
+            call_end(&r->call[i]);
+}
+
 struct call *call_find(struct ring *r, uint64_t nonce)
 {
     for (unsigned i = 0; i < RING_CALLS; i++)
@@ -66,17 +73,18 @@ static void ask(struct ring *r, mono_t now, struct call *c, struct outbox *out)
     ring_send(r, &c->to, &m, out);
 }
 
-void call_ask(struct ring *r, mono_t now, enum call_kind kind, const struct ring_contact *to, struct outbox *out)
+bool call_ask(struct ring *r, mono_t now, enum call_kind kind, const struct ring_contact *to, struct outbox *out)
 {
     for (unsigned i = 0; i < RING_CALLS; i++) {
         const struct call *c = &r->call[i];
-        bool asks = c->kind >= CALL_SUCCESSOR && c->kind <= CALL_ALIVE;
+        bool asks = c->kind >= CALL_SUCCESSOR && c->kind <= CALL_WALK;
         if (asks && contact_is(&c->to, to) && (c->kind == kind || kind == CALL_ALIVE))
-            return;
+            return false;
     }
     struct call *c = call_new(r, now, kind, to);
     if (c)
         ask(r, now, c, out);
+    return c;
 }
 
 /* Others are preferred until it is heard again. */
@@ -104,6 +112,15 @@ static void silent(struct ring *r, mono_t now, struct call *c, struct outbox *ou
         r->stats.silent++;
         call_end(c);
         ring_bury(r, now, &c->to);
+        break;
+    case CALL_WALK:
+        if (c->tries < ASK_TRIES) {
+            ask(r, now, c, out);
+            break;
+        }
+        r->stats.silent++;
+        call_end(c);
+        walk_on_silence(r, now, &c->to, out);
         break;
     case CALL_HOP:
         r->stats.silent++;

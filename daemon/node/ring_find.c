@@ -194,15 +194,28 @@ int ring_find(struct ring *r, mono_t now, ring_pos pos, uint64_t token, struct o
     return 0;
 }
 
+bool find_for_walk(struct ring *r, mono_t now, ring_pos pos, uint64_t token, struct outbox *out)
+{
+    struct call *c = find_new(r, now, FOR_WALK, pos);
+    if (!c)
+        return false;
+    c->token = token;
+    start(r, now, c, out);
+    return true;
+}
+
 void find_again(struct ring *r, mono_t now, struct call *c, struct outbox *out)
 {
     if (c->tries < FIND_TRIES && c->purpose != FOR_JOIN) {
         start(r, now, c, out);
         return;
     }
-    if (c->purpose == FOR_USER)
-        tell(r, c, RING_EV_LOST, NULL, 0);
+    struct call was = *c;
     call_end(c);
+    if (was.purpose == FOR_USER)
+        tell(r, &was, RING_EV_LOST, NULL, 0);
+    else if (was.purpose == FOR_WALK)
+        walk_on_found(r, now, &was, NULL, 0, out);
 }
 
 /* Fingers whose place lies before the last successor say nothing new. */
@@ -246,6 +259,7 @@ void find_on_found(struct ring *r, mono_t now, const struct ring_message *m, str
     struct call *c = call_find(r, m->nonce);
     if (!c || c->kind != CALL_FIND)
         return;
+    struct call was = *c;
     switch ((enum purpose)c->purpose) {
     case FOR_USER:
         tell(r, c, RING_EV_FOUND, &m->sender, m->hops);
@@ -257,6 +271,10 @@ void find_on_found(struct ring *r, mono_t now, const struct ring_message *m, str
         if (!r->successor[0].c.addr.family || ring_between(r->self.pos, m->sender.pos, r->successor[0].c.pos))
             call_ask(r, now, CALL_NEARER, &m->sender, out);
         break;
+    case FOR_WALK:
+        break;
     }
     call_end(c);
+    if (was.purpose == FOR_WALK)
+        walk_on_found(r, now, &was, &m->sender, m->hops, out);
 }

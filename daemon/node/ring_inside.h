@@ -36,11 +36,12 @@ enum call_kind {
     CALL_NEARER,    /* ASK whoever may be a nearer successor */
     CALL_NOTIFIER,  /* ASK whoever says that I am its successor */
     CALL_ALIVE,     /* ASK: does it live */
+    CALL_WALK,      /* ASK for a walk of the operator's */
     CALL_HOP,       /* a FIND passed on, until it is TAKEN */
     CALL_FIND,      /* a look-up of our own, until it is FOUND */
 };
 
-enum purpose { FOR_USER, FOR_FINGER, FOR_JOIN };
+enum purpose { FOR_USER, FOR_FINGER, FOR_JOIN, FOR_WALK };
 
 struct hop {
     ring_pos target;
@@ -83,6 +84,7 @@ struct ring {
     struct ring_event event[RING_EVENTS];
     unsigned first_event, n_events;
     struct ring_stats stats;
+    struct ring_walk *walk; /* NULL: there was none */
 };
 
 static inline bool contact_is(const struct ring_contact *c, const struct ring_contact *other)
@@ -103,10 +105,12 @@ bool ring_is_suspect(const struct ring *r, const struct ring_contact *c);
 
 /* ring_call.c: questions and their time-outs */
 struct call *call_new(struct ring *r, mono_t now, enum call_kind kind, const struct ring_contact *to);
-/* ASKs unless the same is being asked. */
-void call_ask(struct ring *r, mono_t now, enum call_kind kind, const struct ring_contact *to, struct outbox *out);
+/* ASKs; false: the same is being asked, or too much is. */
+bool call_ask(struct ring *r, mono_t now, enum call_kind kind, const struct ring_contact *to, struct outbox *out);
 struct call *call_find(struct ring *r, uint64_t nonce);
 void call_end(struct call *c);
+/* All of that kind: nobody waits for their answers any more. */
+void calls_forget(struct ring *r, enum call_kind kind);
 /* A time-out that suits the node. */
 uint64_t call_rto(struct ring *r, const struct ring_contact *to);
 void call_measured(struct ring *r, mono_t now, const struct call *c);
@@ -121,5 +125,16 @@ void find_again(struct ring *r, mono_t now, struct call *c, struct outbox *out);
 void find_next_finger(struct ring *r, mono_t now, struct outbox *out);
 /* By way of somebody who may not know us: a seed, or one that was lost. */
 void find_join(struct ring *r, mono_t now, const struct addr *by, struct outbox *out);
+/* The owner's answer, or none, goes to walk_on_found(). False: too many are under way, or nobody can be asked. */
+bool find_for_walk(struct ring *r, mono_t now, ring_pos pos, uint64_t token, struct outbox *out);
+
+/* ring_walk.c: a look at the whole ring */
+void walk_on_state(struct ring *r, mono_t now, const struct call *c, const struct ring_message *m, struct outbox *out);
+void walk_on_silence(struct ring *r, mono_t now, const struct ring_contact *c, struct outbox *out);
+void walk_on_found(
+    struct ring *r, mono_t now, const struct call *c, const struct ring_contact *owner, unsigned hops, struct outbox *out);
+mono_t walk_deadline(const struct ring *r);
+void walk_expire(struct ring *r, mono_t now, struct outbox *out);
+void walk_free(struct ring *r);
 
 #endif

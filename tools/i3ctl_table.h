@@ -1,0 +1,28 @@
+/* i3ctl_table.h - what people read: sizes and times in short, and tables whose columns are as wide as their widest cell. */
+#ifndef I3CTL_TABLE_H
+#define I3CTL_TABLE_H
+
+#include "tools/i3ctl.h"
+
+enum { PIECE = 32, COLUMNS_MAX = 10, CELL_MAX = 300 };
+
+const char *bytes_str(int64_t n, char buf[PIECE]);
+const char *micros_str(int64_t us, char buf[PIECE]);
+/* Two units are enough for anybody. */
+const char *seconds_str(int64_t s, char buf[PIECE]);
+/* A number that may be null. */
+const char *seconds_or_dash(const json_t *o, const char *key, char buf[PIECE]);
+
+struct table {
+    const char *const *head; /* `columns` of them; a leading '>' sets the column flush right */
+    size_t columns, rows;
+    char (*cell)[CELL_MAX]; /* rows * columns, grown row by row */
+};
+
+/* A new row of empty cells. */
+char (*table_row(struct table *t))[CELL_MAX];
+void cell_set(char cell[CELL_MAX], const char *s);
+/* Nothing for a table without rows; frees it. */
+void table_print(struct table *t);
+
+#endif
