@@ -78,6 +78,7 @@ node_SRC := \
 	daemon/node/ring_wire.c \
 	daemon/node/store.c \
 	daemon/node/trie.c \
+	daemon/node/worker.c \
 
 tcpip_SRC := \
 	daemon/tcpip/ip.c \
@@ -118,6 +119,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/metrics.c \
 	daemon/control/node_report.c \
 	daemon/control/report.c \
 
@@ -146,6 +148,7 @@ i3d_SRC := \
 	daemon/identity.c \
 	daemon/node_pump.c \
 	daemon/node_stream.c \
+	daemon/node_workers.c \
 	daemon/paths.c \
 	daemon/pump.c \
 	daemon/pump_control.c \
@@ -167,10 +170,17 @@ i3node_SRC := \
 	daemon/i3node.c \
 	daemon/identity.c \
 	daemon/node_control.c \
+	daemon/node_watch.c \
 	daemon/node_options.c \
 	daemon/node_pump.c \
 	daemon/node_stream.c \
+	daemon/control/metrics.c \
 	daemon/control/node_report.c \
+	daemon/node_workers.c \
+	daemon/io/http.c \
+	daemon/io/notify.c \
+	daemon/io/process.c \
+	daemon/io/sandbox.c \
 
 shim_SRC := \
 	shim/init.c \
@@ -271,7 +281,7 @@ LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
 i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
-i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
+i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=

@@ -1,19 +1,26 @@
 /* i3node.c - an overlay node on a machine of its own; i3d embeds the same code (node_pump.h). */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/io/clock.h"
 #include "daemon/io/files.h"
 #include "daemon/identity.h"
 #include "daemon/io/log_file.h"
+#include "daemon/io/notify.h"
+#include "daemon/io/process.h"
+#include "daemon/io/sandbox.h"
 #include "daemon/node_control.h"
 #include "daemon/node_options.h"
 #include "daemon/node_pump.h"
+#include "daemon/node_watch.h"
 
 enum { SECRET_MIN = 16 };
 
@@ -101,9 +108,8 @@ static void detach(int *ready)
     *ready = fd[1];
 }
 
-static void detached(int ready)
+static void detached(int ready, int null)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int i = 0; null >= 0 && i < 3; i++)
         dup2(null, i);
     if (ready >= 0 && write(ready, "k", 1) < 0)
@@ -117,8 +123,12 @@ struct service {
     struct node_options o;
     uv_loop_t loop;
     uv_signal_t term, interrupt, hangup;
+    uv_timer_t watchdog;
+    struct node_config config;
     struct node_pump *pump;
     struct node_control *control; /* NULL: none */
+    struct http *http;            /* NULL: none */
+    struct node_watch watch;
     mono_t started;
     int ready; /* the parent waits here; -1 */
 };
@@ -139,10 +149,75 @@ static void on_hangup(uv_signal_t *s, int number)
         log_info("log opened anew");
 }
 
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    notify_send("WATCHDOG=1");
+}
+
+/* ---- the sandbox ---- */
+
+/* The folder of a file that will be written; NULL for none. `room` holds it. */
+static const char *folder_of(const char *file, char room[PATH_MAX])
+{
+    if (!file || strlen(file) >= PATH_MAX)
+        return NULL;
+    strcpy(room, file);
+    return dirname(room);
+}
+
+/* Before anything is heard from the network, and before there are threads. */
+static int close_files(const struct service *s)
+{
+    static char room[4][PATH_MAX];
+    const struct node_options *o = &s->o;
+    const char *folder[SANDBOX_FOLDERS] = {
+        folder_of(o->log, room[0]), folder_of(o->pid_file, room[1]), folder_of(o->port_file, room[2])};
+    if (o->control)
+        folder[3] = folder_of(o->control, room[3]);
+    else if (!o->no_control && !node_control_folder(room[3], sizeof(room[3])))
+        folder[3] = room[3];
+    int err = sandbox_files(folder);
+    if (err == -ENOSYS || err == -EOPNOTSUPP)
+        log_warn("sandbox without Landlock: this kernel has none");
+    else if (err)
+        fprintf(stderr, "i3node: Landlock: %s (--no-sandbox does without)\n", strerror(-err));
+    return err == -ENOSYS || err == -EOPNOTSUPP ? 0 : err;
+}
+
+static int close_calls(void)
+{
+    int err = sandbox_calls();
+    if (err == -ENOSYS || err == -EINVAL)
+        log_warn("sandbox without seccomp: this kernel has none err=%d", err);
+    else if (err)
+        fprintf(stderr, "i3node: seccomp: %s (--no-sandbox does without)\n", strerror(-err));
+    return err == -ENOSYS || err == -EINVAL ? 0 : err;
+}
+
+/* What libraries read when they are used first, they read now. */
+static void warm_up(void)
+{
+    uint8_t priv[KEY_LEN], pub[KEY_LEN];
+    entropy_fill(priv, sizeof(priv));
+    x25519_public(pub, priv);
+    crypto_wipe(priv, sizeof(priv));
+    process_watch();
+    notify_open();
+}
+
+/* ---- start and end ---- */
+
 static int start_control(struct service *s)
 {
     char why[300];
-    struct node_control_config c = {.loop = &s->loop, .pump = s->pump, .path = s->o.control, .started = s->started};
+    struct node_control_config c = {.loop = &s->loop,
+        .pump = s->pump,
+        .path = s->o.control,
+        .started = s->started,
+        .sandbox = sandbox_text,
+        .metrics = node_watch_page,
+        .ctx = &s->watch};
     int err = s->o.no_control ? 0 : node_control_start(&s->control, &c, why, sizeof(why));
     if (err && s->o.control)
         fprintf(stderr, "i3node: --control %s\n", why);
@@ -155,21 +230,59 @@ static int start_control(struct service *s)
 static int start_node(struct service *s)
 {
     char text[ADDR_STR];
-    int err = node_pump_start(&s->pump, &s->loop, &s->o.listen, s->o.ring ? &s->o.ring_config : NULL);
+    int err = node_pump_start(&s->pump, &s->loop, &s->o.listen, &s->config, s->o.ring ? &s->o.ring_config : NULL);
     if (err == -EDESTADDRREQ) {
         fprintf(stderr, "i3node: --listen 0.0.0.0 does not say where the other nodes reach this one: add --advertise ADDR\n");
         return 2;
     }
-    if (err)
+    if (err == -ENOMEM)
+        fprintf(stderr, "i3node: not enough memory for %u triggers: --memory takes less\n", s->config.triggers_max);
+    else if (err)
         fprintf(stderr, "i3node: cannot listen on %s: %s\n", addr_str(&s->o.listen, text), strerror(-err));
     else if ((err = node_pump_listen(s->pump, &s->loop, &s->o.stream)) < 0)
         fprintf(stderr, "i3node: --tcp-port: cannot listen there: %s\n", strerror(-err));
     return err ? 1 : 0;
 }
 
-static int start(struct service *s)
+static int start_watch(struct service *s)
 {
     char text[ADDR_STR];
+    int err = s->o.metrics.family ? http_start(&s->http, &s->loop, &s->o.metrics, node_watch_page, &s->watch) : 0;
+    if (err)
+        fprintf(stderr, "i3node: --metrics %s: %s\n", addr_str(&s->o.metrics, text), strerror(-err));
+    s->watch = (struct node_watch){
+        .pump = s->pump, .http = s->http, .memory_max = s->o.memory, .triggers_max = s->config.triggers_max};
+    if (!err)
+        node_watch_start(&s->watch, &s->loop);
+    return err;
+}
+
+static void start_signals(struct service *s)
+{
+    uv_signal_init(&s->loop, &s->term);
+    uv_signal_init(&s->loop, &s->interrupt);
+    uv_signal_init(&s->loop, &s->hangup);
+    uv_signal_start(&s->term, on_end, SIGTERM);
+    uv_signal_start(&s->interrupt, on_end, SIGINT);
+    uv_signal_start(&s->hangup, on_hangup, SIGHUP);
+    uv_timer_init(&s->loop, &s->watchdog);
+    if (notify_watchdog_ms())
+        uv_timer_start(&s->watchdog, on_watchdog, 0, notify_watchdog_ms());
+}
+
+static void say_started(const struct service *s)
+{
+    char at[ADDR_STR], metrics[ADDR_STR] = "none";
+    if (s->http)
+        addr_str(http_local(s->http), metrics);
+    log_info("node started version=%s address=%s control=%s metrics=%s triggers_max=%u sandbox=%s", I3_VERSION,
+        addr_str(node_pump_local(s->pump), at), s->control ? node_control_path(s->control) : "none", metrics, s->config.triggers_max,
+        sandbox_text());
+}
+
+/* An exit status. What comes to be in the sandbox has to be in its lists. */
+static int start(struct service *s)
+{
     const struct node_options *o = &s->o;
     uv_loop_init(&s->loop);
     s->started = mono_now();
@@ -178,52 +291,74 @@ static int start(struct service *s)
         fprintf(stderr, "i3node: %s: %s\n", o->log, strerror(-err));
         return 1;
     }
+    warm_up();
+    if (!o->no_sandbox && close_files(s))
+        return 1;
     int status = start_node(s);
     if (status)
         return status;
-    if (start_control(s) || write_number(o->pid_file, getpid()) || write_number(o->port_file, node_pump_local(s->pump)->port))
+    if (start_watch(s) || start_control(s) || write_number(o->pid_file, getpid()) ||
+        write_number(o->port_file, node_pump_local(s->pump)->port))
         return 1;
-    uv_signal_init(&s->loop, &s->term);
-    uv_signal_init(&s->loop, &s->interrupt);
-    uv_signal_init(&s->loop, &s->hangup);
-    uv_signal_start(&s->term, on_end, SIGTERM);
-    uv_signal_start(&s->interrupt, on_end, SIGINT);
-    uv_signal_start(&s->hangup, on_hangup, SIGHUP);
-    log_info("node started version=%s address=%s control=%s", I3_VERSION, addr_str(node_pump_local(s->pump), text),
-        s->control ? node_control_path(s->control) : "none");
+    start_signals(s);
+    if (!o->no_sandbox && close_calls())
+        return 1;
+    say_started(s);
+    notify_send("READY=1");
     return 0;
 }
 
 static void stop(struct service *s)
 {
     log_info("node stopping");
+    notify_send("STOPPING=1");
     node_control_stop(s->control);
+    http_stop(s->http);
+    node_watch_stop(&s->watch);
     node_pump_stop(s->pump);
     uv_close((uv_handle_t *)&s->term, NULL);
     uv_close((uv_handle_t *)&s->interrupt, NULL);
     uv_close((uv_handle_t *)&s->hangup, NULL);
+    uv_close((uv_handle_t *)&s->watchdog, NULL);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
     if (s->o.pid_file)
         unlink(s->o.pid_file);
 }
 
+/* As many file descriptors as may be had. */
+static void raise_fds(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    struct service s = {.ready = -1};
+    static struct service s = {.ready = -1};
     node_options_parse(argc, argv, &s.o);
+    node_options_limits(&s.o, &s.config);
     log_set_level(s.o.log_level);
     log_set_format(s.o.log_format);
     signal(SIGPIPE, SIG_IGN);
+    raise_fds();
     if (s.o.ring && prepare_ring(&s.o))
         return 1;
+    if (s.o.check) {
+        puts("i3node: the options are right");
+        return 0;
+    }
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (s.o.background)
         detach(&s.ready);
     int status = start(&s);
     if (status)
         return status;
     if (s.o.background)
-        detached(s.ready);
+        detached(s.ready, null);
     uv_run(&s.loop, UV_RUN_DEFAULT);
     stop(&s);
     return 0;

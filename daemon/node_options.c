@@ -2,13 +2,15 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/node/store.h"
 #include "daemon/policy/config.h"
 
-enum { RATE_MIN = 10, RATE_MAX = 100000000, SOURCE_TRIGGERS_MAX = 100000000 };
+enum { RATE_MIN = 10, RATE_MAX = 10000000, SOURCE_TRIGGERS_MAX = 100000000 };
 #define MEMORY_MIN (8ull << 20)
 #define MEMORY_MAX (1ull << 40)
 
@@ -25,6 +27,7 @@ static const char usage[] =
     "  --advertise ADDR[:PORT]  where the other nodes reach this one, if not at the address of --listen\n"
     "  --state FOLDER           keeps the node's key, and so its place on the ring\n"
     "\n"
+    "  --workers N              threads, 1 to 64; 0: as many as there are cores (default 1: see node_workers.h for why)\n"
     "  --control FILE|no        the socket at which i3ctl reaches it (default node-PORT.sock in $XDG_RUNTIME_DIR/i3)\n"
     "  --metrics [ADDR:]PORT    counters for Prometheus at http://ADDR:PORT/metrics (ADDR: 127.0.0.1)\n"
     "  --log FILE               instead of standard error; opened anew at SIGHUP\n"
@@ -150,6 +153,14 @@ static void o_state(struct node_options *o, const char *name, const char *value)
     o->state = value;
 }
 
+static void o_workers(struct node_options *o, const char *name, const char *value)
+{
+    cpu_set_t cores;
+    o->workers = take_number(name, value, 0, NODE_WORKERS_MAX);
+    if (!o->workers && sched_getaffinity(0, sizeof(cores), &cores) == 0)
+        o->workers = CPU_COUNT(&cores) < NODE_WORKERS_MAX ? (unsigned)CPU_COUNT(&cores) : NODE_WORKERS_MAX;
+}
+
 static void o_control(struct node_options *o, const char *name, const char *value)
 {
     file_named(name, value);
@@ -268,6 +279,7 @@ static const struct setting settings[] = {
     {"ring-secret", true, o_secret},
     {"advertise", true, o_advertise},
     {"state", true, o_state},
+    {"workers", true, o_workers},
     {"control", true, o_control},
     {"metrics", true, o_metrics},
     {"log", true, o_log},
@@ -309,7 +321,7 @@ void node_options_parse(int argc, char **argv, struct node_options *o)
     int c;
     for (unsigned i = 0; i < ARRAY_LEN(settings); i++)
         table[i] = (struct option){settings[i].name, settings[i].has_value, NULL, (int)(256 + i)};
-    *o = (struct node_options){.listen = addr_v4(INADDR_ANY, CONFIG_DEFAULT_PORT), .log_level = LOG_LVL_INFO};
+    *o = (struct node_options){.listen = addr_v4(INADDR_ANY, CONFIG_DEFAULT_PORT), .workers = 1, .log_level = LOG_LVL_INFO};
     ring_config_default(&o->ring_config);
     streams_config_default(&o->stream.streams);
     while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
@@ -326,4 +338,39 @@ void node_options_parse(int argc, char **argv, struct node_options *o)
         exit(2);
     }
     check_together(o);
+}
+
+/* ---- limits ---- */
+
+/* The process itself, its sockets' buffers and its tables, before the first trigger. */
+#define MEMORY_BASE (6ull << 20)
+
+/* As many triggers as the memory holds; of these a source may have a sixteenth, so that it takes sixteen to fill the store. */
+static void limit_triggers(const struct node_options *o, struct node_config *c)
+{
+    uint32_t low = 1, high = STORE_TRIGGERS_MAX;
+    uint64_t budget = o->memory - MEMORY_BASE;
+    while (low < high) {
+        uint32_t mid = low + (high - low + 1) / 2;
+        if (store_memory(mid) <= budget)
+            low = mid;
+        else
+            high = mid - 1;
+    }
+    c->triggers_max = low;
+}
+
+void node_options_limits(const struct node_options *o, struct node_config *c)
+{
+    node_config_default(c);
+    c->workers = o->workers;
+    if (o->memory)
+        limit_triggers(o, c);
+    uint32_t share = c->triggers_max / 16 + 1;
+    if (o->triggers_per_source)
+        c->triggers_per_source = o->triggers_per_source;
+    else if (c->triggers_per_source > share)
+        c->triggers_per_source = share;
+    c->rate_per_source = o->rate_per_source;
+    c->rate_per_trigger = o->rate_per_trigger;
 }

@@ -19,11 +19,15 @@ struct node_options {
     uint64_t memory;         /* bytes; 0: as the defaults of node.h come to */
     uint32_t rate_per_source, rate_per_trigger; /* packets per second; 0: no limit */
     uint32_t triggers_per_source; /* 0: a share that suits the memory */
+    unsigned workers;
     struct ring_config ring_config; /* self, seeds */
 };
 
 /* Ends the process where the command line says so: 0 after --help and --version, 2 with a sentence on standard error when
  * something is wrong. */
 void node_options_parse(int argc, char **argv, struct node_options *o);
+
+/* What they come to for the node. Ends the process with 2 when the memory is too small for it. */
+void node_options_limits(const struct node_options *o, struct node_config *c);
 
 #endif

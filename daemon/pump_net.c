@@ -299,7 +299,7 @@ static void use_node(struct pump *p, const struct addr *node)
 static void use_local_node(struct pump *p)
 {
     struct addr local = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT);
-    int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local, NULL);
+    int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local, NULL, NULL);
     if (err && err != -EADDRINUSE && err != -EALREADY)
         log_error("node embedded start failed err=%d", err);
     use_node(p, &local);

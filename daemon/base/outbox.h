@@ -8,11 +8,19 @@
  * lost and counted: the protocols above repeat. The pump flushes whenever fewer than
  * OUTBOX_HEADROOM places are left before it calls a room, so a room that pushes no more than
  * that per call never loses one.
+ *
+ * An entry may be a train by itself (inbox.h): datagrams of `size` bytes side by side, the last one
+ * perhaps shorter. Only a node's forwarding pushes such.
  */
 #ifndef I3_OUTBOX_H
 #define I3_OUTBOX_H
 
 #include "include/addr.h"
+
+enum {
+    TRAIN_SEGMENTS = 64,
+    TRAIN_BYTES = 65000, /* with headers below 65,535 */
+};
 
 enum { OUTBOX_MAX = 512, OUTBOX_HEADROOM = 128, OUTBOX_ARENA = 256 * 1024, OUTBOX_ARENA_HEADROOM = 128 * 1024 };
 
@@ -22,6 +30,7 @@ struct dgram {
     uint32_t len;
     uint8_t ecn; /* the outer IP header's bits (RFC 3168) */
     bool alone;  /* never part of a train: where it is too large, it alone is lost */
+    uint16_t size; /* 0: one datagram of len bytes; else a train of such */
 };
 
 struct outbox {
@@ -50,8 +59,25 @@ static inline bool outbox_push(struct outbox *o, const struct addr *to, uint8_t 
         o->dropped++;
         return false;
     }
-    o->v[o->n++] = (struct dgram){*to, data, (uint32_t)len, 0, false};
+    o->v[o->n++] = (struct dgram){*to, data, (uint32_t)len, 0, false, 0};
     return true;
+}
+
+/* The same for a train of datagrams of `size` bytes, of at most TRAIN_SEGMENTS and TRAIN_BYTES. */
+static inline bool outbox_push_train(
+    struct outbox *o, const struct addr *to, uint8_t *data, size_t len, size_t size, uint8_t ecn)
+{
+    if (!outbox_push(o, to, data, len))
+        return false;
+    o->v[o->n - 1].ecn = ecn;
+    o->v[o->n - 1].size = len > size ? (uint16_t)size : 0;
+    return true;
+}
+
+/* How many datagrams an entry is. */
+static inline unsigned dgram_count(const struct dgram *d)
+{
+    return d->size ? (d->len + d->size - 1u) / d->size : 1;
 }
 
 /* What was pushed last bears these bits. */

@@ -20,10 +20,17 @@ struct proof_key {
 int proof_key_derive(struct proof_key *out, const uint8_t my_priv[KEY_LEN], const uint8_t their_pub[KEY_LEN],
     const uint8_t id_pub[KEY_LEN], const uint8_t node_pub[KEY_LEN]);
 
+/* The same at a node, with its prepared key. */
+int proof_key_at_node(struct proof_key *out, struct x25519_key *node_key, const uint8_t id_pub[KEY_LEN], const uint8_t node_pub[KEY_LEN]);
+
 /* The mac over the `len` bytes at p. */
 void proof_mac(uint8_t out[MAC_LEN], const struct proof_key *key, const uint8_t *p, size_t len);
 
 /* The packet's last MAC_LEN bytes are the mac over what is before them. */
 bool proof_check(const struct proof_key *key, const uint8_t *p, size_t len);
+
+/* The same where a key is used more than once: h is hmac_init() of it. */
+void proof_mac_by(uint8_t out[MAC_LEN], const struct hmac *h, const uint8_t *p, size_t len);
+bool proof_check_by(const struct hmac *h, const uint8_t *p, size_t len);
 
 #endif

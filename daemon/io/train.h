@@ -6,15 +6,12 @@
 #ifndef I3_TRAIN_H
 #define I3_TRAIN_H
 
-#include <stddef.h>
-
-#include "include/addr.h"
+#include "daemon/base/inbox.h"
+#include "daemon/base/outbox.h"
 
 enum {
-    TRAIN_SEGMENTS = 64,
-    TRAIN_BYTES = 65000,   /* with headers below 65,535 */
     TRAIN_BUF = 65536,     /* room for one that comes in */
-    TRAIN_BATCH_MAX = 32,  /* trains of one trains_recv() */
+    TRAIN_BATCH_MAX = 64,  /* trains of one trains_recv() */
 };
 
 /* ---- in ---- */
@@ -25,15 +22,6 @@ void train_buffers_free(uint8_t **buf, unsigned n);
 
 /* The socket gives trains, and says with each the bits of ECN. */
 void train_prepare(int fd, int family);
-
-/* One that came in. */
-struct train_in {
-    struct addr from;
-    uint8_t *p;
-    size_t len;
-    size_t size; /* of its datagrams, not 0 but for an empty one */
-    uint8_t ecn;
-};
 
 /* Into n buffers (at most TRAIN_BATCH_MAX) without waiting: how many have come, or -errno. */
 int trains_recv(int fd, uint8_t *const *buf, unsigned n, struct train_in *out);

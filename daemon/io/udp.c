@@ -7,7 +7,7 @@
 #include "daemon/base/log.h"
 #include "daemon/io/train.h"
 
-enum { SEND_BATCH = 16 }; /* messages per sendmmsg */
+enum { SEND_BATCH = 64 }; /* messages per sendmmsg */
 
 struct udp {
     int fd;
@@ -16,7 +16,8 @@ struct udp {
     uint32_t buffer;
     struct udp_stats stats;
     uint8_t ecn; /* of the datagram being handed out */
-    uint8_t *recv[UDP_BATCH];
+    unsigned batch; /* trains to ask for */
+    uint8_t *recv[UDP_BATCH_MAX];
 };
 
 /* Do not fragment, and do not believe what ICMP says of the path. */
@@ -53,8 +54,9 @@ static void learn_local(struct udp *u)
     u->buffer = (uint32_t)size;
 }
 
-int udp_open(struct udp **out, const struct addr *bind_to, uint32_t buffer)
+static int open_at(struct udp **out, const struct addr *bind_to, uint32_t buffer, bool beside)
 {
+    int one = 1;
     struct sockaddr_storage ss;
     socklen_t len = addr_to_sockaddr(bind_to, &ss);
     struct udp *u = calloc(1, sizeof(*u));
@@ -62,12 +64,14 @@ int udp_open(struct udp **out, const struct addr *bind_to, uint32_t buffer)
     if (!u)
         return err;
     u->gso = true;
-    if (train_buffers_new(u->recv, UDP_BATCH) < 0)
+    u->batch = UDP_BATCH;
+    if (train_buffers_new(u->recv, UDP_BATCH_MAX) < 0)
         goto err_free;
     err = u->fd = open_socket(ss.ss_family, buffer);
     if (err < 0)
         goto err_free;
-    if (bind(u->fd, (struct sockaddr *)&ss, len) < 0) {
+    if ((beside && setsockopt(u->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0) ||
+        bind(u->fd, (struct sockaddr *)&ss, len) < 0) {
         err = -errno;
         goto err_close;
     }
@@ -83,13 +87,26 @@ err_free:
     return err;
 }
 
+int udp_open(struct udp **out, const struct addr *bind_to, uint32_t buffer)
+{
+    return open_at(out, bind_to, buffer, false);
+}
+
+int udp_open_beside(struct udp **out, struct udp *first, uint32_t buffer)
+{
+    int one = 1;
+    if (setsockopt(first->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0)
+        return -errno;
+    return open_at(out, &first->local, buffer, true);
+}
+
 void udp_close(struct udp *u)
 {
     if (!u)
         return;
     if (u->fd >= 0)
         close(u->fd);
-    train_buffers_free(u->recv, UDP_BATCH);
+    train_buffers_free(u->recv, UDP_BATCH_MAX);
     free(u);
 }
 
@@ -120,39 +137,65 @@ const struct udp_stats *udp_stats(const struct udp *u)
 
 /* ---- in ---- */
 
+/* Short trains, and many of them: more the next time. */
+static unsigned next_batch(size_t bytes, unsigned got, unsigned asked)
+{
+    unsigned n = got == asked ? 2 * asked : got + 1;
+    if (bytes > (size_t)UDP_BATCH * TRAIN_BUF / 2 || n < UDP_BATCH)
+        return UDP_BATCH;
+    return n < UDP_BATCH_MAX ? n : UDP_BATCH_MAX;
+}
+
+unsigned udp_take(struct udp *u, struct train_in *t, bool *more)
+{
+    size_t bytes = 0;
+    int got = trains_recv(u->fd, u->recv, u->batch, t);
+    *more = got == (int)u->batch;
+    for (int i = 0; i < got; i++) {
+        bytes += t[i].len;
+        u->stats.packets_in += t[i].len > t[i].size ? (t[i].len + t[i].size - 1) / t[i].size : 1;
+    }
+    u->stats.bytes_in += bytes;
+    u->stats.calls_in += got > 0;
+    u->batch = next_batch(bytes, got > 0 ? (unsigned)got : 0, u->batch);
+    return got > 0 ? (unsigned)got : 0;
+}
+
 bool udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx)
 {
-    struct train_in t[UDP_BATCH];
-    int got = trains_recv(u->fd, u->recv, UDP_BATCH, t);
-    for (int i = 0; i < got; i++) {
+    struct train_in t[UDP_BATCH_MAX];
+    bool more;
+    unsigned got = udp_take(u, t, &more);
+    for (unsigned i = 0; i < got; i++) {
         u->ecn = t[i].ecn;
-        u->stats.bytes_in += t[i].len;
-        for (size_t at = 0; at < t[i].len; at += t[i].size, u->stats.packets_in++)
+        for (size_t at = 0; at < t[i].len; at += t[i].size)
             fn(ctx, &t[i].from, t[i].p + at, t[i].len - at < t[i].size ? t[i].len - at : t[i].size);
     }
-    u->stats.calls_in += got > 0;
-    return got == UDP_BATCH;
+    return more;
 }
 
 /* ---- out ---- */
 
-/* One message of a batch: a run of datagrams to one address, all of one size but for a shorter last one, with the same ECN bits. */
+/* One message of a batch: a run of entries to one address, all of one size but for a shorter last one, with the same ECN bits; or an
+ * entry that is a train by itself. */
 struct train {
-    unsigned first, n;
-    size_t bytes;
+    unsigned first, n; /* entries */
+    size_t bytes, size; /* size: of its datagrams, 0: it is one */
     struct sockaddr_storage to;
     unsigned iov_first, iov_n;
     union train_control control;
 };
 
-/* How many datagrams from `first` on can go as one. */
+/* How many entries from `first` on can go as one. */
 static unsigned train_length(const struct udp *u, const struct outbox *o, unsigned first, size_t *bytes)
 {
     const struct dgram *d = &o->v[first];
     unsigned n = 1;
     *bytes = d->len;
+    if (d->size)
+        return 1;
     while (u->gso && first + n < o->n && n < TRAIN_SEGMENTS && d[n - 1].len == d->len && !d->alone) {
-        if (d[n].alone || d[n].ecn != d->ecn || d[n].len > d->len || !d[n].len || *bytes + d[n].len > TRAIN_BYTES ||
+        if (d[n].alone || d[n].size || d[n].ecn != d->ecn || d[n].len > d->len || !d[n].len || *bytes + d[n].len > TRAIN_BYTES ||
             !addr_eq(&d[n].to, &d->to))
             break;
         *bytes += d[n++].len;
@@ -181,24 +224,40 @@ static void train_message(struct train *t, const struct outbox *o, struct iovec 
         .msg_iov = v + t->iov_first,
         .msg_iovlen = t->iov_n};
     const struct dgram *d = &o->v[t->first];
-    train_mark(m, &t->control, t->n > 1 ? d->len : 0, d->ecn, d->to.family == 6);
+    train_mark(m, &t->control, t->size, d->ecn, d->to.family == 6);
+}
+
+static void send_one(struct udp *u, const struct dgram *d, udp_failed_fn *fn, void *ctx)
+{
+    struct sockaddr_storage to;
+    union train_control control;
+    struct iovec v = {d->data, d->len};
+    struct msghdr m = {.msg_name = &to, .msg_namelen = addr_to_sockaddr(&d->to, &to), .msg_iov = &v, .msg_iovlen = 1};
+    train_mark(&m, &control, 0, d->ecn, d->to.family == 6);
+    if (sendmsg(u->fd, &m, MSG_DONTWAIT) >= 0)
+        return;
+    u->stats.send_lost++;
+    if (fn)
+        fn(ctx, &d->to, d->len, errno);
 }
 
 /* One by one: the path (or the kernel) takes no trains. */
-static void send_singly(
-    struct udp *u, const struct outbox *o, unsigned first, unsigned n, udp_failed_fn *fn, void *ctx)
+static void send_singly(struct udp *u, const struct outbox *o, const struct train *t, udp_failed_fn *fn, void *ctx)
 {
-    for (unsigned i = first; i < first + n; i++) {
-        struct train one = {.first = i, .n = 1, .iov_n = 1};
-        struct iovec v = {o->v[i].data, o->v[i].len};
-        struct msghdr m;
-        train_message(&one, o, &v, &m);
-        if (sendmsg(u->fd, &m, MSG_DONTWAIT) >= 0)
-            continue;
-        u->stats.send_lost++;
-        if (fn)
-            fn(ctx, &o->v[i].to, o->v[i].len, errno);
+    for (unsigned i = t->first; i < t->first + t->n; i++) {
+        const struct dgram *d = &o->v[i];
+        for (uint32_t at = 0, size = d->size ? d->size : d->len; at < d->len; at += size) {
+            struct dgram one = *d;
+            one.data = d->data + at;
+            one.len = d->len - at < size ? d->len - at : size;
+            send_one(u, &one, fn, ctx);
+        }
     }
+}
+
+static unsigned train_count(const struct outbox *o, const struct train *t)
+{
+    return t->n > 1 ? t->n : dgram_count(&o->v[t->first]);
 }
 
 /* Handles the failure of the message for train t. */
@@ -206,15 +265,15 @@ static void send_failed(
     struct udp *u, const struct outbox *o, const struct train *t, int err, udp_failed_fn *fn, void *ctx)
 {
     bool never;
-    if (t->n > 1 && train_singly(err, &never)) {
+    if (t->size && train_singly(err, &never)) {
         if (never) {
             log_info("udp gso is not available here err=%d", err);
             u->gso = false;
         }
-        send_singly(u, o, t->first, t->n, fn, ctx);
+        send_singly(u, o, t, fn, ctx);
         return;
     }
-    u->stats.send_lost += t->n;
+    u->stats.send_lost += train_count(o, t);
     if (fn)
         fn(ctx, &o->v[t->first].to, o->v[t->first].len, err);
 }
@@ -229,12 +288,13 @@ void udp_send(struct udp *u, struct outbox *o, udp_failed_fn *fn, void *ctx)
         for (; k < SEND_BATCH && next < o->n; k++) {
             t[k].first = next;
             t[k].n = train_length(u, o, next, &t[k].bytes);
+            t[k].size = t[k].n > 1 ? o->v[next].len : o->v[next].size;
             t[k].iov_first = iovs;
             t[k].iov_n = train_iovecs(o, next, t[k].n, v + iovs);
             iovs += t[k].iov_n;
             next += t[k].n;
             train_message(&t[k], o, v, &m[k].msg_hdr);
-            u->stats.packets_out += t[k].n;
+            u->stats.packets_out += train_count(o, &t[k]);
             u->stats.bytes_out += t[k].bytes;
         }
         for (unsigned done = 0; done < k;) {

@@ -1,6 +1,7 @@
 /* udp.h - a UDP socket in batches: recvmmsg with GRO in, sendmmsg with GSO out.
  *
- * One call of udp_recv() is one batch of at most UDP_BATCH coalesced datagrams (up to 64 KB each). The packets it hands
+ * One call of udp_take() or udp_recv() is one batch of trains (up to 64 KB each): UDP_BATCH of them, and up to UDP_BATCH_MAX while they
+ * are short, so that a batch stays within the CPU's second-level cache, and a system call is worth its while. The packets it hands
  * out lie in the socket's own buffers and stay valid until the next udp_recv().
  * Datagrams are never fragmented on the way: what is too large is lost, and EMSGSIZE where it is the machine's own interface
  * that is too narrow. Who sends large ones must find out what gets through (i3/pmtu.h).
@@ -8,9 +9,10 @@
 #ifndef I3_UDP_H
 #define I3_UDP_H
 
+#include "daemon/base/inbox.h"
 #include "daemon/base/outbox.h"
 
-enum { UDP_BATCH = 8 };
+enum { UDP_BATCH = 8, UDP_BATCH_MAX = 64 };
 
 struct udp;
 
@@ -22,6 +24,9 @@ typedef void udp_packet_fn(void *ctx, const struct addr *from, uint8_t *p, size_
 
 /* Binds to `bind` (port 0: any). Asks for buffers of `buffer` bytes; the kernel may give less. 0 or -errno. */
 int udp_open(struct udp **out, const struct addr *bind, uint32_t buffer);
+/* Another socket at the place of `first` (SO_REUSEPORT): the kernel deals flows out among them, each always to the same one. No other
+ * process takes part, as the first one was bound alone. */
+int udp_open_beside(struct udp **out, struct udp *first, uint32_t buffer);
 void udp_close(struct udp *u);
 
 int udp_fd(const struct udp *u);
@@ -34,8 +39,11 @@ const struct udp_stats *udp_stats(const struct udp *u);
 /* The ECN bits of the outer IP header (RFC 3168) of the datagram which udp_packet_fn is being called with. */
 uint8_t udp_ecn(const struct udp *u);
 
-/* One batch: calls fn for every datagram, trains taken apart. True: the batch was full, there may be more at hand; false: there
- * is none, and poll or an edge-triggered epoll will tell of the next. */
+/* One batch of at most UDP_BATCH_MAX trains: how many. *more: there may be more at hand; false: there is none, and poll or an edge-triggered
+ * epoll will tell of the next. */
+unsigned udp_take(struct udp *u, struct train_in *t, bool *more);
+
+/* The same: calls fn for every datagram, trains taken apart; true: there may be more at hand. */
 bool udp_recv(struct udp *u, udp_packet_fn *fn, void *ctx);
 
 typedef void udp_failed_fn(void *ctx, const struct addr *to, size_t len, int err);

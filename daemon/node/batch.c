@@ -18,13 +18,18 @@ void batch_take(struct visit *v)
     size_t len;
     const uint8_t *p;
     if (batch_decode(v->p, v->len, &b) || !are_refreshes(b.packets)) {
-        v->node->stats.bad++;
+        v->worker->stats.bad++;
         return;
     }
     uint8_t answer[BATCH_HEADER_LEN + BATCH_MAX * (2 + REFRESH_LEN)];
     struct writer w = batch_begin(answer, sizeof(answer));
-    while ((p = batch_next(&b.packets, &len)))
-        insert_refresh(&(struct visit){v->node, v->now, v->from, v->p + (p - v->p), len, v->out, &w});
+    struct visit one = *v;
+    one.answers = &w;
+    while ((p = batch_next(&b.packets, &len))) {
+        one.p = v->p + (p - v->p);
+        one.len = len;
+        insert_refresh(&one);
+    }
     if (writer_len(&w) > BATCH_HEADER_LEN)
         node_reply(v, answer, writer_len(&w));
 }

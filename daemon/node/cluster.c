@@ -140,6 +140,16 @@ bool cluster_redirect(struct visit *v, const struct i3_id *id, uint64_t nonce)
     return true;
 }
 
+bool cluster_is_elsewhere(const struct node *n, const struct i3_id *id)
+{
+    return !is_ours(n->cluster, id->b);
+}
+
+bool cluster_passes_on(const struct node *n, const struct i3_id *id)
+{
+    return n->cluster && !ring_owns(n->cluster->ring, ring_pos_of(id->b));
+}
+
 static void found(struct cluster *c, const struct ring_event *e, struct outbox *out)
 {
     struct ask *a = &c->ask[e->token % CLUSTER_ASKS];

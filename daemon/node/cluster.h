@@ -41,6 +41,9 @@ void cluster_on_ring(struct visit *v);
 
 /* The id is another node's: the host learns whose (OWNER), now or soon. */
 bool cluster_redirect(struct visit *v, const struct i3_id *id, uint64_t nonce);
+/* Would it be so, or may a packet for this id go to another node? Both only read. */
+bool cluster_is_elsewhere(const struct node *n, const struct i3_id *id);
+bool cluster_passes_on(const struct node *n, const struct i3_id *id);
 /* Where a packet for this id goes; NULL: it is matched here. */
 const struct addr *cluster_next(struct visit *v, const struct i3_id *id);
 /* The trigger has been inserted or refreshed, or (seconds 0) is being removed. */

@@ -1,7 +1,7 @@
 /* forward.c - the way of a DATA packet through the node (paper sections 2 and 2.1).
  *
  * The usual packet matches one trigger with an address: its hop count is lowered in place and it is pushed by
- * reference. A stack of one id is written over ids[0] in place; a longer one, and every stack among multicast
+ * reference, together with those behind it in its train which bear the same header. A stack of one id is written over ids[0] in place; a longer one, and every stack among multicast
  * copies, makes a copy in the outbox's arena. Copies that still have to be looked up wait in a list.
  *
  * Bounds for one datagram: fanout_max copies in all, waiting ones included, LOOKUPS_MAX look-ups, one
@@ -31,14 +31,16 @@ static void send_to(struct journey *j, const struct addr *to, const struct copy 
 {
     if (!outbox_push(j->v->out, to, c->p, c->len))
         return;
-    struct node_stats *st = &j->v->node->stats;
+    struct node_stats *st = &j->v->worker->stats;
+    outbox_set_ecn(j->v->out, j->v->ecn);
+    worker_forwarded(j->v, 1);
     st->forwarded++;
     st->copies += j->sent++ > 0;
 }
 
 static void not_present(struct journey *j, const struct copy *c)
 {
-    j->v->node->stats.not_present++;
+    j->v->worker->stats.not_present++;
     if (j->complained || !node_may_complain(j->v))
         return;
     j->complained = true;
@@ -61,7 +63,7 @@ static bool restack(struct journey *j, const struct trigger *t, const struct cop
     size_t rest = c->len - DATA_HEADER_LEN;
     out->len = DATA_FIXED_LEN + (size_t)t->n * ID_LEN + rest;
     if (n > STACK_MAX || out->len > WIRE_MAX_LEN) {
-        j->v->node->stats.loops++;
+        j->v->worker->stats.loops++;
         return false;
     }
     out->p = outbox_alloc(j->v->out, out->len);
@@ -107,6 +109,7 @@ static void follow_all(struct journey *j, struct trie_match m, const struct copy
         }
     }
 }
+
 /* Another node's: it goes one node further. While its owner may be dead, a copy of the trigger here will do. */
 static bool relay(struct journey *j, const struct copy *c)
 {
@@ -115,7 +118,7 @@ static bool relay(struct journey *j, const struct copy *c)
     const struct addr *to = n->cluster ? cluster_next(j->v, id) : NULL;
     if (!to)
         return false;
-    n->stats.relayed++;
+    j->v->worker->stats.relayed++;
     send_to(j, to, c);
     return true;
 }
@@ -125,7 +128,7 @@ static void travel(struct journey *j, struct copy c)
     struct store *store = j->v->node->store;
     for (;;) {
         if (!c.p[AT_HOPS] || !j->lookups) {
-            j->v->node->stats.loops++;
+            j->v->worker->stats.loops++;
             return;
         }
         c.p[AT_HOPS]--;
@@ -146,13 +149,75 @@ static void travel(struct journey *j, struct copy c)
     }
 }
 
-void forward_data(struct visit *v)
+/* Where all that bears this header goes, if that is one address and nothing else is to be done. */
+static const struct addr *only_target(struct visit *v, const struct wire_data *d, bool *relayed)
+{
+    const struct i3_id *id = (const struct i3_id *)d->ids;
+    *relayed = false;
+    if (!d->hops)
+        return NULL;
+    const struct addr *next = !v->node->cluster || v->looking ? NULL : cluster_next(v, id);
+    *relayed = next != NULL;
+    if (next)
+        return next;
+    struct trie_match m = store_match(v->node->store, id);
+    return m.first && !m.first->n && !store_match_next(v->node->store, m.first, m.bits) ? &m.first->owner : NULL;
+}
+
+/* How many bytes of the train from p on are datagrams with one header, of d->n ids. */
+static size_t run_of(const uint8_t *p, const struct wire_data *d, size_t all, size_t size)
+{
+    size_t at = size, most = all < TRAIN_BYTES ? all : TRAIN_BYTES, header = DATA_FIXED_LEN + (size_t)d->n * ID_LEN;
+    for (unsigned n = 1; at < all && n < TRAIN_SEGMENTS; n++) {
+        size_t len = all - at < size ? all - at : size;
+        if (len < header || at + len > most || memcmp(p, p + at, DATA_HEADER_LEN))
+            break;
+        at += len;
+    }
+    return at;
+}
+
+static size_t forward_run(struct visit *v, const struct wire_data *d, const struct addr *to, bool relayed, size_t all, size_t size)
+{
+    size_t len = v->len < size || all == v->len ? v->len : run_of(v->p, d, all, size);
+    uint8_t hops = (uint8_t)(d->hops - 1);
+    unsigned n = 0;
+    for (size_t at = 0; at < len; at += size, n++)
+        v->p[at + AT_HOPS] = hops;
+    if (outbox_push_train(v->out, to, v->p, len, size, v->ecn)) {
+        v->worker->stats.forwarded += n;
+        v->worker->stats.relayed += relayed ? n : 0;
+        worker_forwarded(v, n);
+    }
+    return len;
+}
+
+/* While only reading: no packet that may go to another node, or change on its way here and then do so; and what finds nothing may find a
+ * trigger that is about to be stored. */
+static bool is_deed(const struct visit *v, const struct wire_data *d, const struct addr *only)
+{
+    const struct node *n = v->node;
+    const struct i3_id *id = (const struct i3_id *)d->ids;
+    if (cluster_passes_on(n, id) || (n->cluster && !only))
+        return true;
+    return v->worker->n_deeds && !store_match(n->store, id).first;
+}
+
+size_t forward_data(struct visit *v, size_t all, size_t size)
 {
     struct wire_data d;
     if (data_decode(v->p, v->len, &d)) {
-        v->node->stats.bad++;
-        return;
+        v->worker->stats.bad++;
+        return v->len;
     }
+    bool relayed;
+    const struct addr *to = only_target(v, &d, &relayed);
+    if (v->looking && is_deed(v, &d, to)) {
+        worker_later(v, NULL);
+        return v->len;
+    }
+    if (to)
+        return forward_run(v, &d, to, relayed, all, size);
     struct journey j;
     j.v = v;
     j.copies = v->node->config.fanout_max - 1;
@@ -163,4 +228,5 @@ void forward_data(struct visit *v)
     travel(&j, (struct copy){v->p, v->len});
     while (j.n_waiting)
         travel(&j, j.waiting[--j.n_waiting]);
+    return v->len;
 }

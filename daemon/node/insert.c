@@ -16,8 +16,19 @@ static void cookie_make(const struct epoch *e, const struct visit *v, unsigned n
         {v->p + 1, INSERT_FIXED_LEN - 1 + (size_t)n_ids * ID_LEN},
         {v->from, sizeof(*v->from)},
     };
-    hmac_blake2s(mac, (struct bytes){e->cookie_secret, sizeof(e->cookie_secret)}, pieces, 3);
+    hmac_make(mac, &e->cookie, pieces, 3);
     memcpy(out, mac, COOKIE_LEN);
+}
+
+/* For an id of another node: its host learns whose. */
+static bool is_elsewhere(struct visit *v, const struct i3_id *id, uint64_t nonce)
+{
+    if (!v->looking)
+        return cluster_redirect(v, id, nonce);
+    if (!cluster_is_elsewhere(v->node, id))
+        return false;
+    worker_later(v, NULL);
+    return true;
 }
 
 static uint64_t nonce_number(const uint8_t nonce[NONCE_LEN])
@@ -31,10 +42,10 @@ void insert_ask(struct visit *v)
     struct node *n = v->node;
     struct wire_insert in;
     if (insert_decode(v->p, v->len, &in)) {
-        n->stats.bad++;
+        v->worker->stats.bad++;
         return;
     }
-    if (cluster_redirect(v, &in.id, nonce_number(in.nonce)))
+    if (is_elsewhere(v, &in.id, nonce_number(in.nonce)))
         return;
     if (in.n > n->config.stack_max) {
         node_refuse(v, REFUSED_POLICY, nonce_number(in.nonce));
@@ -46,16 +57,16 @@ void insert_ask(struct visit *v)
     cookie_make(&n->epoch, v, in.n, c.cookie);
     uint8_t p[CHALLENGE_LEN];
     node_reply(v, p, challenge_encode(p, sizeof(p), &c));
-    n->stats.challenges++;
+    v->worker->stats.challenges++;
 }
 
 /* An ACK with `seconds` still to live. */
-static void acknowledge(struct visit *v, const struct proof_key *key, uint64_t seq, uint64_t seconds)
+static void acknowledge(struct visit *v, const struct hmac *key, uint64_t seq, uint64_t seconds)
 {
     uint8_t p[ACK_LEN];
     struct wire_ack a = {.seconds = (uint16_t)seconds, .seq = seq, .seen = *v->from};
     ack_encode(p, sizeof(p), &a);
-    proof_mac(a.mac, key, p, ACK_LEN - MAC_LEN);
+    proof_mac_by(a.mac, key, p, ACK_LEN - MAC_LEN);
     node_reply(v, p, ack_encode(p, sizeof(p), &a));
 }
 
@@ -74,11 +85,9 @@ static int prove_check(struct visit *v, const struct wire_prove *pr, struct proo
         return REFUSED_POLICY;
     if (!id_is_of_key(&pr->insert.id, pr->key))
         return REFUSED_PROOF;
-    if (!limit_take(&n->proofs, v->now, store_source_hash(n->store, v->from))) {
-        n->stats.rate_limited++;
+    if (!worker_may_prove(v))
         return -EBUSY;
-    }
-    if (proof_key_derive(key, e->priv, pr->key, pr->key, e->pub) || !proof_check(key, v->p, v->len))
+    if (proof_key_at_node(key, worker_key(v->worker, e), pr->key, e->pub) || !proof_check(key, v->p, v->len))
         return REFUSED_PROOF;
     return 0;
 }
@@ -97,82 +106,106 @@ static enum refused_reason reason_of(int err)
     return err == -ENOSPC ? REFUSED_FULL : REFUSED_POLICY;
 }
 
-void insert_prove(struct visit *v)
+static void prove_take(struct visit *v, const struct wire_prove *pr, const struct proof_key *key)
 {
     struct node *n = v->node;
-    struct wire_prove pr;
-    struct proof_key key;
-    if (prove_decode(v->p, v->len, &pr)) {
-        n->stats.bad++;
-        return;
-    }
-    if (cluster_redirect(v, &pr.insert.id, pr.seq))
-        return;
-    int why = prove_check(v, &pr, &key);
-    if (why > 0)
-        node_refuse(v, (enum refused_reason)why, pr.seq);
-    if (why)
-        return;
-    const struct trigger *there = store_find(n->store, &pr.insert.id, pr.insert.plen, v->from);
+    const struct i3_id *id = &pr->insert.id;
+    const struct trigger *there = store_find(n->store, id, pr->insert.plen, v->from);
     struct store_item item = {
-        .id = &pr.insert.id,
-        .plen = pr.insert.plen,
+        .id = id,
+        .plen = pr->insert.plen,
         .owner = v->from,
-        .flags = pr.insert.flags,
-        .n = pr.insert.n,
-        .ids = pr.insert.ids,
-        .key = &key,
-        .seq = seq_after(there, &key, pr.seq),
+        .flags = pr->insert.flags,
+        .n = pr->insert.n,
+        .ids = pr->insert.ids,
+        .key = key,
+        .seq = seq_after(there, key, pr->seq),
     };
     int err = store_put(n->store, v->now, &item);
     if (err) {
-        node_refuse(v, reason_of(err), pr.seq);
-    } else {
-        n->stats.inserts++;
-        acknowledge(v, &key, pr.seq, n->config.lifetime_s);
-        cluster_copy(v, store_find(n->store, &pr.insert.id, pr.insert.plen, v->from), n->config.lifetime_s);
+        node_refuse(v, reason_of(err), pr->seq);
+        return;
     }
+    struct hmac h;
+    hmac_init(&h, (struct bytes){key->b, sizeof(key->b)});
+    v->worker->stats.inserts++;
+    acknowledge(v, &h, pr->seq, n->config.lifetime_s);
+    cluster_copy(v, store_find(n->store, id, pr->insert.plen, v->from), n->config.lifetime_s);
+    crypto_wipe(&h, sizeof(h));
+}
+
+void insert_prove(struct visit *v)
+{
+    struct wire_prove pr;
+    struct proof_key key;
+    if (prove_decode(v->p, v->len, &pr)) {
+        v->worker->stats.bad++;
+        return;
+    }
+    if (is_elsewhere(v, &pr.insert.id, pr.seq))
+        return;
+    if (v->proven)
+        key = *v->proven;
+    int why = v->proven ? 0 : prove_check(v, &pr, &key);
+    if (why > 0)
+        node_refuse(v, (enum refused_reason)why, pr.seq);
+    else if (!why && v->looking)
+        worker_later(v, &key);
+    else if (!why)
+        prove_take(v, &pr, &key);
     crypto_wipe(&key, sizeof(key));
 }
 
-/* The number has grown, and the mac is right. */
-static void refresh_take(struct visit *v, const struct wire_refresh *rf, struct trigger *t)
+/* The mac is right. */
+static void refresh_take(struct visit *v, const struct wire_refresh *rf, struct trigger *t, const struct hmac *key)
 {
     struct node *n = v->node;
+    bool again = rf->seq == t->seq && !(rf->flags & REFRESH_REMOVE);
+    if (again) {
+        /* our ACK was lost, or somebody replays: say it again, but lengthen no life */
+        acknowledge(v, key, rf->seq, mono_since(v->now, t->expiry) / USEC_PER_SEC);
+        return;
+    }
+    if (rf->seq <= t->seq) {
+        v->worker->stats.bad++;
+        return;
+    }
     t->seq = rf->seq;
     if (rf->flags & REFRESH_REMOVE) {
-        n->stats.removals++;
-        acknowledge(v, &t->key, rf->seq, 0);
+        v->worker->stats.removals++;
+        acknowledge(v, key, rf->seq, 0);
         cluster_copy(v, t, 0);
         store_remove(n->store, t);
     } else {
-        n->stats.refreshes++;
+        v->worker->stats.refreshes++;
         store_renew(n->store, v->now, t);
-        acknowledge(v, &t->key, rf->seq, n->config.lifetime_s);
+        acknowledge(v, key, rf->seq, n->config.lifetime_s);
         cluster_copy(v, t, n->config.lifetime_s);
     }
 }
 
 void insert_refresh(struct visit *v)
 {
-    struct node *n = v->node;
     struct wire_refresh rf;
+    struct hmac key;
     if (refresh_decode(v->p, v->len, &rf)) {
-        n->stats.bad++;
+        v->worker->stats.bad++;
         return;
     }
-    if (cluster_redirect(v, &rf.id, rf.seq))
+    if (is_elsewhere(v, &rf.id, rf.seq))
         return;
-    struct trigger *t = store_find(n->store, &rf.id, rf.plen, v->from);
-    if (!t || t->flags & TRIGGER_COPY)
+    struct trigger *t = store_find(v->node->store, &rf.id, rf.plen, v->from);
+    if (!t || t->flags & TRIGGER_COPY) {
         node_refuse(v, REFUSED_UNKNOWN, rf.seq);
-    else if (!proof_check(&t->key, v->p, v->len))
+        return;
+    }
+    hmac_init(&key, (struct bytes){t->key.b, sizeof(t->key.b)});
+    bool right = v->proven ? crypto_equal(v->proven, &t->key, sizeof(t->key)) : proof_check_by(&key, v->p, v->len);
+    if (!right)
         node_refuse(v, REFUSED_PROOF, rf.seq);
-    else if (rf.seq > t->seq)
-        refresh_take(v, &rf, t);
-    else if (rf.seq == t->seq && !(rf.flags & REFRESH_REMOVE))
-        /* our ACK was lost, or somebody replays: say it again, but lengthen no life */
-        acknowledge(v, &t->key, rf.seq, mono_since(v->now, t->expiry) / USEC_PER_SEC);
+    else if (v->looking)
+        worker_later(v, &t->key);
     else
-        n->stats.bad++;
+        refresh_take(v, &rf, t, &key);
+    crypto_wipe(&key, sizeof(key));
 }

@@ -1,4 +1,4 @@
-/* inside.h - what node.c, insert.c and forward.c share. Nobody else includes this. */
+/* inside.h - what node.c, worker.c, insert.c, batch.c, forward.c and cluster.c share. Nobody else includes this. */
 #ifndef I3_NODE_INSIDE_H
 #define I3_NODE_INSIDE_H
 
@@ -11,8 +11,30 @@
 struct epoch {
     bool valid;
     uint8_t number; /* low bits of a counter, as on the wire */
-    uint8_t cookie_secret[BLAKE2S_LEN];
+    struct hmac cookie;
     uint8_t priv[KEY_LEN], pub[KEY_LEN];
+};
+
+/* A datagram whose handling changes the node. */
+struct deed {
+    struct addr from;
+    uint8_t *p;
+    size_t len;
+    uint8_t ecn;
+    bool proven; /* by `key`, the trigger key: nothing but the store has to be asked again */
+    struct proof_key key;
+};
+
+/* What belongs to one thread. */
+struct worker {
+    struct node_stats stats;
+    struct limit errors, proofs, proofs_busy;
+    mono_t slot;                /* datagrams forwarded since then, and in the slot before */
+    uint32_t forwarded, before;
+    struct x25519_key *key[2];  /* of two epochs, and what they are made of */
+    uint8_t key_pub[2][KEY_LEN];
+    unsigned n_deeds, done;
+    struct deed deed[NODE_DEEDS];
 };
 
 struct node {
@@ -21,26 +43,41 @@ struct node {
     struct drbg rng;
     struct epoch epoch, previous;
     mono_t epoch_end;
-    struct limit errors, proofs, lookups;
+    struct limit lookups;
     struct cluster *cluster; /* NULL: alone */
-    struct node_stats stats;
+    struct node_stats stats; /* of what is done alone; the workers have theirs */
+    struct worker *worker;   /* config.workers of them */
 };
 
 /* One datagram on its way through the node. */
 struct visit {
-    struct node *node;
+    struct node *node; /* not to be changed while looking */
+    struct worker *worker;
     mono_t now;
     const struct addr *from;
     uint8_t *p;
     size_t len;
     struct outbox *out;
+    uint8_t ecn;
+    bool looking;
+    const struct proof_key *proven; /* a deed's, when the look has shown that the packet holds under it */
     struct writer *answers; /* to the packets of a BATCH; NULL: each reply is a datagram */
 };
 
-void forward_data(struct visit *v);
+/* DATA, and the datagrams of `size` bytes behind it: `all` bytes from v->p on. How many of them it has taken. */
+size_t forward_data(struct visit *v, size_t all, size_t size);
 void insert_ask(struct visit *v);
 void insert_prove(struct visit *v);
 void insert_refresh(struct visit *v);
+
+int workers_new(struct node *n, mono_t now);
+void workers_free(struct node *n);
+/* Not now: it would change the node. proven: see there, may be NULL. */
+void worker_later(struct visit *v, const struct proof_key *proven);
+/* So many datagrams have been forwarded. */
+void worker_forwarded(struct visit *v, unsigned n);
+bool worker_may_prove(struct visit *v);
+struct x25519_key *worker_key(struct worker *w, const struct epoch *e);
 
 /* The epoch of that number if it is still accepted, or NULL. */
 const struct epoch *node_epoch(const struct node *n, uint8_t number);

@@ -10,14 +10,15 @@
 void node_config_default(struct node_config *c)
 {
     *c = (struct node_config){
-        .triggers_max = 1000000,
-        .triggers_per_source = 4096,
+        .workers = 1,
+        .triggers_max = 1 << 21,
         .fanout_max = 64,
         .stack_max = 4,
         .lifetime_s = 30,
         .epoch_s = 120,
         .errors_per_s = 10000,
-        .proofs_per_s = 5000,
+        .proofs_per_s = UINT32_MAX,
+        .proofs_busy_per_s = 5000,
         .lookups_per_s = 5000,
     };
 }
@@ -31,7 +32,10 @@ static void epoch_draw(struct node *n)
     crypto_wipe(&n->previous, sizeof(n->previous));
     n->previous = *e;
     *e = (struct epoch){.valid = true, .number = next};
-    drbg_draw(&n->rng, e->cookie_secret, sizeof(e->cookie_secret));
+    uint8_t secret[BLAKE2S_LEN];
+    drbg_draw(&n->rng, secret, sizeof(secret));
+    hmac_init(&e->cookie, (struct bytes){secret, sizeof(secret)});
+    crypto_wipe(secret, sizeof(secret));
     drbg_draw(&n->rng, e->priv, sizeof(e->priv));
     x25519_public(e->pub, e->priv);
 }
@@ -67,6 +71,10 @@ static void config_clamp(struct node_config *c)
         c->stack_max = STACK_MAX;
     if (c->lifetime_s > UINT16_MAX)
         c->lifetime_s = UINT16_MAX; /* as ACK's field */
+    if (!c->workers)
+        c->workers = 1;
+    if (c->workers > NODE_WORKERS_MAX)
+        c->workers = NODE_WORKERS_MAX;
 }
 
 struct node *node_new(const struct node_config *c, mono_t now)
@@ -86,14 +94,12 @@ struct node *node_new(const struct node_config *c, mono_t now)
     };
     drbg_draw(&n->rng, sc.secret, sizeof(sc.secret));
     n->store = store_new(&sc);
-    if (!n->store) {
+    if (!n->store || workers_new(n, now)) {
         node_free(n);
         return NULL;
     }
     epoch_draw(n);
     n->epoch_end = mono_add(now, n->config.epoch_s * USEC_PER_SEC);
-    limit_init(&n->errors, now, n->config.errors_per_s);
-    limit_init(&n->proofs, now, n->config.proofs_per_s);
     limit_init(&n->lookups, now, n->config.lookups_per_s);
     return n;
 }
@@ -102,6 +108,7 @@ void node_free(struct node *n)
 {
     if (!n)
         return;
+    workers_free(n);
     store_free(n->store);
     cluster_free(n->cluster);
     crypto_wipe(n, sizeof(*n));
@@ -117,6 +124,11 @@ void node_expire(struct node *n, mono_t now)
 {
     epoch_turn(n, now);
     n->stats.expired += store_expire(n->store, now);
+}
+
+bool node_is_due(const struct node *n, mono_t now)
+{
+    return mono_due(n->epoch_end, now) || mono_due(node_deadline(n), now);
 }
 
 void node_run(struct node *n, mono_t now, struct outbox *out)
@@ -149,75 +161,4 @@ int node_walk(struct node *n, mono_t now, struct outbox *out)
 int64_t node_trace(struct node *n, mono_t now, const struct i3_id *id, struct outbox *out)
 {
     return n->cluster ? ring_trace_start(cluster_members(n->cluster), now, ring_pos_of(id->b), out) : -ENOTCONN;
-}
-
-void node_stats(const struct node *n, struct node_stats *out)
-{
-    *out = n->stats;
-    out->triggers = store_count(n->store);
-}
-
-/* ---- datagrams ---- */
-
-void node_reply(struct visit *v, const uint8_t *p, size_t len)
-{
-    if (v->answers && len <= v->len) {
-        batch_add(v->answers, p, len);
-        return;
-    }
-    uint8_t *room = len <= v->len ? outbox_alloc(v->out, len) : NULL;
-    if (!room)
-        return;
-    memcpy(room, p, len);
-    outbox_push(v->out, v->from, room, len);
-}
-
-bool node_may_complain(struct visit *v)
-{
-    struct node *n = v->node;
-    if (limit_take(&n->errors, v->now, store_source_hash(n->store, v->from)))
-        return true;
-    n->stats.rate_limited++;
-    return false;
-}
-
-void node_refuse(struct visit *v, enum refused_reason reason, uint64_t seq)
-{
-    uint8_t p[REFUSED_LEN];
-    v->node->stats.refused++;
-    if (node_may_complain(v))
-        node_reply(v, p, refused_encode(p, sizeof(p), &(struct wire_refused){(uint8_t)reason, seq}));
-}
-
-static void on_ping(struct visit *v)
-{
-    uint8_t nonce[NONCE_LEN], p[PING_LEN];
-    if (ping_decode(v->p, v->len, WIRE_PING, nonce))
-        v->node->stats.bad++;
-    else
-        node_reply(v, p, ping_encode(p, sizeof(p), WIRE_PONG, nonce));
-}
-
-static void (*const on_kind[16])(struct visit *) = {
-    [WIRE_DATA] = forward_data,
-    [WIRE_INSERT] = insert_ask,
-    [WIRE_PROVE] = insert_prove,
-    [WIRE_REFRESH] = insert_refresh,
-    [WIRE_PING] = on_ping,
-    [WIRE_LOOKUP] = cluster_on_lookup,
-    [WIRE_RING] = cluster_on_ring,
-    [WIRE_BATCH] = batch_take,
-};
-
-void node_input(
-    struct node *n, mono_t now, const struct addr *from, uint8_t *p, size_t len, struct outbox *out)
-{
-    unsigned kind = wire_kind(p, len);
-    n->stats.in++;
-    if (!on_kind[kind] || !from->family || !from->port) {
-        n->stats.bad++;
-        return;
-    }
-    node_expire(n, now); /* what has expired must not match, however late the timer is */
-    on_kind[kind](&(struct visit){n, now, from, p, len, out, NULL});
 }

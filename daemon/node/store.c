@@ -30,11 +30,24 @@ struct store {
     uint32_t sources[SOURCE_BUCKETS];
 };
 
+/* A power of two, so that the table is at most half full. */
+static uint32_t slots_for(uint32_t triggers_max)
+{
+    uint32_t slots = 16;
+    while (slots < 2 * triggers_max && slots < 1u << 31)
+        slots *= 2;
+    return slots;
+}
+
+uint64_t store_memory(uint32_t triggers_max)
+{
+    uint64_t each = sizeof(struct hop) + sizeof(struct branch) + sizeof(struct trigger);
+    return sizeof(struct store) + (uint64_t)slots_for(triggers_max) * sizeof(struct slot) + (triggers_max + 2ull) * each;
+}
+
 struct store *store_new(const struct store_config *c)
 {
-    uint32_t slots = 16, max = c->triggers_max;
-    while (slots < 2 * max && slots < 1u << 31)
-        slots *= 2;
+    uint32_t max = c->triggers_max, slots = slots_for(max);
     struct store *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
@@ -247,10 +260,16 @@ static int trigger_fill(struct store *s, struct trigger *t, const struct store_i
     return 0;
 }
 
+static bool is_greedy(struct store *s, const struct addr *source)
+{
+    uint32_t has = *source_counter(s, source), free = s->config.triggers_max - s->count;
+    return s->config.source_max ? has >= s->config.source_max : has && has >= free;
+}
+
 static int trigger_new(struct store *s, const struct store_item *item, uint32_t *index)
 {
-    if (*source_counter(s, item->owner) >= s->config.source_max)
-        return -EDQUOT;
+    if (is_greedy(s, item->owner))
+        return s->count == s->config.triggers_max ? -ENOSPC : -EDQUOT;
     uint32_t i = trigger_take(s);
     if (!i)
         return -ENOSPC;
@@ -319,6 +338,18 @@ struct trie_match store_match(const struct store *s, const struct i3_id *x)
 {
     const struct slot *slot = slot_find(s, x, hash128(s, x->b));
     return slot->root ? trie_match(&s->trie, slot->root, x) : (struct trie_match){NULL, 0};
+}
+
+void store_ready(const struct store *s, const struct i3_id *const *id, unsigned n)
+{
+    const struct slot *slot[STORE_READY_MAX];
+    for (unsigned i = 0; i < n; i++) {
+        slot[i] = &s->slots[hash128(s, id[i]->b) & s->slot_mask];
+        __builtin_prefetch(slot[i]);
+    }
+    for (unsigned i = 0; i < n; i++)
+        __builtin_prefetch(slot[i]->root & TRIE_BRANCH ? (const void *)&s->trie.branches[slot[i]->root & ~TRIE_BRANCH] :
+                                                         (const void *)&s->trie.triggers[slot[i]->root]);
 }
 
 const struct trigger *store_match_next(const struct store *s, const struct trigger *at, unsigned bits)

@@ -4,7 +4,7 @@
  *   oldest <--> ... <--> newest     all lives are equal: a refresh moves to the end, the front expires
  *
  * Bounds: triggers_max triggers, as many ids in stacks, same_max triggers with one id, source_max triggers
- * per source, where a source is an IPv4 address or an IPv6 /64, whatever the port. Sources are counted in
+ * per source (or no more than are free: a source alone gets half of the store, two get a third each, and so on), where a source is an IPv4 address or an IPv6 /64, whatever the port. Sources are counted in
  * SOURCE_BUCKETS counters by a secret hash, so two may share one. What is beyond a bound is refused; nothing
  * is evicted. Memory is taken from the system only as it is used: about 150 bytes per trigger when the store
  * is full.
@@ -17,7 +17,8 @@
 enum { SOURCE_BUCKETS = 65536, STORE_TRIGGERS_MAX = 1 << 28 };
 
 struct store_config {
-    uint32_t triggers_max, source_max;
+    uint32_t triggers_max;
+    uint32_t source_max; /* 0: as many as there are places free */
     unsigned same_max;
     uint64_t life_us;
     uint64_t secret[2]; /* for the hashes */
@@ -36,6 +37,9 @@ struct store_item {
 
 struct store;
 
+/* Bytes that a store for so many triggers takes when it is full. */
+uint64_t store_memory(uint32_t triggers_max);
+
 struct store *store_new(const struct store_config *c);
 void store_free(struct store *s);
 
@@ -52,6 +56,9 @@ void store_remove(struct store *s, struct trigger *t);
 /* Longest match for x; further copies by store_match_next(). Valid until the store changes. */
 struct trie_match store_match(const struct store *s, const struct i3_id *x);
 const struct trigger *store_match_next(const struct store *s, const struct trigger *at, unsigned bits);
+/* store_match() will be asked for these soon (at most STORE_READY_MAX): what it will read is fetched into the caches, all at the same time. */
+enum { STORE_READY_MAX = 64 };
+void store_ready(const struct store *s, const struct i3_id *const *id, unsigned n);
 /* The target's ids, t->n of them, into out. */
 void store_stack(const struct store *s, const struct trigger *t, uint8_t *out);
 
