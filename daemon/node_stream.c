@@ -1,6 +1,7 @@
 #include "daemon/node_stream.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -8,15 +9,52 @@
 #include "daemon/base/log.h"
 #include "daemon/io/clock.h"
 
-enum { ROUNDS = 16, TICK_MS = 500 };
+enum { ROUNDS = 16, FEED_MAX = 64, TICK_MS = 500 };
+
+/* A packet in the mailbox: this, and its bytes. */
+struct letter {
+    struct addr to;
+    uint32_t len;
+};
+
+struct mail {
+    uint8_t *box[2]; /* being filled, and being sent */
+    size_t used;
+    uint64_t lost;
+    pthread_mutex_t lock;
+};
 
 struct node_stream {
     struct streams *streams;
     struct node_stream_config c;
     uv_poll_t poll;
     uv_timer_t timer;
+    uv_async_t posted;
     unsigned open_handles;
+    bool anybody; /* atomic: there has been a connection */
+    struct train_in train[FEED_MAX];
+    unsigned trains;
+    struct mail mail;
+    struct outbox out; /* of the mailbox */
 };
+
+/* ---- in ---- */
+
+static void feed(struct node_stream *ns)
+{
+    if (ns->trains)
+        ns->c.feed(ns->c.ctx, ns->train, ns->trains);
+    ns->trains = 0;
+}
+
+static void on_packet(void *ctx, const struct addr *from, uint8_t *p, size_t len)
+{
+    struct node_stream *ns = ctx;
+    __atomic_store_n(&ns->anybody, true, __ATOMIC_RELAXED);
+    ns->train[ns->trains++] = (struct train_in){.from = *from, .p = p, .len = len, .size = len};
+    if (ns->trains == FEED_MAX)
+        feed(ns);
+}
 
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
@@ -24,8 +62,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     bool more = true;
     (void)status, (void)events;
     for (int i = 0; more && i < ROUNDS; i++) {
-        more = streams_recv(ns->streams, mono_now(), ns->c.packet, ns->c.ctx);
-        ns->c.flush(ns->c.ctx);
+        more = streams_recv(ns->streams, mono_now(), on_packet, ns);
+        feed(ns);
     }
 }
 
@@ -37,10 +75,90 @@ static void on_tick(uv_timer_t *timer)
         streams_expire(ns->streams, now);
 }
 
+/* ---- out ---- */
+
+static void post(struct node_stream *ns, const struct dgram *d, const uint8_t *p, uint32_t len)
+{
+    struct mail *m = &ns->mail;
+    size_t whole = sizeof(struct letter) + ((len + 7u) & ~7u);
+    if (NODE_STREAM_MAIL - m->used < whole) {
+        m->lost++;
+        return;
+    }
+    memcpy(m->box[0] + m->used, &(struct letter){d->to, len}, sizeof(struct letter));
+    memcpy(m->box[0] + m->used + sizeof(struct letter), p, len);
+    m->used += whole;
+}
+
+/* From another thread. */
+static void post_all(struct node_stream *ns, struct outbox *out)
+{
+    unsigned kept = 0;
+    pthread_mutex_lock(&ns->mail.lock);
+    for (unsigned i = 0; i < out->n; i++) {
+        const struct dgram *d = &out->v[i];
+        if (d->to.via != ADDR_TCP) {
+            out->v[kept++] = *d;
+            continue;
+        }
+        uint32_t size = d->size ? d->size : d->len;
+        for (uint32_t at = 0; at < d->len; at += size)
+            post(ns, d, d->data + at, d->len - at < size ? d->len - at : size);
+    }
+    out->n = kept;
+    pthread_mutex_unlock(&ns->mail.lock);
+    uv_async_send(&ns->posted);
+}
+
+static void on_posted(uv_async_t *async)
+{
+    struct node_stream *ns = async->data;
+    struct mail *m = &ns->mail;
+    pthread_mutex_lock(&m->lock);
+    uint8_t *box = m->box[0];
+    size_t used = m->used;
+    m->box[0] = m->box[1];
+    m->box[1] = box;
+    m->used = 0;
+    pthread_mutex_unlock(&m->lock);
+    mono_t now = mono_now();
+    for (size_t at = 0; at < used;) {
+        struct letter l;
+        memcpy(&l, box + at, sizeof(l));
+        outbox_push(&ns->out, &l.to, box + at + sizeof(l), l.len);
+        at += sizeof(l) + ((l.len + 7u) & ~7u);
+        if (ns->out.n == OUTBOX_MAX || at >= used) {
+            streams_send(ns->streams, now, &ns->out);
+            outbox_clear(&ns->out);
+        }
+    }
+}
+
+static bool is_concerned(const struct outbox *out)
+{
+    for (unsigned i = 0; i < out->n; i++)
+        if (out->v[i].to.via == ADDR_TCP)
+            return true;
+    return false;
+}
+
+void node_stream_send(void *node_stream, unsigned worker, struct outbox *out)
+{
+    struct node_stream *ns = node_stream;
+    if (!__atomic_load_n(&ns->anybody, __ATOMIC_RELAXED) || !is_concerned(out))
+        return;
+    if (worker)
+        post_all(ns, out);
+    else
+        streams_send(ns->streams, mono_now(), out);
+}
+
+/* ---- life ---- */
+
 /* A file descriptor each, as far as an ordinary user may have them. */
 static void raise_limit(unsigned connections)
 {
-    enum { OTHERS = 64 };
+    enum { OTHERS = 128 };
     struct rlimit r;
     rlim_t want = connections + OTHERS;
     if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
@@ -69,6 +187,15 @@ static int listen_at(struct node_stream *ns, const struct addr *udp)
     return 0;
 }
 
+static void ns_free(struct node_stream *ns)
+{
+    streams_free(ns->streams);
+    pthread_mutex_destroy(&ns->mail.lock);
+    free(ns->mail.box[0]);
+    free(ns->mail.box[1]);
+    free(ns);
+}
+
 int node_stream_start(struct node_stream **out, uv_loop_t *loop, const struct addr *udp, const struct node_stream_config *c)
 {
     *out = NULL;
@@ -79,18 +206,23 @@ int node_stream_start(struct node_stream **out, uv_loop_t *loop, const struct ad
         return -ENOMEM;
     ns->c = *c;
     raise_limit(c->streams.max);
+    pthread_mutex_init(&ns->mail.lock, NULL);
     int err = streams_new(&ns->streams, &c->streams);
+    for (unsigned i = 0; i < 2 && !err; i++) {
+        ns->mail.box[i] = malloc(NODE_STREAM_MAIL); /* touched only where there are several workers */
+        err = ns->mail.box[i] ? 0 : -ENOMEM;
+    }
     if (!err)
         err = listen_at(ns, udp);
     if (err) {
-        streams_free(ns->streams);
-        free(ns);
+        ns_free(ns);
         return err;
     }
     uv_poll_init(loop, &ns->poll, streams_fd(ns->streams));
     uv_timer_init(loop, &ns->timer);
-    ns->poll.data = ns->timer.data = ns;
-    ns->open_handles = 2;
+    uv_async_init(loop, &ns->posted, on_posted);
+    ns->poll.data = ns->timer.data = ns->posted.data = ns;
+    ns->open_handles = 3;
     uv_poll_start(&ns->poll, UV_READABLE, on_readable);
     uv_timer_start(&ns->timer, on_tick, TICK_MS, TICK_MS);
     *out = ns;
@@ -100,10 +232,8 @@ int node_stream_start(struct node_stream **out, uv_loop_t *loop, const struct ad
 static void on_closed(uv_handle_t *h)
 {
     struct node_stream *ns = h->data;
-    if (--ns->open_handles)
-        return;
-    streams_free(ns->streams);
-    free(ns);
+    if (--ns->open_handles == 0)
+        ns_free(ns);
 }
 
 void node_stream_stop(struct node_stream *ns)
@@ -112,12 +242,7 @@ void node_stream_stop(struct node_stream *ns)
         return;
     uv_close((uv_handle_t *)&ns->poll, on_closed);
     uv_close((uv_handle_t *)&ns->timer, on_closed);
-}
-
-void node_stream_send(struct node_stream *ns, mono_t now, struct outbox *out)
-{
-    if (ns && streams_stats(ns->streams)->accepted)
-        streams_send(ns->streams, now, out);
+    uv_close((uv_handle_t *)&ns->posted, on_closed);
 }
 
 const struct streams_stats *node_stream_stats(const struct node_stream *ns)

@@ -28,7 +28,7 @@ struct conn {
     struct chunk *out, *out_last;
     uint32_t queued;
     struct conn *next_touched; /* in one streams_send() */
-    unsigned first, n;         /* its frames there */
+    unsigned first, final, n;  /* its frames there */
 };
 
 /* A frame of one streams_send(). */
@@ -70,7 +70,9 @@ struct streams {
 
     uint8_t *buffer;
     size_t used; /* in this batch */
-    struct frame frame[OUTBOX_MAX];
+    struct frame frame[OUTBOX_MAX]; /* of one streams_send() */
+    unsigned frames;
+    struct conn *touched;
     struct stream_event event[STREAM_EVENTS];
     unsigned event_first, events;
 };

@@ -182,24 +182,53 @@ static void send_frames(struct streams *s, struct conn *c)
 }
 
 /* The connection it goes to, NULL: none, and it is lost. */
-static struct conn *conn_for(struct streams *s, mono_t now, const struct dgram *d)
+static struct conn *conn_for(struct streams *s, mono_t now, const struct dgram *d, uint32_t size)
 {
     struct conn *c = conn_find(s, &d->to);
     if (!c && s->dials)
         c = conn_dial(s, now, &d->to);
     if (!c)
-        s->stats.nobody++;
-    else if (!d->len || d->len > FRAME_MAX_LEN)
-        s->stats.lost++;
+        s->stats.nobody += dgram_count(d);
+    else if (!size || size > FRAME_MAX_LEN)
+        s->stats.lost += dgram_count(d);
     else
         return c;
     return NULL;
 }
 
+static void send_touched(struct streams *s)
+{
+    struct conn *next;
+    for (struct conn *c = s->touched; c; c = next) {
+        next = c->next_touched;
+        if (!c->over)
+            send_frames(s, c);
+        c->n = 0;
+    }
+    s->touched = NULL;
+    s->frames = 0;
+}
+
+static void add_frame(struct streams *s, struct conn *c, const uint8_t *p, uint32_t len)
+{
+    if (s->frames == OUTBOX_MAX)
+        send_touched(s);
+    if (c->over)
+        return;
+    s->frame[s->frames] = (struct frame){p, len, 0};
+    if (c->n++) {
+        s->frame[c->final].next = s->frames;
+    } else {
+        c->first = s->frames;
+        c->next_touched = s->touched;
+        s->touched = c;
+    }
+    c->final = s->frames++;
+}
+
 void streams_send(struct streams *s, mono_t now, struct outbox *o)
 {
-    struct conn *touched = NULL;
-    unsigned kept = 0, frames = 0, last[OUTBOX_MAX];
+    unsigned kept = 0;
     for (unsigned i = 0; i < o->n; i++) {
         const struct dgram *d = &o->v[i];
         if (d->to.via != ADDR_TCP) {
@@ -208,24 +237,11 @@ void streams_send(struct streams *s, mono_t now, struct outbox *o)
             kept++;
             continue;
         }
-        struct conn *c = conn_for(s, now, d);
-        if (!c)
-            continue;
-        s->frame[frames] = (struct frame){d->data, d->len, 0};
-        if (c->n++) {
-            s->frame[last[c->first]].next = frames;
-        } else {
-            c->first = frames;
-            c->next_touched = touched;
-            touched = c;
-        }
-        last[c->first] = frames++;
+        uint32_t size = d->size ? d->size : d->len;
+        struct conn *c = conn_for(s, now, d, size);
+        for (uint32_t at = 0; c && at < d->len; at += size)
+            add_frame(s, c, d->data + at, d->len - at < size ? d->len - at : size);
     }
     o->n = kept;
-    for (struct conn *c = touched, *next; c; c = next) {
-        next = c->next_touched;
-        if (!c->over)
-            send_frames(s, c);
-        c->n = 0;
-    }
+    send_touched(s);
 }
