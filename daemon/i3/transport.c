@@ -7,9 +7,10 @@
 #define QUIET        (500 * USEC_PER_MSEC) /* packets were sent, and so long no node was heard */
 #define QUIET_IDLE   (17 * USEC_PER_SEC) /* triggers are refreshed more often */
 #define DOUBT        (200 * USEC_PER_MSEC) /* not for a node that was heard as lately as this */
-#define TCP_AFTER    (700 * USEC_PER_MSEC)
-#define OTHERS_AFTER (1500 * USEC_PER_MSEC)
-#define LEAVE_AFTER  (1500 * USEC_PER_MSEC)
+#define TCP_AFTER    (400 * USEC_PER_MSEC)
+#define OTHERS_AFTER (800 * USEC_PER_MSEC)
+#define LEAVE_AFTER  (800 * USEC_PER_MSEC)
+#define ALIVE_FOR    (400 * USEC_PER_MSEC) /* it answers by TCP, so it might by UDP */
 #define PREFER       (300 * USEC_PER_MSEC)
 #define UDP_EVERY    (60 * USEC_PER_SEC)
 #define UDP_MAX      (960 * USEC_PER_SEC)
@@ -140,7 +141,8 @@ static mono_t settled_at(const struct transport *t)
 {
     if (t->tcp && addr_eq(&t->answered, &t->home))
         return t->asking;
-    return mono_add(t->asking, t->tcp ? PREFER : LEAVE_AFTER);
+    mono_t at = mono_add(t->asking, t->tcp ? PREFER : LEAVE_AFTER), alive = mono_add(t->answered_at, ALIVE_FOR);
+    return t->tcp || at.us > alive.us ? at : alive;
 }
 
 static void settle(struct transport *t, mono_t now)
@@ -176,6 +178,8 @@ int transport_input(struct transport *t, mono_t now, const struct addr *from, co
     if (ping_decode(p, len, WIRE_PONG, nonce) || memcmp(nonce, t->nonce, NONCE_LEN))
         return -EPROTO;
     if (from->via == ADDR_TCP) {
+        if (!t->answered.family)
+            t->answered_at = now;
         if (!t->answered.family || addr_eq(from, &t->home) || (is_own_port(t, from) && !is_own_port(t, &t->answered)))
             t->answered = *from;
         settle(t, now);

@@ -1,15 +1,15 @@
 /* transport.h - how the nodes are reached: by UDP, or by TCP where that is blocked (DESIGN 6, paper 5.1). A state machine without I/O;
  * connections are made by whoever sends what is pushed for an address with ADDR_TCP (daemon/io/stream.h).
  *
- *        something was sent, half a second passed,                1.5 s later a node has answered by TCP, and still
- *        and no node has been heard by UDP                         none by UDP
+ *        something was sent, half a second passed,                0.8 s later a node has answered by TCP, and in
+ *        and no node has been heard by UDP                         0.4 s more none by UDP
  *   UDP --------------------------------------------> UDP, asking -----------------------------------> TCP
  *    ^ <----------- any answer by UDP ---------------------+                                            |
  *    +---------------- a PONG by UDP: asked for every minute, when addresses have changed, and ---------+
  *                      when the connection was lost
  *
- * Asking: PINGs by UDP to all configured nodes; after 0.7 s by TCP as well, to the present node at its own port and at
- * TRANSPORT_PORT (which strict firewalls let pass), and 0.8 s later to the others. So one dead node is not taken for a firewall, and the
+ * Asking: PINGs by UDP to all configured nodes; after 0.4 s by TCP as well, to the present node at its own port and at
+ * TRANSPORT_PORT (which strict firewalls let pass), and 0.4 s later to the others. So one dead node is not taken for a firewall, and the
  * way in use is never left before another one works. A connection that ends is asked for again at once; what the triggers do about
  * it is triggers_renew_at().
  *
@@ -45,6 +45,7 @@ struct transport {
     unsigned asked;
     uint8_t nonce[NONCE_LEN];
     struct addr answered; /* by TCP, since we ask; family 0: nobody */
+    mono_t answered_at;
 
     mono_t udp_at;     /* on TCP: when UDP is tried */
     unsigned udp_tries;
