@@ -62,6 +62,7 @@ i3_SRC := \
 	daemon/i3/transport.c \
 	daemon/i3/trigger.c \
 	daemon/i3/trigger_answer.c \
+	daemon/i3/trigger_doubt.c \
 	daemon/i3/trigger_send.c \
 
 node_SRC := \
@@ -71,7 +72,9 @@ node_SRC := \
 	daemon/node/insert.c \
 	daemon/node/limit.c \
 	daemon/node/node.c \
+	daemon/node/rate.c \
 	daemon/node/ring.c \
+	daemon/node/ring_cache.c \
 	daemon/node/ring_call.c \
 	daemon/node/ring_find.c \
 	daemon/node/ring_walk.c \
@@ -164,6 +167,7 @@ i3d_SRC := \
 	daemon/pump_udp.c \
 	daemon/pump_mirror.c \
 	daemon/pump_deliver.c \
+	daemon/pump_move.c \
 	daemon/pump_shortcut.c \
 
 i3node_SRC := \
@@ -181,6 +185,7 @@ i3node_SRC := \
 	daemon/io/notify.c \
 	daemon/io/process.c \
 	daemon/io/sandbox.c \
+	daemon/node_workers.c \
 
 shim_SRC := \
 	shim/init.c \
@@ -312,6 +317,8 @@ UNIT_TESTS := \
 	unit/i3/seal \
 	unit/i3/trigger \
 	unit/node/node \
+	unit/node/limits \
+	unit/node/ring_cache \
 	unit/node/ring_wire \
 	unit/node/store \
 	unit/tcpip/ip \
@@ -324,6 +331,8 @@ UNIT_TESTS := \
 	unit/program/dgram \
 	unit/io/sockets \
 	unit/io/mirror \
+	unit/io/operator \
+	unit/io/sandbox \
 
 SIM_TESTS := \
 	sim/sessions \
@@ -340,6 +349,7 @@ SIM_TESTS := \
 TEST_PROGRAMS := \
 	bench/load \
 	bench/node \
+	bench/node_load \
 	bench/path \
 	fuzz/flood \
 	interop/tcp_tun \
@@ -392,6 +402,8 @@ INTEGRATION_TESTS := \
 	integration/nat.sh \
 	integration/tcp_fallback.sh \
 	integration/nat_kinds.sh \
+	integration/nat_rebind.sh \
+	integration/move.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -463,6 +475,8 @@ unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
+unit/node/limits_ROOMS := node i3 base
+unit/node/ring_cache_ROOMS := node i3 base
 unit/node/ring_wire_ROOMS := node i3 base
 unit/node/store_ROOMS := node i3 base
 unit/tcpip/ip_ROOMS := base tcpip
@@ -476,6 +490,10 @@ unit/tcpip/tcp_OBJ := tests/unit/tcpip/script.o
 unit/program/vsock_ROOMS := program
 unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
+unit/io/operator_OBJ := daemon/io/http.o daemon/io/log_format.o
+unit/io/operator_LIBS := -luv -ljansson
+unit/io/sandbox_OBJ := daemon/io/sandbox.o
+unit/io/sandbox_LIBS := -lseccomp
 unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io
@@ -500,6 +518,8 @@ sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
 bench/load_OBJ := tests/bench/cost.o tests/bench/many.o tests/bench/once.o tests/bench/udp.o
 bench/node_ROOMS := node i3 base
+bench/node_load_ROOMS := i3 base
+bench/node_load_OBJ := tests/bench/node_hosts.o
 fuzz/flood_ROOMS := i3 base
 interop/tcp_tun_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
@@ -616,7 +636,7 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 	$(Q)tools/deps.sh interop
 	$(Q)set -e; for t in $(INTEROP_TESTS); do B=$(abspath $(B)) tests/lib/run.sh tests/$$t; done
 
-bench: build $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
+bench: build $(B)/tests/bench/node_load $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
 demo: all

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/node/rate.h"
 #include "daemon/node/store.h"
 #include "daemon/policy/config.h"
 
-enum { RATE_MIN = 10, RATE_MAX = 10000000, SOURCE_TRIGGERS_MAX = 100000000 };
-#define MEMORY_MIN (8ull << 20)
+enum { RATE_MIN = 10, RATE_MAX = RATE_PER_SECOND_MAX, SOURCE_TRIGGERS_MAX = 100000000 };
+#define MEMORY_MIN (16ull << 20)
 #define MEMORY_MAX (1ull << 40)
 
 static const char usage[] =
@@ -27,7 +28,6 @@ static const char usage[] =
     "  --advertise ADDR[:PORT]  where the other nodes reach this one, if not at the address of --listen\n"
     "  --state FOLDER           keeps the node's key, and so its place on the ring\n"
     "\n"
-    "  --workers N              threads, 1 to 64; 0: as many as there are cores (default 1: see node_workers.h for why)\n"
     "  --control FILE|no        the socket at which i3ctl reaches it (default node-PORT.sock in $XDG_RUNTIME_DIR/i3)\n"
     "  --metrics [ADDR:]PORT    counters for Prometheus at http://ADDR:PORT/metrics (ADDR: 127.0.0.1)\n"
     "  --log FILE               instead of standard error; opened anew at SIGHUP\n"
@@ -35,9 +35,10 @@ static const char usage[] =
     "  --log-level LEVEL        error, warn, info (default) or debug\n"
     "\n"
     "  --memory SIZE            how much it may take, as 512M or 2G; beyond that new triggers are refused\n"
+    "  --workers N              threads, 1 to 64; 0: as many as there are cores (default 1: see i3node(1))\n"
     "  --rate-per-source N      packets a second of one IPv4 address or IPv6 /64 (default: no limit)\n"
     "  --rate-per-trigger N     packets a second to one trigger (default: no limit)\n"
-    "  --triggers-per-source N  triggers of one source (default 4096, or less with little memory)\n"
+    "  --triggers-per-source N  triggers of one source (default: as many as are free)\n"
     "  --no-sandbox             do without seccomp and Landlock\n"
     "\n"
     "  --background             detach once the port is bound\n"
@@ -153,14 +154,6 @@ static void o_state(struct node_options *o, const char *name, const char *value)
     o->state = value;
 }
 
-static void o_workers(struct node_options *o, const char *name, const char *value)
-{
-    cpu_set_t cores;
-    o->workers = take_number(name, value, 0, NODE_WORKERS_MAX);
-    if (!o->workers && sched_getaffinity(0, sizeof(cores), &cores) == 0)
-        o->workers = CPU_COUNT(&cores) < NODE_WORKERS_MAX ? (unsigned)CPU_COUNT(&cores) : NODE_WORKERS_MAX;
-}
-
 static void o_control(struct node_options *o, const char *name, const char *value)
 {
     file_named(name, value);
@@ -207,7 +200,7 @@ static void o_memory(struct node_options *o, const char *name, const char *value
     const char *u = *end ? strchr(unit, *end) : NULL;
     unsigned shift = u ? 10 * (unsigned)(u - unit + 1) : 0;
     if (*value < '0' || *value > '9' || errno || (*end && (!u || end[1])) || v > MEMORY_MAX >> shift || v << shift < MEMORY_MIN)
-        refuse(name, value, "not a size between 8M and 1T, as 512M or 2G");
+        refuse(name, value, "not a size between 16M and 1T, as 512M or 2G");
     o->memory = v << shift;
 }
 
@@ -224,6 +217,16 @@ static void o_rate_trigger(struct node_options *o, const char *name, const char 
 static void o_triggers_source(struct node_options *o, const char *name, const char *value)
 {
     o->triggers_per_source = take_number(name, value, 1, SOURCE_TRIGGERS_MAX);
+}
+
+static void o_workers(struct node_options *o, const char *name, const char *value)
+{
+    cpu_set_t cores;
+    o->workers = take_number(name, value, 0, NODE_WORKERS_MAX);
+    if (o->workers)
+        return;
+    int n = sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
+    o->workers = n > NODE_WORKERS_MAX ? NODE_WORKERS_MAX : (unsigned)n;
 }
 
 static void o_no_sandbox(struct node_options *o, const char *name, const char *value)
@@ -279,7 +282,6 @@ static const struct setting settings[] = {
     {"ring-secret", true, o_secret},
     {"advertise", true, o_advertise},
     {"state", true, o_state},
-    {"workers", true, o_workers},
     {"control", true, o_control},
     {"metrics", true, o_metrics},
     {"log", true, o_log},
@@ -289,6 +291,7 @@ static const struct setting settings[] = {
     {"rate-per-source", true, o_rate_source},
     {"rate-per-trigger", true, o_rate_trigger},
     {"triggers-per-source", true, o_triggers_source},
+    {"workers", true, o_workers},
     {"no-sandbox", false, o_no_sandbox},
     {"background", false, o_background},
     {"pid-file", true, o_pid_file},
@@ -321,7 +324,7 @@ void node_options_parse(int argc, char **argv, struct node_options *o)
     int c;
     for (unsigned i = 0; i < ARRAY_LEN(settings); i++)
         table[i] = (struct option){settings[i].name, settings[i].has_value, NULL, (int)(256 + i)};
-    *o = (struct node_options){.listen = addr_v4(INADDR_ANY, CONFIG_DEFAULT_PORT), .workers = 1, .log_level = LOG_LVL_INFO};
+    *o = (struct node_options){.listen = addr_v4(INADDR_ANY, CONFIG_DEFAULT_PORT), .log_level = LOG_LVL_INFO, .workers = 1};
     ring_config_default(&o->ring_config);
     streams_config_default(&o->stream.streams);
     while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
@@ -343,19 +346,24 @@ void node_options_parse(int argc, char **argv, struct node_options *o)
 /* ---- limits ---- */
 
 /* The process itself, its sockets' buffers and its tables, before the first trigger. */
-#define MEMORY_BASE (6ull << 20)
+#define MEMORY_BASE (8ull << 20)
+#define MEMORY_WORKER (3ull << 20)
 
-/* As many triggers as the memory holds; of these a source may have a sixteenth, so that it takes sixteen to fill the store. */
+/* As many triggers as the memory holds. */
 static void limit_triggers(const struct node_options *o, struct node_config *c)
 {
-    uint32_t low = 1, high = STORE_TRIGGERS_MAX;
-    uint64_t budget = o->memory - MEMORY_BASE;
+    uint32_t low = 0, high = STORE_TRIGGERS_MAX;
+    uint64_t fixed = MEMORY_BASE + o->workers * MEMORY_WORKER + rates_memory(o->rate_per_source, RATE_SOURCES, true), budget = o->memory > fixed ? o->memory - fixed : 0;
     while (low < high) {
         uint32_t mid = low + (high - low + 1) / 2;
-        if (store_memory(mid) <= budget)
+        if (store_memory(mid) + rates_memory(o->rate_per_trigger, mid + 1, false) <= budget)
             low = mid;
         else
             high = mid - 1;
+    }
+    if (!low) {
+        fprintf(stderr, "i3node: --memory: %u workers alone take %lluM\n", o->workers, (unsigned long long)(fixed >> 20));
+        exit(2);
     }
     c->triggers_max = low;
 }
@@ -363,14 +371,10 @@ static void limit_triggers(const struct node_options *o, struct node_config *c)
 void node_options_limits(const struct node_options *o, struct node_config *c)
 {
     node_config_default(c);
-    c->workers = o->workers;
     if (o->memory)
         limit_triggers(o, c);
-    uint32_t share = c->triggers_max / 16 + 1;
-    if (o->triggers_per_source)
-        c->triggers_per_source = o->triggers_per_source;
-    else if (c->triggers_per_source > share)
-        c->triggers_per_source = share;
+    c->triggers_per_source = o->triggers_per_source;
+    c->workers = o->workers;
     c->rate_per_source = o->rate_per_source;
     c->rate_per_trigger = o->rate_per_trigger;
 }

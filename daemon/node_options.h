@@ -18,7 +18,7 @@ struct node_options {
     enum log_level log_level;
     uint64_t memory;         /* bytes; 0: as the defaults of node.h come to */
     uint32_t rate_per_source, rate_per_trigger; /* packets per second; 0: no limit */
-    uint32_t triggers_per_source; /* 0: a share that suits the memory */
+    uint32_t triggers_per_source; /* 0: as many as are free */
     unsigned workers;
     struct ring_config ring_config; /* self, seeds */
 };

@@ -74,6 +74,12 @@ void node_pump_with(struct node_pump *np, node_pump_fn *fn, void *ctx)
     arm(np);
 }
 
+static bool is_any(const struct addr *a)
+{
+    static const uint8_t none[sizeof(a->ip)];
+    return !memcmp(a->ip, none, sizeof(none));
+}
+
 /* Members have to know where it is: as told, or as bound. */
 static int join(struct node_pump *np, struct ring_config *ring)
 {
@@ -82,7 +88,7 @@ static int join(struct node_pump *np, struct ring_config *ring)
         ring->self = *local;
     if (!ring->self.port)
         ring->self.port = local->port;
-    if (addr_is_any(&ring->self))
+    if (is_any(&ring->self))
         return -EDESTADDRREQ;
     entropy_fill(ring->seed, sizeof(ring->seed));
     return node_join(np->node, mono_now(), ring);

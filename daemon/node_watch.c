@@ -13,11 +13,12 @@ static void summary(struct node_watch *w, const struct node_stats *s)
 {
     const struct node_stats *b = &w->before;
     uint64_t bad = s->bad - b->bad, refused = s->refused - b->refused, limited = s->rate_limited - b->rate_limited,
-             loops = s->loops - b->loops, unmatched = s->not_present - b->not_present;
-    if (bad || refused || limited || loops)
-        log_warn("node turned away in=%us bad=%llu refused=%llu rate_limited=%llu loops=%llu unmatched=%llu triggers=%u", SUMMARY_S,
+             loops = s->loops - b->loops,
+             fast = s->source_drops - b->source_drops + s->trigger_drops - b->trigger_drops, unmatched = s->not_present - b->not_present;
+    if (bad || refused || limited || loops || fast)
+        log_warn("node turned away in=%us bad=%llu refused=%llu rate_limited=%llu loops=%llu too_fast=%llu unmatched=%llu triggers=%u", SUMMARY_S,
             (unsigned long long)bad, (unsigned long long)refused, (unsigned long long)limited, (unsigned long long)loops,
-            (unsigned long long)unmatched, s->triggers);
+            (unsigned long long)fast, (unsigned long long)unmatched, s->triggers);
     w->before = *s;
 }
 

@@ -67,6 +67,7 @@ static void trim_memory(struct pump *p)
 static void expire(struct pump *p)
 {
     trim_memory(p);
+    move_turn(p);
     if (mono_due(tcpip_deadline(p->tcpip), p->now))
         tcpip_expire(p->tcpip, p->now);
     if (mono_due(pool_deadline(p->pool), p->now))
@@ -374,7 +375,7 @@ static void pump_free(struct pump *p)
     dgram_stop(p); /* before those who wait for our end see the socket close */
     ipc_server_close(p->ipc);
     if (p->set) {
-        shortcut_stop(p);
+        move_stop(p);
         link_stop(p);
         fdset_del(p->set, p->udp_watch);
         fdset_del(p->set, p->timer_watch);
@@ -440,8 +441,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     names_pin_book(p);
     listen_load(p);
     dgram_load(p);
-    shortcut_start(p);
     net_choose_node(p);
+    move_start(p);
     pump_turn(p);
     pages_forget();
     *out = p;

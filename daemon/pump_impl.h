@@ -118,9 +118,12 @@ struct pump {
     struct peers *peers;
     struct path_own own_addresses; /* as offered to peers */
     struct addr addresses_seen;    /* the node's part of them */
+    unsigned nat_seen;             /* enum nat_kind, as the nodes make it out */
     int addresses_fd;
     struct fdset_entry *addresses_entry;
-    bool addresses_dirty;
+    bool addresses_dirty, place_dirty; /* the offered ones, and where we are, are to be looked at */
+    struct addr place;                 /* the address from which packets to the node leave; family 0: there is no way to it */
+    mono_t place_at, last_turn;
     struct tcpip *tcpip;
     struct pool *pool;
     struct book *book;
@@ -165,6 +168,8 @@ void net_flush(struct pump *p);
 void net_choose_node(struct pump *p);
 /* The home node from now on, by the way that the address says. */
 void net_set_home(struct pump *p, const struct addr *node);
+/* The i-th of those configured. */
+void net_use_node(struct pump *p, unsigned i);
 /* Why no session with that host could be had a moment ago, an errno; 0: it could, or nobody has tried. */
 int net_failed_lately(const struct pump *p, uint32_t host);
 
@@ -176,13 +181,20 @@ bool link_recv(struct pump *p);
 /* What the outbox has for connections is taken out and sent. */
 void link_send(struct pump *p);
 void link_turn(struct pump *p);
+/* We are elsewhere, or were asleep: connections are made anew, and UDP is tried. */
+void link_moved(struct pump *p);
 mono_t link_deadline(const struct pump *p);
 /* Moved so far, by UDP and TCP. */
 void link_traffic(const struct pump *p, uint64_t *bytes, uint64_t *packets_in);
 
 /* pump_shortcut.c */
-void shortcut_start(struct pump *p);
-void shortcut_stop(struct pump *p);
+/* ---- pump_move.c ---- */
+
+void move_start(struct pump *p);
+void move_stop(struct pump *p);
+/* Every turn, before anything that is late is held against others. */
+void move_turn(struct pump *p);
+
 /* Tells peers where we are when that has changed. */
 void shortcut_turn(struct pump *p);
 

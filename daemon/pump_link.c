@@ -57,6 +57,14 @@ void link_send(struct pump *p)
         streams_send(p->streams, p->now, &p->out);
 }
 
+void link_moved(struct pump *p)
+{
+    if (!p->streams)
+        return;
+    streams_hang_up(p->streams);
+    transport_moved(&p->transport, p->now);
+}
+
 mono_t link_deadline(const struct pump *p)
 {
     return p->streams ? mono_min(streams_deadline(p->streams), transport_deadline(&p->transport)) : MONO_NEVER;

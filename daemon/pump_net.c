@@ -260,7 +260,7 @@ void net_peer_events(struct pump *p)
     struct peer_event e;
     while (peers_event(p->peers, &e)) {
         struct peer_info info;
-        peer_info(p->peers, e.peer, &info);
+        peer_info(p->peers, e.peer, p->now, &info);
         /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
         if (e.kind != PEER_UNREACHABLE)
             tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, info.mtu);
@@ -303,6 +303,12 @@ static void use_local_node(struct pump *p)
     if (err && err != -EADDRINUSE && err != -EALREADY)
         log_error("node embedded start failed err=%d", err);
     use_node(p, &local);
+}
+
+void net_use_node(struct pump *p, unsigned i)
+{
+    p->node_index = i;
+    use_node(p, &p->config.nodes[i]);
 }
 
 /* Chooses a node at the start, and another one when the present one has been silent. */

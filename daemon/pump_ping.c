@@ -28,7 +28,7 @@ static void ping_end(struct pump *p, struct ping *g)
     const struct peer *peer = peer_by_address(p->peers, g->remote);
     struct peer_info info;
     if (peer) {
-        peer_info(p->peers, peer, &info);
+        peer_info(p->peers, peer, p->now, &info);
         report_path(&info, &p->node_addr, transport_why(&p->transport), path);
     }
     uint64_t avg = g->received ? g->sum_us / g->received : 0;
@@ -83,7 +83,7 @@ static const char *silence(struct pump *p, const struct ping *g)
         return "no answer: the overlay node cannot be reached";
     if (!peer)
         return "no answer";
-    peer_info(p->peers, peer, &info);
+    peer_info(p->peers, peer, p->now, &info);
     return info.standing ? "no answer" : "no session: the peer is not there, or does not have our key in its book";
 }
 

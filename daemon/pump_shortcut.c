@@ -2,14 +2,13 @@
  * the node sees. */
 #include "daemon/pump_impl.h"
 
-#include <unistd.h>
-
 #include "daemon/base/log.h"
 #include "daemon/io/addresses.h"
 
 struct collect {
     struct pump *p;
     struct path_own own;
+    bool at_home; /* one of the machine's addresses is what the node sees */
 };
 
 static void offer(struct path_own *own, const struct addr *a)
@@ -26,6 +25,7 @@ static void on_address(void *ctx, const struct addr *a)
     struct collect *c = ctx;
     struct addr with_port = *a;
     with_port.port = udp_local(c->p->udp)->port;
+    c->at_home |= addr_eq(&with_port, triggers_seen_address(c->p->triggers));
     if (a->family == 4 ? c->own.v4 : c->own.v6)
         offer(&c->own, &with_port);
 }
@@ -37,6 +37,7 @@ static void shortcut_look(struct pump *p)
     struct collect c = {.p = p};
     p->addresses_dirty = false;
     p->addresses_seen = *seen;
+    p->nat_seen = triggers_nat(p->triggers);
     c.own.v6 = local->family == 6;
     c.own.v4 = local->family == 4 || addr_is_any(local);
     c.own.loopback = addr_is_loopback(seen) || addr_is_loopback(local);
@@ -45,6 +46,7 @@ static void shortcut_look(struct pump *p)
         addresses_each(on_address, &c);
     else
         offer(&c.own, local);
+    c.own.nat = c.at_home ? NAT_NONE : p->nat_seen;
     if (memcmp(&c.own, &p->own_addresses, sizeof(c.own)) == 0)
         return;
     p->own_addresses = c.own;
@@ -52,38 +54,10 @@ static void shortcut_look(struct pump *p)
     peers_set_own(p->peers, p->now, &c.own);
 }
 
-static void on_change(void *ctx, uint32_t events)
-{
-    struct pump *p = ctx;
-    (void)events;
-    addresses_drain(p->addresses_fd);
-    p->addresses_dirty = true;
-    transport_moved(&p->transport, p->now);
-}
-
 /* Every turn: something has changed? */
 void shortcut_turn(struct pump *p)
 {
-    if (p->config.shortcut && (p->addresses_dirty || !addr_eq(triggers_seen_address(p->triggers), &p->addresses_seen)))
+    if (p->config.shortcut && (p->addresses_dirty || !addr_eq(triggers_seen_address(p->triggers), &p->addresses_seen) ||
+                                  triggers_nat(p->triggers) != p->nat_seen))
         shortcut_look(p);
-}
-
-void shortcut_start(struct pump *p)
-{
-    p->addresses_fd = -1;
-    if (!p->config.shortcut)
-        return;
-    p->addresses_fd = addresses_watch();
-    if (p->addresses_fd >= 0)
-        p->addresses_entry = fdset_add(p->set, p->addresses_fd, false, on_change, p);
-    else
-        log_info("changes of addresses are not told here err=%d", p->addresses_fd);
-    shortcut_look(p);
-}
-
-void shortcut_stop(struct pump *p)
-{
-    fdset_del(p->set, p->addresses_entry);
-    if (p->addresses_fd >= 0)
-        close(p->addresses_fd);
 }

@@ -31,7 +31,7 @@ static uint16_t mtu_of(const struct pump *p, uint32_t remote)
         return s->mtu;
     const struct peer *peer = peer_by_address(p->peers, remote);
     if (peer)
-        peer_info(p->peers, peer, &info);
+        peer_info(p->peers, peer, p->now, &info);
     s->mtu_host = remote;
     s->mtu_at = p->now;
     s->mtu = info.mtu;

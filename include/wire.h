@@ -67,7 +67,8 @@
  *   +------+------+------+-- ... ----+---- ... ----+---- ... ----+
  *
  * OWNER (13)  node -> host, 48 bytes: the answer to a LOOKUP, and to an INSERT, PROVE or REFRESH which went to a node that does
- * not own the id; nonce: of the LOOKUP or INSERT, or the seq. flags 1: the node that answers is the owner, and the field is 0.0.0.0:0.
+ * not own the id; nonce: of the LOOKUP or INSERT, or the seq. Unasked, with the seq of the last REFRESH or PROVE: the trigger is
+ * another node's from now on. flags 1: the node that answers is the owner, and the field is 0.0.0.0:0.
  *     0      1      2      4           12           28           48
  *   +------+------+------+-- ... ----+---- ... ----+---- ... ----+
  *   | 0x1d | flags| life | nonce (8) | prefix (16) | owner (20)  |   life: seconds for which this may be believed
@@ -171,6 +172,7 @@ enum refused_reason {
     REFUSED_PROOF = 3,   /* the key does not hash to the id, or the mac is wrong */
     REFUSED_FULL = 4,    /* the store is full */
     REFUSED_POLICY = 5,  /* stack too deep, or too many triggers */
+    REFUSED_RATE = 6,    /* you send too fast; seq: the first 8 bytes of the id that DATA was for, else 0. Said once, until you slow down */
 };
 
 /* A 256-bit i3 identifier: 128-bit prefix (chooses the node), 128-bit suffix. */

@@ -100,15 +100,18 @@ void x25519_public(uint8_t pub[X25519_LEN], const uint8_t priv[X25519_LEN])
 
 struct x25519_key {
     EVP_PKEY *key;
+    EVP_PKEY *peer; /* whose bytes are set anew each time: to make one costs 2 us of looking up names */
     EVP_PKEY_CTX *ctx;
 };
 
 struct x25519_key *x25519_key_new(const uint8_t priv[X25519_LEN])
 {
+    static const uint8_t none[X25519_LEN];
     struct x25519_key *k = calloc(1, sizeof(*k));
     require(k);
     k->key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, priv, X25519_LEN);
-    require(k->key);
+    k->peer = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, none, X25519_LEN);
+    require(k->key && k->peer);
     k->ctx = EVP_PKEY_CTX_new(k->key, NULL);
     require(k->ctx && EVP_PKEY_derive_init(k->ctx) == 1);
     return k;
@@ -119,6 +122,7 @@ void x25519_key_free(struct x25519_key *k)
     if (!k)
         return;
     EVP_PKEY_CTX_free(k->ctx);
+    EVP_PKEY_free(k->peer);
     EVP_PKEY_free(k->key); /* which wipes it */
     free(k);
 }
@@ -126,11 +130,9 @@ void x25519_key_free(struct x25519_key *k)
 int x25519_derive(uint8_t out[X25519_LEN], struct x25519_key *k, const uint8_t pub[X25519_LEN])
 {
     size_t len = X25519_LEN;
-    EVP_PKEY *theirs = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, pub, X25519_LEN);
-    require(theirs);
-    /* any 32 bytes are a public key; libcrypto refuses an all-zero result itself, which is what a point of small order gives */
-    bool ok = EVP_PKEY_derive_set_peer_ex(k->ctx, theirs, 0) == 1 && EVP_PKEY_derive(k->ctx, out, &len) == 1;
-    EVP_PKEY_free(theirs);
+    require(EVP_PKEY_set1_encoded_public_key(k->peer, pub, X25519_LEN) == 1);
+    /* libcrypto refuses an all-zero result itself, which is what a point of small order gives */
+    bool ok = EVP_PKEY_derive_set_peer_ex(k->ctx, k->peer, 0) == 1 && EVP_PKEY_derive(k->ctx, out, &len) == 1;
     return ok ? 0 : -EKEYREJECTED;
 }
 

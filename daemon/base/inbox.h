@@ -17,6 +17,7 @@ struct train_in {
     size_t len;
     size_t size; /* of its datagrams, not 0 but for an empty one */
     uint8_t ecn; /* the outer IP header's bits (RFC 3168) */
+    bool counted; /* against a limit of its source */
 };
 
 #endif

@@ -32,6 +32,11 @@ static inline mono_t mono_min(mono_t a, mono_t b)
     return a.us < b.us ? a : b;
 }
 
+static inline mono_t mono_max(mono_t a, mono_t b)
+{
+    return a.us > b.us ? a : b;
+}
+
 /* Microseconds from a to b, 0 when b is not after a. */
 static inline uint64_t mono_since(mono_t a, mono_t b)
 {

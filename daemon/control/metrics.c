@@ -58,12 +58,15 @@ static void node_part(struct page *p, const struct metrics_view *v)
     counter(p, "i3node_packets_looping_total", "Datagrams that ran out of hops, look-ups or room for ids.", s.loops);
     counter(p, "i3node_rate_limited_total", "Things not done because of a limit per second: proofs, look-ups, error replies.",
         s.rate_limited);
+    counter(p, "i3node_source_rate_drops_total", "Datagrams dropped because their source sent too many.", s.source_drops);
+    counter(p, "i3node_trigger_rate_drops_total", "Datagrams dropped because too many were for their trigger.", s.trigger_drops);
     counter(p, "i3node_challenges_total", "Inserts answered by a challenge.", s.challenges);
     counter(p, "i3node_trigger_inserts_total", "Triggers stored or replaced.", s.inserts);
     counter(p, "i3node_trigger_refreshes_total", "Triggers refreshed.", s.refreshes);
     counter(p, "i3node_trigger_removals_total", "Triggers removed by their owner.", s.removals);
     counter(p, "i3node_trigger_expirations_total", "Triggers whose life has ended.", s.expired);
     counter(p, "i3node_trigger_refusals_total", "Inserts and refreshes refused, for any reason.", s.refused);
+    counter(p, "i3node_trigger_refusals_full_total", "Inserts refused because the store was full.", s.full);
     counter(p, "i3node_trigger_copies_received_total", "Copies of triggers taken from other nodes.", s.copies_in);
     counter(p, "i3node_trigger_copies_sent_total", "Copies of triggers given to other nodes.", s.copies_out);
     counter(p, "i3node_lookups_total", "Hosts that asked who owns an id.", s.lookups);

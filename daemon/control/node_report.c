@@ -139,9 +139,10 @@ static json_t *row(const struct walk_view *w, unsigned i, const struct node_stat
 /* Why the map may lack something; NULL: it is whole. */
 static const char *incomplete(const struct ring *r, const struct walk_view *w)
 {
-    unsigned silent = 0, disagree = 0, no_hops = 0;
+    unsigned silent = 0, disagree = 0, no_hops = 0, waiting = 0;
     for (unsigned i = 0; i < w->n; i++) {
-        silent += w->v[i].state != WALK_ANSWERED;
+        silent += w->v[i].state == WALK_SILENT;
+        waiting += w->v[i].state == WALK_NEW || w->v[i].state == WALK_ASKED;
         if (w->v[i].state == WALK_ANSWERED) {
             disagree += !agrees(w, i);
             no_hops += !w->v[i].hops_known;
@@ -151,13 +152,13 @@ static const char *incomplete(const struct ring *r, const struct walk_view *w)
         return "the node is still looking for its ring";
     if (w->full)
         return "the ring has more nodes than a walk can hold";
-    if (w->late)
+    if (waiting)
         return "the time was up before all had answered";
     if (disagree)
         return "some nodes see other neighbours than the walk has found: the ring is changing";
     if (silent)
         return "nodes which others still name have not answered";
-    return no_hops ? "some nodes could not be looked up" : NULL;
+    return no_hops ? "the way to some nodes was not found in time: their hops are missing" : NULL;
 }
 
 bool report_ring_complete(const struct node_view *v)

@@ -166,7 +166,7 @@ static json_t *peer_array(const struct report_view *v)
     unsigned n = 0;
     for (struct peer *p = peer_next(v->peers, NULL); p && n < REPORT_ROWS_MAX; p = peer_next(v->peers, p)) {
         struct peer_info info;
-        peer_info(v->peers, p, &info);
+        peer_info(v->peers, p, v->now, &info);
         if (!info.standing && !info.handshakes && strcmp(info.state, "idle") == 0)
             continue; /* only in the book */
         json_array_append_new(a, peer_object(v, &info));
@@ -232,7 +232,7 @@ static json_t *connection_array(const struct report_view *v)
         struct peer_info info;
         json_t *o = json_object();
         if (peer)
-            peer_info(v->peers, peer, &info);
+            peer_info(v->peers, peer, v->now, &info);
         remote = row_address(peer ? &info.public_id : NULL, row.v6, row.remote, row.remote_port);
         set_addr(o, "local", &local);
         set_addr(o, "remote", &remote);

@@ -42,7 +42,7 @@ struct report_view {
 };
 
 /* "shortcut ADDRESS, rtt N ms" or "relayed by NODE (why)", into out; returns out. by: of a node that is reached by TCP, why. */
-enum { REPORT_PATH = 3 * ADDR_STR };
+enum { REPORT_PATH = ADDR_STR + PATH_WORDS + 64 };
 const char *report_path(const struct peer_info *p, const struct addr *node, const char *by, char out[REPORT_PATH]);
 
 char *report_status(const struct report_view *v);

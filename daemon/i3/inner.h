@@ -7,8 +7,9 @@
  * OFFER (1)  my addresses; `ack` is the serial of your newest offer that I have, 0 for none. ask: answer with yours
  *     0      1      2      3      4            8          12
  *   +------+------+------+------+------------+-----------+----- ... -----------+
- *   | 0x11 | ask  | n    | 0    | serial (4) | ack (4)   | n addresses (20 n)  |   n: 0 to 8
+ *   | 0x11 | ask  | n    | how  | serial (4) | ack (4)   | n addresses (20 n)  |   n: 0 to 8
  *   +------+------+------+------+------------+-----------+----- ... -----------+
+ *   how: the kind of NAT that I am behind (enum nat_kind, 2 bits); 4: I have moved, and am at none of my old addresses
  *
  * CHALLENGE (2), RESPONSE (3)  is it you at the address which this was sent to? The response repeats the token
  *     0      1          4           12
@@ -32,8 +33,13 @@ enum { INNER_NIBBLE = 1, OFFER_MAX = 8, INNER_OFFER_LEN = 12, INNER_TOKEN_LEN = 
 
 enum inner_kind { INNER_OFFER = 1, INNER_CHALLENGE = 2, INNER_RESPONSE = 3, INNER_PROBE = 4, INNER_PROBE_ACK = 5 };
 
+/* What a NAT makes of one socket, as far as its owner can tell. */
+enum nat_kind { NAT_UNKNOWN, NAT_NONE, NAT_CONE /* one outside address for all */, NAT_SYMMETRIC /* one for each */, NAT_KINDS };
+enum { OFFER_MOVED = 4, OFFER_HOW = 7 };
+
 struct inner_offer {
-    bool ask;
+    bool ask, moved;
+    uint8_t nat;
     uint8_t n;
     uint32_t serial, ack;
     struct addr addr[OFFER_MAX];
@@ -66,10 +72,12 @@ static inline int offer_decode(const uint8_t *p, size_t len, struct inner_offer 
     uint8_t ask = get_u8(&r);
     out->ask = ask;
     out->n = get_u8(&r);
-    wire_expect_zeros(&r, 1);
+    uint8_t how = get_u8(&r);
+    out->nat = how & (NAT_KINDS - 1);
+    out->moved = how & OFFER_MOVED;
     out->serial = get_u32(&r);
     out->ack = get_u32(&r);
-    if (ask > 1 || out->n > OFFER_MAX)
+    if (ask > 1 || how > OFFER_HOW || out->n > OFFER_MAX)
         return -EBADMSG;
     for (unsigned i = 0; i < out->n; i++)
         get_addr(&r, &out->addr[i]);
@@ -82,7 +90,7 @@ static inline size_t offer_encode(uint8_t *p, size_t cap, const struct inner_off
     put_u8(&w, inner_first(INNER_OFFER));
     put_u8(&w, o->ask);
     put_u8(&w, o->n);
-    put_u8(&w, 0);
+    put_u8(&w, (uint8_t)(o->nat | (o->moved ? OFFER_MOVED : 0)));
     put_u32(&w, o->serial);
     put_u32(&w, o->ack);
     for (unsigned i = 0; i < o->n; i++)

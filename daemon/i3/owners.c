@@ -290,6 +290,17 @@ int owners_input(struct owners *os, mono_t now, const struct addr *from, const u
     }
 }
 
+void owners_moved(struct owners *os, mono_t now)
+{
+    os->now = os->due = now;
+    os->home_asked = MONO_NEVER;
+    for (unsigned i = 0; i < OWNERS_WATCHED; i++)
+        os->owner[i].waiting = MONO_NEVER;
+    for (unsigned i = 0; i < OWNERS_PREFIXES; i++)
+        if (os->route[i].nonce)
+            os->route[i].ask_at = now;
+}
+
 bool owners_has(const struct owners *os, const struct addr *node)
 {
     return addr_eq(node, &os->home) || owner_find(os, node);

@@ -39,6 +39,9 @@ int owners_input(struct owners *os, mono_t now, const struct addr *from, const u
 void owners_output(struct owners *os, mono_t now, struct outbox *out);
 mono_t owners_deadline(const struct owners *os);
 
+/* We are at another place, or were asleep: answers that are missing say nothing of the nodes. */
+void owners_moved(struct owners *os, mono_t now);
+
 /* The home node, or one that it has named. */
 bool owners_has(const struct owners *os, const struct addr *node);
 /* How many prefixes go straight to their owner. */

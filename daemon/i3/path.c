@@ -1,5 +1,7 @@
 #include "daemon/i3/path.h"
 
+#include <stdio.h>
+
 #define OFFER_REPEAT    (250 * USEC_PER_MSEC) /* doubling */
 #define CHALLENGE_GAP   (50 * USEC_PER_MSEC)  /* doubling: the last of a round is sent 3.15 s after the first */
 #define ROUND_PAUSE     (2 * USEC_PER_SEC)
@@ -7,13 +9,14 @@
 #define STEADY          (10 * USEC_PER_SEC) /* a way that held so long was a good one: look again soon */
 #define IDLE_MAX        (30 * USEC_PER_SEC)
 #define LEARN_AGAIN     (10 * USEC_PER_SEC)
+#define FORSAKEN        (150 * USEC_PER_MSEC)
 #define QUIET           (300 * USEC_PER_MSEC)
 #define SILENT          (1 * USEC_PER_SEC)
 #define SILENT_MAX      (2500 * USEC_PER_MSEC)
 #define EQUAL_RTT       500u /* microseconds, and an eighth */
 #define PRICE           (USEC_PER_SEC / PATH_RATE)
 
-enum { OFFER_TRIES = 6 };
+enum { OFFER_TRIES = 6, LOST_TOLD_S = 60 };
 
 void path_init(struct path *x, mono_t now, struct drbg *d)
 {
@@ -157,6 +160,7 @@ static void lose(struct path *x, mono_t now)
             best = c;
     if (mono_since(x->since, now) >= STEADY)
         x->pause = ROUND_PAUSE;
+    x->lost = now;
     if (best)
         use(x, now, best);
     else
@@ -231,6 +235,8 @@ bool path_heard_elsewhere(
         c = add(x, from, false);
     } else if (c->due.us != MONO_NEVER.us || (c->round.us && mono_since(c->round, now) < LEARN_AGAIN)) {
         c->heard = now;
+        if (c->valid && x->active >= 0 && mono_since(x->c[x->active].heard, now) > FORSAKEN)
+            use(x, now, c); /* the peer has gone over to it */
         return false;
     }
     c->heard = now;
@@ -261,12 +267,31 @@ bool path_moved(struct path *x, mono_t now)
     return false;
 }
 
+bool path_uprooted(struct path *x, mono_t now, struct drbg *d)
+{
+    bool talks = mono_since(x->last_sent, now) < IDLE_MAX;
+    x->pause = ROUND_PAUSE;
+    x->moved = true;
+    for (unsigned i = 0; i < PATH_CANDIDATES; i++) {
+        x->c[i].due = MONO_NEVER;
+        x->c[i].valid = false;
+    }
+    relay(x, talks ? PATH_ASKING : PATH_IDLE, talks ? mono_add(now, x->pause) : now);
+    if (!talks)
+        return false;
+    round_begin(x, now, d);
+    path_renew(x, now);
+    return true;
+}
+
 static void take_offer(struct path *x, mono_t now, const struct path_own *own, struct drbg *d, const struct inner_offer *o)
 {
     bool news = o->serial != x->theirs;
     x->theirs = o->serial;
+    x->their_nat = o->nat;
     if (o->ack == x->serial) {
         x->acked = o->ack;
+        x->moved = false;
         if (!o->ask)
             x->offer_due = MONO_NEVER;
     }
@@ -280,6 +305,8 @@ static void take_offer(struct path *x, mono_t now, const struct path_own *own, s
             else if (usable(own, &o->addr[i]))
                 add(x, &o->addr[i], true);
         }
+        if (o->moved && x->active >= 0)
+            relay(x, PATH_ASKING, mono_add(now, x->pause));
         round_begin(x, now, d);
     }
     if (news || o->ask) { /* answer; if that is lost, so is what asks for it again */
@@ -291,7 +318,7 @@ static void take_offer(struct path *x, mono_t now, const struct path_own *own, s
 
 static size_t write_offer(struct path *x, mono_t now, const struct path_own *own, struct addr *to, uint8_t msg[INNER_MAX])
 {
-    struct inner_offer o = {.ask = x->acked != x->serial, .n = own->n, .serial = x->serial, .ack = x->theirs};
+    struct inner_offer o = {.ask = x->acked != x->serial, .moved = x->moved, .nat = own->nat, .n = own->n, .serial = x->serial, .ack = x->theirs};
     memcpy(o.addr, own->addr, sizeof(o.addr));
     *to = x->offer_tries % 2 && x->active >= 0 ? x->c[x->active].addr : (struct addr){0};
     x->offer_due = ++x->offer_tries < OFFER_TRIES ? mono_add(now, OFFER_REPEAT << (x->offer_tries - 1)) : MONO_NEVER;
@@ -423,4 +450,18 @@ mono_t path_deadline(const struct path *x)
     for (unsigned i = 0; i < PATH_CANDIDATES; i++)
         at = mono_min(at, x->c[i].due);
     return at;
+}
+
+void path_words(const struct path *x, mono_t now, unsigned own_nat, char out[PATH_WORDS])
+{
+    bool ours = own_nat == NAT_SYMMETRIC, theirs = x->their_nat == NAT_SYMMETRIC;
+    uint64_t ago = mono_since(x->lost, now) / USEC_PER_SEC;
+    const char *nat = x->why != PATH_SILENT ? ""
+                      : ours && theirs      ? ": both NATs are symmetric"
+                      : ours                ? ": our NAT is symmetric"
+                      : theirs              ? ": the peer's NAT is symmetric"
+                                            : "";
+    int n = snprintf(out, PATH_WORDS, "%s%s", path_why_name(x->why), nat);
+    if (x->lost.us && ago < LOST_TOLD_S)
+        snprintf(out + n, (size_t)(PATH_WORDS - n), x->why == PATH_LOST ? " %u s ago" : "; the last one failed %u s ago", (unsigned)ago);
 }

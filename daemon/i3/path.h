@@ -6,7 +6,8 @@
  *      ^                                   ^                                                             |
  *      |  again when packets flow:         |  a genuine packet from an address which is not known:       |
  *      |  after 2 s, doubling to 60 s      |  the peer has another NAT                                   |
- *      +---- 30 s without packets, or packets go there and nothing comes from there for a second ---------+
+ *      +---- 30 s without packets; packets go there and nothing comes from there for a second; -----------+
+ *            either end has moved, and says so in its offer
  *
  * Consent: both daemons say in the handshake that they want shortcuts; who does not, neither offers nor answers.
  *
@@ -76,6 +77,10 @@ struct path {
     uint64_t pause;      /* before the next round */
     mono_t round;        /* the last one's start */
 
+    bool moved;        /* to be told with our newest offer */
+    uint8_t their_nat; /* enum nat_kind, as they say */
+    mono_t lost;       /* when a way in use has failed last; us 0: never */
+
     uint32_t serial, acked, theirs; /* of our newest offer, of that which the peer has, of the peer's newest */
     unsigned offer_tries;
     mono_t offer_due;
@@ -91,6 +96,7 @@ struct path_own {
     struct addr addr[OFFER_MAX];
     uint8_t n;
     bool v4, v6, loopback; /* what we can and may send to */
+    uint8_t nat;           /* enum nat_kind */
 };
 
 void path_init(struct path *x, mono_t now, struct drbg *d);
@@ -99,6 +105,10 @@ void path_init(struct path *x, mono_t now, struct drbg *d);
 void path_renew(struct path *x, mono_t now);
 /* Own addresses have changed: likewise, now (true) or when there are packets again. */
 bool path_moved(struct path *x, mono_t now);
+
+/* We are at another place: whatever we sent to may not take our packets any more, and nobody finds us at the old one. By the
+ * node, until an address has answered us here. True as above. */
+bool path_uprooted(struct path *x, mono_t now, struct drbg *d);
 
 /* The kernel will not send there. */
 void path_fail(struct path *x, mono_t now, const struct addr *to);
@@ -119,6 +129,10 @@ static inline const struct addr *path_address(const struct path *x)
 {
     return x->active < 0 ? NULL : &x->c[x->active].addr;
 }
+
+/* Why not, in words: at most PATH_WORDS bytes with the 0. */
+enum { PATH_WORDS = 96 };
+void path_words(const struct path *x, mono_t now, unsigned own_nat, char out[PATH_WORDS]);
 
 static inline const char *path_why_name(enum path_why w)
 {

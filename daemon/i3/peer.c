@@ -555,9 +555,8 @@ void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const str
 
 /* ---- looking in ---- */
 
-void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *out)
+void peer_info(const struct peers *ps, const struct peer *p, mono_t now, struct peer_info *out)
 {
-    (void)ps;
     const struct session *s = p->current ? p->current : p->next;
     *out = (struct peer_info){
         .public_id = p->public_id,
@@ -584,8 +583,8 @@ void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *o
         .forged = p->forged,
         .handshakes = p->handshakes,
         .handshake_rtt_us = p->rtt_us,
-        .relayed_why = way_relayed_why(ps, p),
     };
+    way_relayed_why(ps, p, now, out->relayed_why);
     if (p->path && path_address(p->path)) {
         out->shortcut = *path_address(p->path);
         out->shortcut_rtt_us = p->path->c[p->path->active].rtt_us;

@@ -108,6 +108,11 @@ void peers_set_owners(struct peers *ps, struct owners *os);
 void peers_size_anew(struct peers *ps, mono_t now);
 /* Where we are, for peers who would take a shortcut to us; what has changed is told to those who talk with us. */
 void peers_set_own(struct peers *ps, mono_t now, const struct path_own *own);
+/* We are at another place. */
+void peers_uprooted(struct peers *ps, mono_t now);
+/* We have slept since `asleep`, and their keys may be forgotten: those with whom we talked then are called, so that what they have for
+ * us need not wait until they try again. */
+void peers_woke(struct peers *ps, mono_t asleep, mono_t now);
 /* The kernel refuses to send there. */
 void peers_send_failed(struct peers *ps, mono_t now, const struct addr *to);
 /* It refuses a datagram of that size: EMSGSIZE. */
@@ -200,10 +205,10 @@ struct peer_info {
     uint32_t handshake_rtt_us;
     struct addr shortcut; /* none: by the node, and why */
     uint32_t shortcut_rtt_us;
-    const char *relayed_why;
+    char relayed_why[PATH_WORDS];
 };
 
-void peer_info(const struct peers *ps, const struct peer *p, struct peer_info *out);
+void peer_info(const struct peers *ps, const struct peer *p, mono_t now, struct peer_info *out);
 /* Iteration: NULL starts, NULL ends. */
 struct peer *peer_next(const struct peers *ps, const struct peer *p);
 

@@ -142,7 +142,7 @@ void way_run(struct peers *ps, struct peer *p, mono_t now, struct outbox *out);
 mono_t way_deadline(const struct peer *p);
 /* The largest packet which gets through now. */
 uint16_t way_mtu(const struct peer *p);
-const char *way_relayed_why(const struct peers *ps, const struct peer *p);
+void way_relayed_why(const struct peers *ps, const struct peer *p, mono_t now, char out[PATH_WORDS]);
 
 static inline bool way_is_direct(const struct peer *p)
 {

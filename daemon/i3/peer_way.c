@@ -1,12 +1,18 @@
 /* By which way packets go to a peer, and how large they may be: path.h and pmtu.h, their words sealed and sent. */
 #include "daemon/i3/peer_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/log.h"
 
-enum { PROBE_MAX = 9000 }; /* as the largest MTU of a config */
+#define TALKED (600 * USEC_PER_SEC) /* before we fell asleep */
+
+enum {
+    PROBE_MAX = 9000, /* as the largest MTU of a config */
+    WOKEN_MAX = 256,  /* peers that are called upon waking */
+};
 
 /* ---- the size ---- */
 
@@ -101,7 +107,9 @@ static void look(struct peers *ps, struct peer *p, mono_t now)
             log_info("peer id=%s shortcut address=%s rtt=%u", id_short(&p->public_id, id), addr_str(&at, s), rtt);
             size_start(ps, p, true, now, rtt);
         } else {
-            log_info("peer id=%s relayed: %s", id_short(&p->public_id, id), way_relayed_why(ps, p));
+            char why[PATH_WORDS];
+            way_relayed_why(ps, p, now, why);
+            log_info("peer id=%s relayed: %s", id_short(&p->public_id, id), why);
         }
     }
     tell_mtu(ps, p);
@@ -182,6 +190,29 @@ void peers_set_own(struct peers *ps, mono_t now, const struct path_own *own)
             peer_arm(ps, p, now);
 }
 
+void peers_uprooted(struct peers *ps, mono_t now)
+{
+    for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
+        p->unanswered = MONO_NEVER; /* that was elsewhere */
+        if (p->path && path_uprooted(p->path, now, &ps->drbg))
+            peer_arm(ps, p, now);
+        if (p->path)
+            look(ps, p, now);
+    }
+}
+
+void peers_woke(struct peers *ps, mono_t asleep, mono_t now)
+{
+    unsigned n = 0;
+    for (struct peer *p = ps->by_key; p && n < WOKEN_MAX; p = p->by_key.next) {
+        const struct session *s = p->current ? p->current : p->next;
+        if (!s || mono_since(p->last_received, asleep) > TALKED)
+            continue;
+        shake_want(ps, p, now);
+        n++;
+    }
+}
+
 void peers_send_failed(struct peers *ps, mono_t now, const struct addr *to)
 {
     for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
@@ -207,11 +238,10 @@ void peers_too_big(struct peers *ps, mono_t now, const struct addr *to, size_t l
     }
 }
 
-const char *way_relayed_why(const struct peers *ps, const struct peer *p)
+void way_relayed_why(const struct peers *ps, const struct peer *p, mono_t now, char out[PATH_WORDS])
 {
-    if (!ps->c.shortcut)
-        return "shortcut = no";
-    if (p->path)
-        return path_why_name(p->path->why);
-    return p->refuses_shortcut ? "the peer wants no shortcut" : "no session yet";
+    if (p->path && ps->c.shortcut)
+        path_words(p->path, now, ps->own.nat, out);
+    else
+        snprintf(out, PATH_WORDS, "%s", !ps->c.shortcut ? "shortcut = no" : p->refuses_shortcut ? "the peer wants no shortcut" : "no session yet");
 }

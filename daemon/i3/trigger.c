@@ -57,7 +57,7 @@ struct triggers *triggers_new(const uint8_t seed[BLAKE2S_LEN])
     if (!ts)
         return NULL;
     drbg_init(&ts->drbg, seed);
-    ts->last_answer = ts->last_suspicion = ts->last_doubt = MONO_NEVER;
+    ts->last_answer = ts->last_suspicion = ts->last_doubt = ts->doubt_at = MONO_NEVER;
     return ts;
 }
 
@@ -176,7 +176,7 @@ void triggers_restart(struct triggers *ts, mono_t now)
             continue;
         t->last_refusal = 0;
         t->penalty = 0;
-        t->seen = (struct addr){0};
+        t->seen = t->seen_by = (struct addr){0};
         t->owner.family = 0;
         t->owners = 0;
         trigger_set_state(ts, t, TRIGGER_WANTED, now);
@@ -205,11 +205,6 @@ void triggers_set_node(struct triggers *ts, mono_t now, const struct addr *node)
 }
 
 /* ---- looking in ---- */
-
-const struct addr *triggers_seen_address(const struct triggers *ts)
-{
-    return &ts->seen;
-}
 
 mono_t triggers_last_answer(const struct triggers *ts)
 {

@@ -19,6 +19,7 @@
 
 #include "daemon/base/mono.h"
 #include "daemon/base/outbox.h"
+#include "daemon/i3/inner.h" /* enum nat_kind */
 #include "daemon/i3/proof.h"
 
 enum { TRIGGERS_MAX = 1024, TRIGGER_REFRESH_TRIES = 4 };
@@ -48,8 +49,12 @@ void triggers_restart(struct triggers *t, mono_t now);
 /* That node has forgotten where we are (its connection has ended): what is kept there is inserted anew. */
 void triggers_renew_at(struct triggers *t, mono_t now, const struct addr *node);
 
-/* Something hints that the node may have lost what it knew (a NOT_PRESENT for somebody who was there a moment ago): one
- * trigger is refreshed now, and when that is refused the others follow. At most once in 5 s. */
+/* We are elsewhere, or were asleep: likewise, but each where it is kept, since that is where it is wanted. */
+void triggers_moved(struct triggers *t, mono_t now);
+
+/* Something hints that a node may have lost what it knew, or a NAT what it knew of us (answers are missed; a NOT_PRESENT for
+ * somebody who was there a moment ago): one trigger at each of a few nodes is refreshed now, and when one is refused or comes from
+ * another address the others follow. At most once a second, more rarely while nothing turns out to be wrong. */
 void triggers_doubt(struct triggers *t, mono_t now);
 
 /* A CHALLENGE, ACK, REFUSED or OWNER, or a BATCH of these, from `from`. Others, and those that answer nothing we asked, are ignored: -EPROTO. */
@@ -58,8 +63,10 @@ int triggers_input(struct triggers *t, mono_t now, const struct addr *from, cons
 void triggers_output(struct triggers *t, mono_t now, struct outbox *out);
 mono_t triggers_deadline(const struct triggers *t);
 
-/* Our address as the node saw it last, or none. */
+/* Our address as the node of the first trigger saw it last, or none. */
 const struct addr *triggers_seen_address(const struct triggers *t);
+/* What several nodes make of us: one address, or an own port for each. */
+enum nat_kind triggers_nat(const struct triggers *t);
 /* When the node last answered anything, MONO_NEVER if it never did. */
 mono_t triggers_last_answer(const struct triggers *t);
 /* Every trigger is STANDING or REFRESHING. */

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUSPECT_PAUSE (5 * USEC_PER_SEC)
-
 enum {
     OWNERS_MAX = 6, /* from one node to the next before it is tried again later */
     LIFE_MIN_S = 2, /* a shorter life is taken as this: a node must not make us spin */
@@ -23,34 +21,6 @@ static void note_rtt(struct trigger *t, mono_t now)
 {
     uint64_t us = mono_since(t->sent, now);
     t->rtt_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
-}
-
-/* One trigger was lost, or we have moved: the others probably share its fate, so ask now rather than at half of the life.
- * Those which the node saw last at `safe` (or NULL) are well. */
-static void suspect_others(struct triggers *ts, mono_t now, const struct addr *safe)
-{
-    if (ts->last_suspicion.us != MONO_NEVER.us && mono_since(ts->last_suspicion, now) < SUSPECT_PAUSE)
-        return;
-    ts->last_suspicion = now;
-    for (unsigned i = 0; i < ts->used; i++) {
-        struct trigger *t = ts->slot[i];
-        if (t && t->state == TRIGGER_STANDING && !(safe && addr_eq(&t->seen, safe)))
-            trigger_set_state(ts, t, TRIGGER_STANDING, now);
-    }
-}
-
-void triggers_doubt(struct triggers *ts, mono_t now)
-{
-    if (ts->last_doubt.us != MONO_NEVER.us && mono_since(ts->last_doubt, now) < SUSPECT_PAUSE)
-        return;
-    ts->last_doubt = now;
-    for (unsigned i = 0; i < ts->used; i++) {
-        struct trigger *t = ts->slot[i];
-        if (t && t->state == TRIGGER_STANDING) {
-            trigger_set_state(ts, t, TRIGGER_STANDING, now);
-            return;
-        }
-    }
 }
 
 static int input_challenge(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len)
@@ -89,23 +59,18 @@ static int input_ack(struct triggers *ts, mono_t now, const struct addr *from, c
         return -EPROTO;
 
     a.seen.via = from->via;
-    bool moved = ts->acked_at.family && !addr_eq(&ts->acked_at, &a.seen);
     if (t->state == TRIGGER_REFRESHING)
         t->refreshes++;
     if (t->tries == 1)
         note_rtt(t, now);
     note_answer(ts, now, &a.seen);
-    t->seen = a.seen;
-    if (from->via == ADDR_UDP) /* each connection has an address of its own */
-        ts->acked_at = a.seen;
     t->last_refusal = 0;
     t->penalty = 0;
     t->owners = 0;
     uint64_t life = (a.seconds > LIFE_MIN_S ? a.seconds : LIFE_MIN_S) * USEC_PER_SEC;
     t->expiry = mono_add(t->round_start, life);
     trigger_set_state(ts, t, TRIGGER_STANDING, mono_add(now, trigger_jittered(ts, life / 2)));
-    if (moved && from->via == ADDR_UDP)
-        suspect_others(ts, now, &a.seen);
+    trigger_seen(ts, now, t, from, &a.seen);
     return 0;
 }
 
@@ -150,13 +115,22 @@ static struct trigger *asked_with(struct triggers *ts, const struct addr *from, 
     return ours ? t : NULL;
 }
 
-/* Another node owns the id: it is inserted there. */
+/* The trigger which stands there, as only its node can know; or NULL. */
+static struct trigger *standing_with(struct triggers *ts, const struct addr *from, uint64_t token)
+{
+    struct trigger *t = trigger_by_token(ts, token);
+    return t && t->state == TRIGGER_STANDING && t->seq == token && addr_eq(from, trigger_node(ts, t)) ? t : NULL;
+}
+
+/* Another node owns the id, or does from now on: it is inserted there. */
 static int input_owner(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len)
 {
     struct wire_owner o;
     if (owner_decode(p, len, &o))
         return -EPROTO;
     struct trigger *t = asked_with(ts, from, o.nonce);
+    if (!t)
+        t = standing_with(ts, from, o.nonce);
     if (!t || memcmp(t->id.b, o.prefix, ID_PREFIX_LEN))
         return -EPROTO;
     note_answer(ts, now, NULL);
@@ -186,7 +160,7 @@ static int input_refused(struct triggers *ts, mono_t now, const struct addr *fro
     note_answer(ts, now, NULL);
     refused(ts, t, now, f.reason);
     if (was_standing && f.reason == REFUSED_UNKNOWN)
-        suspect_others(ts, now, NULL);
+        triggers_suspect(ts, now, NULL);
     return 0;
 }
 

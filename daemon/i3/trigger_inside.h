@@ -32,7 +32,7 @@ struct trigger {
     uint64_t penalty;         /* before it is asked for again after a refusal */
 
     mono_t expiry;
-    struct addr seen;
+    struct addr seen, seen_by; /* our address in the last ACK, and whose that was */
     struct addr owner; /* the node which keeps it, family 0: the first one */
     unsigned owners;   /* named one after the other */
     uint64_t refreshes, inserts;
@@ -46,8 +46,9 @@ struct triggers {
     struct deadlines due;
     struct drbg drbg;
     struct addr node, seen;
-    struct addr acked_at; /* our address in the last ACK */
     mono_t last_answer, last_suspicion, last_doubt;
+    mono_t doubt_at;      /* MONO_NEVER: there is none */
+    uint64_t doubt_pause; /* after the last one */
 };
 
 /* The one setter. */
@@ -69,6 +70,15 @@ static inline const struct addr *trigger_node(const struct triggers *ts, const s
 {
     return t->owner.family ? &t->owner : &ts->node;
 }
+
+/* trigger_doubt.c */
+/* One trigger was lost, or we have moved: the others probably share its fate, so they are asked about now rather than at half of
+ * their life. Not those which a node saw where it saw `safe` (or NULL). */
+void triggers_suspect(struct triggers *ts, mono_t now, const struct trigger *safe);
+/* t was acknowledged by that node, which has seen us there; and the others? */
+void trigger_seen(struct triggers *ts, mono_t now, struct trigger *t, const struct addr *node, const struct addr *seen);
+/* What is doubted and due becomes due. */
+void triggers_ask_doubted(struct triggers *ts, mono_t now);
 
 /* trigger_send.c */
 /* It is no longer wanted: the node is told, if it may hold it. */

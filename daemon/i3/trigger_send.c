@@ -155,6 +155,7 @@ void triggers_output(struct triggers *ts, mono_t now, struct outbox *out)
 {
     if (!ts->node.family)
         return;
+    triggers_ask_doubted(ts, now);
     for (unsigned i = 0; i < OUTPUT_MAX && mono_due(deadlines_next(&ts->due), now); i++) {
         struct deadline *d = deadlines_first(&ts->due);
         struct trigger *t = (struct trigger *)(void *)((char *)d - offsetof(struct trigger, due));
@@ -164,7 +165,7 @@ void triggers_output(struct triggers *ts, mono_t now, struct outbox *out)
 
 mono_t triggers_deadline(const struct triggers *ts)
 {
-    return ts->node.family ? deadlines_next(&ts->due) : MONO_NEVER;
+    return ts->node.family ? mono_min(deadlines_next(&ts->due), ts->doubt_at) : MONO_NEVER;
 }
 
 /* ---- the end ---- */

@@ -30,9 +30,31 @@ int addresses_each(void (*fn)(void *ctx, const struct addr *a), void *ctx)
     return 0;
 }
 
+int addresses_source(const struct addr *to, struct addr *out)
+{
+    struct sockaddr_storage ss;
+    struct addr plain = addr_by(to, ADDR_UDP);
+    socklen_t len = addr_to_sockaddr(&plain, &ss);
+    int err = 0, fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (struct sockaddr *)&ss, len) < 0)
+        err = -errno;
+    len = sizeof(ss);
+    if (!err && getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+        err = -errno;
+    close(fd);
+    if (!err) {
+        *out = addr_from_sockaddr(&ss, len);
+        out->port = 0;
+    }
+    return err;
+}
+
 int addresses_watch(void)
 {
-    struct sockaddr_nl nl = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR};
+    struct sockaddr_nl nl = {.nl_family = AF_NETLINK,
+        .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
     if (fd < 0)
         return -errno;

@@ -7,7 +7,10 @@
 /* Calls fn for every address (port 0) of an interface that is up, but loopback and link-local ones. 0 or -errno. */
 int addresses_each(void (*fn)(void *ctx, const struct addr *a), void *ctx);
 
-/* A socket which becomes readable when addresses or links change, or -errno. */
+/* The address (port 0) from which packets to `to` would leave. 0 or -errno: ENETUNREACH where there is no way. Sends nothing. */
+int addresses_source(const struct addr *to, struct addr *out);
+
+/* A socket which becomes readable when addresses, links or routes change, or -errno. */
 int addresses_watch(void);
 /* Takes the news from it. */
 void addresses_drain(int fd);

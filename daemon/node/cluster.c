@@ -5,7 +5,14 @@
 
 #include "daemon/node/inside.h"
 
-enum { COPIES_AT_ONCE = 256, COPY_LEN = 5 + ADDR_WIRE_LEN + ID_LEN, COPY_PAUSE = 2000, BATCH_PAUSE = 5000 };
+enum {
+    COPIES_AT_ONCE = 256,
+    TOLD_AT_ONCE = 64,
+    COPY_LEN = 5 + ADDR_WIRE_LEN + ID_LEN,
+    COPY_PAUSE = 2000,
+    BATCH_PAUSE = 5000,
+    YOUNG_US = 10000000,
+};
 
 /* A host that waits to hear who owns a prefix. */
 struct ask {
@@ -29,6 +36,8 @@ struct cluster {
     struct transfer transfer[2]; /* to the predecessor, to the successor */
     ring_pos predecessor;
     bool leaving;
+    mono_t young_until;  /* so long what is ours may still be on its way to us */
+    mono_t shrunk_until; /* and so long triggers live here that are others' */
     mono_t transfers_at, batch_at;
     uint8_t batch[RING_PAYLOAD_MAX]; /* copies for the successor */
     size_t batched;
@@ -40,6 +49,7 @@ struct cluster *cluster_new(const struct ring_config *config, mono_t now)
     if (!c)
         return NULL;
     c->transfers_at = c->batch_at = MONO_NEVER;
+    c->young_until = mono_add(now, YOUNG_US);
     c->ring = ring_new(config, now);
     if (c->ring) {
         c->predecessor = ring_self(c->ring)->pos; /* all that is round the ring */
@@ -161,14 +171,39 @@ static void found(struct cluster *c, const struct ring_event *e, struct outbox *
     a->from.family = 0;
 }
 
+/* Ours, and yet nothing is here: what the one who had it before us is still handing over, it has. Also what comes here while we go. */
+static const struct addr *holder(const struct visit *v, const struct i3_id *id)
+{
+    const struct cluster *c = v->node->cluster;
+    const struct ring_contact *successor = ring_successor(c->ring, 0);
+    bool elsewhere = (c->leaving || !mono_due(c->young_until, v->now)) && successor && !addr_eq(&successor->addr, v->from);
+    return elsewhere && !store_match(v->node->store, id).first ? &successor->addr : NULL;
+}
+
+/* Not ours, and yet it may be answered for here: a trigger that was inserted here before the range became another, and has not
+ * expired; or, while it is not clear whose it is, a copy. */
+static bool serves(const struct visit *v, const struct i3_id *id)
+{
+    const struct cluster *c = v->node->cluster;
+    bool orphaned = !ring_predecessor(c->ring);
+    if (!orphaned && mono_due(c->shrunk_until, v->now))
+        return false;
+    const struct trigger *t = store_match(v->node->store, id).first;
+    return t && (orphaned || !(t->flags & TRIGGER_COPY));
+}
+
 const struct addr *cluster_next(struct visit *v, const struct i3_id *id)
 {
     const struct node *n = v->node;
     struct ring *r = n->cluster->ring;
     ring_pos pos = ring_pos_of(id->b);
-    if (ring_owns(r, pos) || (!ring_predecessor(r) && store_match(n->store, id).first)) /* a copy will do while it is not clear */
+    if (ring_owns(r, pos))
+        return holder(v, id);
+    if (serves(v, id))
         return NULL;
     const struct ring_contact *next = ring_next(r, v->now, pos, v->out);
+    if (next && !ring_knows(r, v->now, pos) && limit_take(&v->node->lookups, v->now, store_source_hash(n->store, v->from)))
+        ring_learn(r, v->now, pos, v->out);
     return next ? &next->addr : NULL;
 }
 
@@ -229,7 +264,8 @@ void cluster_copy(struct visit *v, const struct trigger *t, unsigned seconds)
     n->stats.copies_out++;
 }
 
-static void take_copy(struct node *n, mono_t now, struct reader *r)
+/* Its id is left in `of`. */
+static void take_copy(struct node *n, mono_t now, struct reader *r, struct i3_id *of)
 {
     struct addr owner;
     struct i3_id id;
@@ -244,6 +280,7 @@ static void take_copy(struct node *n, mono_t now, struct reader *r)
         r->failed = true;
         return;
     }
+    *of = id;
     struct trigger *t = store_find(n->store, &id, plen, &owner);
     n->stats.copies_in++;
     if (t && !(t->flags & TRIGGER_COPY)) /* ours is the original */
@@ -256,6 +293,31 @@ static void take_copy(struct node *n, mono_t now, struct reader *r)
             &(struct store_item){&id, plen, &owner, flags | TRIGGER_COPY, n_ids, ids, &none, UINT64_MAX});
 }
 
+/* Handed over by the successor, which had it before us: but others have come between by now, and it is theirs. */
+static bool goes_on(const struct visit *v, const struct i3_id *id)
+{
+    const struct ring *r = v->node->cluster->ring;
+    const struct ring_contact *p = ring_predecessor(r), *s = ring_successor(r, 0);
+    return p && s && p->pos != s->pos && addr_eq(&s->addr, v->from) && !ring_owns(r, ring_pos_of(id->b));
+}
+
+static void take_copies(struct visit *v, struct bytes copies)
+{
+    struct node *n = v->node;
+    struct reader r = reader_of(copies.at, copies.len);
+    uint8_t further[RING_PAYLOAD_MAX];
+    struct writer w = writer_of(further, sizeof(further));
+    while (reader_left(&r) && !r.failed) {
+        const uint8_t *at = r.at;
+        struct i3_id id;
+        take_copy(n, v->now, &r, &id);
+        if (!r.failed && goes_on(v, &id))
+            put_bytes(&w, at, (size_t)(r.at - at));
+    }
+    if (writer_len(&w))
+        ring_send_triggers(n->cluster->ring, ring_predecessor(n->cluster->ring), (struct bytes){further, writer_len(&w)}, v->out);
+}
+
 void cluster_on_ring(struct visit *v)
 {
     struct node *n = v->node;
@@ -265,11 +327,8 @@ void cluster_on_ring(struct visit *v)
         return;
     }
     ring_input(n->cluster->ring, v->now, v->from, v->p, v->len, &copies, v->out);
-    if (copies.at) {
-        struct reader r = reader_of(copies.at, copies.len);
-        while (reader_left(&r) && !r.failed)
-            take_copy(n, v->now, &r);
-    }
+    if (copies.at)
+        take_copies(v, copies);
     cluster_run(n, v->now, v->out);
 }
 
@@ -287,13 +346,22 @@ static bool concerns(const struct cluster *c, const struct transfer *x, const st
     return is_for_all(t) && ring_owns(c->ring, ring_pos_of(t->id.b)) == x->ours;
 }
 
+/* The host learns who has its trigger now, as if it had refreshed it: its NAT may let in nobody but us until it has inserted there. */
+static void tell_host(const struct trigger *t, const struct addr *owner, struct outbox *out)
+{
+    struct ask a = {.from = t->owner, .nonce = t->seq};
+    memcpy(a.prefix, t->id.b, ID_PREFIX_LEN);
+    tell_owner(out, &a, owner);
+}
+
 static void transfer_run(struct node *n, struct transfer *x, struct outbox *out)
 {
     struct cluster *c = n->cluster;
     uint8_t payload[RING_PAYLOAD_MAX];
     struct writer w = writer_of(payload, sizeof(payload));
-    unsigned sent = 0;
-    while (x->to.addr.family && sent < COPIES_AT_ONCE) {
+    bool for_good = !x->ours || c->leaving;
+    unsigned sent = 0, told = 0;
+    while (x->to.addr.family && sent < COPIES_AT_ONCE && told < TOLD_AT_ONCE) {
         struct trigger *t = store_next(n->store, &x->cursor);
         bool full = t && writer_len(&w) + copy_len(t) > sizeof(payload);
         if ((!t || full) && writer_len(&w)) {
@@ -305,6 +373,10 @@ static void transfer_run(struct node *n, struct transfer *x, struct outbox *out)
         } else if (concerns(c, x, t)) {
             put_copy(&w, n->store, t, n->config.lifetime_s);
             sent++;
+            if (for_good && !(t->flags & TRIGGER_COPY)) {
+                tell_host(t, &x->to.addr, out);
+                told++;
+            }
         }
     }
     if (writer_len(&w))
@@ -315,19 +387,23 @@ static void transfer_run(struct node *n, struct transfer *x, struct outbox *out)
 /* ---- time ---- */
 
 /* Whoever shall have what, now that we own another range. */
-static void range_changed(struct cluster *c, mono_t now, const struct ring_contact *predecessor)
+static void range_changed(struct node *n, mono_t now, const struct ring_contact *predecessor)
 {
+    struct cluster *c = n->cluster;
     const struct ring_contact *successor = ring_successor(c->ring, 0);
     bool grown = !ring_between(c->predecessor, predecessor->pos, ring_self(c->ring)->pos);
     c->predecessor = predecessor->pos;
+    if (!grown)
+        c->shrunk_until = mono_add(now, n->config.lifetime_s * USEC_PER_SEC);
     if (!grown)
         transfer_start(c, now, false, predecessor);
     else if (successor)
         transfer_start(c, now, true, successor);
 }
 
-static void on_events(struct cluster *c, mono_t now, struct outbox *out)
+static void on_events(struct node *n, mono_t now, struct outbox *out)
 {
+    struct cluster *c = n->cluster;
     struct ring_event e;
     while (ring_poll(c->ring, &e)) {
         switch (e.kind) {
@@ -336,7 +412,7 @@ static void on_events(struct cluster *c, mono_t now, struct outbox *out)
             found(c, &e, out);
             break;
         case RING_EV_RANGE:
-            range_changed(c, now, &e.contact);
+            range_changed(n, now, &e.contact);
             break;
         case RING_EV_SUCCESSOR:
             if (e.contact.addr.family)
@@ -353,7 +429,7 @@ void cluster_run(struct node *n, mono_t now, struct outbox *out)
         return;
     if (mono_due(ring_deadline(c->ring), now))
         ring_expire(c->ring, now, out);
-    on_events(c, now, out);
+    on_events(n, now, out);
     if (mono_due(c->batch_at, now))
         flush_batch(n, out);
     if (!mono_due(c->transfers_at, now))

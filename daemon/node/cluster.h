@@ -2,17 +2,20 @@
  * triggers where they are needed when it dies.
  *
  *   host, LOOKUP / INSERT / REFRESH for an id of another node --> ring_find --> OWNER to the host, which goes there itself
- *   host, DATA  for an id of another node                     --> the next node on the way (ring_next), hops - 1
+ *   host, DATA  for an id of another node                     --> the next node on the way (ring_next), hops - 1; the owner is looked
+ *                                                                 up meanwhile (ring_learn), and later packets go straight to it
  *   a trigger inserted, refreshed, removed                    --> a copy to the first successor (RING_TRIGGERS)
  *   another first successor                                   --> copies of all that are ours, to it
  *   another predecessor, which lies nearer                    --> copies of what is its own now, to it
  *                        which lies further (one has died)    --> copies of all that are ours by now, to the successor
  *
+ *   what another owns from now on                         --> OWNER to the host, as if it had refreshed its trigger
+ *
  * A copy leads packets to the host, but bears no key: the next refresh is REFUSED_UNKNOWN, and the host inserts anew. It lives one
  * life of a trigger.
  *
  * Bounds: CLUSTER_ASKS hosts whose question is under way (further ones repeat theirs); lookups_per_s; copies are sent at most
- * COPIES_AT_ONCE per run, a run every COPY_PAUSE.
+ * COPIES_AT_ONCE per run, hosts told TOLD_AT_ONCE, a run every COPY_PAUSE.
  */
 #ifndef I3_CLUSTER_H
 #define I3_CLUSTER_H

@@ -76,9 +76,25 @@ static bool restack(struct journey *j, const struct trigger *t, const struct cop
     return true;
 }
 
+/* How many of n packets to that trigger may pass; `v` is at the first of them. */
+static unsigned pass(struct visit *v, const struct trigger *t, unsigned n)
+{
+    struct node *node = v->node;
+    bool tell;
+    if (!node->targets.full_at || !t)
+        return n;
+    unsigned got = rates_take(&node->targets, store_index(node->store, t), v->now, n, &tell);
+    if (got < n && tell)
+        node_slow_down(v);
+    v->worker->stats.trigger_drops += n - got;
+    return got;
+}
+
 /* The only trigger that matches: c goes out, or is changed to be looked up again (true). */
 static bool follow_one(struct journey *j, const struct trigger *t, struct copy *c)
 {
+    if (!pass(j->v, t, 1))
+        return false;
     if (t->n == 0) {
         send_to(j, &t->owner, c);
         return false;
@@ -100,6 +116,8 @@ static void follow_all(struct journey *j, struct trie_match m, const struct copy
     j->copies++; /* c itself, which ends here */
     for (const struct trigger *t = m.first; t && j->copies;
          t = store_match_next(j->v->node->store, t, m.bits)) {
+        if (!pass(j->v, t, 1))
+            continue;
         if (t->n == 0) {
             send_to(j, &t->owner, c);
             j->copies--;
@@ -149,19 +167,21 @@ static void travel(struct journey *j, struct copy c)
     }
 }
 
-/* Where all that bears this header goes, if that is one address and nothing else is to be done. */
-static const struct addr *only_target(struct visit *v, const struct wire_data *d, bool *relayed)
+/* Where all that bears this header goes, if that is one address and nothing else is to be done; by which trigger, NULL: by another node. */
+static const struct addr *only_target(struct visit *v, const struct wire_data *d, const struct trigger **by)
 {
     const struct i3_id *id = (const struct i3_id *)d->ids;
-    *relayed = false;
+    *by = NULL;
     if (!d->hops)
         return NULL;
     const struct addr *next = !v->node->cluster || v->looking ? NULL : cluster_next(v, id);
-    *relayed = next != NULL;
     if (next)
         return next;
     struct trie_match m = store_match(v->node->store, id);
-    return m.first && !m.first->n && !store_match_next(v->node->store, m.first, m.bits) ? &m.first->owner : NULL;
+    if (!m.first || m.first->n || store_match_next(v->node->store, m.first, m.bits))
+        return NULL;
+    *by = m.first;
+    return &m.first->owner;
 }
 
 /* How many bytes of the train from p on are datagrams with one header, of d->n ids. */
@@ -177,16 +197,19 @@ static size_t run_of(const uint8_t *p, const struct wire_data *d, size_t all, si
     return at;
 }
 
-static size_t forward_run(struct visit *v, const struct wire_data *d, const struct addr *to, bool relayed, size_t all, size_t size)
+static size_t forward_run(struct visit *v, const struct wire_data *d, const struct addr *to, const struct trigger *by, size_t all,
+    size_t size)
 {
     size_t len = v->len < size || all == v->len ? v->len : run_of(v->p, d, all, size);
     uint8_t hops = (uint8_t)(d->hops - 1);
     unsigned n = 0;
     for (size_t at = 0; at < len; at += size, n++)
         v->p[at + AT_HOPS] = hops;
-    if (outbox_push_train(v->out, to, v->p, len, size, v->ecn)) {
+    unsigned may = pass(v, by, n);
+    if (may && outbox_push_train(v->out, to, v->p, may < n ? may * size : len, size, v->ecn)) {
+        n = may;
         v->worker->stats.forwarded += n;
-        v->worker->stats.relayed += relayed ? n : 0;
+        v->worker->stats.relayed += by ? 0 : n;
         worker_forwarded(v, n);
     }
     return len;
@@ -210,14 +233,14 @@ size_t forward_data(struct visit *v, size_t all, size_t size)
         v->worker->stats.bad++;
         return v->len;
     }
-    bool relayed;
-    const struct addr *to = only_target(v, &d, &relayed);
+    const struct trigger *by;
+    const struct addr *to = only_target(v, &d, &by);
     if (v->looking && is_deed(v, &d, to)) {
         worker_later(v, NULL);
         return v->len;
     }
     if (to)
-        return forward_run(v, &d, to, relayed, all, size);
+        return forward_run(v, &d, to, by, all, size);
     struct journey j;
     j.v = v;
     j.copies = v->node->config.fanout_max - 1;

@@ -70,8 +70,8 @@ static void acknowledge(struct visit *v, const struct hmac *key, uint64_t seq, u
     node_reply(v, p, ack_encode(p, sizeof(p), &a));
 }
 
-/* 0 and the trigger key, an enum refused_reason, or -EBUSY. What is cheap to find out comes first. */
-static int prove_check(struct visit *v, const struct wire_prove *pr, struct proof_key *key)
+/* 0 and the trigger key (h: prepared), an enum refused_reason, or -EBUSY. What is cheap to find out comes first. */
+static int prove_check(struct visit *v, const struct wire_prove *pr, struct proof_key *key, struct hmac *h)
 {
     struct node *n = v->node;
     uint8_t cookie[COOKIE_LEN];
@@ -85,10 +85,13 @@ static int prove_check(struct visit *v, const struct wire_prove *pr, struct proo
         return REFUSED_POLICY;
     if (!id_is_of_key(&pr->insert.id, pr->key))
         return REFUSED_PROOF;
-    if (!worker_may_prove(v))
-        return -EBUSY;
-    if (proof_key_at_node(key, worker_key(v->worker, e), pr->key, e->pub) || !proof_check(key, v->p, v->len))
+    int err = worker_agree(v, e, pr->key, key);
+    if (err)
+        return err == -EBUSY ? -EBUSY : REFUSED_PROOF;
+    hmac_init(h, (struct bytes){key->b, sizeof(key->b)});
+    if (!proof_check_by(h, v->p, v->len))
         return REFUSED_PROOF;
+    worker_agreed(v, e, pr->key, key);
     return 0;
 }
 
@@ -106,7 +109,7 @@ static enum refused_reason reason_of(int err)
     return err == -ENOSPC ? REFUSED_FULL : REFUSED_POLICY;
 }
 
-static void prove_take(struct visit *v, const struct wire_prove *pr, const struct proof_key *key)
+static void prove_take(struct visit *v, const struct wire_prove *pr, const struct proof_key *key, const struct hmac *h)
 {
     struct node *n = v->node;
     const struct i3_id *id = &pr->insert.id;
@@ -126,34 +129,37 @@ static void prove_take(struct visit *v, const struct wire_prove *pr, const struc
         node_refuse(v, reason_of(err), pr->seq);
         return;
     }
-    struct hmac h;
-    hmac_init(&h, (struct bytes){key->b, sizeof(key->b)});
     v->worker->stats.inserts++;
-    acknowledge(v, &h, pr->seq, n->config.lifetime_s);
+    acknowledge(v, h, pr->seq, n->config.lifetime_s);
     cluster_copy(v, store_find(n->store, id, pr->insert.plen, v->from), n->config.lifetime_s);
-    crypto_wipe(&h, sizeof(h));
 }
 
 void insert_prove(struct visit *v)
 {
     struct wire_prove pr;
     struct proof_key key;
+    struct hmac h;
     if (prove_decode(v->p, v->len, &pr)) {
         v->worker->stats.bad++;
         return;
     }
     if (is_elsewhere(v, &pr.insert.id, pr.seq))
         return;
-    if (v->proven)
+    int why = 0;
+    if (v->proven) {
         key = *v->proven;
-    int why = v->proven ? 0 : prove_check(v, &pr, &key);
+        hmac_init(&h, (struct bytes){key.b, sizeof(key.b)});
+    } else {
+        why = prove_check(v, &pr, &key, &h);
+    }
     if (why > 0)
         node_refuse(v, (enum refused_reason)why, pr.seq);
     else if (!why && v->looking)
         worker_later(v, &key);
     else if (!why)
-        prove_take(v, &pr, &key);
+        prove_take(v, &pr, &key, &h);
     crypto_wipe(&key, sizeof(key));
+    crypto_wipe(&h, sizeof(h));
 }
 
 /* The mac is right. */

@@ -5,6 +5,7 @@
 #include "daemon/node/cluster.h"
 #include "daemon/node/limit.h"
 #include "daemon/node/node.h"
+#include "daemon/node/rate.h"
 #include "daemon/node/store.h"
 
 /* Secret and key of one epoch; the previous one's are accepted too, and wiped after that. */
@@ -25,6 +26,14 @@ struct deed {
     struct proof_key key;
 };
 
+/* Hosts have many ids of one key (DESIGN section 5): the trigger key is the same for all of them, and agreed on once. */
+enum { AGREED = 256 };
+struct agreed {
+    bool used;
+    uint8_t pub[KEY_LEN]; /* of the id */
+    struct proof_key key;
+};
+
 /* What belongs to one thread. */
 struct worker {
     struct node_stats stats;
@@ -33,6 +42,7 @@ struct worker {
     uint32_t forwarded, before;
     struct x25519_key *key[2];  /* of two epochs, and what they are made of */
     uint8_t key_pub[2][KEY_LEN];
+    struct agreed agreed[2][AGREED]; /* by epoch; of two that share a place the later one stays */
     unsigned n_deeds, done;
     struct deed deed[NODE_DEEDS];
 };
@@ -45,6 +55,7 @@ struct node {
     mono_t epoch_end;
     struct limit lookups;
     struct cluster *cluster; /* NULL: alone */
+    struct rates sources, targets; /* by source hash, by trigger */
     struct node_stats stats; /* of what is done alone; the workers have theirs */
     struct worker *worker;   /* config.workers of them */
 };
@@ -76,8 +87,10 @@ void workers_free(struct node *n);
 void worker_later(struct visit *v, const struct proof_key *proven);
 /* So many datagrams have been forwarded. */
 void worker_forwarded(struct visit *v, unsigned n);
-bool worker_may_prove(struct visit *v);
-struct x25519_key *worker_key(struct worker *w, const struct epoch *e);
+/* The trigger key of an id's public key. 0, -EBUSY (no more X25519 now) or -EKEYREJECTED. */
+int worker_agree(struct visit *v, const struct epoch *e, const uint8_t pub[KEY_LEN], struct proof_key *out);
+/* It has proved itself, and will be found at once the next time. */
+void worker_agreed(struct visit *v, const struct epoch *e, const uint8_t pub[KEY_LEN], const struct proof_key *key);
 
 /* The epoch of that number if it is still accepted, or NULL. */
 const struct epoch *node_epoch(const struct node *n, uint8_t number);
@@ -88,6 +101,8 @@ void batch_take(struct visit *v);
 void node_reply(struct visit *v, const uint8_t *p, size_t len);
 /* REFUSED, as far as errors_per_s allows. */
 void node_refuse(struct visit *v, enum refused_reason reason, uint64_t seq);
+/* REFUSED for being too fast: the packet's id, or 0. */
+void node_slow_down(struct visit *v);
 /* May one more error be sent to this source? */
 bool node_may_complain(struct visit *v);
 

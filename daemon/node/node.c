@@ -94,7 +94,8 @@ struct node *node_new(const struct node_config *c, mono_t now)
     };
     drbg_draw(&n->rng, sc.secret, sizeof(sc.secret));
     n->store = store_new(&sc);
-    if (!n->store || workers_new(n, now)) {
+    if (!n->store || workers_new(n, now) || rates_init(&n->sources, c->rate_per_source, RATE_SOURCES, true) ||
+        rates_init(&n->targets, c->rate_per_trigger, n->config.triggers_max + 1, false)) {
         node_free(n);
         return NULL;
     }
@@ -109,6 +110,8 @@ void node_free(struct node *n)
     if (!n)
         return;
     workers_free(n);
+    rates_fini(&n->sources);
+    rates_fini(&n->targets);
     store_free(n->store);
     cluster_free(n->cluster);
     crypto_wipe(n, sizeof(*n));

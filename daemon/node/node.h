@@ -52,7 +52,7 @@ struct node_config {
     uint32_t lifetime_s;         /* default 30 */
     uint32_t epoch_s;            /* default 120: life of cookie secret and node key */
     uint32_t errors_per_s;       /* NOT_PRESENT and REFUSED per second, all sources; default 10,000 */
-    uint32_t proofs_per_s;       /* X25519 operations per second; default UINT32_MAX: as many as the CPU can */
+    uint32_t proofs_per_s;       /* X25519 operations per second, one for all ids of a key; default UINT32_MAX: as many as the CPU can */
     uint32_t proofs_busy_per_s;  /* the same while more than NODE_BUSY packets per second are forwarded; default 5,000 */
     uint32_t lookups_per_s;      /* that have to be asked of other nodes; default 5,000 */
     uint32_t rate_per_source, rate_per_trigger; /* packets per second; 0: no limit (rate.h); default 0 */
@@ -102,7 +102,7 @@ void node_run(struct node *n, mono_t now, struct outbox *out);
 /* Of all workers: alone. */
 struct node_stats {
     uint64_t in, bad, forwarded, copies, not_present, loops, challenges, inserts, refreshes, removals, refused, expired,
-        rate_limited, relayed, lookups, copies_in, copies_out;
+        rate_limited, relayed, lookups, copies_in, copies_out, full, source_drops, trigger_drops;
     uint32_t triggers;
 };
 

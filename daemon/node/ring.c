@@ -1,5 +1,6 @@
 #include "daemon/node/ring.h"
 
+#include "daemon/base/log.h"
 #include "daemon/node/ring_inside.h"
 
 /* ---- who is known ---- */
@@ -52,6 +53,7 @@ static void heard(struct ring *r, mono_t now, const struct ring_contact *c)
     k->dead.us = 0;
     k->suspect = false;
     k->heard = now;
+    cache_heard(r, now, c);
     for (unsigned i = 0; i < RING_SUCCESSORS; i++)
         heard_entry(&r->successor[i], now, c);
     for (unsigned i = 0; i < RING_FINGERS; i++)
@@ -142,6 +144,10 @@ static void adopt(struct ring *r, mono_t now, const struct ring_contact *head, c
             list[n++] = entry_of(r, c);
     }
     memcpy(r->successor, list, sizeof(list));
+    if (!before.addr.family) {
+        char s[ADDR_STR];
+        log_info("ring joined successor=%s", addr_str(&head->addr, s));
+    }
     r->alone_at.us = 0;
     successor_changed(r, &before);
     for (unsigned i = 1; i < n; i++)
@@ -153,6 +159,7 @@ void ring_bury(struct ring *r, mono_t now, const struct ring_contact *c)
 {
     struct ring_contact before = r->successor[0].c;
     remember(r, c)->dead = now;
+    cache_drop(r, c);
     for (unsigned i = 0; i < RING_SUCCESSORS; i++) {
         if (!contact_is(&r->successor[i].c, c))
             continue;
@@ -182,6 +189,7 @@ static void set_predecessor(struct ring *r, mono_t now, const struct ring_contac
 {
     r->predecessor = (struct entry){*c, now};
     r->predecessor_dead = false;
+    r->before.addr.family = 0;
     ring_emit(r, &(struct ring_event){.kind = RING_EV_RANGE, .contact = *c});
 }
 
@@ -206,11 +214,12 @@ static void on_state(struct ring *r, mono_t now, const struct ring_message *m, s
         if (!contact_is(&r->successor[0].c, &m->sender))
             break;
         adopt(r, now, &m->sender, m, out);
-        if (m->predecessor.addr.family && is_nearer_successor(r, &m->predecessor) && !ring_is_dead(r, now, &m->predecessor))
-            call_ask(r, now, CALL_NEARER, &m->predecessor, out);
+        if (!m->predecessor.addr.family || m->predecessor.pos == r->self.pos || ring_is_dead(r, now, &m->predecessor))
+            break;
+        call_ask(r, now, is_nearer_successor(r, &m->predecessor) ? CALL_NEARER : CALL_BEFORE, &m->predecessor, out);
         break;
     case CALL_NEARER:
-        if (!is_nearer_successor(r, &m->sender))
+        if (!is_nearer_successor(r, &m->sender) || (!m->n && r->successor[0].c.addr.family))
             break;
         adopt(r, now, &m->sender, m, out);
         call_ask(r, now, CALL_SUCCESSOR, &m->sender, out);
@@ -224,12 +233,15 @@ static void on_state(struct ring *r, mono_t now, const struct ring_message *m, s
     case CALL_WALK:
         walk_on_state(r, now, &was, m, out);
         break;
+    case CALL_BEFORE:
     case CALL_ALIVE:
     case CALL_FREE:
     case CALL_HOP:
     case CALL_FIND:
         break;
     }
+    if (contact_is(&r->predecessor.c, &m->sender))
+        r->before = m->predecessor;
 }
 
 static void on_ask(struct ring *r, mono_t now, const struct ring_message *m, struct outbox *out)
@@ -239,6 +251,8 @@ static void on_ask(struct ring *r, mono_t now, const struct ring_message *m, str
     ring_send(r, &m->sender, &s, out);
     if (m->flags & RING_NOTIFY && is_better_predecessor(r, &m->sender))
         call_ask(r, now, CALL_NOTIFIER, &m->sender, out);
+    if (m->flags & RING_OFFER && is_nearer_successor(r, &m->sender))
+        call_ask(r, now, CALL_NEARER, &m->sender, out);
 }
 
 static void on_taken(struct ring *r, mono_t now, const struct ring_message *m)
@@ -335,8 +349,10 @@ void ring_expire(struct ring *r, mono_t now, struct outbox *out)
 {
     const struct ring_config *c = &r->config;
     bool alone = !r->successor[0].c.addr.family;
-    if (mono_due(r->alone_at, now))
+    if (r->alone_at.us && mono_due(r->alone_at, now)) {
+        log_warn("ring not joined, alone until a member answers seeds=%u why=not reachable or of another secret", c->n_seeds);
         r->alone_at.us = 0;
+    }
     calls_expire(r, now, out);
     walk_expire(r, now, out);
     if (mono_due(r->neighbours_at, now)) {
@@ -458,6 +474,7 @@ void ring_stats(const struct ring *r, struct ring_stats *out)
 {
     *out = r->stats;
     out->fingers = 0;
+    out->cached = r->n_cache;
     for (unsigned i = 0; i < RING_FINGERS; i++)
         out->fingers += r->finger[i].c.addr.family != 0;
 }

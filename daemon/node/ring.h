@@ -7,6 +7,9 @@
  *   every `neighbours_us`   ASK the first successor, with "notify". Its STATE brings its list: mine is it + the list but its last. If its
  *                           predecessor lies between us: ASK that one, and with its STATE put it first (stabilise).
  *                           Notified by x: my predecessor is x if there was none, it lies nearer, or the old one is dead (rectify).
+ *                           If its predecessor lies behind us, it has not known us yet: ASK that one, with "offer"; whoever is
+ *                           offered a nearer successor ASKs it, and puts it first. So a new node is in its place after some round
+ *                           trips.
  *                           ASK the predecessor and one more of the list, so that each is known to live by itself.
  *   every `fingers_us`      FIND the owner of the next finger's place
  *   every `seeds_us`        FIND the owner of my own next position by way of a seed or of a lost acquaintance: a ring that was
@@ -16,9 +19,13 @@
  * each other's lists. A FIND goes from node to node (recursively), each confirms by TAKEN; where none comes the node goes round the
  * silent one. The owner answers the origin.
  *
+ * A node to which packets for others' ids come learns their owners (ring_learn): FOUND tells which range is the owner's, and for
+ * CACHED_US what lies in it goes straight there. Such an owner is asked whether it lives as anybody else who is used, and is forgotten
+ * with the first question it leaves unanswered.
+ *
  * Members know the ring's secret. Nothing is stored or answered for anybody else.
  *
- * Bounds: RING_FINGERS fingers, RING_CALLS questions under way (further look-ups fail with -EAGAIN), RING_KNOWN nodes whose round trip or
+ * Bounds: RING_CACHE owners learned, those unused longest make room; RING_FINGERS fingers, RING_CALLS questions under way (further look-ups fail with -EAGAIN), RING_KNOWN nodes whose round trip or
  * death is remembered; of two that share a place there the later one stays.
  */
 #ifndef I3_RING_H
@@ -28,7 +35,7 @@
 #include "daemon/base/outbox.h"
 #include "daemon/node/ring_wire.h"
 
-enum { RING_FINGERS = 32, RING_CALLS = 64, RING_KNOWN = 64, RING_SEEDS = 8, RING_EVENTS = 32 };
+enum { RING_FINGERS = 32, RING_CALLS = 64, RING_KNOWN = 64, RING_SEEDS = 8, RING_EVENTS = 32, RING_CACHE = 128 };
 
 struct ring_config {
     uint8_t key[KEY_LEN];       /* the node's public key */
@@ -86,6 +93,10 @@ bool ring_may_own(const struct ring *r, ring_pos pos);
 /* The node to which something for `pos` goes next; NULL: it stays here. Who is used so is asked whether it lives. */
 const struct ring_contact *ring_next(struct ring *r, mono_t now, ring_pos pos, struct outbox *out);
 
+/* Whether ring_next() is as short as can be; else ring_learn() makes it so, soon. */
+bool ring_knows(const struct ring *r, mono_t now, ring_pos pos);
+void ring_learn(struct ring *r, mono_t now, ring_pos pos, struct outbox *out);
+
 const struct ring_contact *ring_self(const struct ring *r);
 /* NULL: none. i counts from 0. */
 const struct ring_contact *ring_successor(const struct ring *r, unsigned i);
@@ -99,7 +110,8 @@ struct ring_stats {
     uint64_t in, out, bad;
     uint64_t asked, silent;         /* questions, and those without an answer */
     uint64_t found, lost, passed_on; /* look-ups: our own, and others' */
-    unsigned fingers;
+    unsigned fingers, cached;
+    uint64_t straight;              /* ring_next() that knew the owner */
 };
 
 void ring_stats(const struct ring *r, struct ring_stats *out);

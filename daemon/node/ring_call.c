@@ -67,6 +67,8 @@ static void ask(struct ring *r, mono_t now, struct call *c, struct outbox *out)
     struct ring_message m = {.type = RING_ASK, .nonce = c->nonce};
     if (c->kind == CALL_SUCCESSOR)
         m.flags = RING_NOTIFY;
+    if (c->kind == CALL_BEFORE)
+        m.flags = RING_OFFER;
     c->tries++;
     c->due = mono_add(now, call_rto(r, &c->to));
     r->calls_at = mono_min(r->calls_at, c->due);
@@ -93,6 +95,7 @@ void call_suspect(struct ring *r, const struct ring_contact *c)
     struct known *k = ring_known(r, c);
     if (k)
         k->suspect = true;
+    cache_drop(r, c);
 }
 
 static void silent(struct ring *r, mono_t now, struct call *c, struct outbox *out)
@@ -103,6 +106,7 @@ static void silent(struct ring *r, mono_t now, struct call *c, struct outbox *ou
     case CALL_SUCCESSOR:
     case CALL_NEARER:
     case CALL_NOTIFIER:
+    case CALL_BEFORE:
     case CALL_ALIVE:
         if (c->tries < ASK_TRIES) {
             call_suspect(r, &c->to);

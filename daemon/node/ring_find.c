@@ -37,9 +37,35 @@ static const struct ring_contact *choose(const struct ring *r, ring_pos target, 
     return best;
 }
 
+/* The owner itself if a look-up has found it lately. */
+static const struct ring_contact *straight(struct ring *r, mono_t now, ring_pos pos, struct outbox *out)
+{
+    struct cached *e = cache_find(r, now, pos);
+    if (!e)
+        return NULL;
+    r->stats.straight++;
+    e->used = now;
+    if (mono_since(e->heard, now) > WATCH_US)
+        call_ask(r, now, CALL_ALIVE, &e->c, out);
+    return &e->c;
+}
+
+/* What lies just behind us is the predecessor's: a step back, instead of the whole way round. */
+static bool is_predecessors_own(const struct ring *r, ring_pos pos)
+{
+    const struct ring_contact *p = &r->predecessor.c;
+    return p->addr.family && !r->predecessor_dead && !ring_is_suspect(r, p) && r->before.addr.family &&
+           ring_within(r->before.pos, pos, p->pos);
+}
+
 const struct ring_contact *ring_next(struct ring *r, mono_t now, ring_pos pos, struct outbox *out)
 {
-    const struct ring_contact *c = ring_owns(r, pos) ? NULL : choose(r, pos, NULL);
+    if (ring_owns(r, pos))
+        return NULL;
+    const struct ring_contact *c = straight(r, now, pos, out);
+    if (c)
+        return c;
+    c = is_predecessors_own(r, pos) ? &r->predecessor.c : choose(r, pos, NULL);
     const struct known *k = c ? ring_known(r, c) : NULL;
     if (c && (!k || mono_since(k->heard, now) > WATCH_US))
         call_ask(r, now, CALL_ALIVE, c, out);
@@ -73,9 +99,14 @@ static void pass_on(struct ring *r, mono_t now, const struct hop *h, const struc
     send_hop(r, now, c, out);
 }
 
+/* Whoever owns the target owns what lies between it and itself, if nothing more is known. */
 static void answer(struct ring *r, const struct hop *h, struct outbox *out)
 {
-    struct ring_message m = {.type = RING_FOUND, .hops = h->hops, .nonce = h->origin_nonce};
+    bool whole = !r->predecessor_dead && ring_owns(r, h->target) && r->predecessor.c.addr.family;
+    struct ring_message m = {.type = RING_FOUND,
+        .hops = h->hops,
+        .nonce = h->origin_nonce,
+        .from = whole ? r->predecessor.c.pos : h->target - 1};
     struct ring_contact origin = {.addr = h->origin}; /* its nonce tells it whether that is meant for it */
     ring_send(r, &origin, &m, out);
 }
@@ -160,6 +191,21 @@ static unsigned finds_under_way(const struct ring *r)
     return n;
 }
 
+/* How many are to be learned, and whether the one is among them. */
+static unsigned learning(const struct ring *r, ring_pos target, bool *this_one)
+{
+    unsigned n = 0;
+    *this_one = false;
+    for (unsigned i = 0; i < RING_CALLS; i++) {
+        const struct call *c = &r->call[i];
+        if (c->kind != CALL_FIND || c->purpose != FOR_CACHE)
+            continue;
+        n++;
+        *this_one = *this_one || c->hop.target == target;
+    }
+    return n;
+}
+
 static struct call *find_new(struct ring *r, mono_t now, enum purpose purpose, ring_pos target)
 {
     struct call *c = finds_under_way(r) < FINDS_MAX ? call_new(r, now, CALL_FIND, NULL) : NULL;
@@ -194,6 +240,24 @@ int ring_find(struct ring *r, mono_t now, ring_pos pos, uint64_t token, struct o
     return 0;
 }
 
+bool ring_knows(const struct ring *r, mono_t now, ring_pos pos)
+{
+    const struct ring_contact *first = &r->successor[0].c;
+    bool next_door = (first->addr.family && ring_within(r->self.pos, pos, first->pos)) || is_predecessors_own(r, pos);
+    const struct cached *e = cache_find(r, now, pos);
+    return next_door || ring_owns(r, pos) || (e && mono_since(now, e->until) > CACHED_US / 3); /* what is used is learned anew in time */
+}
+
+void ring_learn(struct ring *r, mono_t now, ring_pos pos, struct outbox *out)
+{
+    bool already;
+    if (r->alone_at.us || learning(r, pos, &already) >= LEARN_MAX || already)
+        return;
+    struct call *c = find_new(r, now, FOR_CACHE, pos);
+    if (c)
+        start(r, now, c, out);
+}
+
 bool find_for_walk(struct ring *r, mono_t now, ring_pos pos, uint64_t token, struct outbox *out)
 {
     struct call *c = find_new(r, now, FOR_WALK, pos);
@@ -206,7 +270,7 @@ bool find_for_walk(struct ring *r, mono_t now, ring_pos pos, uint64_t token, str
 
 void find_again(struct ring *r, mono_t now, struct call *c, struct outbox *out)
 {
-    if (c->tries < FIND_TRIES && c->purpose != FOR_JOIN) {
+    if (c->tries < FIND_TRIES && c->purpose != FOR_JOIN && c->purpose != FOR_CACHE) {
         start(r, now, c, out);
         return;
     }
@@ -260,6 +324,8 @@ void find_on_found(struct ring *r, mono_t now, const struct ring_message *m, str
     if (!c || c->kind != CALL_FIND)
         return;
     struct call was = *c;
+    if (c->purpose != FOR_JOIN && c->purpose != FOR_WALK && ring_within(m->from, c->hop.target, m->sender.pos))
+        cache_put(r, now, &m->sender, m->from);
     switch ((enum purpose)c->purpose) {
     case FOR_USER:
         tell(r, c, RING_EV_FOUND, &m->sender, m->hops);
@@ -271,6 +337,7 @@ void find_on_found(struct ring *r, mono_t now, const struct ring_message *m, str
         if (!r->successor[0].c.addr.family || ring_between(r->self.pos, m->sender.pos, r->successor[0].c.pos))
             call_ask(r, now, CALL_NEARER, &m->sender, out);
         break;
+    case FOR_CACHE:
     case FOR_WALK:
         break;
     }

@@ -19,6 +19,8 @@ enum {
     WATCH_US = 200000,  /* who is used, and was not heard for so long, is asked */
     JOIN_US = 5000000,   /* as long a node looks for a ring before it is one by itself */
     FINDS_MAX = RING_CALLS / 2, /* look-ups of our own under way */
+    LEARN_MAX = FINDS_MAX / 4,  /* and of these, such as nobody has asked for */
+    CACHED_US = 30000000,
 };
 
 /* What is remembered of a node beyond its place: by position, direct-mapped. */
@@ -35,13 +37,14 @@ enum call_kind {
     CALL_SUCCESSOR, /* ASK and notify the first successor */
     CALL_NEARER,    /* ASK whoever may be a nearer successor */
     CALL_NOTIFIER,  /* ASK whoever says that I am its successor */
+    CALL_BEFORE,    /* ASK whoever may have me as a successor (offer) */
     CALL_ALIVE,     /* ASK: does it live */
     CALL_WALK,      /* ASK for a walk of the operator's */
     CALL_HOP,       /* a FIND passed on, until it is TAKEN */
     CALL_FIND,      /* a look-up of our own, until it is FOUND */
 };
 
-enum purpose { FOR_USER, FOR_FINGER, FOR_JOIN, FOR_WALK };
+enum purpose { FOR_USER, FOR_FINGER, FOR_JOIN, FOR_CACHE, FOR_WALK };
 
 struct hop {
     ring_pos target;
@@ -68,6 +71,13 @@ struct entry {
     mono_t heard;          /* us 0: hearsay */
 };
 
+/* An owner that a look-up has found, of (from, c.pos]. */
+struct cached {
+    struct ring_contact c;
+    ring_pos from;
+    mono_t until, used, heard;
+};
+
 struct ring {
     struct ring_config config;
     struct ring_contact self;
@@ -75,9 +85,12 @@ struct ring {
     struct entry successor[RING_SUCCESSORS]; /* in the order of the ring; what is free is at the end */
     struct entry predecessor;
     bool predecessor_dead; /* it still bounds the range until another shows itself */
+    struct ring_contact before; /* the predecessor's predecessor as that one says, family 0: not known */
     struct entry finger[RING_FINGERS];
     unsigned next_finger, next_check;
     struct known known[RING_KNOWN];
+    struct cached cache[RING_CACHE]; /* by position */
+    unsigned n_cache;
     struct call call[RING_CALLS];
     mono_t alone_at; /* a node with seeds that has not reached one by then is a ring of its own; us 0: it has joined */
     mono_t neighbours_at, fingers_at, seeds_at, calls_at;
@@ -116,6 +129,14 @@ uint64_t call_rto(struct ring *r, const struct ring_contact *to);
 void call_measured(struct ring *r, mono_t now, const struct call *c);
 void call_suspect(struct ring *r, const struct ring_contact *c);
 void calls_expire(struct ring *r, mono_t now, struct outbox *out);
+
+/* ring_cache.c: owners that look-ups have found */
+void cache_put(struct ring *r, mono_t now, const struct ring_contact *owner, ring_pos from);
+/* The entry in whose range it lies; NULL: there is none, or it is too old. */
+struct cached *cache_find(const struct ring *r, mono_t now, ring_pos pos);
+void cache_heard(struct ring *r, mono_t now, const struct ring_contact *c);
+/* It may be gone. */
+void cache_drop(struct ring *r, const struct ring_contact *c);
 
 /* ring_find.c: look-ups */
 void find_on_find(struct ring *r, mono_t now, const struct ring_message *m, struct outbox *out);

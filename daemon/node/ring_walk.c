@@ -132,9 +132,9 @@ static void walk_on(struct ring *r, mono_t now, struct outbox *out)
     for (unsigned i = 0; i < w->n; i++) {
         struct walk_node *x = &w->v[i];
         if (x->state == WALK_NEW)
-            more |= w->asking >= WALK_WINDOW || !ask_one(r, now, x, out);
+            more |= w->asking >= WALK_ASKS || !ask_one(r, now, x, out);
         if (x->state == WALK_ANSWERED && !x->finding && !x->found)
-            more |= w->finding >= WALK_WINDOW || !find_one(r, now, x, out);
+            more |= w->finding >= WALK_FINDS || !find_one(r, now, x, out);
     }
     if (!more && !w->asking && !w->finding)
         walk_end(w, now, false);

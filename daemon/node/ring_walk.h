@@ -4,16 +4,16 @@
  *   FIND each one's own position --> through how many nodes a packet for it goes
  *
  * What a walk learns goes into its own table, never into the ring's. It takes a part of the questions which the node may have under
- * way (WALK_WINDOW of each kind), so that it does not disturb the ring, and ends after WALK_US, complete or not.
+ * way (WALK_ASKS, WALK_FINDS), so that it does not disturb the ring, and ends after WALK_US, complete or not.
  *
- * Bounds: one walk at a time, WALK_NODES_MAX nodes (128 bytes each, until the next walk), TRACES_MAX ids looked up at once.
+ * Bounds: one walk at a time, WALK_NODES_MAX nodes (144 bytes each, until the next walk), TRACES_MAX ids looked up at once.
  */
 #ifndef I3_RING_WALK_H
 #define I3_RING_WALK_H
 
 #include "daemon/node/ring.h"
 
-enum { WALK_NODES_MAX = 4096, WALK_WINDOW = 8, WALK_US = 6000000, TRACES_MAX = 8 };
+enum { WALK_NODES_MAX = 4096, WALK_ASKS = 8, WALK_FINDS = 16, WALK_US = 8000000, TRACES_MAX = 8 };
 
 enum walk_state { WALK_NEW, WALK_ASKED, WALK_ANSWERED, WALK_SILENT };
 
@@ -35,7 +35,7 @@ struct walk_node {
 struct walk_view {
     const struct walk_node *v;
     unsigned n;
-    bool running, late, full; /* not done when the time was up; more than WALK_NODES_MAX */
+    bool running, late, full; /* not done when the time was up (who is there is asked first, and hops come last); more than WALK_NODES_MAX */
     uint64_t took_us;
 };
 

@@ -89,6 +89,8 @@ size_t ring_encode(uint8_t *p, size_t cap, const struct ring_message *m, const u
         put_addr(&w, &m->origin);
         put_u64(&w, m->origin_nonce);
     }
+    if (m->type == RING_FOUND)
+        put_pos(&w, m->from);
     if (m->type == RING_TRIGGERS)
         put_bytes(&w, m->payload, m->payload_len);
     if (!writer_ok(&w) || cap - writer_len(&w) < MAC_LEN)
@@ -123,6 +125,8 @@ int ring_decode(const uint8_t *p, size_t len, struct ring_message *m, const uint
         get_addr(&r, &m->origin);
         m->origin_nonce = get_u64(&r);
     }
+    if (m->type == RING_FOUND)
+        m->from = get_pos(&r);
     if (m->type == RING_TRIGGERS) {
         m->payload_len = reader_left(&r);
         m->payload = get_span(&r, m->payload_len);

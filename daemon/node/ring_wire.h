@@ -13,13 +13,15 @@
  *   dropped, so that a copy of it gets no answer sent to a third party.
  *
  *   type          body                                                     answer
- *   1 ASK         -                                                        STATE. flag 1: "you are my successor" (notify)
+ *   1 ASK         -                                                        STATE. flag 1: "you are my successor" (notify); flag 4: "I may
+ *                                                                          be yours" (offer)
  *   2 STATE       n (1), 0 0 0, predecessor, successors                    nonce: that of ASK. The first contact is the predecessor,
  *                                                                          all zeros when there is none
  *   3 FIND        target (16), origin address (20), origin nonce (8)       TAKEN at once, to the sender; FOUND from the owner to the
  *                                                                          origin. flag 2: "I believe that the target is yours"
  *   4 TAKEN       -                                                        nonce: that of FIND
- *   5 FOUND       -                                                        nonce: the origin's; hops: how many it took; sender: the owner
+ *   5 FOUND       from (16)                                                nonce: the origin's; hops: how many it took; sender: the owner
+ *                                                                          of (from, itself], in which the target lies
  *   6 LEAVE       n (1), 0 0 0, predecessor, successors                    -
  *   7 TRIGGERS    copies of triggers, one after the other (cluster.c)      -
  */
@@ -40,7 +42,7 @@ enum {
 };
 
 enum ring_type { RING_ASK = 1, RING_STATE, RING_FIND, RING_TAKEN, RING_FOUND, RING_LEAVE, RING_TRIGGERS, RING_TYPES };
-enum ring_flag { RING_NOTIFY = 1, RING_FINAL = 2, RING_FLAGS = 3 };
+enum ring_flag { RING_NOTIFY = 1, RING_FINAL = 2, RING_OFFER = 4, RING_FLAGS = 7 };
 
 /* A position on the ring: the 128 bits of a prefix as a number; arithmetic wraps round as the ring does. */
 typedef unsigned __int128 ring_pos;
@@ -60,6 +62,7 @@ struct ring_message {
     struct ring_contact successor[RING_SUCCESSORS];
     uint8_t n;
     ring_pos target; /* FIND */
+    ring_pos from;   /* FOUND */
     struct addr origin;
     uint64_t origin_nonce;
     const uint8_t *payload; /* TRIGGERS: inside the datagram */

@@ -357,6 +357,11 @@ const struct trigger *store_match_next(const struct store *s, const struct trigg
     return trie_match_next(&s->trie, at, bits);
 }
 
+uint32_t store_index(const struct store *s, const struct trigger *t)
+{
+    return index_of(s, t);
+}
+
 mono_t store_deadline(const struct store *s)
 {
     return s->oldest ? s->trie.triggers[s->oldest].expiry : MONO_NEVER;

@@ -59,6 +59,8 @@ const struct trigger *store_match_next(const struct store *s, const struct trigg
 /* store_match() will be asked for these soon (at most STORE_READY_MAX): what it will read is fetched into the caches, all at the same time. */
 enum { STORE_READY_MAX = 64 };
 void store_ready(const struct store *s, const struct i3_id *const *id, unsigned n);
+/* A number of the trigger's own, 1 to triggers_max, for tables beside the store. */
+uint32_t store_index(const struct store *s, const struct trigger *t);
 /* The target's ids, t->n of them, into out. */
 void store_stack(const struct store *s, const struct trigger *t, uint8_t *out);
 

@@ -41,13 +41,14 @@ void workers_free(struct node *n)
 }
 
 /* Two epochs that are accepted at one time have numbers of different parity. */
-struct x25519_key *worker_key(struct worker *w, const struct epoch *e)
+static struct x25519_key *prepared(struct worker *w, const struct epoch *e)
 {
     unsigned i = e->number & 1;
     if (!w->key[i] || memcmp(w->key_pub[i], e->pub, KEY_LEN)) {
         x25519_key_free(w->key[i]);
         w->key[i] = x25519_key_new(e->priv);
         memcpy(w->key_pub[i], e->pub, KEY_LEN);
+        crypto_wipe(w->agreed[i], sizeof(w->agreed[i]));
     }
     return w->key[i];
 }
@@ -71,7 +72,7 @@ static bool is_busy(struct worker *w, mono_t now)
     return w->forwarded + w->before > NODE_BUSY * SLOT_US / USEC_PER_SEC;
 }
 
-bool worker_may_prove(struct visit *v)
+static bool may_prove(struct visit *v)
 {
     struct worker *w = v->worker;
     uint32_t source = store_source_hash(v->node->store, v->from);
@@ -79,6 +80,32 @@ bool worker_may_prove(struct visit *v)
         return true;
     w->stats.rate_limited++;
     return false;
+}
+
+static struct agreed *agreed_place(struct worker *w, const struct epoch *e, const uint8_t pub[KEY_LEN])
+{
+    uint32_t at;
+    memcpy(&at, pub, sizeof(at));
+    return &w->agreed[e->number & 1][at % AGREED];
+}
+
+int worker_agree(struct visit *v, const struct epoch *e, const uint8_t pub[KEY_LEN], struct proof_key *out)
+{
+    struct x25519_key *mine = prepared(v->worker, e);
+    const struct agreed *a = agreed_place(v->worker, e, pub);
+    if (a->used && memcmp(a->pub, pub, KEY_LEN) == 0) {
+        *out = a->key;
+        return 0;
+    }
+    return may_prove(v) ? proof_key_at_node(out, mine, pub, e->pub) : -EBUSY;
+}
+
+void worker_agreed(struct visit *v, const struct epoch *e, const uint8_t pub[KEY_LEN], const struct proof_key *key)
+{
+    struct agreed *a = agreed_place(v->worker, e, pub);
+    a->used = true;
+    a->key = *key;
+    memcpy(a->pub, pub, KEY_LEN);
 }
 
 bool node_may_complain(struct visit *v)
@@ -108,11 +135,58 @@ void node_refuse(struct visit *v, enum refused_reason reason, uint64_t seq)
 {
     uint8_t p[REFUSED_LEN];
     v->worker->stats.refused++;
+    v->worker->stats.full += reason == REFUSED_FULL;
     if (node_may_complain(v))
         node_reply(v, p, refused_encode(p, sizeof(p), &(struct wire_refused){(uint8_t)reason, seq}));
 }
 
+/* How many datagrams of the train its source may have handled; those behind are dropped. */
+static void limit_source(struct visit *v, struct train_in *t)
+{
+    unsigned n = (unsigned)((t->len + t->size - 1) / t->size);
+    bool tell;
+    t->counted = true;
+    unsigned got = rates_take(&v->node->sources, store_source_hash(v->node->store, v->from), v->now, n, &tell);
+    if (got == n)
+        return;
+    if (tell)
+        node_slow_down(v);
+    v->worker->stats.in += n - got;
+    v->worker->stats.source_drops += n - got;
+    t->len = got * t->size;
+}
+
+void node_slow_down(struct visit *v)
+{
+    uint8_t p[REFUSED_LEN];
+    struct wire_refused f = {.reason = REFUSED_RATE};
+    if (wire_kind(v->p, v->len) == WIRE_DATA && v->len >= DATA_HEADER_LEN) {
+        struct reader r = reader_of(v->p + DATA_FIXED_LEN, 8);
+        f.seq = get_u64(&r);
+    }
+    if (node_may_complain(v))
+        node_reply(v, p, refused_encode(p, sizeof(p), &f));
+}
+
 /* ---- datagrams ---- */
+
+enum { SPARED_US = 30000000 };
+
+/* A member of the ring, whose mac was right, passes on what others send. */
+static void on_ring(struct visit *v)
+{
+    struct node *n = v->node;
+    struct ring_stats before, after;
+    if (!n->sources.full_at || !n->cluster) {
+        cluster_on_ring(v);
+        return;
+    }
+    ring_stats(cluster_ring(n->cluster), &before);
+    cluster_on_ring(v);
+    ring_stats(cluster_ring(n->cluster), &after);
+    if (after.bad == before.bad)
+        rates_spare(&n->sources, store_source_hash(n->store, v->from), mono_add(v->now, SPARED_US));
+}
 
 static void on_ping(struct visit *v)
 {
@@ -147,7 +221,7 @@ static const struct kind on_kind[16] = {
     [WIRE_PING] = {on_ping, true},
     [WIRE_PONG] = {on_bad, true},
     [WIRE_REFUSED] = {on_bad, true},
-    [WIRE_RING] = {cluster_on_ring, false},
+    [WIRE_RING] = {on_ring, false},
     [WIRE_LOOKUP] = {cluster_on_lookup, false},
     [WIRE_OWNER] = {on_bad, true},
     [WIRE_BATCH] = {batch_take, false},
@@ -190,6 +264,12 @@ static void take_front(struct visit *v, struct train_in *t)
         v->worker->stats.bad++;
         t->len = 0;
         return;
+    }
+    if (v->node->sources.full_at && !t->counted) {
+        limit_source(v, t);
+        if (!t->len)
+            return;
+        v->len = t->len < t->size ? t->len : t->size;
     }
     size_t used = take(v, t->len, t->size);
     v->worker->stats.in += used > v->len ? (used + t->size - 1) / t->size : 1;

@@ -1,8 +1,8 @@
 """lab.py: what can be measured, once per round each however many rows ask for it. A probe is a method which returns a dict."""
-import base64, contextlib, functools, os, shutil, subprocess, tempfile, time
+import base64, contextlib, functools, os, re, shutil, subprocess, tempfile, time
 
 import path
-from world import BUILD, LOAD, TESTS, TOP, Missing, Side, World, heart, loopback, values, wait_for
+from world import BIN, BUILD, LOAD, TESTS, TOP, Missing, Side, World, heart, loopback, memory_of, values, wait_for
 
 CONF = {"relay": "shortcut = no", "short": "", "plain": "encrypt = no", "tcp": "shortcut = no\ntransport = tcp"}
 LIM = os.environ.get("LIM") or os.path.join(TOP, "../shared/bench/lim.c")
@@ -11,6 +11,9 @@ ROUGH = ["--dup", "10", "--reorder", "25", "--loss", "5"]
 ROUGH_MB = os.environ.get("SIZE_MB", "1024")
 UDP_SIZE = "1200"
 LOOKUPS = "100"
+NODE_LOAD = os.path.join(TESTS, "bench/node_load")
+CORES = sorted(map(str, os.sched_getaffinity(0)), key=int)
+REFRESHES = 22  # in one packet
 SHIM = os.path.join(BUILD, "lib/i3run/libi3shim.so")
 STARTS = 100
 PEERS = {"proxychains4": "proxychains4 -q", "torsocks": "torsocks"}
@@ -150,6 +153,60 @@ class Lab:
             if place == "loop":
                 raise
             raise Missing(f"no UDP: {e}")
+
+    # ---- a node by itself, on the first core; its load on the last
+
+    @contextlib.contextmanager
+    def server(self, *cmd):
+        """A program on a core of its own: its process and its port, which a file or its first line of output tells."""
+        with tempfile.NamedTemporaryFile("w+", dir=self.tmp.name) as port:
+            file = ["--port-file", port.name] if cmd[0].endswith("i3node") else []
+            p = subprocess.Popen(["taskset", "-c", CORES[0], *cmd, *file], stdin=subprocess.DEVNULL, text=True,
+                                 stdout=None if file else port, stderr=subprocess.DEVNULL)
+            try:
+                text = wait_for(cmd[0], lambda: open(port.name).read())
+                yield p.pid, "127.0.0.1:" + text.strip().removeprefix("port=")
+            finally:
+                p.terminate()
+                p.wait()
+
+    def node_load(self, *args):
+        r = subprocess.run(["taskset", "-c", CORES[-1], NODE_LOAD, *map(str, args)], capture_output=True, text=True, timeout=150)
+        if r.returncode:
+            raise RuntimeError(r.stderr.strip())
+        return values(r.stdout)
+
+    def i3node(self):
+        return self.server(os.path.join(BIN, "i3node"), "--listen", "127.0.0.1:0", *os.environ.get("NODE_OPTIONS", "").split())
+
+    @once_per_round
+    def forwarding(self, how):
+        """pps, lost, cpu_us: "trains" or "distinct" through a node, "bare" through a reflector."""
+        with self.server(NODE_LOAD, "reflector") if how == "bare" else self.i3node() as (pid, at):
+            return self.node_load(how, at, self.s, pid)
+
+    @once_per_round
+    def chain(self):
+        return self.run_lim("chain", self.s, "1", LIM_WINDOW, UDP_SIZE, LIM_BUFFER)
+
+    @once_per_round
+    def triggers(self, n, per_key):
+        """inserts, refreshes, batched: per second; and resident MB with that many, all of them refreshed twice."""
+        with self.i3node() as (pid, at):
+            return self.node_load("triggers", at, n, per_key, REFRESHES) | {"mb": memory_of(pid)[0]}
+
+    @once_per_round
+    def x25519(self):
+        r = subprocess.run(["taskset", "-c", CORES[0], "openssl", "speed", "-mr", "-seconds", "1", "ecdhx25519"], capture_output=True, text=True)
+        rate = re.search(r"^\+F5:\d+:\d+:([\d.]+):", r.stdout, re.M)
+        if not rate:
+            raise Missing("no openssl speed")
+        return {"per_s": float(rate[1])}
+
+    @once_per_round
+    def reflected(self):
+        with self.i3node() as (_, at):
+            return self.node_load("reflect", at)
 
     # ---- over bad networks
 

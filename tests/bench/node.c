@@ -116,7 +116,7 @@ static void one_trigger(void)
     struct node_config c;
     node_config_default(&c);
     c.proofs_per_s = UINT32_MAX;
-    c.errors_per_s = UINT32_MAX;
+    c.errors_per_s = c.proofs_busy_per_s = UINT32_MAX;
     host_init(&host, node_new(&c, t0), &out, 1);
     held_id(&held, &host, 0, 256);
     if (host_insert(&host, t0, &held, NULL, 0) != 30)

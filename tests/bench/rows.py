@@ -93,6 +93,23 @@ def on_the_wire(line, loss):
                [Against("CUBIC", None), Against("BBR", None)], cell=(line, loss), layer=WIRE)
 
 
+def node(how, key):
+    return lambda lab: lab.forwarding(how)[key]
+
+
+def beyond(how, base):
+    """CPU of a packet, above what the system calls alone cost."""
+    return lambda lab: lab.forwarding(how)["cpu_us"] - lab.forwarding(base)["cpu_us"]
+
+
+def triggers(n, per_key, key):
+    return lambda lab: lab.triggers(n, per_key)[key]
+
+
+X25519 = Against("X25519", lambda lab: lab.x25519()["per_s"], ">= 0.7")
+MANY = 20000, 1      # each of a key of its own
+MILLION = 1000000, 1000
+
 LOOP_STREAM = loop(stream("loop"))
 
 ROWS = [
@@ -119,6 +136,21 @@ ROWS = [
         [Against("without", busy("without", 1000), "<= 1.2")]),
     Row("udp", "UDP, 1200 bytes, highest rate with < 0.1 % lost", "pps", udp("short"), [loop(udp("loop"))], bar=">= 100000"),
     Row("udp-relay", "... relayed", "pps", udp("relay"), [loop(udp("loop"))]),
+    Row("node-trains", "node, 1200-byte packets in trains of 4 flows", "pps", node("trains", "pps"),
+        [Against("L3-h1", lambda lab: lab.chain()["pps"], ">= 0.85")]),
+    Row("node-trains-lost", "... of which lost", "share", node("trains", "lost"), bar="<= 0"),
+    Row("node-trains-cpu", "... its CPU per packet", "us", node("trains", "cpu_us"), bar="<= 1"),
+    Row("node-distinct", "node, 1200 bytes, 1,000 sources, ids, targets", "pps", node("distinct", "pps"),
+        [Against("reflector", node("bare", "pps"), ">= 0.9")]),
+    Row("node-distinct-lost", "... of which lost", "share", node("distinct", "lost"), bar="<= 0"),
+    Row("node-distinct-cpu", "... its CPU per packet beyond the reflector's", "us", beyond("distinct", "bare"), bar="<= 0.5"),
+    Row("node-insert", "node, triggers inserted, a key each", "/s", triggers(*MANY, "inserts"), [X25519]),
+    Row("node-refresh1", "... refreshed, each by a packet of its own", "/s", triggers(*MANY, "refreshes")),
+    Row("node-refresh", "... 22 in a packet", "/s", triggers(*MANY, "batched"), bar=">= 200000"),
+    Row("node-memory", "node, memory with 1,000,000 triggers", "MB", triggers(*MILLION, "mb"), bar="< 400", rounds=1),
+    Row("node-memory-insert", "... inserted, 1,000 of one key", "/s", triggers(*MILLION, "inserts"), rounds=1),
+    Row("node-memory-refresh", "... refreshed, 22 in a packet", "/s", triggers(*MILLION, "batched"), bar=">= 200000", rounds=1),
+    Row("node-reflect", "node, bytes back for a forged byte, at most", "times", lambda lab: lab.reflected()["ratio"], bar="<= 1", rounds=1),
     Row("memory", "memory of one daemon, idle", "MB", memory("idle"), bar="<= 8", rounds=1),
     Row("memory-own", "... of which anonymous", "MB", memory("idle_own"), rounds=1),
     Row("memory-1000", "... with 1,000 idle connections", "MB", memory("1000"), bar="<= 20", rounds=1),

@@ -223,7 +223,7 @@ static void step_inner(struct world *w, struct reader *r)
     deliver(w, &w->to_current, PROTO_SEALED, body, len);
     struct peer_info info;
     if (p) {
-        peer_info(w->ps, p, &info);
+        peer_info(w->ps, p, w->now, &info);
         require(info.mtu >= PMTU_BASE || info.mtu == p->mtu);
         require(info.mtu <= p->mtu);
     }

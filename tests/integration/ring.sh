@@ -3,40 +3,14 @@
 # outside.
 # waits: for time-outs
 . "$(dirname "$0")/../lib/world.sh"
+. "$LIB/ring.sh"
 case $B in */san) echo "its 2 seconds are not for a sanitized build"; exit 77 ;; esac
 world_up
 NODES=7
 
-# ring_node I [OPTION...]: the I-th node; its port stays the same when it is started again.
-ring_node() {
-    i=$1
-    shift
-    listen=127.0.0.1:$(cat "$T/n$i.port" 2>/dev/null || echo 0)
-    set -- --listen "$listen" --state "$T/n$i" --port-file "$T/n$i.port" --pid-file "$T/n$i.pid" --log "$T/n$i.log" --background "$@"
-    i3node --ring-secret "${SECRET:-$T/secret}" "$@" || die "node $i does not start"
-    STARTED="$STARTED $(cat "$T/n$i.pid")"
-}
-
-at_node() {
-    printf 'nodes = { %s }\nshortcut = no\n' "$2" >"$W/$1/config/i3/i3.conf"
-    daemon_restart "$1"
-}
-
-node_address() {
-    echo "\"127.0.0.1:$(cat "$T/n$1.port")\""
-}
-
-umask 077
-head -c 24 /dev/urandom | base64 >"$T/secret"
-echo "this is not the ring's secret" >"$T/other"
-
-step "$NODES nodes"
-ring_node 0
-for i in $(seq 1 $((NODES - 1))); do
-    ring_node "$i" --join "127.0.0.1:$(cat "$T/n0.port")"
-done
-at_node alice "$(node_address 0), $(node_address 1)"
-at_node bob "$(node_address 3), $(node_address 4)"
+ring_up
+at_node alice 0 1
+at_node bob 3 4
 
 step "alice reaches bob"
 mkdir "$T/www" && head -c 300000 /dev/urandom >"$T/www/page"
@@ -51,25 +25,6 @@ fetch 10
 serve bob echo python3 "$LIB/udp_echo.py"
 ECHO=$PORT
 
-# gap LIMIT COMMAND...: the longest time without an answer while the command runs and for 3 s after it
-gap() {
-    limit=$1
-    shift
-    rm -f "$T/gap"
-    as alice i3run python3 "$LIB/udp_gap.py" bob.i3 "$ECHO" 3 >"$T/gap" 2>&1 &
-    probe=$!
-    wait_for 15 grep -q started "$T/gap" || die "no answer at the start: $(cat "$T/gap")"
-    "$@"
-    wait $probe
-    ms=$(sed -n 's/^gap //p' "$T/gap")
-    echo "$* $ms ms"
-    [ "$ms" -le "$limit" ] || die "$*: $ms ms without an answer"
-}
-
-crash() {
-    kill -9 "$(cat "$T/n$1.pid")"
-}
-
 # Between two crashes triggers and their copies have found their places again.
 settle() {
     sleep 2
@@ -78,14 +33,14 @@ settle() {
 step "each node but alice's and bob's own dies once, and comes back: packets arrive again within 2 s"
 for i in 1 2 4 5 6; do
     gap 2000 crash "$i"
-    gap 2000 ring_node "$i" --join "127.0.0.1:$(cat "$T/n0.port")"
+    gap 2000 ring_node "$i" --join "$(node_address 0)"
     settle
 done
 
 step "bob's own node dies: he goes to the next of his list"
 crash 3
 wait_for 20 fetch 3 || die "bob stays where he is"
-ring_node 3 --join "127.0.0.1:$(cat "$T/n0.port")"
+ring_node 3 --join "$(node_address 0)"
 
 step "nodes that are told to end leave no gap"
 polite_end() {
@@ -97,7 +52,8 @@ for i in 2 5 6; do
 done
 
 step "without the secret there is no way in"
-SECRET=$T/other ring_node 6 --join "127.0.0.1:$(cat "$T/n0.port")"
+(umask 077 && echo "this is not the ring's secret" >"$T/other")
+SECRET=$T/other ring_node 6 --join "$(node_address 0)"
 sleep 1
 fetch 3
 

@@ -180,3 +180,11 @@ pour() {
 gap_of() {
     sed -n 's/^gap \([0-9]*\) .*/\1/p' "$T/poured.$1.$2.$3" | grep . || { cat "$T/poured.$1.$2.$3"; die "$1 $2 $3 broke"; }
 }
+# all_acquainted HOST...: each has the others in its book, by their names here
+all_acquainted() {
+    for who; do
+        for other; do
+            [ "$who" = "$other" ] || as "$who" i3ctl book add "$other" "$(cat "$T/$other/key")" >/dev/null
+        done
+    done
+}

@@ -96,6 +96,11 @@ void world_start(unsigned hosts, uint8_t seed)
 
 void world_ring(unsigned nodes, unsigned hosts, uint8_t seed)
 {
+    world_ring_young(nodes, hosts, seed, 20 * SEC);
+}
+
+void world_ring_young(unsigned nodes, unsigned hosts, uint8_t seed, uint64_t age_us)
+{
     memset(&w, 0, sizeof(w));
     drbg_init(&w.drbg, (uint8_t[32]){seed, 77});
     w.now = (mono_t){SEC};
@@ -105,7 +110,7 @@ void world_ring(unsigned nodes, unsigned hosts, uint8_t seed)
     for (unsigned i = 0; i < nodes; i++)
         node_start(i);
     if (nodes > 1)
-        run(20 * SEC); /* no hosts yet */
+        run(age_us); /* no hosts yet */
     w.hosts = hosts;
     for (unsigned i = 0; i < hosts; i++) {
         struct host *h = &w.host[i];
@@ -142,6 +147,7 @@ static void host_data(struct host *h, const struct addr *from, uint8_t *p, size_
     size_t plain_len;
     if (data_decode(p, len, &d))
         return;
+    w.data_in[h - w.host]++;
     if (peers_input(h->ps, w.now, wall(), from, &d, &w.out, &who, &plain, &plain_len) == PEER_PACKET)
         h->got++;
 }

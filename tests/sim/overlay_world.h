@@ -52,6 +52,7 @@ struct overlay {
     struct outbox out;
     unsigned loss; /* per 1000 */
     uint64_t delay, jitter;
+    uint64_t data_in[HOSTS]; /* DATA packets, whatever they hold */
     uint64_t not_presents, owners_told; /* at all hosts */
 };
 
@@ -61,6 +62,8 @@ extern struct overlay w;
 void world_start(unsigned hosts, uint8_t seed);
 /* Nodes that form a ring, hosts spread over them. */
 void world_ring(unsigned nodes, unsigned hosts, uint8_t seed);
+/* The same, with that much time for the nodes to find each other before the hosts come. */
+void world_ring_young(unsigned nodes, unsigned hosts, uint8_t seed, uint64_t age_us);
 void world_stop(void);
 /* A node (of a ring if there are several), anew. */
 void node_start(unsigned i);

@@ -4,11 +4,12 @@
  * found the true owner, and how long the ring took to heal.
  */
 #include <check.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "daemon/node/ring.h"
+#include "daemon/node/ring_walk.h"
 #include "tests/lib/suite.h"
 
 #define MS  USEC_PER_MSEC
@@ -483,6 +484,130 @@ START_TEST(a_lossy_network_is_no_churn)
 END_TEST
 
 /* Lives are exponential; each who dies comes back as another. */
+/* ---- an operator's walk ---- */
+
+/* Member i's map of the ring, when it is done; the virtual time it took. */
+static uint64_t walk(unsigned i, struct walk_view *view)
+{
+    mono_t from = w.now;
+    ck_assert_int_eq(ring_walk_start(w.v[i].ring, w.now, &w.out), 0);
+    stir(i);
+    if (w.up > 1)
+        ck_assert_int_eq(ring_walk_start(w.v[i].ring, w.now, &w.out), -EBUSY);
+    for (*view = ring_walk_view(w.v[i].ring); view->running; *view = ring_walk_view(w.v[i].ring))
+        run(10 * MS);
+    return mono_since(from, w.now);
+}
+
+/* Each row is that of a member, in the order of the ring, and says what the oracle knows. */
+static void rows_are_right(const struct walk_view *v, unsigned i)
+{
+    sort();
+    unsigned at = place_of(w.v[i].pos);
+    for (unsigned k = 0; k < v->n; k++) {
+        const struct walk_node *x = &v->v[k];
+        ck_assert(x->pos == w.sorted[(at + k) % w.up]);
+        ck_assert_int_eq(x->state, WALK_ANSWERED);
+        ck_assert(x->has_successor && x->successor == w.sorted[(at + k + 1) % w.up]);
+        ck_assert(x->has_predecessor && x->predecessor == w.sorted[(at + k + w.up - 1) % w.up]);
+        ck_assert(x->hops_known && (k ? x->hops > 0 && x->rtt_us > 0 : x->hops == 0));
+    }
+}
+
+START_TEST(a_walk_sees_the_whole_ring)
+{
+    static const unsigned sizes[] = {2, 3, 200};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct walk_view v;
+        settled(sizes[i], (uint8_t)(40 + i));
+        uint64_t took = walk(0, &v);
+        ck_assert_uint_eq(v.n, sizes[i]);
+        ck_assert_msg(!v.late && !v.full, "%u nodes: %.2f s", sizes[i], (double)took / 1e6);
+        rows_are_right(&v, 0);
+        double hops = 0;
+        for (unsigned k = 0; k < v.n; k++)
+            hops += v.v[k].hops;
+        ck_assert_msg(hops / v.n <= 0.5 * log2(sizes[i]) + 2, "%.2f hops", hops / v.n);
+        ck_assert_uint_eq(wrong_neighbours(), 0);
+        world_free();
+    }
+}
+END_TEST
+
+START_TEST(a_walk_of_one_is_over_at_once)
+{
+    struct walk_view v;
+    world_new(1, 44);
+    grow(1, 0);
+    run(10 * SEC);
+    ck_assert_uint_eq(walk(0, &v), 0);
+    ck_assert_uint_eq(v.n, 1);
+    world_free();
+}
+END_TEST
+
+START_TEST(a_walk_names_the_silent_and_brings_nobody_back)
+{
+    struct walk_view v;
+    settled(60, 45);
+    for (unsigned i = 10; i < 20; i++)
+        crash(i);
+    uint64_t took = walk(0, &v);
+    unsigned answered = 0, silent = 0;
+    ck_assert_uint_le(took, WALK_US + SEC);
+    for (unsigned k = 0; k < v.n; k++) {
+        answered += v.v[k].state == WALK_ANSWERED;
+        silent += v.v[k].state == WALK_SILENT;
+        if (v.v[k].state == WALK_ANSWERED)
+            ck_assert(index_of(&v.v[k].addr) < 10 || index_of(&v.v[k].addr) >= 20);
+    }
+    ck_assert_uint_eq(answered, 50);
+    ck_assert_uint_ge(silent, 1);
+    ck_assert_uint_le(heal(10 * SEC), 10 * SEC);
+    ck_assert_uint_eq(zombies(), 0);
+    walk(0, &v);
+    ck_assert_uint_eq(v.n, 50);
+    rows_are_right(&v, 0);
+    world_free();
+}
+END_TEST
+
+START_TEST(a_walk_does_with_losses)
+{
+    struct walk_view v;
+    settled(30, 46);
+    w.loss = 50;
+    walk(0, &v);
+    ck_assert_uint_eq(v.n, 30);
+    unsigned answered = 0;
+    for (unsigned k = 0; k < v.n; k++)
+        answered += v.v[k].state == WALK_ANSWERED;
+    ck_assert_uint_ge(answered, 29);
+    world_free();
+}
+END_TEST
+
+START_TEST(an_id_is_traced_to_its_owner)
+{
+    settled(30, 47);
+    for (unsigned k = 0; k < 3 * TRACES_MAX; k++) {
+        uint8_t prefix[ID_PREFIX_LEN];
+        drbg_draw(&w.drbg, prefix, sizeof(prefix));
+        int64_t token = ring_trace_start(w.v[5].ring, w.now, ring_pos_of(prefix), &w.out);
+        ck_assert_int_gt(token, 0);
+        stir(5);
+        run(2 * SEC);
+        const struct trace *t = ring_trace_get(w.v[5].ring, (uint64_t)token);
+        ck_assert_ptr_nonnull(t);
+        ck_assert_int_eq(t->state, TRACE_FOUND);
+        ck_assert(is_owner(ring_pos_of(prefix), t->owner.pos));
+        ck_assert_uint_le(t->hops, 10);
+    }
+    ck_assert_ptr_null(ring_trace_get(w.v[5].ring, 1));
+    world_free();
+}
+END_TEST
+
 static void churn(uint64_t median_us, uint64_t us, unsigned per_s)
 {
     mono_t end = mono_add(w.now, us);
@@ -567,6 +692,11 @@ int main(int argc, char **argv)
     tcase_add_test(t, who_leaves_politely_leaves_no_gap);
     tcase_add_test(t, a_ring_that_was_broken_in_two_grows_together);
     tcase_add_test(t, a_lossy_network_is_no_churn);
+    tcase_add_test(t, a_walk_sees_the_whole_ring);
+    tcase_add_test(t, a_walk_of_one_is_over_at_once);
+    tcase_add_test(t, a_walk_names_the_silent_and_brings_nobody_back);
+    tcase_add_test(t, a_walk_does_with_losses);
+    tcase_add_test(t, an_id_is_traced_to_its_owner);
     tcase_add_test(t, look_ups_succeed_while_nodes_come_and_go);
     suite_add_tcase(s, t);
     return suite_run(s);

@@ -129,6 +129,110 @@ START_TEST(the_crash_of_an_owner_is_mended_within_two_seconds)
 }
 END_TEST
 
+/* ---- owners that nodes have learned ---- */
+
+/* A DATA packet by way of the host's home node, as from one that keeps no cache of its own. */
+static void send_by_home(struct host *h, const struct i3_id *id)
+{
+    uint8_t p[DATA_HEADER_LEN + 64] = {0};
+    struct wire_data d = {.hops = HOPS_DEFAULT, .n = 1, .proto = PROTO_SEALED, .ids = id->b};
+    data_header_encode(p, sizeof(p), &d);
+    outbox_push(&w.out, &w.node[h->home].addr, p, sizeof(p));
+    send_all(&h->addr);
+}
+
+/* How many nodes have passed it on. */
+static uint64_t hops_by_home(struct host *h, const struct i3_id *id)
+{
+    uint64_t before = relayed();
+    send_by_home(h, id);
+    run(500 * MS);
+    return relayed() - before;
+}
+
+START_TEST(a_nodes_second_packet_takes_one_hop)
+{
+    unsigned far = 0;
+    world_ring(NODES, 4, 21);
+    run(3 * SEC);
+    for (unsigned i = 0; i < 60; i++) {
+        struct i3_id id;
+        drbg_draw(&w.drbg, &id, sizeof(id));
+        unsigned owner = owner_of(&id);
+        uint64_t first = hops_by_home(&w.host[0], &id);
+        far += first > 1;
+        ck_assert_uint_eq(hops_by_home(&w.host[0], &id), owner != w.host[0].home);
+        id.b[ID_PREFIX_LEN - 1] ^= 1; /* its neighbour, which nobody has asked about */
+        ck_assert_uint_eq(hops_by_home(&w.host[0], &id), owner != w.host[0].home);
+    }
+    ck_assert_uint_ge(far, 2); /* there was something to learn */
+    world_stop();
+}
+END_TEST
+
+/* Packets by the home node every 20 ms; the longest time without one arriving, from now on for `us`. */
+static uint64_t gap_by_home(struct host *from, struct host *to, uint64_t us)
+{
+    mono_t end = mono_add(w.now, us), last = w.now;
+    uint64_t got = w.data_in[to - w.host], gap = 0;
+    while (w.now.us < end.us) {
+        send_by_home(from, &to->public_id);
+        run(20 * MS);
+        if (w.data_in[to - w.host] != got)
+            last = w.now;
+        got = w.data_in[to - w.host];
+        gap = mono_since(last, w.now) > gap ? mono_since(last, w.now) : gap;
+    }
+    return gap;
+}
+
+START_TEST(an_owner_that_a_node_has_learned_may_crash)
+{
+    uint64_t worst = 0;
+    for (uint8_t seed = 0; seed < 20; seed++) {
+        world_ring(8, 2, (uint8_t)(60 + seed));
+        run(3 * SEC);
+        unsigned owner = owner_of(&w.host[1].public_id);
+        ck_assert_uint_le(gap_by_home(&w.host[0], &w.host[1], SEC), 100 * MS);
+        if (owner > 1) {
+            node_crash(owner);
+            uint64_t gap = gap_by_home(&w.host[0], &w.host[1], 5 * SEC);
+            worst = gap > worst ? gap : worst;
+        }
+        world_stop();
+    }
+    ck_assert_msg(worst <= 1500 * MS, "%llu ms", (unsigned long long)(worst / MS));
+}
+END_TEST
+
+/* From every host to every other's public id, by its home node: how many do not arrive. */
+static unsigned unreached(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < w.hosts; i++) {
+        for (unsigned k = 0; k < w.hosts; k++) {
+            uint64_t before = w.data_in[k];
+            send_by_home(&w.host[i], &w.host[k].public_id);
+            run(100 * MS);
+            n += w.data_in[k] == before;
+        }
+    }
+    return n;
+}
+
+START_TEST(hosts_that_come_while_the_ring_forms_are_found)
+{
+    unsigned lost = 0;
+    for (uint8_t seed = 0; seed < 40; seed++) {
+        world_ring_young(8, 4, (uint8_t)(100 + seed), 300 * MS + seed * 50 * MS);
+        run(2 * SEC);
+        lost += unreached();
+        world_stop();
+    }
+    ck_assert_uint_eq(lost, 0);
+}
+END_TEST
+
 START_TEST(a_host_that_is_out_of_touch_is_reached_by_the_copy_of_its_trigger)
 {
     for (uint8_t seed = 0; seed < 10; seed++) {
@@ -257,6 +361,9 @@ int main(void)
     tcase_add_test(t, hosts_at_different_nodes_talk);
     tcase_add_test(t, later_packets_go_straight_to_the_owner);
     tcase_add_test(t, the_crash_of_an_owner_is_mended_within_two_seconds);
+    tcase_add_test(t, a_nodes_second_packet_takes_one_hop);
+    tcase_add_test(t, an_owner_that_a_node_has_learned_may_crash);
+    tcase_add_test(t, hosts_that_come_while_the_ring_forms_are_found);
     tcase_add_test(t, a_host_that_is_out_of_touch_is_reached_by_the_copy_of_its_trigger);
     tcase_add_test(t, nodes_that_come_take_over_without_a_gap);
     tcase_add_test(t, nodes_that_leave_politely_cost_little);

@@ -348,7 +348,7 @@ ssize_t world_packet(struct world *w, unsigned from, unsigned to, uint64_t numbe
 struct peer_info world_info(struct world *w, unsigned from, unsigned to)
 {
     struct peer_info i;
-    peer_info(w->host[from].ps, world_peer(w, from, to), &i);
+    peer_info(w->host[from].ps, world_peer(w, from, to), w->now, &i);
     return i;
 }
 

@@ -35,7 +35,7 @@ START_TEST(peers_are_found_by_key_and_address)
     peer_get(ps, key[1], 0x0a000103); /* taken over */
     ck_assert_ptr_eq(peer_by_address(ps, 0x0a000103), b);
     struct peer_info i;
-    peer_info(ps, a, &i);
+    peer_info(ps, a, w->now, &i);
     ck_assert_uint_eq(i.local, 0);
     peer_drop(ps, b);
     ck_assert_ptr_null(peer_by_address(ps, 0x0a000103));
@@ -168,7 +168,7 @@ START_TEST(addresses_are_told_in_the_handshake)
     peer_open(w->host[0].ps, p, w->now, 0);
     world_run(w, 100 * MS);
     struct peer_info i;
-    peer_info(w->host[0].ps, p, &i);
+    peer_info(w->host[0].ps, p, w->now, &i);
     ck_assert_uint_eq(i.local, 0x0a0a0a0a);
     ck_assert_uint_eq(i.address, w->host[1].c.own_address);
     ck_assert_uint_eq(i.we_are, w->host[0].c.own_address);

@@ -35,13 +35,15 @@ static struct ring_message message(enum ring_type type)
         m.origin = addr_v4(0xc0000207, 7);
         m.origin_nonce = 42;
         break;
+    case RING_FOUND:
+        m.from = (ring_pos)3 << 126 | 9;
+        break;
     case RING_TRIGGERS:
         m.payload = copies;
         m.payload_len = sizeof(copies);
         break;
     case RING_ASK:
     case RING_TAKEN:
-    case RING_FOUND:
     case RING_TYPES:
         break;
     }
@@ -63,7 +65,7 @@ START_TEST(a_message_comes_out_as_it_went_in)
     ck_assert_int_eq(ring_decode(p, len, &got, secret), 0);
     ck_assert(got.type == m.type && got.hops == m.hops && got.flags == m.flags && got.nonce == m.nonce && got.to == m.to);
     same(&got.sender, &m.sender);
-    ck_assert(got.target == m.target && got.origin_nonce == m.origin_nonce && addr_eq(&got.origin, &m.origin));
+    ck_assert(got.target == m.target && got.from == m.from && got.origin_nonce == m.origin_nonce && addr_eq(&got.origin, &m.origin));
     ck_assert_uint_eq(got.n, m.n);
     same(&got.predecessor, &m.predecessor);
     for (unsigned i = 0; i < m.n; i++)
