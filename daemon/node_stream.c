@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "daemon/base/log.h"
 #include "daemon/io/clock.h"
@@ -155,19 +154,6 @@ void node_stream_send(void *node_stream, unsigned worker, struct outbox *out)
 
 /* ---- life ---- */
 
-/* A file descriptor each, as far as an ordinary user may have them. */
-static void raise_limit(unsigned connections)
-{
-    enum { OTHERS = 128 };
-    struct rlimit r;
-    rlim_t want = connections + OTHERS;
-    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
-        return;
-    r.rlim_cur = want < r.rlim_max ? want : r.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur < want)
-        log_info("stream connections at most %lu: file descriptors", (unsigned long)(r.rlim_cur - OTHERS));
-}
-
 static int listen_at(struct node_stream *ns, const struct addr *udp)
 {
     struct addr at = *udp;
@@ -205,7 +191,6 @@ int node_stream_start(struct node_stream **out, uv_loop_t *loop, const struct ad
     if (!ns)
         return -ENOMEM;
     ns->c = *c;
-    raise_limit(c->streams.max);
     pthread_mutex_init(&ns->mail.lock, NULL);
     int err = streams_new(&ns->streams, &c->streams);
     for (unsigned i = 0; i < 2 && !err; i++) {
