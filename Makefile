@@ -64,6 +64,7 @@ i3_SRC := \
 	daemon/i3/seal.c \
 	daemon/i3/owners.c \
 	daemon/i3/session.c \
+	daemon/i3/transport.c \
 	daemon/i3/trigger.c \
 	daemon/i3/trigger_answer.c \
 	daemon/i3/trigger_doubt.c \
@@ -144,6 +145,8 @@ io_SRC := \
 	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
+	daemon/io/stream.c \
+	daemon/io/stream_out.c \
 	daemon/io/train.c \
 	daemon/io/udp.c \
 
@@ -152,6 +155,7 @@ i3d_SRC := \
 	daemon/ensure.c \
 	daemon/identity.c \
 	daemon/node_pump.c \
+	daemon/node_stream.c \
 	daemon/node_workers.c \
 	daemon/paths.c \
 	daemon/pump.c \
@@ -162,6 +166,7 @@ i3d_SRC := \
 	daemon/pump_group.c \
 	daemon/pump_group_control.c \
 	daemon/pump_ipc.c \
+	daemon/pump_link.c \
 	daemon/pump_listen.c \
 	daemon/pump_mcast.c \
 	daemon/pump_names.c \
@@ -181,6 +186,7 @@ i3node_SRC := \
 	daemon/node_watch.c \
 	daemon/node_options.c \
 	daemon/node_pump.c \
+	daemon/node_stream.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
 	daemon/node_workers.c \
@@ -409,6 +415,7 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/tcp_fallback.sh \
 	integration/nat_kinds.sh \
 	integration/nat_rebind.sh \
 	integration/move.sh \

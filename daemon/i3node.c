@@ -111,7 +111,7 @@ static void detach(int *ready)
 static void detached(int ready, int null)
 {
     for (int i = 0; null >= 0 && i < 3; i++)
-        dup2(null, i);
+        dup3(null, i, 0); /* the sandbox knows no dup2() */
     if (ready >= 0 && write(ready, "k", 1) < 0)
         log_debug("node parent gone");
     close(ready);
@@ -239,6 +239,8 @@ static int start_node(struct service *s)
         fprintf(stderr, "i3node: not enough memory for %u triggers: --memory takes less\n", s->config.triggers_max);
     else if (err)
         fprintf(stderr, "i3node: cannot listen on %s: %s\n", addr_str(&s->o.listen, text), strerror(-err));
+    else if ((err = node_pump_listen(s->pump, &s->loop, &s->o.stream)) < 0)
+        fprintf(stderr, "i3node: --tcp-port: cannot listen there: %s\n", strerror(-err));
     return err ? 1 : 0;
 }
 
