@@ -27,6 +27,8 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, peers_deadline(p->peers));
     at = mono_min(at, triggers_deadline(p->triggers));
     at = mono_min(at, owners_deadline(p->owners));
+    if (p->nodes)
+        at = mono_min(at, nodes_deadline(p->nodes));
     at = mono_min(at, pool_deadline(p->pool));
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, dgram_deadline(p));
@@ -296,6 +298,9 @@ static int start_sessions(struct pump *p)
     peers_set_owners(p->peers, p->owners);
 
     id_of_key(&p->public_id, p->identity.pub, NULL);
+    draw_seed(p, seed);
+    if (p->config.n_nodes && !(p->nodes = nodes_new(p->config.nodes, p->config.n_nodes, p->public_id.b, seed)))
+        return -ENOMEM;
     id_of_key(&session_id, c.session_pub, NULL);
     int err = trigger_add(p->triggers, p->now, &p->public_id, 256, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
     if (!err)
@@ -388,6 +393,7 @@ static void pump_free(struct pump *p)
     tcpip_free(p->tcpip);
     triggers_free(p->triggers);
     owners_free(p->owners);
+    nodes_free(p->nodes);
     peers_free(p->peers);
     accel_close(p->accel);
     book_free(p->book);

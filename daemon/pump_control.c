@@ -61,6 +61,7 @@ static struct report_view view_of(struct pump *p)
         .udp = *udp_local(p->udp),
         .node = p->node_addr,
         .node_embedded = p->node != NULL,
+        .nodes = p->nodes,
         .triggers = p->triggers,
         .peers = p->peers,
         .book = p->book,

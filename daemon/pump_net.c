@@ -62,7 +62,8 @@ static void trigger_in(struct pump *p, const struct addr *from, uint8_t *data, s
 /* Who owns an id, for a packet or for a trigger of ours; and whether a node lives. */
 static void owner_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
 {
-    if (owners_input(p->owners, p->now, from, data, len) < 0)
+    if (owners_input(p->owners, p->now, from, data, len) < 0 &&
+        (!p->nodes || nodes_input(p->nodes, p->now, from, data, len) < 0))
         trigger_in(p, from, data, len);
 }
 
@@ -192,6 +193,8 @@ void net_output(struct pump *p)
     if (outbox_is_tight(&p->out))
         net_flush(p);
     owners_output(p->owners, p->now, &p->out);
+    if (p->nodes && mono_due(nodes_deadline(p->nodes), p->now))
+        nodes_output(p->nodes, p->now, &p->out);
     if (mono_due(peers_deadline(p->peers), p->now))
         peers_output(p->peers, p->now, p->wall, &p->out);
     if (peers_unanswered(p->peers) != p->unanswered) {
@@ -262,15 +265,15 @@ void net_peer_events(struct pump *p)
 
 enum { NODE_SILENCE_US = 6000000 };
 
-static void use_node(struct pump *p, const struct addr *node)
+static void use_node(struct pump *p, const struct addr *node, bool old_lives)
 {
     char s[ADDR_STR];
     p->node_addr = *node;
     p->node_since = p->now;
     log_info("node address=%s%s", addr_str(node, s), p->node ? " embedded" : "");
-    owners_set_home(p->owners, node);
+    owners_change_home(p->owners, p->now, node, old_lives);
     peers_set_node(p->peers, node);
-    triggers_set_node(p->triggers, p->now, node);
+    triggers_change_node(p->triggers, p->now, node, old_lives);
 }
 
 /* No node configured: the first daemon of a machine runs one on the well-known port, the others use it, and whoever notices
@@ -281,30 +284,43 @@ static void use_local_node(struct pump *p)
     int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local, NULL, NULL);
     if (err && err != -EADDRINUSE && err != -EALREADY)
         log_error("node embedded start failed err=%d", err);
-    use_node(p, &local);
+    use_node(p, &local, false);
 }
 
-void net_use_node(struct pump *p, unsigned i)
-{
-    p->node_index = i;
-    use_node(p, &p->config.nodes[i]);
-}
-
-/* Chooses a node at the start, and another one when the present one has been silent. */
-void net_choose_node(struct pump *p)
+static void choose_local_node(struct pump *p)
 {
     mono_t heard = triggers_last_answer(p->triggers);
     if (p->node_addr.family && p->node)
         return;
-    if (p->node_addr.family) {
-        bool silent = !triggers_all_standing(p->triggers) && mono_since(p->node_since, p->now) > NODE_SILENCE_US &&
-                      (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
-        if (!silent && !owners_home_silent(p->owners, p->now))
-            return;
-        p->node_index++;
-    }
-    if (p->config.n_nodes == 0)
+    bool silent = !triggers_all_standing(p->triggers) && mono_since(p->node_since, p->now) > NODE_SILENCE_US &&
+                  (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
+    if (!p->node_addr.family || silent || owners_home_silent(p->owners, p->now))
         use_local_node(p);
-    else
-        use_node(p, &p->config.nodes[p->node_index % p->config.n_nodes]);
+}
+
+void net_use_node(struct pump *p, unsigned i)
+{
+    nodes_prefer(p->nodes, p->now, i);
+    p->node_index = i;
+    use_node(p, &p->config.nodes[i], false);
+}
+
+/* As nodes.h says. */
+void net_choose_node(struct pump *p)
+{
+    if (!p->nodes) {
+        choose_local_node(p);
+        return;
+    }
+    mono_t used = owners_home_used(p->owners);
+    if (!triggers_all_standing(p->triggers))
+        nodes_used(p->nodes, p->now);
+    else if (used.us && mono_since(used, p->now) < USEC_PER_SEC)
+        nodes_used(p->nodes, used);
+    unsigned i = nodes_choice(p->nodes);
+    if (p->node_addr.family && i == p->node_index)
+        return;
+    bool old_lives = p->node_addr.family && nodes_lives(p->nodes, p->node_index);
+    p->node_index = i;
+    use_node(p, &p->config.nodes[i], old_lives);
 }

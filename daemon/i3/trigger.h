@@ -34,6 +34,9 @@ void triggers_free(struct triggers *t);
 
 /* The node which is asked first. A change inserts all triggers anew there. */
 void triggers_set_node(struct triggers *t, mono_t now, const struct addr *node);
+/* The same with as little stir as can be: what other nodes keep stays there. The old one lives: what it keeps it goes on keeping; else
+ * that is inserted anew. */
+void triggers_change_node(struct triggers *t, mono_t now, const struct addr *node, bool old_lives);
 
 /* Wants a trigger for `id` (whose key pair is given), matching plen bits (128..256), leading to this host (n = 0) or
  * to a stack of n ids. 0, -EEXIST, -ENOSPC, -EINVAL (key does not fit the id, plen or n out of range). */
