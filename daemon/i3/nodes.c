@@ -130,6 +130,8 @@ void nodes_prefer(struct nodes *ns, mono_t now, unsigned i)
     ns->used = now;
     ns->v[i].due = now;
     ns->v[i].sent = MONO_NEVER;
+    if (ns->v[i].state == NODE_SILENT)
+        ns->v[i].state = NODE_UNKNOWN;
 }
 
 static bool is_clearly_nearer(const struct candidate *c, const struct candidate *than)
