@@ -70,6 +70,7 @@ i3_SRC := \
 	daemon/i3/trigger_answer.c \
 	daemon/i3/trigger_doubt.c \
 	daemon/i3/trigger_send.c \
+	daemon/i3/trigger_watch.c \
 
 node_SRC := \
 	daemon/node/batch.c \

@@ -49,6 +49,7 @@ static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size
     struct side *s = side_by_id(p, d.ids);
     if (!s || peers_input(s->peers, p->now, p->wall, from, &d, &p->out, &peer, &plain, &plain_len) != PEER_PACKET)
         return;
+    triggers_delivered(p->triggers, p->now, from);
     if (mono_since(p->transport.heard, p->now) > HEARD_AGAIN_US && owners_has(p->owners, from))
         transport_heard(&p->transport, p->now, from);
     peer_packet(p, s, peer, from->via == ADDR_UDP ? udp_ecn(p->udp) : 0, plain, plain_len);

@@ -233,6 +233,32 @@ START_TEST(hosts_that_come_while_the_ring_forms_are_found)
 }
 END_TEST
 
+/* An owner dies with its successor, which kept the copies: the hosts notice, and insert anew. */
+START_TEST(the_crash_of_two_neighbours_is_mended_within_two_seconds)
+{
+    uint64_t worst = 0;
+    for (uint8_t seed = 0; seed < 20; seed++) {
+        world_ring(10, 2, (uint8_t)(150 + seed));
+        run(3 * SEC);
+        time_to_talk(0, 1);
+        run(2 * SEC);
+        unsigned owner = owner_of(&w.host[1].private_id), next = NODES;
+        const struct ring_contact *s = ring_successor(node_ring(w.node[owner].n), 0);
+        for (unsigned i = 0; i < w.nodes; i++)
+            next = addr_eq(&w.node[i].addr, &s->addr) ? i : next;
+        if (owner > 1 && next > 1) {
+            ck_assert_uint_le(longest_gap(0, 1, 500 * MS), 100 * MS);
+            node_crash(owner);
+            node_crash(next);
+            uint64_t gap = longest_gap(0, 1, 8 * SEC);
+            worst = gap > worst ? gap : worst;
+        }
+        world_stop();
+    }
+    ck_assert_msg(worst <= 2 * SEC, "%llu ms", (unsigned long long)(worst / MS));
+}
+END_TEST
+
 START_TEST(a_host_that_is_out_of_touch_is_reached_by_the_copy_of_its_trigger)
 {
     for (uint8_t seed = 0; seed < 10; seed++) {
@@ -364,6 +390,7 @@ int main(void)
     tcase_add_test(t, a_nodes_second_packet_takes_one_hop);
     tcase_add_test(t, an_owner_that_a_node_has_learned_may_crash);
     tcase_add_test(t, hosts_that_come_while_the_ring_forms_are_found);
+    tcase_add_test(t, the_crash_of_two_neighbours_is_mended_within_two_seconds);
     tcase_add_test(t, a_host_that_is_out_of_touch_is_reached_by_the_copy_of_its_trigger);
     tcase_add_test(t, nodes_that_come_take_over_without_a_gap);
     tcase_add_test(t, nodes_that_leave_politely_cost_little);
