@@ -54,6 +54,7 @@ i3_SRC := \
 	daemon/i3/deadline.c \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
+	daemon/i3/nodes.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
 	daemon/i3/peer.c \
@@ -69,6 +70,7 @@ i3_SRC := \
 	daemon/i3/trigger_answer.c \
 	daemon/i3/trigger_doubt.c \
 	daemon/i3/trigger_send.c \
+	daemon/i3/trigger_watch.c \
 
 node_SRC := \
 	daemon/node/batch.c \
@@ -318,6 +320,7 @@ UNIT_TESTS := \
 	unit/policy/config \
 	unit/i3/deadline \
 	unit/i3/handshake \
+	unit/i3/nodes \
 	unit/i3/noise \
 	unit/i3/owners \
 	unit/i3/path \
@@ -478,6 +481,7 @@ unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
+unit/i3/nodes_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
 unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3

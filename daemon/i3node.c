@@ -308,10 +308,25 @@ static int start(struct service *s)
     return 0;
 }
 
+static void on_lingered(uv_timer_t *t)
+{
+    uv_stop(t->loop);
+}
+
+/* Who has not noticed yet that it leaves the ring is served a little longer; a second signal ends that. */
+static void linger(struct service *s)
+{
+    uv_timer_stop(&s->watchdog);
+    uv_timer_start(&s->watchdog, on_lingered, NODE_LINGER / USEC_PER_MSEC, 0);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+}
+
 static void stop(struct service *s)
 {
     log_info("node stopping");
     notify_send("STOPPING=1");
+    if (node_pump_leave(s->pump))
+        linger(s);
     node_control_stop(s->control);
     http_stop(s->http);
     node_watch_stop(&s->watch);

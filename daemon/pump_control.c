@@ -52,6 +52,7 @@ static struct report_view view_of(struct pump *p)
         .udp = *udp_local(p->udp),
         .node = p->node_addr,
         .node_embedded = p->node != NULL,
+        .nodes = p->nodes,
         .transport = transport_name(&p->transport),
         .transport_why = transport_why(&p->transport),
         .triggers = p->triggers,

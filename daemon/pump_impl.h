@@ -4,6 +4,7 @@
 
 #include <sys/queue.h>
 
+#include "daemon/i3/nodes.h"
 #include "daemon/i3/peer.h"
 #include "daemon/i3/transport.h"
 #include "daemon/i3/trigger.h"
@@ -124,6 +125,7 @@ struct pump {
     struct transport transport;
     struct node_pump *node; /* embedded, NULL if none */
     unsigned node_index;    /* of config.nodes */
+    struct nodes *nodes;    /* NULL: none is configured */
     struct addr node_addr;
     mono_t node_since;
 
