@@ -299,7 +299,7 @@ static int start_sessions(struct pump *p)
     id_of_key(&session_id, c.session_pub, NULL);
     int err = trigger_add(p->triggers, p->now, &p->public_id, 256, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
     if (!err)
-        err = trigger_add(p->triggers, p->now, &session_id, 128, c.session_priv, c.session_pub, NULL, 0, INSERT_SHORTCUT);
+        err = trigger_add(p->triggers, p->now, &session_id, 128, c.session_priv, c.session_pub, NULL, 0, INSERT_SHORTCUT | INSERT_ALONE);
     crypto_wipe(&c, sizeof(c));
     return err;
 }
