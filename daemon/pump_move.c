@@ -20,7 +20,9 @@ static void ask_all_again(struct pump *p)
     p->node_since = p->now;
     triggers_moved(p->triggers, p->now);
     owners_moved(p->owners, p->now);
-    peers_uprooted(p->peers, p->now);
+    for (struct side *s = p->sides; s; s = s->next)
+        peers_uprooted(s->peers, p->now);
+    link_moved(p);
 }
 
 /* A node to which there is a way from here: the present one if possible. */
@@ -64,7 +66,8 @@ void move_turn(struct pump *p)
     if (mono_since(before, p->now) > SLEPT_US) {
         log_info("host slept s=%u", (unsigned)(mono_since(before, p->now) / USEC_PER_SEC));
         ask_all_again(p);
-        peers_woke(p->peers, before, p->now);
+        for (struct side *s = p->sides; s; s = s->next)
+            peers_woke(s->peers, before, p->now);
     }
 }
 
@@ -74,6 +77,7 @@ static void on_change(void *ctx, uint32_t events)
     (void)events;
     addresses_drain(p->addresses_fd);
     p->addresses_dirty = p->place_dirty = true;
+    transport_moved(&p->transport, p->now);
 }
 
 void move_start(struct pump *p)

@@ -16,7 +16,7 @@ static void offer(struct path_own *own, const struct addr *a)
     for (unsigned i = 0; i < own->n; i++)
         if (addr_eq(a, &own->addr[i]))
             return;
-    if (a->family && a->port && own->n < OFFER_MAX)
+    if (a->family && a->port && a->via == ADDR_UDP && own->n < OFFER_MAX)
         own->addr[own->n++] = *a;
 }
 
@@ -51,7 +51,8 @@ static void shortcut_look(struct pump *p)
         return;
     p->own_addresses = c.own;
     log_info("addresses offered to peers n=%u", c.own.n);
-    peers_set_own(p->peers, p->now, &c.own);
+    for (struct side *s = p->sides; s; s = s->next)
+        peers_set_own(s->peers, p->now, &c.own);
 }
 
 /* Every turn: something has changed? */

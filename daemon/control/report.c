@@ -78,11 +78,26 @@ static const char *full_name(const struct report_view *v, const uint8_t *key, ch
     return out;
 }
 
+/* Which of a group's members; null when that is all zeros. */
+static void set_member(json_t *o, const char *name, const uint8_t member[GROUP_MEMBER_LEN])
+{
+    char s[2 * GROUP_MEMBER_LEN + 1];
+    unsigned some = 0;
+    for (unsigned i = 0; i < GROUP_MEMBER_LEN; i++) {
+        snprintf(s + 2 * i, 3, "%02x", member[i]);
+        some |= member[i];
+    }
+    set_text(o, name, some ? s : NULL);
+}
+
 static json_t *node_object(const struct report_view *v)
 {
     json_t *o = json_object();
     mono_t heard = triggers_last_answer(v->triggers);
-    set_addr(o, "address", &v->node);
+    struct addr plain = addr_by(&v->node, ADDR_UDP);
+    set_addr(o, "address", &plain);
+    set_text(o, "transport", v->transport);
+    set_text(o, "transport_why", v->transport_why);
     set(o, "embedded", json_boolean(v->node_embedded));
     set(o, "reachable", json_boolean(triggers_all_standing(v->triggers)));
     if (heard.us == MONO_NEVER.us)
@@ -116,13 +131,16 @@ static json_t *trigger_array(const struct report_view *v)
     return a;
 }
 
-const char *report_path(const struct peer_info *p, const struct addr *node, char out[REPORT_PATH])
+const char *report_path(const struct peer_info *p, const struct addr *node, const char *by, char out[REPORT_PATH])
 {
+    struct addr plain = addr_by(node, ADDR_UDP);
     char a[ADDR_STR];
     if (p->shortcut.family)
         snprintf(out, REPORT_PATH, "shortcut %s, rtt %.2f ms", addr_str(&p->shortcut, a), p->shortcut_rtt_us / 1000.0);
+    else if (node->via == ADDR_TCP)
+        snprintf(out, REPORT_PATH, "relayed by %s, by TCP: %s (%s)", addr_str(&plain, a), by, p->relayed_why);
     else
-        snprintf(out, REPORT_PATH, "relayed by %s (%s)", addr_str(node, a), p->relayed_why);
+        snprintf(out, REPORT_PATH, "relayed by %s (%s)", addr_str(&plain, a), p->relayed_why);
     return out;
 }
 
@@ -147,10 +165,11 @@ static json_t *peer_object(const struct report_view *v, const struct peer_info *
     set_number(o, "replays", p->replays);
     set_number(o, "forged", p->forged);
     set_number(o, "rtt_us", p->handshake_rtt_us);
-    set_text(o, "path", p->standing ? report_path(p, &v->node, path) : NULL);
+    set_text(o, "path", p->standing ? report_path(p, &v->node, v->transport_why, path) : NULL);
     set_addr(o, "shortcut", &p->shortcut);
     set(o, "shortcut_rtt_us", p->shortcut.family ? json_integer(p->shortcut_rtt_us) : json_null());
     set_text(o, "relayed_why", p->shortcut.family ? NULL : p->relayed_why);
+    set_member(o, "member", p->member);
     return o;
 }
 
@@ -276,6 +295,68 @@ static void set_self(json_t *o, const struct report_view *v)
     set_ip6_of(o, v->id);
 }
 
+/* ---- groups ---- */
+
+/* Its triggers: how many, and do all stand? */
+static bool group_stands(const struct group *g, const struct triggers *triggers, unsigned *n)
+{
+    bool all = true;
+    struct trigger_info t;
+    *n = 0;
+    for (unsigned i = 0; triggers_info(triggers, i, &t); i++) {
+        if (!id_is_of_key(&t.id, g->entry.key))
+            continue;
+        all &= t.state == TRIGGER_STANDING || t.state == TRIGGER_REFRESHING;
+        ++*n;
+    }
+    return all && *n;
+}
+
+static json_t *group_object(const struct report_group *r, const struct triggers *triggers)
+{
+    const struct group *g = r->group;
+    struct i3_id id;
+    unsigned n;
+    json_t *o = json_object();
+    bool stands = group_stands(g, triggers, &n);
+    id_of_key(&id, g->entry.key, NULL);
+    set_text(o, "name", g->entry.name);
+    set_text(o, "kind", group_kind_name(g->kind));
+    set_key(o, "key", g->entry.key);
+    set_ip(o, "address", r->address);
+    set_ip6_of(o, &id);
+    set_member(o, "member", g->member);
+    set_text(o, "place", *g->place ? g->place : NULL);
+    set_number(o, "triggers", n);
+    set(o, "standing", json_boolean(stands));
+    set_number(o, "sessions", r->sessions);
+    set_number(o, "senders", r->senders);
+    set_number(o, "datagrams_in", r->in);
+    set_number(o, "datagrams_out", r->out);
+    set_number(o, "datagrams_dropped", r->dropped);
+    return o;
+}
+
+static json_t *group_array(const struct report_group *g, unsigned n, const struct triggers *triggers)
+{
+    json_t *a = json_array();
+    for (unsigned i = 0; i < n; i++)
+        json_array_append_new(a, group_object(&g[i], triggers));
+    return a;
+}
+
+char *report_group(const struct report_group *g, const struct triggers *t)
+{
+    return finish(group_object(g, t));
+}
+
+char *report_groups(const struct report_group *g, unsigned n, const struct triggers *t)
+{
+    json_t *o = json_object();
+    set(o, "groups", group_array(g, n, t));
+    return finish(o);
+}
+
 char *report_status(const struct report_view *v)
 {
     struct tcpip_stats t;
@@ -292,6 +373,7 @@ char *report_status(const struct report_view *v)
     set(o, "node", node_object(v));
     set(o, "triggers", trigger_array(v));
     set(o, "peers", peer_array(v));
+    set(o, "groups", group_array(v->groups, v->n_groups, v->triggers));
     set(o, "listeners", listener_array(v));
     set(o, "connections", connection_array(v));
     set_number(o, "connections_total", t.conns);
@@ -329,6 +411,9 @@ static json_t *entry_object(const struct book_entry *e, uint32_t address)
     id_of_key(&id, e->key, NULL);
     set_text(o, "name", e->name);
     set_key(o, "key", e->key);
+    set(o, "multicast", json_boolean(e->multicast));
+    set_text(o, "near", e->near);
+    set_text(o, "via", e->via);
     set_ip(o, "address", address);
     set_ip6_of(o, &id);
     return o;
@@ -388,7 +473,7 @@ char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error)
 }
 
 char *report_ping_end(const char *name, const struct addr *address, unsigned sent, unsigned received, uint64_t min_us,
-    uint64_t avg_us, uint64_t max_us, const char *path)
+    uint64_t avg_us, uint64_t max_us, const char *path, const uint8_t *member)
 {
     json_t *o = json_object();
     set_text(o, "name", name);
@@ -400,5 +485,7 @@ char *report_ping_end(const char *name, const struct addr *address, unsigned sen
     set_number(o, "avg_us", avg_us);
     set_number(o, "max_us", max_us);
     set_text(o, "path", path);
+    if (member)
+        set_member(o, "member", member);
     return finish(o);
 }
