@@ -25,11 +25,11 @@
 enum { SECRET_MIN = 16 };
 
 /* The ring's secret: what the first line of the file hashes to. */
-static int read_secret(const char *path, uint8_t secret[BLAKE2S_LEN])
+static int read_secret(const char *path, bool guarded, uint8_t secret[BLAKE2S_LEN])
 {
     char *text;
     size_t len;
-    int err = file_read(path, true, &text, &len);
+    int err = file_read(path, !guarded, &text, &len);
     if (err == -EPERM)
         fprintf(stderr, "i3node: %s: must be yours and readable by you alone: chmod 600 '%s'\n", path, path);
     else if (err)
@@ -53,7 +53,7 @@ static int prepare_ring(struct node_options *o)
     struct pump_identity id;
     char why[1200];
     struct ring_config *c = &o->ring_config;
-    int err = read_secret(o->secret_file, c->secret);
+    int err = read_secret(o->secret_file, o->credential, c->secret);
     if (err)
         return err;
     if (!o->state) {
@@ -111,7 +111,7 @@ static void detach(int *ready)
 static void detached(int ready, int null)
 {
     for (int i = 0; null >= 0 && i < 3; i++)
-        dup2(null, i);
+        dup3(null, i, 0); /* the sandbox knows no dup2() */
     if (ready >= 0 && write(ready, "k", 1) < 0)
         log_debug("node parent gone");
     close(ready);
@@ -239,6 +239,8 @@ static int start_node(struct service *s)
         fprintf(stderr, "i3node: not enough memory for %u triggers: --memory takes less\n", s->config.triggers_max);
     else if (err)
         fprintf(stderr, "i3node: cannot listen on %s: %s\n", addr_str(&s->o.listen, text), strerror(-err));
+    else if ((err = node_pump_listen(s->pump, &s->loop, &s->o.stream)) < 0)
+        fprintf(stderr, "i3node: --tcp-port: cannot listen there: %s\n", strerror(-err));
     return err ? 1 : 0;
 }
 

@@ -22,6 +22,7 @@ static void ask_all_again(struct pump *p)
     owners_moved(p->owners, p->now);
     for (struct side *s = p->sides; s; s = s->next)
         peers_uprooted(s->peers, p->now);
+    link_moved(p);
 }
 
 /* A node to which there is a way from here: the present one if possible. */
@@ -76,6 +77,7 @@ static void on_change(void *ctx, uint32_t events)
     (void)events;
     addresses_drain(p->addresses_fd);
     p->addresses_dirty = p->place_dirty = true;
+    transport_moved(&p->transport, p->now);
 }
 
 void move_start(struct pump *p)

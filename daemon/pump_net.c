@@ -6,14 +6,16 @@
 #include "daemon/base/log.h"
 #include "daemon/tcpip/ip6.h"
 
+#define HEARD_AGAIN_US (100 * USEC_PER_MSEC) /* how often a node that passes on packets is taken note of */
+
 /* ---- in ---- */
 
 /* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. Addresses are those of this
  * end: where the two ends know each other under different ones, the sender has rewritten them. */
-static void peer_packet(struct pump *p, const struct side *s, const struct peer *peer, uint8_t *packet, size_t len)
+static void peer_packet(struct pump *p, const struct side *s, const struct peer *peer, uint8_t ecn, uint8_t *packet, size_t len)
 {
     uint32_t src, dst, local = peer_addresses(peer).local;
-    if (!ip_take_ecn(packet, len, udp_ecn(p->udp))) {
+    if (!ip_take_ecn(packet, len, ecn)) {
         p->count.packets_bad++;
         return;
     }
@@ -45,8 +47,11 @@ static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size
         return;
     }
     struct side *s = side_by_id(p, d.ids);
-    if (s && peers_input(s->peers, p->now, p->wall, from, &d, &p->out, &peer, &plain, &plain_len) == PEER_PACKET)
-        peer_packet(p, s, peer, plain, plain_len);
+    if (!s || peers_input(s->peers, p->now, p->wall, from, &d, &p->out, &peer, &plain, &plain_len) != PEER_PACKET)
+        return;
+    if (mono_since(p->transport.heard, p->now) > HEARD_AGAIN_US && owners_has(p->owners, from))
+        transport_heard(&p->transport, p->now, from);
+    peer_packet(p, s, peer, from->via == ADDR_UDP ? udp_ecn(p->udp) : 0, plain, plain_len);
 }
 
 static void not_present_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
@@ -65,12 +70,16 @@ static void trigger_in(struct pump *p, const struct addr *from, uint8_t *data, s
 {
     if (triggers_input(p->triggers, p->now, from, data, len) < 0)
         p->count.packets_bad++;
+    else
+        transport_heard(&p->transport, p->now, from);
 }
 
 /* Who owns an id, for a packet or for a trigger of ours; and whether a node lives. */
 static void owner_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
 {
-    if (owners_input(p->owners, p->now, from, data, len) < 0)
+    if (owners_input(p->owners, p->now, from, data, len) == 0)
+        transport_heard(&p->transport, p->now, from);
+    else if (transport_input(&p->transport, p->now, from, data, len) < 0)
         trigger_in(p, from, data, len);
 }
 
@@ -112,6 +121,8 @@ static void net_send_failed(void *ctx, const struct addr *to, size_t len, int er
 
 void net_flush(struct pump *p)
 {
+    if (p->out.n)
+        link_send(p);
     if (p->out.n)
         udp_send(p->udp, &p->out, net_send_failed, p);
     p->sealed = 0;
@@ -165,6 +176,8 @@ static void packet_out(struct pump *p, const struct side *s, struct peer *peer, 
     ssize_t sealed = seal(p, s, peer, v, n, len);
     if (sealed > 0) {
         outbox_push(&p->out, peer_destination(s->peers, peer), p->seal + p->sealed, (size_t)sealed);
+        if (!peer_is_direct(peer))
+            transport_used(&p->transport, p->now);
         outbox_set_ecn(&p->out, ip_ecn(v[0].iov_base)); /* RFC 6040: a tunnel that keeps to the normal mode */
         p->sealed += (size_t)sealed;
     } else if (sealed == -ENOTCONN) {
@@ -216,6 +229,7 @@ void net_output(struct pump *p)
     if (unanswered != p->unanswered) {
         p->unanswered = unanswered;
         triggers_doubt(p->triggers, p->now);
+        transport_doubt(&p->transport, p->now);
     }
     if (outbox_is_tight(&p->out))
         net_flush(p);
@@ -305,7 +319,7 @@ void net_peer_events(struct pump *p)
 
 enum { NODE_SILENCE_US = 6000000 };
 
-static void use_node(struct pump *p, const struct addr *node)
+void net_set_home(struct pump *p, const struct addr *node)
 {
     char s[ADDR_STR];
     p->node_addr = *node;
@@ -315,6 +329,13 @@ static void use_node(struct pump *p, const struct addr *node)
     for (struct side *side = p->sides; side; side = side->next)
         peers_set_node(side->peers, node);
     triggers_set_node(p->triggers, p->now, node);
+    transport_home(&p->transport, p->now, node);
+}
+
+static void use_node(struct pump *p, const struct addr *node)
+{
+    struct addr way = transport_way(&p->transport, node);
+    net_set_home(p, &way);
 }
 
 /* No node configured: the first daemon of a machine runs one on the well-known port, the others use it, and whoever notices

@@ -209,6 +209,8 @@ static void status_head(const json_t *doc)
     printf("address    %s, %s\n", json_text(doc, "address"), json_text(doc, "address6"));
     printf("node       %s%s", json_text(node, "address"),
         json_is_true(json_object_get(node, "embedded")) ? " (inside)" : "");
+    if (!strcmp(json_text(node, "transport"), "tcp"))
+        printf(" by TCP: %s", json_text(node, "transport_why"));
     if (!json_is_true(json_object_get(node, "reachable")))
         printf(", DOES NOT ANSWER");
     if (json_is_number(json_object_get(node, "answered_ms_ago")))

@@ -247,6 +247,7 @@ static int on_owner(struct owners *os, const struct addr *from, const uint8_t *p
         return -EPROTO;
     os->home_heard = os->now;
     os->home_asked = MONO_NEVER;
+    o.owner.via = from->via;
     const struct addr *at = o.flags & OWNER_SELF ? &os->home : &o.owner;
     struct owner *watch = addr_eq(at, &os->home) ? NULL : owner_get(os, at);
     r->nonce = 0;

@@ -183,6 +183,18 @@ void triggers_restart(struct triggers *ts, mono_t now)
     }
 }
 
+void triggers_renew_at(struct triggers *ts, mono_t now, const struct addr *node)
+{
+    for (unsigned i = 0; i < ts->used; i++) {
+        struct trigger *t = ts->slot[i];
+        if (!t || !addr_eq(trigger_node(ts, t), node))
+            continue;
+        t->last_refusal = 0;
+        t->penalty = 0;
+        trigger_set_state(ts, t, TRIGGER_WANTED, now);
+    }
+}
+
 void triggers_set_node(struct triggers *ts, mono_t now, const struct addr *node)
 {
     if (addr_eq(&ts->node, node))

@@ -46,6 +46,8 @@ void triggers_remove_all(struct triggers *t, mono_t now, struct outbox *out);
 
 /* The world has changed (new address, long sleep): everything is inserted anew, at once. */
 void triggers_restart(struct triggers *t, mono_t now);
+/* That node has forgotten where we are (its connection has ended): what is kept there is inserted anew. */
+void triggers_renew_at(struct triggers *t, mono_t now, const struct addr *node);
 
 /* We are elsewhere, or were asleep: likewise, but each where it is kept, since that is where it is wanted. */
 void triggers_moved(struct triggers *t, mono_t now);

@@ -226,6 +226,12 @@ static void put_copy(struct writer *w, const struct store *s, const struct trigg
         store_stack(s, t, ids);
 }
 
+/* A connection leads nowhere from another node: its host notices that it ends, and goes there itself. */
+static bool is_for_all(const struct trigger *t)
+{
+    return t->owner.via == ADDR_UDP;
+}
+
 static size_t copy_len(const struct trigger *t)
 {
     return COPY_LEN + (size_t)t->n * ID_LEN;
@@ -246,7 +252,7 @@ void cluster_copy(struct visit *v, const struct trigger *t, unsigned seconds)
 {
     struct node *n = v->node;
     struct cluster *c = n->cluster;
-    if (!c || !t || !ring_successor(c->ring, 0))
+    if (!c || !t || !ring_successor(c->ring, 0) || !is_for_all(t))
         return;
     if (c->batched + copy_len(t) > sizeof(c->batch))
         flush_batch(n, v->out);
@@ -316,7 +322,7 @@ void cluster_on_ring(struct visit *v)
 {
     struct node *n = v->node;
     struct bytes copies;
-    if (!n->cluster) {
+    if (!n->cluster || v->from->via != ADDR_UDP) {
         n->stats.bad++;
         return;
     }
@@ -337,7 +343,7 @@ static void transfer_start(struct cluster *c, mono_t now, bool ours, const struc
 /* What the other one shall have. */
 static bool concerns(const struct cluster *c, const struct transfer *x, const struct trigger *t)
 {
-    return ring_owns(c->ring, ring_pos_of(t->id.b)) == x->ours;
+    return is_for_all(t) && ring_owns(c->ring, ring_pos_of(t->id.b)) == x->ours;
 }
 
 /* The host learns who has its trigger now, as if it had refreshed it: its NAT may let in nobody but us until it has inserted there. */

@@ -364,7 +364,8 @@ void ring_expire(struct ring *r, mono_t now, struct outbox *out)
         find_next_finger(r, now, out);
     }
     if (mono_due(r->seeds_at, now)) {
-        r->seeds_at = mono_add(now, jittered(r, alone ? RTO_MAX_US : c->seeds_us));
+        r->seeds_at = mono_add(now, jittered(r, alone ? r->seeds_pause : c->seeds_us));
+        r->seeds_pause = 2 * r->seeds_pause < RTO_MAX_US ? 2 * r->seeds_pause : RTO_MAX_US;
         tend_seeds(r, now, out);
     }
 }
@@ -400,6 +401,7 @@ struct ring *ring_new(const struct ring_config *c, mono_t now)
     r->neighbours_at = mono_add(now, jittered(r, c->neighbours_us));
     r->fingers_at = mono_add(now, jittered(r, c->fingers_us));
     r->seeds_at = now;
+    r->seeds_pause = SEEDS_FIRST_US;
     return r;
 }
 

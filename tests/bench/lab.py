@@ -4,7 +4,7 @@ import base64, contextlib, functools, os, re, shutil, subprocess, tempfile, time
 import path
 from world import BIN, BUILD, LOAD, TESTS, TOP, Missing, Side, World, heart, loopback, memory_of, values, wait_for
 
-CONF = {"relay": "shortcut = no", "short": "", "plain": "encrypt = no"}
+CONF = {"relay": "shortcut = no", "short": "", "plain": "encrypt = no", "tcp": "shortcut = no\ntransport = tcp"}
 LIM = os.environ.get("LIM") or os.path.join(TOP, "../shared/bench/lim.c")
 LIM_WINDOW, LIM_SIZE, LIM_BUFFER = "1000000", "1400", "4194304"
 ROUGH = ["--dup", "10", "--reorder", "25", "--loss", "5"]
@@ -75,7 +75,7 @@ class Lab:
             if name != "relay":
                 raise
             w = World()  # a version without shortcuts: everything is relayed
-        if name != "relay":
+        if name not in ("relay", "tcp"):
             try:
                 wait_for("shortcut", lambda: not w.relayed())
             except Missing:
@@ -176,13 +176,13 @@ class Lab:
             raise RuntimeError(r.stderr.strip())
         return values(r.stdout)
 
-    def i3node(self):
-        return self.server(os.path.join(BIN, "i3node"), "--listen", "127.0.0.1:0", *os.environ.get("NODE_OPTIONS", "").split())
+    def i3node(self, *options):
+        return self.server(os.path.join(BIN, "i3node"), "--listen", "127.0.0.1:0", *options, *os.environ.get("NODE_OPTIONS", "").split())
 
     @once_per_round
-    def forwarding(self, how):
-        """pps, lost, cpu_us: "trains" or "distinct" through a node, "bare" through a reflector."""
-        with self.server(NODE_LOAD, "reflector") if how == "bare" else self.i3node() as (pid, at):
+    def forwarding(self, how, *options):
+        """pps, lost, cpu_us: "trains" or "distinct" through a node with these options, "bare" through a reflector."""
+        with self.server(NODE_LOAD, "reflector") if how == "bare" else self.i3node(*options) as (pid, at):
             return self.node_load(how, at, self.s, pid)
 
     @once_per_round

@@ -97,6 +97,15 @@ def node(how, key):
     return lambda lab: lab.forwarding(how)[key]
 
 
+def operated(key, *options):
+    """The same, as an operator has set it up."""
+    return lambda lab: lab.forwarding("distinct", *options)[key]
+
+
+OPEN = operated("cpu_us", "--no-sandbox")
+LIMITS = "--rate-per-source", "10000000", "--rate-per-trigger", "10000000"
+
+
 def beyond(how, base):
     """CPU of a packet, above what the system calls alone cost."""
     return lambda lab: lab.forwarding(how)["cpu_us"] - lab.forwarding(base)["cpu_us"]
@@ -116,6 +125,7 @@ ROWS = [
     Row("stream-plain", "one stream, shortcut, encryption off", "Gbit/s", stream("plain"), [limit(0, ">= 0.85"), LOOP_STREAM]),
     Row("stream", "one stream, shortcut, encrypted", "Gbit/s", stream("short"), [limit(0, ">= 0.75"), LOOP_STREAM]),
     Row("stream-relay", "one stream, relayed, encrypted", "Gbit/s", stream("relay"), [limit(1, ">= 0.70"), LOOP_STREAM]),
+    Row("stream-tcp", "... both hosts by TCP to the node", "Gbit/s", stream("tcp"), [Against("by UDP", stream("relay"), ">= 0.5")]),
     Row("stream16", "16 streams, shortcut, encrypted", "Gbit/s", stream("short", 16),
         [Against("one stream", stream("short"), ">= 0.9"), loop(stream("loop", 16))]),
     Row("stream16-relay", "16 streams, relayed, encrypted", "Gbit/s", stream("relay", 16),
@@ -124,6 +134,7 @@ ROWS = [
     Row("cpu-relay", "CPU of all processes, relayed, encrypted", "s/GB", cpu("relay"), [loop(cpu("loop"))]),
     Row("rr", "1-byte ping-pong p50, shortcut", "us", pingpong("short"), [loop(pingpong("loop"), "<= 1.5")]),
     Row("rr-relay", "1-byte ping-pong p50, relayed", "us", pingpong("relay"), [loop(pingpong("loop"))]),
+    Row("rr-tcp", "... both hosts by TCP to the node", "us", pingpong("tcp"), [Against("by UDP", pingpong("relay"), "<= 2")]),
     Row("crr", "connect + 100 B each way + close, shortcut", "/s", connects("short", 1), [loop(connects("loop", 1), ">= 0.40")]),
     Row("crr32", "the same, 32 at once", "/s", connects("short", 32), [loop(connects("loop", 32), ">= 0.35")]),
     Row("crr-relay", "connect + 100 B each way + close, relayed", "/s", connects("relay", 1), [loop(connects("loop", 1))]),
@@ -142,6 +153,8 @@ ROWS = [
         [Against("reflector", node("bare", "pps"), ">= 0.9")]),
     Row("node-distinct-lost", "... of which lost", "share", node("distinct", "lost"), bar="<= 0"),
     Row("node-distinct-cpu", "... its CPU per packet beyond the reflector's", "us", beyond("distinct", "bare"), bar="<= 0.5"),
+    Row("node-sandbox", "... its CPU per packet in the sandbox", "us", operated("cpu_us"), [Against("outside", OPEN, "<= 1.1")]),
+    Row("node-limits", "... with limits for sources and triggers", "us", operated("cpu_us", *LIMITS), [Against("without", operated("cpu_us"), "<= 1.15")]),
     Row("node-insert", "node, triggers inserted, a key each", "/s", triggers(*MANY, "inserts"), [X25519]),
     Row("node-refresh1", "... refreshed, each by a packet of its own", "/s", triggers(*MANY, "refreshes")),
     Row("node-refresh", "... 22 in a packet", "/s", triggers(*MANY, "batched"), bar=">= 200000"),
