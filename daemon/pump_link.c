@@ -6,7 +6,7 @@
 #include "daemon/base/log.h"
 
 /* Connections: a host has one to its node and one to each node whose ids it uses. */
-enum { LINK_CONNECTIONS = 64, LINK_QUEUE = 512 << 10, LINK_MEMORY = 16 << 20 };
+enum { LINK_CONNECTIONS = 64, LINK_QUEUE = 2 << 20, LINK_MEMORY = 16 << 20 };
 
 #define LINGER_US (1 * USEC_PER_SEC) /* what is on its way by TCP when UDP is back */
 
@@ -63,6 +63,11 @@ void link_moved(struct pump *p)
         return;
     streams_hang_up(p->streams);
     transport_moved(&p->transport, p->now);
+}
+
+bool link_is_full(const struct pump *p)
+{
+    return p->streams && p->transport.tcp && streams_would_wait(p->streams, p->now);
 }
 
 mono_t link_deadline(const struct pump *p)

@@ -190,7 +190,7 @@ static void engine_output(struct pump *p)
     struct tcpip_packet v[64];
     uint32_t src, dst;
     size_t n;
-    while ((n = tcpip_output(p->tcpip, p->now, v, ARRAY_LEN(v), &src, &dst)) > 0) {
+    while (!link_is_full(p) && (n = tcpip_output(p->tcpip, p->now, v, ARRAY_LEN(v), &src, &dst)) > 0) {
         struct peer *peer = peer_by_address(p->peers, dst);
         for (size_t i = 0; peer && i < n; i++) {
             struct iovec iov[3] = {{v[i].head, v[i].head_len}, v[i].body[0], v[i].body[1]};
