@@ -81,7 +81,7 @@ static void take_event(struct pump *p, const struct stream_event *e)
     char s[ADDR_STR];
     if (e->up)
         log_info("node address=%s connected", addr_str(&e->at, s));
-    else
+    else if (e->was_up)
         log_info("node address=%s connection ended err=%d", addr_str(&e->at, s), e->err);
     if (e->up || !p->transport.tcp)
         return;

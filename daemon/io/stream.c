@@ -105,7 +105,7 @@ static void tell(struct streams *s, const struct conn *c, bool up, int err)
         s->event_first = (s->event_first + 1) % STREAM_EVENTS;
         s->events--;
     }
-    s->event[(s->event_first + s->events++) % STREAM_EVENTS] = (struct stream_event){c->at, up, err};
+    s->event[(s->event_first + s->events++) % STREAM_EVENTS] = (struct stream_event){c->at, up, !c->connecting, err};
 }
 
 bool streams_event(struct streams *s, struct stream_event *out)

@@ -82,7 +82,7 @@ void streams_expire(struct streams *s, mono_t now);
 enum { STREAM_EVENTS = 64 };
 struct stream_event {
     struct addr at;
-    bool up;
+    bool up, was_up;
     int err; /* a positive errno, 0: the other end has closed it */
 };
 bool streams_event(struct streams *s, struct stream_event *out);
