@@ -25,11 +25,11 @@
 enum { SECRET_MIN = 16 };
 
 /* The ring's secret: what the first line of the file hashes to. */
-static int read_secret(const char *path, uint8_t secret[BLAKE2S_LEN])
+static int read_secret(const char *path, bool guarded, uint8_t secret[BLAKE2S_LEN])
 {
     char *text;
     size_t len;
-    int err = file_read(path, true, &text, &len);
+    int err = file_read(path, !guarded, &text, &len);
     if (err == -EPERM)
         fprintf(stderr, "i3node: %s: must be yours and readable by you alone: chmod 600 '%s'\n", path, path);
     else if (err)
@@ -53,7 +53,7 @@ static int prepare_ring(struct node_options *o)
     struct pump_identity id;
     char why[1200];
     struct ring_config *c = &o->ring_config;
-    int err = read_secret(o->secret_file, c->secret);
+    int err = read_secret(o->secret_file, o->credential, c->secret);
     if (err)
         return err;
     if (!o->state) {
@@ -308,10 +308,25 @@ static int start(struct service *s)
     return 0;
 }
 
+static void on_lingered(uv_timer_t *t)
+{
+    uv_stop(t->loop);
+}
+
+/* Who has not noticed yet that it leaves the ring is served a little longer; a second signal ends that. */
+static void linger(struct service *s)
+{
+    uv_timer_stop(&s->watchdog);
+    uv_timer_start(&s->watchdog, on_lingered, NODE_LINGER / USEC_PER_MSEC, 0);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+}
+
 static void stop(struct service *s)
 {
     log_info("node stopping");
     notify_send("STOPPING=1");
+    if (node_pump_leave(s->pump))
+        linger(s);
     node_control_stop(s->control);
     http_stop(s->http);
     node_watch_stop(&s->watch);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -301,6 +302,32 @@ static const struct setting settings[] = {
     {"version", false, o_version},
 };
 
+/* ---- systemd ---- */
+
+/* The unit gives a secret or, where there is none, the word. */
+static bool is_secret(const char *path)
+{
+    char text[5] = "";
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(text, 1, 4, f) : 0;
+    if (f)
+        fclose(f);
+    return n == 4 && strcmp(text, "none");
+}
+
+static void take_environment(struct node_options *o)
+{
+    static char secret[PATH_MAX], state[PATH_MAX];
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY"), *folder = getenv("STATE_DIRECTORY");
+    if (!o->secret_file && credentials && snprintf(secret, sizeof(secret), "%s/ring-secret", credentials) < PATH_MAX &&
+        is_secret(secret)) {
+        o->secret_file = secret;
+        o->ring = o->credential = true;
+    }
+    if (!o->state && folder && !strchr(folder, ':') && realpath(folder, state)) /* a link, for a user that comes and goes */
+        o->state = state;
+}
+
 /* What only makes sense together. */
 static void check_together(const struct node_options *o)
 {
@@ -340,6 +367,7 @@ void node_options_parse(int argc, char **argv, struct node_options *o)
         fprintf(stderr, "i3node: %s: it takes options only\nTry 'i3node --help'.\n", argv[optind]);
         exit(2);
     }
+    take_environment(o);
     check_together(o);
 }
 

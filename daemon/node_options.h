@@ -13,6 +13,7 @@ struct node_options {
     const char *control;     /* NULL: the default socket */
     bool no_control, background, no_sandbox, check;
     bool ring;               /* to be part of one */
+    bool credential;         /* secret_file is systemd's, who guards it; its state folder may be a link */
     struct node_stream_config stream; /* its ports and bounds */
     enum log_format log_format;
     enum log_level log_level;
@@ -23,7 +24,8 @@ struct node_options {
     struct ring_config ring_config; /* self, seeds */
 };
 
-/* Ends the process where the command line says so: 0 after --help and --version, 2 with a sentence on standard error when
+/* The command line, and what systemd has put into the environment ($STATE_DIRECTORY, $CREDENTIALS_DIRECTORY/ring-secret) where it says
+ * nothing. Ends the process where the command line says so: 0 after --help and --version, 2 with a sentence on standard error when
  * something is wrong. */
 void node_options_parse(int argc, char **argv, struct node_options *o);
 

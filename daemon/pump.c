@@ -24,9 +24,12 @@ static mono_t next_deadline(const struct pump *p)
 {
     mono_t at = mono_add(p->now, NODE_CHECK_US);
     at = mono_min(at, tcpip_deadline(p->tcpip));
-    at = mono_min(at, peers_deadline(p->peers));
+    for (const struct side *s = p->sides; s; s = s->next)
+        at = mono_min(at, peers_deadline(s->peers));
     at = mono_min(at, triggers_deadline(p->triggers));
     at = mono_min(at, owners_deadline(p->owners));
+    if (p->nodes)
+        at = mono_min(at, nodes_deadline(p->nodes));
     at = mono_min(at, link_deadline(p));
     at = mono_min(at, pool_deadline(p->pool));
     at = mono_min(at, flow_deadline(p));
@@ -169,8 +172,7 @@ static void on_timer(void *ctx, uint32_t events)
 
 static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
 {
-    struct pump *p = ctx;
-    return book_find_key(p->book, key) != NULL;
+    return names_may_talk(ctx, key);
 }
 
 static void exclude_route(void *ctx, uint32_t network, unsigned bits)
@@ -192,7 +194,8 @@ static int start_names(struct pump *p)
     draw_seed(p, seed);
     p->pool = pool_new(p->config.network, p->config.network_bits, seed);
     p->book = book_new();
-    if (!p->pool || !p->book)
+    p->groups = groups_new();
+    if (!p->pool || !p->book || !p->groups)
         return -ENOMEM;
     int err = routes_each(exclude_route, p);
     if (err)
@@ -269,11 +272,9 @@ static unsigned good_ciphers(void)
     return CIPHER_CHACHA20POLY1305;
 }
 
-static int start_sessions(struct pump *p)
+void pump_peers_config(struct pump *p, struct peers_config *c)
 {
-    uint8_t seed[32];
-    struct peers_config c = {.ciphers = good_ciphers(),
-        .own_address = p->own,
+    *c = (struct peers_config){.ciphers = good_ciphers(),
         .pool = p->config.network,
         .pool_bits = p->config.network_bits,
         .shortcut = p->config.shortcut,
@@ -281,31 +282,35 @@ static int start_sessions(struct pump *p)
         .mtu = (uint16_t)p->config.mtu,
         .probe_mtu = true,
         .recv_buffer = udp_buffer(p->udp),
-        .accel = p->accel = accel_open(),
+        .accel = p->accel,
         .known = key_known,
         .ctx = p};
-    struct i3_id session_id;
-    memcpy(c.priv, p->identity.priv, KEY_LEN);
-    memcpy(c.pub, p->identity.pub, KEY_LEN);
-    draw_seed(p, c.session_priv);
-    x25519_public(c.session_pub, c.session_priv);
-    draw_seed(p, c.seed);
+    draw_seed(p, c->session_priv);
+    x25519_public(c->session_pub, c->session_priv);
+    draw_seed(p, c->seed);
+}
+
+static int start_sessions(struct pump *p)
+{
+    uint8_t seed[32];
+    p->accel = accel_open();
     draw_seed(p, seed);
-    p->peers = peers_new(&c);
     p->triggers = triggers_new(seed);
     draw_seed(p, seed);
     p->owners = owners_new(seed);
-    if (!p->peers || !p->triggers || !p->owners)
+    if (!p->triggers || !p->owners)
         return -ENOMEM;
-    peers_set_owners(p->peers, p->owners);
-
     id_of_key(&p->public_id, p->identity.pub, NULL);
-    id_of_key(&session_id, c.session_pub, NULL);
-    int err = trigger_add(p->triggers, p->now, &p->public_id, 256, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
-    if (!err)
-        err = trigger_add(p->triggers, p->now, &session_id, 128, c.session_priv, c.session_pub, NULL, 0, INSERT_SHORTCUT);
-    crypto_wipe(&c, sizeof(c));
-    return err;
+    draw_seed(p, seed);
+    if (p->config.n_nodes && !(p->nodes = nodes_new(p->config.nodes, p->config.n_nodes, p->public_id.b, seed)))
+        return -ENOMEM;
+    /* for every suffix: who asks need not know that it is nobody's but ours (i3/peer.h) */
+    int err = trigger_add(p->triggers, p->now, &p->public_id, 128, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
+    struct side *s = err ? NULL : side_new(p, NULL);
+    if (!s)
+        return err ? err : -ENOMEM;
+    p->peers = s->peers;
+    return 0;
 }
 
 static int start_engine(struct pump *p)
@@ -328,7 +333,7 @@ static int start_engine(struct pump *p)
     p->diag = diag_open();
     if (!p->diag)
         log_warn("listeners cannot be checked: no sock_diag here");
-    if (dgram_start(p) < 0 || dns_start(p) < 0)
+    if (dgram_start(p) < 0 || dns_start(p) < 0 || mcast_start(p) < 0)
         return -ENOMEM;
     return p->tcpip && p->vsocks && p->listeners && p->seal && p->held ? 0 : -ENOMEM;
 }
@@ -372,6 +377,7 @@ static int start_io(struct pump *p, char *why, size_t whylen)
 static void pump_free(struct pump *p)
 {
     dns_stop(p);
+    mcast_stop(p);
     dgram_stop(p); /* before those who wait for our end see the socket close */
     ipc_server_close(p->ipc);
     if (p->set) {
@@ -392,8 +398,10 @@ static void pump_free(struct pump *p)
     vsocks_free(p->vsocks);
     tcpip_free(p->tcpip);
     triggers_free(p->triggers);
+    sides_free(p);
     owners_free(p->owners);
-    peers_free(p->peers);
+    nodes_free(p->nodes);
+    groups_free(p->groups);
     accel_close(p->accel);
     book_free(p->book);
     pool_free(p->pool);
@@ -425,6 +433,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     if (!err)
         err = load_book(p, why, whylen);
     if (!err)
+        err = group_load(p, why, whylen);
+    if (!err)
         err = start_io(p, why, whylen);
     if (!err)
         err = link_start(p);
@@ -438,6 +448,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     }
     uv_idle_init(loop, &p->idle);
     p->idle.data = p;
+    group_start(p);
     names_pin_book(p);
     listen_load(p);
     dgram_load(p);
@@ -460,6 +471,8 @@ void pump_stop(struct pump *p)
     flow_stop(p);
     net_output(p); /* the resets */
     triggers_remove_all(p->triggers, p->now, &p->out);
+    net_flush(p);
+    group_stop(p);
     net_flush(p);
     uv_close((uv_handle_t *)&p->idle, on_idle_closed);
 }

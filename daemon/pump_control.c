@@ -1,5 +1,5 @@
 /* pump_control.c - i3ctl's verbs: a table from verb to handler; what they show is made in control/report.c. */
-#include "daemon/pump_impl.h"
+#include "daemon/pump_control.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,17 +7,8 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/control/report.h"
 
-enum { ARGS_MAX = 8, PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
-
-struct control_call {
-    struct pump *p;
-    struct ipc_client *client;
-    uint32_t serial;
-    int argc;
-    char *argv[ARGS_MAX];
-};
+enum { PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
 
 void control_reply(struct ipc_client *c, uint32_t serial, bool more, uint8_t status, char *json)
 {
@@ -34,12 +25,12 @@ void control_reply(struct ipc_client *c, uint32_t serial, bool more, uint8_t sta
     free(json);
 }
 
-static void done(struct control_call *k, char *json)
+void control_done(struct control_call *k, char *json)
 {
     control_reply(k->client, k->serial, false, 0, json);
 }
 
-static void fail(struct control_call *k, char *json)
+void control_fail(struct control_call *k, char *json)
 {
     control_reply(k->client, k->serial, false, 1, json);
 }
@@ -61,6 +52,7 @@ static struct report_view view_of(struct pump *p)
         .udp = *udp_local(p->udp),
         .node = p->node_addr,
         .node_embedded = p->node != NULL,
+        .nodes = p->nodes,
         .transport = transport_name(&p->transport),
         .transport_why = transport_why(&p->transport),
         .triggers = p->triggers,
@@ -75,13 +67,13 @@ static struct report_view view_of(struct pump *p)
 static void verb_id(struct control_call *k)
 {
     struct report_view v = view_of(k->p);
-    done(k, report_id(&v, NULL));
+    control_done(k, report_id(&v, NULL));
 }
 
 static void verb_init(struct control_call *k)
 {
     struct report_view v = view_of(k->p);
-    done(k, report_id(&v, &k->p->identity.created));
+    control_done(k, report_id(&v, &k->p->identity.created));
     k->p->identity.created = false;
 }
 
@@ -109,6 +101,7 @@ static void verb_status(struct control_call *k)
         {"streams", t.open},
         {"packets_bad", p->count.packets_bad},
         {"packets_spoofed", p->count.packets_spoofed},
+        {"packets_passed_on", p->count.waypoint},
         {"packets_unsealed", p->count.packets_unsealed},
         {"packets_held_lost", p->count.held_lost},
         {"connects", p->count.connects},
@@ -139,7 +132,10 @@ static void verb_status(struct control_call *k)
     v.socket = socket;
     v.counters = counters;
     v.n_counters = ARRAY_LEN(counters);
-    done(k, report_status(&v));
+    struct report_group groups[GROUPS_MAX];
+    v.groups = groups;
+    v.n_groups = group_report(p, groups);
+    control_done(k, report_status(&v));
 }
 
 /* ---- book ---- */
@@ -150,8 +146,7 @@ static uint32_t book_address(void *ctx, const uint8_t *key)
     return pool_get(p->pool, p->now, key);
 }
 
-/* The name without the suffix, which people may type or not. */
-static const char *bare_name(const struct pump *p, char *name)
+const char *control_bare_name(const struct pump *p, char *name)
 {
     size_t len = strlen(name), suffix = strlen(p->config.suffix);
     if (len > suffix && !strcasecmp(name + len - suffix, p->config.suffix))
@@ -159,31 +154,67 @@ static const char *bare_name(const struct pump *p, char *name)
     return name;
 }
 
+/* multicast, near=PLACE, via=NAME,NAME... behind the key; they are to hold water, and the names to be known. */
+static bool book_options(struct control_call *k, struct book_options *o)
+{
+    *o = (struct book_options){0};
+    for (int i = 4; i < k->argc; i++) {
+        const char *a = k->argv[i];
+        if (!strcmp(a, "multicast"))
+            o->multicast = true;
+        else if (!strncmp(a, "near=", 5))
+            o->near = a + 5;
+        else if (!strncmp(a, "via=", 4))
+            o->via = a + 4;
+    }
+    char name[BOOK_NAME_MAX + 1];
+    const char *wrong = NULL;
+    if (o->multicast && (o->near || o->via))
+        wrong = "a multicast group has neither a place nor hosts on the way";
+    else if (o->near && book_near_valid(o->near))
+        wrong = "a place is one word, or two with '/' between, as eu/berlin";
+    else if (o->via && book_via_valid(o->via))
+        wrong = "on the way there may be one to three names, with ',' between";
+    for (const char *at = wrong || !o->via ? "" : o->via; !wrong && book_via_next(&at, name);)
+        if (!book_find(k->p->book, name))
+            wrong = "a name that packets shall pass is not in the book";
+    if (wrong)
+        control_fail(k, report_error("%s", wrong));
+    return !wrong;
+}
+
 static void book_add_verb(struct control_call *k)
 {
     struct pump *p = k->p;
-    const char *name = bare_name(p, k->argv[2]);
+    const char *name = control_bare_name(p, k->argv[2]);
     uint8_t key[KEY_LEN];
     int err = key_parse(k->argv[3], key);
     if (err) {
-        fail(k, report_error("that is not a key: %s",
+        control_fail(k, report_error("that is not a key: %s",
                     err == -EKEYREJECTED ? "it is a weak point" : "a key is 52 letters and digits, as 'i3ctl id' prints it"));
         return;
     }
+    struct book_options o;
+    if (!book_options(k, &o))
+        return;
     bool known = book_find(p->book, name) != NULL;
-    err = book_add(p->book, name, key);
+    if (!known && groups_find(p->groups, name)) {
+        control_fail(k, report_error("%s is a group that you are in", name));
+        return;
+    }
+    err = book_add_with(p->book, name, key, &o);
     if (!err && !known && (err = pump_book_save(p)) < 0)
         book_remove(p->book, name);
     if (err == -EEXIST)
-        fail(k, report_error("%s is in the book with another key; 'i3ctl book rm %s' first if it has really changed", name, name));
+        control_fail(k, report_error("%s is in the book with another key, or in another way; 'i3ctl book rm %s' first if it has really changed", name, name));
     else if (err == -EINVAL)
-        fail(k, report_error("'%s' cannot be a name: letters, digits, '-' and '_', with dots between", name));
+        control_fail(k, report_error("'%s' cannot be a name: letters, digits, '-' and '_', with dots between", name));
     else if (err)
-        fail(k, report_error("the book cannot be saved: %s", strerror(-err)));
+        control_fail(k, report_error("the book cannot be saved: %s", strerror(-err)));
     if (err)
         return;
     names_pin_book(p);
-    done(k, report_book_entry(book_find(p->book, name), book_address(p, key), !known));
+    control_done(k, report_book_entry(book_find(p->book, name), book_address(p, key), !known));
 }
 
 /* A key that no name leads to any more is forgotten at once, with its session and connections. */
@@ -191,21 +222,25 @@ static void forget_key(struct pump *p, const uint8_t key[KEY_LEN])
 {
     if (book_find_key(p->book, key))
         return;
-    struct peer *peer = peer_by_key(p->peers, key);
-    if (peer) {
+    mcast_forget(p, key);
+    for (struct side *s = p->sides; s; s = s->next) {
+        struct peer *peer = peer_by_key(s->peers, key);
+        if (!peer)
+            continue;
         tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, EHOSTUNREACH, true);
-        peer_drop(p->peers, peer);
+        peer_drop(s->peers, peer);
     }
-    pool_pin(p->pool, key, false);
+    if (!groups_by_key(p->groups, key))
+        pool_pin(p->pool, key, false);
 }
 
 static void book_rm_verb(struct control_call *k)
 {
     struct pump *p = k->p;
-    const char *name = bare_name(p, k->argv[2]);
+    const char *name = control_bare_name(p, k->argv[2]);
     const struct book_entry *e = book_find(p->book, name);
     if (!e) {
-        fail(k, report_error("%s is not in the book", name));
+        control_fail(k, report_error("%s is not in the book", name));
         return;
     }
     struct book_entry old = *e;
@@ -213,11 +248,11 @@ static void book_rm_verb(struct control_call *k)
     int err = pump_book_save(p);
     if (err) {
         book_add(p->book, old.name, old.key);
-        fail(k, report_error("the book cannot be saved: %s", strerror(-err)));
+        control_fail(k, report_error("the book cannot be saved: %s", strerror(-err)));
         return;
     }
     forget_key(p, old.key);
-    done(k, report_string("removed", old.name));
+    control_done(k, report_string("removed", old.name));
 }
 
 static void book_ls_verb(struct control_call *k)
@@ -231,14 +266,14 @@ static void book_ls_verb(struct control_call *k)
 
 static void verb_book(struct control_call *k)
 {
-    if (k->argc == 4 && !strcmp(k->argv[1], "add"))
+    if (k->argc >= 4 && !strcmp(k->argv[1], "add"))
         book_add_verb(k);
     else if (k->argc == 3 && !strcmp(k->argv[1], "rm"))
         book_rm_verb(k);
     else if (k->argc == 2 && !strcmp(k->argv[1], "ls"))
         book_ls_verb(k);
     else
-        fail(k, report_error("usage: book add NAME KEY | book rm NAME | book ls"));
+        control_fail(k, report_error("usage: book add NAME KEY [multicast] [near=PLACE] [via=NAME,...] | book rm NAME | book ls"));
 }
 
 /* ---- ping, stop, version ---- */
@@ -256,7 +291,7 @@ static void verb_ping(struct control_call *k)
     char *end = NULL;
     unsigned long count = k->argc > 2 ? strtoul(k->argv[2], &end, 10) : PING_COUNT_DEFAULT;
     if (k->argc < 2 || k->argc > 3 || (end && *end) || count < 1 || count > PING_COUNT_MAX) {
-        fail(k, report_error("usage: ping NAME|ADDRESS [COUNT]"));
+        control_fail(k, report_error("usage: ping NAME|ADDRESS [COUNT]"));
         return;
     }
     struct addr a = {0};
@@ -268,34 +303,38 @@ static void verb_ping(struct control_call *k)
         e = key ? book_find_key(p->book, key) : NULL;
     }
     if (!e) {
-        fail(k, report_error("%s: name not known", k->argv[1]));
+        control_fail(k, report_error("%s: name not known", k->argv[1]));
         return;
     }
     uint32_t ip = names_address(p, e->key, 0);
-    if (!ip || ip == p->own)
-        fail(k, report_error(ip ? "%s is this very host" : "%s: no virtual address is left", k->argv[1]));
+    if (e->multicast)
+        control_fail(k, report_error("%s is a multicast group: it takes datagrams and answers nothing", k->argv[1]));
+    else if (ip && side_by_own(p, ip) != p->sides && side_by_own(p, ip))
+        control_fail(k, report_error("%s is a group that this very host is a member of", k->argv[1]));
+    else if (!ip || ip == p->own)
+        control_fail(k, report_error(ip ? "%s is this very host" : "%s: no virtual address is left", k->argv[1]));
     else if (ping_start(p, k->client, k->serial, k->argv[1], ip, a.family == 6, (unsigned)count) < 0)
-        fail(k, report_error("too many pings at once"));
+        control_fail(k, report_error("too many pings at once"));
 }
 
 static void verb_ring(struct control_call *k)
 {
     struct report_view v = view_of(k->p);
     if (k->argc > 1)
-        fail(k, report_error("only an overlay node can look that up, and none runs here: i3ctl ring --node NODE %s", k->argv[1]));
+        control_fail(k, report_error("only an overlay node can look that up, and none runs here: i3ctl ring --node NODE %s", k->argv[1]));
     else
-        done(k, report_host_ring(&v));
+        control_done(k, report_host_ring(&v));
 }
 
 static void verb_stop(struct control_call *k)
 {
-    done(k, report_flag("stopping", true));
+    control_done(k, report_flag("stopping", true));
     k->p->stop(k->p->ctx);
 }
 
 static void verb_version(struct control_call *k)
 {
-    done(k, report_string("version", I3_VERSION));
+    control_done(k, report_string("version", I3_VERSION));
 }
 
 static const struct {
@@ -306,6 +345,7 @@ static const struct {
     {"init", verb_init},
     {"status", verb_status},
     {"book", verb_book},
+    {"group", verb_group},
     {"ping", verb_ping},
     {"ring", verb_ring},
     {"stop", verb_stop},
@@ -318,11 +358,11 @@ void control_request(struct pump *p, struct ipc_client *c, uint32_t serial, cons
     struct control_call k = {.p = p, .client = c, .serial = serial};
     size_t at = 0;
     if (!len || len > sizeof(text) || data[len - 1]) {
-        fail(&k, report_error("malformed request"));
+        control_fail(&k, report_error("malformed request"));
         return;
     }
     memcpy(text, data, len);
-    while (at < len && k.argc < ARGS_MAX) {
+    while (at < len && k.argc < CONTROL_ARGS_MAX) {
         k.argv[k.argc++] = text + at;
         at += strlen(text + at) + 1;
     }
@@ -332,5 +372,5 @@ void control_request(struct pump *p, struct ipc_client *c, uint32_t serial, cons
             return;
         }
     }
-    fail(&k, report_error("unknown verb '%s'", k.argv[0]));
+    control_fail(&k, report_error("unknown verb '%s'", k.argv[0]));
 }

@@ -416,6 +416,16 @@ void flow_events(struct pump *p)
             flow_event(p, &e);
 }
 
+void flow_end_local(struct pump *p, uint32_t own)
+{
+    struct addr own6 = names_host_address(p, own, 6, 0);
+    for (struct vsock *v = vsock_next(p->vsocks, NULL), *next; v; v = next) {
+        next = vsock_next(p->vsocks, v);
+        if (addr_ip4(&v->local) == own || (v->local.family == 6 && !memcmp(v->local.ip, own6.ip, sizeof(own6.ip))))
+            flow_broken(v->io);
+    }
+}
+
 /* The daemon ends: every connection is reset. */
 void flow_stop(struct pump *p)
 {

@@ -4,6 +4,7 @@
 
 #include <sys/queue.h>
 
+#include "daemon/i3/nodes.h"
 #include "daemon/i3/peer.h"
 #include "daemon/i3/transport.h"
 #include "daemon/i3/trigger.h"
@@ -16,6 +17,7 @@
 #include "daemon/io/stream.h"
 #include "daemon/io/udp.h"
 #include "daemon/naming/book.h"
+#include "daemon/naming/groups.h"
 #include "daemon/naming/pool.h"
 #include "daemon/node_pump.h"
 #include "daemon/program/listener.h"
@@ -60,10 +62,13 @@ struct failed_host {
 };
 
 struct pump_counters {
+    uint64_t waypoint; /* passed on for others */
     uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused;
 };
 
 struct dgram_side;
+struct mcasts;
+struct report_group;
 struct dgrams;
 struct dns_side;
 
@@ -80,6 +85,17 @@ struct dgram_counters {
     uint64_t evicted;     /* mirrors that made room for another */
     uint64_t mirrors, sockets; /* now */
     struct reassembly_stats fragments;
+};
+
+/* A key by which this daemon is known (pump_group.c). */
+struct side {
+    struct pump *p;
+    struct side *next;
+    const struct group *group; /* NULL: the user's own, which is the first */
+    struct peers *peers;
+    struct i3_id session_id;
+    uint32_t own; /* virtual address, host order */
+    uint8_t own6[16];
 };
 
 struct pump {
@@ -109,13 +125,17 @@ struct pump {
     struct transport transport;
     struct node_pump *node; /* embedded, NULL if none */
     unsigned node_index;    /* of config.nodes */
+    struct nodes *nodes;    /* NULL: none is configured */
     struct addr node_addr;
     mono_t node_since;
 
     struct triggers *triggers;
     struct owners *owners;
     uint64_t unanswered; /* peers_unanswered() when the triggers were last doubted */
-    struct peers *peers;
+    struct groups *groups;
+    struct mcasts *mcasts;
+    struct side *sides;  /* the user's own key, then those of groups */
+    struct peers *peers; /* of the first */
     struct path_own own_addresses; /* as offered to peers */
     struct addr addresses_seen;    /* the node's part of them */
     unsigned nat_seen;             /* enum nat_kind, as the nodes make it out */
@@ -152,6 +172,8 @@ struct pump {
 };
 
 /* pump.c */
+/* What all sides have in common; a fresh session key. */
+void pump_peers_config(struct pump *p, struct peers_config *c);
 void pump_clock(struct pump *p);
 void pump_turn(struct pump *p);
 int pump_book_save(struct pump *p);
@@ -170,8 +192,49 @@ void net_choose_node(struct pump *p);
 void net_set_home(struct pump *p, const struct addr *node);
 /* The i-th of those configured. */
 void net_use_node(struct pump *p, unsigned i);
+/* The largest packet that fits all ways to a host: there may be sessions with several sides of ours. */
+uint16_t net_mtu(struct pump *p, uint32_t remote);
 /* Why no session with that host could be had a moment ago, an errno; 0: it could, or nobody has tried. */
 int net_failed_lately(const struct pump *p, uint32_t host);
+
+/* pump_group.c */
+/* A side with that group's key, NULL: the user's own; with its triggers for sessions. NULL: no memory, or no address. */
+struct side *side_new(struct pump *p, const struct group *g);
+void sides_free(struct pump *p);
+/* Whose id that is, whose address, and who has sent this packet (an IP header); NULL: nobody of ours. */
+struct side *side_by_id(const struct pump *p, const uint8_t id[ID_LEN]);
+struct side *side_by_own(const struct pump *p, uint32_t own);
+struct side *side_of_packet(const struct pump *p, const uint8_t *ip);
+int group_load(struct pump *p, char *why, size_t whylen);
+void group_start(struct pump *p);
+/* The daemon ends: clients of its groups are told to look for others. */
+void group_stop(struct pump *p);
+/* Is a member from now on; g is copied. 0 or -errno, as groups_add(). */
+int group_enter(struct pump *p, const struct group *g);
+/* No more; g is gone. -errno: the file could not be written. */
+int group_leave(struct pump *p, const struct group *g);
+
+/* pump_mcast.c */
+int mcast_start(struct pump *p);
+void mcast_stop(struct pump *p);
+int mcast_join(struct pump *p, const struct group *g);
+void mcast_leave(struct pump *p, const uint8_t key[KEY_LEN]);
+/* A key that may speak no more. */
+void mcast_forget(struct pump *p, const uint8_t key[KEY_LEN]);
+/* A packet for the group at that address; false: there is none. */
+bool mcast_send(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
+/* There is a group which we are a member of. */
+bool mcast_is_member(struct pump *p, uint32_t remote);
+/* The largest IP packet for a group. */
+uint16_t mcast_mtu(const struct pump *p);
+/* A GROUP packet; false: it is for none of our groups. */
+bool mcast_in(struct pump *p, const struct wire_data *d);
+/* Fills in what is known of its datagrams. */
+void mcast_report(const struct pump *p, struct report_group *out);
+
+/* pump_waypoint.c */
+/* A packet with more than one id, the first of which may be ours. */
+void waypoint_in(struct pump *p, const struct wire_data *d, uint8_t *data, size_t len);
 
 /* pump_link.c: TCP to the nodes where UDP is blocked */
 int link_start(struct pump *p);
@@ -208,6 +271,8 @@ void flow_expire(struct pump *p);
 void flow_client_gone(struct pump *p, const struct ipc_client *c);
 void flow_events(struct pump *p);
 void flow_stop(struct pump *p);
+/* Connections of that own address are reset. */
+void flow_end_local(struct pump *p, uint32_t own);
 
 /* A packet of this host on its way to the host with that virtual address. */
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
@@ -217,10 +282,13 @@ int dgram_start(struct pump *p);
 void dgram_stop(struct pump *p);
 /* What the daemon before us knew. */
 void dgram_load(struct pump *p);
-/* A packet from the peer with that handle, its addresses checked. False: it is not about UDP. Its bytes must stay until
+/* A packet from the peer with that handle to the side's address, both checked. False: it is not about UDP. Its bytes must stay until
  * dgram_flush(). */
-bool dgram_packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len);
+bool dgram_packet_in(struct pump *p, const struct side *s, uint32_t host, const uint8_t *packet, size_t len);
 void dgram_flush(struct pump *p);
+/* A datagram to a group from the host with that handle, for every socket that has the port. How many there are; -EAGAIN: it is a
+ * fragment, the rest is to come. */
+int dgram_multicast_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len);
 /* What programs have sent goes out. True: there is more. */
 bool dgram_read(struct pump *p);
 void dgram_expire(struct pump *p);
@@ -235,8 +303,8 @@ bool dgram_taken(struct pump *p, const struct addr *asked, uint64_t cookie, uint
 const struct addr *dgram_asked(const struct pump *p, const struct addr *bound, uint64_t cookie);
 /* Where what this host sends to its own address has to go; false: nobody is there. */
 bool dgram_self(const struct pump *p, const struct addr *own, struct addr *at);
-/* Whose mirror is bound there, NULL: nobody's. */
-const struct addr *dgram_peer(const struct pump *p, const struct addr *real);
+/* Whose mirror is bound there, and the address of ours that this peer speaks to; NULL: nobody's. */
+const struct addr *dgram_peer(const struct pump *p, const struct addr *real, uint32_t *own);
 /* Forgets sockets that are gone. */
 void dgram_sweep(struct pump *p);
 const struct dgrams *dgram_table(const struct pump *p);
@@ -277,6 +345,8 @@ void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket
 /* pump_names.c */
 /* The key of a name with the overlay's suffix, NULL if the book has none. */
 const struct book_entry *names_find(const struct pump *p, const char *name);
+/* May a key open sessions: is it in the book, and not as a multicast group? */
+bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
  * that many microseconds from now. */
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us);
@@ -293,6 +363,8 @@ bool names_is_virtual(struct pump *p, uint32_t ip);
 /* Nobody else may be asked about that address: it is virtual, or has the prefix of virtual IPv6 addresses, which is nobody else's. */
 bool names_is_ours(struct pump *p, const struct addr *a);
 void names_pin_book(struct pump *p);
+/* There is a multicast group at that address. */
+bool names_is_multicast(struct pump *p, uint32_t ip);
 
 /* pump_control.c */
 void control_request(struct pump *p, struct ipc_client *c, uint32_t serial, const uint8_t *data, size_t len);

@@ -72,7 +72,7 @@ static uint32_t remote_verdict(struct pump *p, const struct addr *remote)
     uint32_t ip = names_host(p, remote);
     if (!names_is_virtual(p, ip))
         return IPC_NOT_VIRTUAL;
-    if (ip == p->own)
+    if (side_by_own(p, ip))
         return IPC_SELF;
     return names_address(p, pool_key(p->pool, p->now, ip), 0) ? 0 : ENETUNREACH;
 }
@@ -84,6 +84,8 @@ static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
     if (lately)
         return (uint32_t)lately;
     uint32_t status = remote_verdict(p, &c->remote);
+    if (!status && names_is_multicast(p, names_host(p, &c->remote)))
+        return ENETUNREACH; /* as the kernel says of 224.0.0.0/4 */
     return !status && c->proto != IPPROTO_TCP ? EPROTONOSUPPORT : status;
 }
 
@@ -207,8 +209,9 @@ static void on_udp_peer(struct request *q)
 {
     struct addr real;
     get_addr(&q->r, &real);
-    const struct addr *peer = q->r.failed ? NULL : dgram_peer(q->p, &real);
-    struct addr own = names_host_address(q->p, q->p->own, peer ? peer->family : 4, 0);
+    uint32_t ours = q->p->own;
+    const struct addr *peer = q->r.failed ? NULL : dgram_peer(q->p, &real, &ours);
+    struct addr own = names_host_address(q->p, ours, peer ? peer->family : 4, 0);
     const struct addr *server = q->r.failed || peer ? NULL : dns_peer(q->p, &real, &own);
     put_u32(&q->w, peer ? 0 : server ? IPC_DNS : ENOENT);
     peer = server ? server : peer;

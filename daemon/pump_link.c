@@ -107,6 +107,8 @@ static void decided(struct pump *p, const struct addr *home)
         if (!memcmp(p->config.nodes[i].ip, home->ip, sizeof(home->ip)) &&
             (p->config.nodes[i].port == home->port || home->via == ADDR_TCP))
             p->node_index = i;
+    if (p->nodes)
+        nodes_prefer(p->nodes, p->now, p->node_index);
     net_set_home(p, home);
     peers_size_anew(p->peers, p->now);
 }

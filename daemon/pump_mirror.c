@@ -124,6 +124,7 @@ static int mirror_get_at(struct pump *p, const struct addr *virt, struct addr re
     m = x ? mirror_new(s->t, p->now, virt, &real, asked) : NULL;
     if (m) {
         m->host = names_host(p, virt);
+        m->own = p->own;
         *x = (struct mirror_io){.p = p, .m = m, .fd = fd};
         m->io = x;
         x->watch = fdset_add(p->set, fd, false, on_mirror, x);
@@ -235,13 +236,26 @@ struct usock *dgram_other(struct pump *p, const struct mirror *m, uint16_t port,
 
 struct usock *dgram_receiver(struct pump *p, const struct mirror *m, uint16_t port)
 {
-    struct addr own = names_host_address(p, p->own, m->real.family, port);
+    struct addr own = names_host_address(p, m->own, m->real.family, port);
     struct usock *u = usock_for(p->dgram->t, &own, addr_ip4(&m->virt) ^ m->virt.port);
     if (!u || fresh(p, u))
         return u;
     uint64_t cookie = u->cookie; /* it may be gone then */
     u = dgram_verify(p, u, &m->real);
     return u ? u : dgram_other(p, m, port, cookie);
+}
+
+unsigned dgram_deliver_all(struct pump *p, const struct mirror *m, uint16_t port, uint64_t but, const uint8_t *data, size_t len)
+{
+    unsigned n = 0;
+    for (struct usock *u = usock_on_port(p->dgram->t, port, NULL), *next; u; u = next) {
+        next = u->chain;
+        if (!u->server || u->cookie == but || !usock_takes(u, m->real.family) || (!fresh(p, u) && dgram_verify(p, u, &m->real) != u))
+            continue;
+        deliver(p, u, m, data, len);
+        n++;
+    }
+    return n;
 }
 
 /* Sockets in use are looked after, so that neither their last datagram before close() nor the first after a pause has to wait
@@ -365,9 +379,10 @@ bool dgram_self(const struct pump *p, const struct addr *own, struct addr *at)
     return u;
 }
 
-const struct addr *dgram_peer(const struct pump *p, const struct addr *real)
+const struct addr *dgram_peer(const struct pump *p, const struct addr *real, uint32_t *own)
 {
     const struct mirror *m = mirror_find_real(p->dgram->t, real);
+    *own = m ? m->own : p->own;
     return m ? &m->virt : NULL;
 }
 

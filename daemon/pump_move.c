@@ -18,9 +18,12 @@ enum { SLEPT_US = 5000000, LOOK_PAUSE_US = 20000, LOOK_ANYWAY_US = 1000000 };
 static void ask_all_again(struct pump *p)
 {
     p->node_since = p->now;
+    if (p->nodes)
+        nodes_restart(p->nodes, p->now);
     triggers_moved(p->triggers, p->now);
     owners_moved(p->owners, p->now);
-    peers_uprooted(p->peers, p->now);
+    for (struct side *s = p->sides; s; s = s->next)
+        peers_uprooted(s->peers, p->now);
     link_moved(p);
 }
 
@@ -65,7 +68,8 @@ void move_turn(struct pump *p)
     if (mono_since(before, p->now) > SLEPT_US) {
         log_info("host slept s=%u", (unsigned)(mono_since(before, p->now) / USEC_PER_SEC));
         ask_all_again(p);
-        peers_woke(p->peers, before, p->now);
+        for (struct side *s = p->sides; s; s = s->next)
+            peers_woke(s->peers, before, p->now);
     }
 }
 

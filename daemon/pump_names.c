@@ -19,13 +19,66 @@ const struct book_entry *names_find(const struct pump *p, const char *name)
         return NULL;
     memcpy(bare, name, len - suffix);
     bare[len - suffix] = '\0';
-    return book_find(p->book, bare);
+    const struct book_entry *e = book_find(p->book, bare);
+    const struct group *g = e ? NULL : groups_find(p->groups, bare);
+    return g ? &g->entry : e;
+}
+
+/* The entry of that key, as names_find() has it. */
+static const struct book_entry *entry_of(const struct pump *p, const uint8_t key[KEY_LEN])
+{
+    const struct book_entry *e = book_find_key(p->book, key);
+    const struct group *g = e ? NULL : groups_by_key(p->groups, key);
+    return g ? &g->entry : e;
+}
+
+bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
+{
+    const struct book_entry *e = book_find_key(p->book, key);
+    return e && !e->multicast;
+}
+
+bool names_is_multicast(struct pump *p, uint32_t ip)
+{
+    const uint8_t *key = pool_key(p->pool, p->now, ip);
+    const struct book_entry *e = key ? entry_of(p, key) : NULL;
+    return e && e->multicast;
+}
+
+/* The ids of those that packets to e pass first. A name that is in the book no more, or a group, keeps its place as an id that nobody
+ * has: rather no way than one that was not meant. */
+static void set_via(struct pump *p, struct peer *peer, const struct book_entry *e)
+{
+    struct i3_id via[PEER_VIA_MAX] = {0};
+    char name[BOOK_NAME_MAX + 1];
+    unsigned n = 0;
+    for (const char *at = e->via; n < PEER_VIA_MAX && book_via_next(&at, name); n++) {
+        const struct book_entry *box = book_find(p->book, name);
+        if (box && !box->multicast)
+            id_of_key(&via[n], box->key, NULL);
+    }
+    peer_set_via(p->peers, peer, via, n);
+}
+
+/* The peer of an entry in the book; NULL: it is ourselves, or none can be had, or there is none at a multicast group. */
+static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t ip)
+{
+    uint8_t place[GROUP_MEMBER_LEN];
+    if (!ip || side_by_own(p, ip) || e->multicast)
+        return NULL;
+    struct peer *peer = peer_get(p->peers, e->key, ip);
+    if (peer && e->via)
+        set_via(p, peer, e);
+    if (peer && e->near)
+        peer_set_near(peer, place, place_bytes(e->near, place));
+    return peer;
 }
 
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us)
 {
     uint32_t ip = pool_get(p->pool, p->now, key);
-    struct peer *peer = ip && ip != p->own ? peer_get(p->peers, key, ip) : NULL;
+    const struct book_entry *e = entry_of(p, key);
+    struct peer *peer = e ? peer_of(p, e, ip) : ip && !side_by_own(p, ip) ? peer_get(p->peers, key, ip) : NULL;
     if (peer)
         peer_open(p->peers, peer, mono_add(p->now, later_us), p->wall);
     return ip;
@@ -60,7 +113,7 @@ struct addr names_host_address(const struct pump *p, uint32_t ip, uint8_t family
 const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1])
 {
     const uint8_t *key = pool_contains(p->pool, ip) ? pool_key(p->pool, p->now, ip) : NULL;
-    const struct book_entry *e = key ? book_find_key(p->book, key) : NULL;
+    const struct book_entry *e = key ? entry_of(p, key) : NULL;
     if (!e)
         return NULL;
     int n = snprintf(out, IPC_NAME_MAX + 1, "%s%s", e->name, p->config.suffix);
@@ -84,7 +137,6 @@ void names_pin_book(struct pump *p)
         const struct book_entry *e = book_at(p->book, i);
         uint32_t ip = pool_get(p->pool, p->now, e->key);
         pool_pin(p->pool, e->key, true);
-        if (ip && ip != p->own)
-            peer_get(p->peers, e->key, ip);
+        peer_of(p, e, ip);
     }
 }

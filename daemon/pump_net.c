@@ -12,19 +12,19 @@
 
 /* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. Addresses are those of this
  * end: where the two ends know each other under different ones, the sender has rewritten them. */
-static void peer_packet(struct pump *p, const struct peer *peer, uint8_t ecn, uint8_t *packet, size_t len)
+static void peer_packet(struct pump *p, const struct side *s, const struct peer *peer, uint8_t ecn, uint8_t *packet, size_t len)
 {
     uint32_t src, dst, local = peer_addresses(peer).local;
     if (!ip_take_ecn(packet, len, ecn)) {
         p->count.packets_bad++;
         return;
     }
-    if (ip_addresses(packet, len, &src, &dst) && src == local && dst == p->own) {
-        if (!dgram_packet_in(p, local, packet, len))
+    if (ip_addresses(packet, len, &src, &dst) && src == local && dst == s->own) {
+        if (!dgram_packet_in(p, s, local, packet, len))
             tcpip_input(p->tcpip, p->now, packet, len);
-    } else if (ip6_is_from_to(packet, len, peer_address6(peer), p->own6) && local) {
-        if (!dgram_packet_in(p, local, packet, len))
-            tcpip_input6(p->tcpip, p->now, packet, len, local, p->own);
+    } else if (ip6_is_from_to(packet, len, peer_address6(peer), s->own6) && local) {
+        if (!dgram_packet_in(p, s, local, packet, len))
+            tcpip_input6(p->tcpip, p->now, packet, len, local, s->own);
     } else {
         p->count.packets_spoofed++;
     }
@@ -40,11 +40,19 @@ static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size
         p->count.packets_bad++;
         return;
     }
-    if (peers_input(p->peers, p->now, p->wall, from, &d, &p->out, &peer, &plain, &plain_len) != PEER_PACKET)
+    if (d.proto == PROTO_GROUP && mcast_in(p, &d))
         return;
+    if (d.n > 1) {
+        waypoint_in(p, &d, data, len);
+        return;
+    }
+    struct side *s = side_by_id(p, d.ids);
+    if (!s || peers_input(s->peers, p->now, p->wall, from, &d, &p->out, &peer, &plain, &plain_len) != PEER_PACKET)
+        return;
+    triggers_delivered(p->triggers, p->now, from);
     if (mono_since(p->transport.heard, p->now) > HEARD_AGAIN_US && owners_has(p->owners, from))
         transport_heard(&p->transport, p->now, from);
-    peer_packet(p, peer, from->via == ADDR_UDP ? udp_ecn(p->udp) : 0, plain, plain_len);
+    peer_packet(p, s, peer, from->via == ADDR_UDP ? udp_ecn(p->udp) : 0, plain, plain_len);
 }
 
 static void not_present_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
@@ -54,7 +62,8 @@ static void not_present_in(struct pump *p, const struct addr *from, uint8_t *dat
         p->count.packets_bad++;
         return;
     }
-    peers_not_present(p->peers, p->now, p->wall, &np);
+    for (struct side *s = p->sides; s; s = s->next)
+        peers_not_present(s->peers, p->now, p->wall, &np);
     triggers_doubt(p->triggers, p->now); /* the node may have lost ours as well */
 }
 
@@ -69,7 +78,7 @@ static void trigger_in(struct pump *p, const struct addr *from, uint8_t *data, s
 /* Who owns an id, for a packet or for a trigger of ours; and whether a node lives. */
 static void owner_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
 {
-    if (owners_input(p->owners, p->now, from, data, len) == 0)
+    if (owners_input(p->owners, p->now, from, data, len) == 0 || (p->nodes && nodes_input(p->nodes, p->now, from, data, len) == 0))
         transport_heard(&p->transport, p->now, from);
     else if (transport_input(&p->transport, p->now, from, data, len) < 0)
         trigger_in(p, from, data, len);
@@ -103,11 +112,12 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
 static void net_send_failed(void *ctx, const struct addr *to, size_t len, int err)
 {
     struct pump *p = ctx;
-    if (err == EMSGSIZE)
-        peers_too_big(p->peers, p->now, to, len);
-    else if (err == ENETUNREACH || err == EHOSTUNREACH || err == EADDRNOTAVAIL || err == EACCES || err == EPERM || err == EINVAL ||
+    for (struct side *s = p->sides; s && err == EMSGSIZE; s = s->next)
+        peers_too_big(s->peers, p->now, to, len);
+    if (err == ENETUNREACH || err == EHOSTUNREACH || err == EADDRNOTAVAIL || err == EACCES || err == EPERM || err == EINVAL ||
         err == EAFNOSUPPORT)
-        peers_send_failed(p->peers, p->now, to);
+        for (struct side *s = p->sides; s; s = s->next)
+            peers_send_failed(s->peers, p->now, to);
 }
 
 void net_flush(struct pump *p)
@@ -121,13 +131,13 @@ void net_flush(struct pump *p)
 
 /* On the way the packet bears the addresses of the peer's end. Normally they are ours too (10.H24 of the ids, paper 3.3) and
  * nothing is to be done; a rewritten packet is built whole first. IPv6 addresses are the same everywhere. */
-static ssize_t seal(struct pump *p, struct peer *peer, const struct iovec *v, int n, size_t len)
+static ssize_t seal(struct pump *p, const struct side *s, struct peer *peer, const struct iovec *v, int n, size_t len)
 {
     struct peer_addresses a = peer_addresses(peer);
     uint8_t *out = p->seal + p->sealed;
     size_t cap = PUMP_SEAL_BUF - p->sealed;
-    if ((a.local == a.address && p->own == a.we_are) || *(const uint8_t *)v[0].iov_base >> 4 == 6)
-        return peer_seal(p->peers, peer, p->now, p->wall, v, n, out, cap);
+    if ((a.local == a.address && s->own == a.we_are) || *(const uint8_t *)v[0].iov_base >> 4 == 6)
+        return peer_seal(s->peers, peer, p->now, p->wall, v, n, out, cap);
 
     uint8_t whole[PUMP_PACKET_MAX];
     size_t at = 0;
@@ -138,7 +148,7 @@ static ssize_t seal(struct pump *p, struct peer *peer, const struct iovec *v, in
         at += v[i].iov_len;
     }
     ip_rewrite(whole, at, a.we_are, a.address);
-    return peer_seal(p->peers, peer, p->now, p->wall, &(struct iovec){whole, at}, 1, out, cap);
+    return peer_seal(s->peers, peer, p->now, p->wall, &(struct iovec){whole, at}, 1, out, cap);
 }
 
 /* A packet for which there is no key yet waits for the session; the oldest gives way. */
@@ -160,13 +170,13 @@ static void hold(struct pump *p, uint32_t remote, const struct iovec *v, int n, 
     }
 }
 
-static void packet_out(struct pump *p, struct peer *peer, uint32_t remote, const struct iovec *v, int n, size_t len)
+static void packet_out(struct pump *p, const struct side *s, struct peer *peer, uint32_t remote, const struct iovec *v, int n, size_t len)
 {
     if (outbox_is_tight(&p->out) || PUMP_SEAL_BUF - p->sealed < PUMP_PACKET_MAX)
         net_flush(p);
-    ssize_t sealed = seal(p, peer, v, n, len);
+    ssize_t sealed = seal(p, s, peer, v, n, len);
     if (sealed > 0) {
-        outbox_push(&p->out, peer_destination(p->peers, peer), p->seal + p->sealed, (size_t)sealed);
+        outbox_push(&p->out, peer_destination(s->peers, peer), p->seal + p->sealed, (size_t)sealed);
         if (!peer_is_direct(peer))
             transport_used(&p->transport, p->now);
         outbox_set_ecn(&p->out, ip_ecn(v[0].iov_base)); /* RFC 6040: a tunnel that keeps to the normal mode */
@@ -180,9 +190,12 @@ static void packet_out(struct pump *p, struct peer *peer, uint32_t remote, const
 
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len)
 {
-    struct peer *peer = peer_by_address(p->peers, remote);
+    const struct side *s = side_of_packet(p, v[0].iov_base);
+    struct peer *peer = s ? peer_by_address(s->peers, remote) : NULL;
     if (peer)
-        packet_out(p, peer, remote, v, n, len);
+        packet_out(p, s, peer, remote, v, n, len);
+    else
+        mcast_send(p, remote, v, n, len);
 }
 
 static void engine_output(struct pump *p)
@@ -191,10 +204,11 @@ static void engine_output(struct pump *p)
     uint32_t src, dst;
     size_t n;
     while (!link_is_full(p) && (n = tcpip_output(p->tcpip, p->now, v, ARRAY_LEN(v), &src, &dst)) > 0) {
-        struct peer *peer = peer_by_address(p->peers, dst);
+        const struct side *s = side_by_own(p, src);
+        struct peer *peer = s ? peer_by_address(s->peers, dst) : NULL;
         for (size_t i = 0; peer && i < n; i++) {
             struct iovec iov[3] = {{v[i].head, v[i].head_len}, v[i].body[0], v[i].body[1]};
-            packet_out(p, peer, dst, iov, v[i].body[1].iov_len ? 3 : v[i].body[0].iov_len ? 2 : 1, v[i].len);
+            packet_out(p, s, peer, dst, iov, v[i].body[1].iov_len ? 3 : v[i].body[0].iov_len ? 2 : 1, v[i].len);
         }
     }
 }
@@ -205,10 +219,18 @@ void net_output(struct pump *p)
     if (outbox_is_tight(&p->out))
         net_flush(p);
     owners_output(p->owners, p->now, &p->out);
-    if (mono_due(peers_deadline(p->peers), p->now))
-        peers_output(p->peers, p->now, p->wall, &p->out);
-    if (peers_unanswered(p->peers) != p->unanswered) {
-        p->unanswered = peers_unanswered(p->peers);
+    if (p->nodes && mono_due(nodes_deadline(p->nodes), p->now))
+        nodes_output(p->nodes, p->now, &p->out);
+    uint64_t unanswered = 0;
+    for (struct side *s = p->sides; s; s = s->next) {
+        if (outbox_is_tight(&p->out))
+            net_flush(p);
+        if (mono_due(peers_deadline(s->peers), p->now))
+            peers_output(s->peers, p->now, p->wall, &p->out);
+        unanswered += peers_unanswered(s->peers);
+    }
+    if (unanswered != p->unanswered) {
+        p->unanswered = unanswered;
         triggers_doubt(p->triggers, p->now);
         transport_doubt(&p->transport, p->now);
     }
@@ -221,14 +243,14 @@ void net_output(struct pump *p)
 
 /* ---- sessions ---- */
 
-static void send_held(struct pump *p, struct peer *peer, uint32_t remote)
+static void send_held(struct pump *p, const struct side *s, struct peer *peer, uint32_t remote)
 {
     for (unsigned n = p->held_n; n > 0; n--) {
         struct held h = p->held[p->held_first];
         p->held_first = (p->held_first + 1) % PUMP_HELD_MAX;
         p->held_n--;
-        if (h.remote == remote)
-            packet_out(p, peer, remote, &(struct iovec){h.data, h.len}, 1, h.len);
+        if (h.remote == remote && side_of_packet(p, h.data) == s)
+            packet_out(p, s, peer, remote, &(struct iovec){h.data, h.len}, 1, h.len);
         else
             hold(p, h.remote, &(struct iovec){h.data, h.len}, 1, h.len);
     }
@@ -255,43 +277,80 @@ static void note_failure(struct pump *p, uint32_t host, int err)
         p->failed[p->failed_next++ % PUMP_FAILED_MAX] = (struct failed_host){host, err, p->now};
 }
 
+uint16_t net_mtu(struct pump *p, uint32_t remote)
+{
+    uint16_t mtu = (uint16_t)p->config.mtu;
+    for (const struct side *s = p->sides; s; s = s->next) {
+        struct peer_info info;
+        const struct peer *peer = peer_by_address(s->peers, remote);
+        if (peer)
+            peer_info(s->peers, peer, p->now, &info);
+        if (peer && info.standing && info.mtu < mtu)
+            mtu = info.mtu;
+        if (!peer && !s->group && names_is_multicast(p, remote))
+            return mcast_mtu(p);
+    }
+    return mtu;
+}
+
+static void peer_event(struct pump *p, const struct side *s, const struct peer_event *e)
+{
+    struct peer_info info;
+    peer_info(s->peers, e->peer, p->now, &info);
+    /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
+    if (e->kind != PEER_UNREACHABLE)
+        tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, net_mtu(p, info.local));
+    if (e->moved)
+        tcpip_replace_remote(p->tcpip, p->now, info.local, ECONNRESET);
+    if (e->kind == PEER_UP)
+        send_held(p, s, e->peer, info.local);
+    if (!s->group)
+        note_failure(p, info.local, e->kind == PEER_UNREACHABLE ? e->err : 0);
+    if (e->kind == PEER_UNREACHABLE)
+        tcpip_fail_remote(p->tcpip, p->now, info.local, e->err, false);
+}
+
 void net_peer_events(struct pump *p)
 {
     struct peer_event e;
-    while (peers_event(p->peers, &e)) {
-        struct peer_info info;
-        peer_info(p->peers, e.peer, p->now, &info);
-        /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
-        if (e.kind != PEER_UNREACHABLE)
-            tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, info.mtu);
-        if (e.kind == PEER_UP)
-            send_held(p, e.peer, info.local);
-        note_failure(p, info.local, e.kind == PEER_UNREACHABLE ? e.err : 0);
-        if (e.kind == PEER_UNREACHABLE)
-            tcpip_fail_remote(p->tcpip, p->now, info.local, e.err, false);
-    }
+    for (struct side *s = p->sides; s; s = s->next)
+        while (peers_event(s->peers, &e))
+            peer_event(p, s, &e);
 }
 
 /* ---- the node ---- */
 
 enum { NODE_SILENCE_US = 6000000 };
 
-void net_set_home(struct pump *p, const struct addr *node)
+static void set_home(struct pump *p, const struct addr *node)
 {
     char s[ADDR_STR];
     p->node_addr = *node;
     p->node_since = p->now;
     log_info("node address=%s%s", addr_str(node, s), p->node ? " embedded" : "");
-    owners_set_home(p->owners, node);
-    peers_set_node(p->peers, node);
-    triggers_set_node(p->triggers, p->now, node);
+    for (struct side *side = p->sides; side; side = side->next)
+        peers_set_node(side->peers, node);
     transport_home(&p->transport, p->now, node);
 }
 
-static void use_node(struct pump *p, const struct addr *node)
+void net_set_home(struct pump *p, const struct addr *node)
+{
+    set_home(p, node);
+    owners_set_home(p->owners, node);
+    triggers_set_node(p->triggers, p->now, node);
+}
+
+/* What is known of other nodes stays true, as long as they are reached as before. */
+static void use_node(struct pump *p, const struct addr *node, bool old_lives)
 {
     struct addr way = transport_way(&p->transport, node);
-    net_set_home(p, &way);
+    if (!p->node_addr.family || p->node_addr.via != way.via) {
+        net_set_home(p, &way);
+        return;
+    }
+    set_home(p, &way);
+    owners_change_home(p->owners, p->now, &way, old_lives);
+    triggers_change_node(p->triggers, p->now, &way, old_lives);
 }
 
 /* No node configured: the first daemon of a machine runs one on the well-known port, the others use it, and whoever notices
@@ -302,30 +361,52 @@ static void use_local_node(struct pump *p)
     int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local, NULL, NULL);
     if (err && err != -EADDRINUSE && err != -EALREADY)
         log_error("node embedded start failed err=%d", err);
-    use_node(p, &local);
+    use_node(p, &local, false);
 }
 
 void net_use_node(struct pump *p, unsigned i)
 {
+    nodes_prefer(p->nodes, p->now, i);
     p->node_index = i;
-    use_node(p, &p->config.nodes[i]);
+    use_node(p, &p->config.nodes[i], false);
 }
 
-/* Chooses a node at the start, and another one when the present one has been silent. */
-void net_choose_node(struct pump *p)
+/* Another one when the present one has been silent for long. */
+static void choose_by_silence(struct pump *p)
 {
     mono_t heard = triggers_last_answer(p->triggers);
     if (p->node_addr.family && p->node)
         return;
-    if (p->node_addr.family) {
-        bool silent = !triggers_all_standing(p->triggers) && mono_since(p->node_since, p->now) > NODE_SILENCE_US &&
-                      (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
-        if (!silent && !owners_home_silent(p->owners, p->now))
-            return;
-        p->node_index++;
-    }
-    if (p->config.n_nodes == 0)
+    bool silent = !triggers_all_standing(p->triggers) && mono_since(p->node_since, p->now) > NODE_SILENCE_US &&
+                  (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
+    if (p->node_addr.family && !silent && !owners_home_silent(p->owners, p->now))
+        return;
+    if (!p->nodes)
         use_local_node(p);
     else
-        use_node(p, &p->config.nodes[p->node_index % p->config.n_nodes]);
+        net_use_node(p, (p->node_index + 1) % p->config.n_nodes);
+}
+
+/* The nearest that answers (i3/nodes.h), where it is measured: by UDP. */
+static void choose_by_distance(struct pump *p)
+{
+    mono_t used = owners_home_used(p->owners);
+    if (!triggers_all_standing(p->triggers))
+        nodes_used(p->nodes, p->now);
+    else if (used.us && mono_since(used, p->now) < USEC_PER_SEC)
+        nodes_used(p->nodes, used);
+    unsigned i = nodes_choice(p->nodes);
+    if (p->node_addr.family && i == p->node_index)
+        return;
+    bool old_lives = p->node_addr.family && nodes_lives(p->nodes, p->node_index);
+    p->node_index = i;
+    use_node(p, &p->config.nodes[i], old_lives);
+}
+
+void net_choose_node(struct pump *p)
+{
+    if (p->nodes && p->node_addr.via == ADDR_UDP)
+        choose_by_distance(p);
+    else
+        choose_by_silence(p);
 }

@@ -51,7 +51,8 @@ static void shortcut_look(struct pump *p)
         return;
     p->own_addresses = c.own;
     log_info("addresses offered to peers n=%u", c.own.n);
-    peers_set_own(p->peers, p->now, &c.own);
+    for (struct side *s = p->sides; s; s = s->next)
+        peers_set_own(s->peers, p->now, &c.own);
 }
 
 /* Every turn: something has changed? */

@@ -23,19 +23,15 @@ enum {
 /* ---- programs to peers ---- */
 
 /* The inner MTU towards a peer; looked up once a turn. */
-static uint16_t mtu_of(const struct pump *p, uint32_t remote)
+static uint16_t mtu_of(struct pump *p, uint32_t remote)
 {
     struct dgram_side *s = p->dgram;
-    struct peer_info info = {.mtu = (uint16_t)p->config.mtu};
     if (s->mtu_host == remote && s->mtu_at.us == p->now.us)
         return s->mtu;
-    const struct peer *peer = peer_by_address(p->peers, remote);
-    if (peer)
-        peer_info(p->peers, peer, p->now, &info);
     s->mtu_host = remote;
     s->mtu_at = p->now;
-    s->mtu = info.mtu;
-    return info.mtu;
+    s->mtu = net_mtu(p, remote);
+    return s->mtu;
 }
 
 /* Too large for the path: the UDP header goes with the first piece. */
@@ -54,16 +50,29 @@ static void fragments_out(struct pump *p, uint32_t host, const uint8_t *ip, cons
     }
 }
 
+/* From where m's peer is answered: where it has asked, as long as it has a session there. */
+static const struct side *side_towards(const struct pump *p, const struct mirror *m)
+{
+    const struct side *s = m->own == p->own ? NULL : side_by_own(p, m->own);
+    const struct peer *peer = s ? peer_by_address(s->peers, m->host) : NULL;
+    struct peer_info info;
+    if (!peer)
+        return p->sides;
+    peer_info(s->peers, peer, p->now, &info);
+    return info.standing ? s : p->sides;
+}
+
 /* The IP header of a datagram to m. Returns its length. */
 static size_t ip_head(struct pump *p, const struct mirror *m, uint8_t *out, size_t len)
 {
+    const struct side *s = side_towards(p, m);
     uint16_t body = (uint16_t)(UDP_HEAD + len);
     if (m->virt.family == 4) {
-        ip_build(out, p->own, m->host, IP_UDP, p->dgram->ip_id++, (uint16_t)(IP_HEAD + body));
+        ip_build(out, s->own, m->host, IP_UDP, p->dgram->ip_id++, (uint16_t)(IP_HEAD + body));
         return IP_HEAD;
     }
     uint8_t template[IP6_HEAD];
-    ip6_template(template, p->own6, m->virt.ip, 0);
+    ip6_template(template, s->own6, m->virt.ip, 0);
     ip6_build(out, template, IP_UDP, body);
     return IP6_HEAD;
 }
@@ -81,6 +90,19 @@ static void datagram_out(struct pump *p, const struct mirror *m, uint16_t port, 
         net_send_packet(p, m->host, v, len ? 2 : 1, n);
 }
 
+/* Other programs of this host hear what one of them sends to a group. */
+static void loop_back(struct pump *p, const struct mirror *group, const struct usock *u, const uint8_t *data, size_t len)
+{
+    struct addr own = names_host_address(p, p->own, group->virt.family, u->asked.port);
+    uint64_t cookie = u->cookie;
+    struct mirror *m;
+    if (dgram_mirror(p, &own, false, &m) < 0)
+        return;
+    mirror_touch(p->dgram->t, m, p->now);
+    if (dgram_deliver_all(p, m, group->virt.port, cookie, data, len))
+        dgram_flush(p); /* before the bytes go */
+}
+
 static void from_program(void *ctx, const struct addr *from, const uint8_t *data, size_t len)
 {
     struct pump *p = ctx;
@@ -96,6 +118,8 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *data
     mirror_touch(s->t, m, p->now);
     s->count.out++;
     datagram_out(p, m, u->asked.port, data, len);
+    if (!peer_by_address(p->peers, m->host) && mcast_is_member(p, m->host))
+        loop_back(p, m, u, data, len);
 }
 
 static void answer_unreachable(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
@@ -135,7 +159,7 @@ static void refusals(struct pump *p, struct mirror_io *x)
             ip6_template_back(answer, packet);
             ip6_build(packet, answer, IP_UDP, (uint16_t)(UDP_HEAD + len));
         } else {
-            ip_build(packet, m->host, p->own, IP_UDP, 0, (uint16_t)(n + UDP_HEAD + len));
+            ip_build(packet, m->host, m->own, IP_UDP, 0, (uint16_t)(n + UDP_HEAD + len));
         }
         udp_build(packet + n, packet, m->virt.port, port, data, len);
         memcpy(packet + n + UDP_HEAD, data, len);
@@ -174,7 +198,7 @@ bool dgram_read(struct pump *p)
 
 /* ---- peers to programs ---- */
 
-static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header *ip)
+static void udp_in(struct pump *p, const struct side *side, const uint8_t *packet, const struct ip_header *ip)
 {
     struct dgram_side *s = p->dgram;
     struct udp_datagram d;
@@ -184,7 +208,7 @@ static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header
         return;
     }
     struct addr virt = ip->v6 ? addr_v6(packet + IP6_SRC, d.src_port) : addr_v4(ip->src, d.src_port);
-    struct addr own = names_host_address(p, p->own, virt.family, d.dst_port);
+    struct addr own = names_host_address(p, side->own, virt.family, d.dst_port);
     if (!usock_for(s->t, &own, 0)) {
         answer_unreachable(p, ip->src, packet, ip->len);
         return;
@@ -193,6 +217,7 @@ static void udp_in(struct pump *p, const uint8_t *packet, const struct ip_header
         s->count.no_room++;
         return;
     }
+    m->own = side->own;
     struct usock *u = dgram_receiver(p, m, d.dst_port);
     if (!u) {
         answer_unreachable(p, ip->src, packet, ip->len);
@@ -218,9 +243,9 @@ static void port_closed(struct pump *p, const uint8_t *packet, const struct ip_h
 }
 
 /* `host` is the peer's handle. */
-static bool packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
+static bool packet_in(struct pump *p, const struct side *s, uint32_t host, const uint8_t *packet, size_t len)
 {
-    struct ip_header ip = {.src = host, .dst = p->own};
+    struct ip_header ip = {.src = host, .dst = s->own};
     struct icmp_error e;
     bool v6 = packet[0] >> 4 == 6;
     uint8_t proto = v6 ? packet[6] : packet[9];
@@ -231,7 +256,7 @@ static bool packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size
         return true;
     }
     if (proto == IP_UDP) {
-        udp_in(p, packet, &ip);
+        udp_in(p, s, packet, &ip);
         return true;
     }
     if (!icmp_error_parse(packet, &ip, &e) || e.proto != IP_UDP)
@@ -241,15 +266,48 @@ static bool packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size
     return true;
 }
 
-/* Of fragments only UDP's are taken: the engines send everything else whole. */
-bool dgram_packet_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
+static int multicast_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
+{
+    struct ip_header ip = {.src = host, .dst = p->own};
+    struct udp_datagram d;
+    struct mirror *m;
+    if (!(packet[0] >> 4 == 6 ? ip6_parse : ip_parse)(packet, len, &ip) || !udp_parse(packet, &ip, &d)) {
+        p->dgram->count.bad++;
+        return 0;
+    }
+    struct addr virt = ip.v6 ? addr_v6(packet + IP6_SRC, d.src_port) : addr_v4(host, d.src_port);
+    if (!usock_on_port(p->dgram->t, d.dst_port, NULL))
+        return 0;
+    if (dgram_mirror(p, &virt, false, &m) < 0) {
+        p->dgram->count.no_room++;
+        return 0;
+    }
+    mirror_touch(p->dgram->t, m, p->now);
+    return (int)dgram_deliver_all(p, m, d.dst_port, 0, d.data, d.len);
+}
+
+int dgram_multicast_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
 {
     size_t whole;
     if (!ip_is_fragment(packet, len))
-        return packet_in(p, host, packet, len);
+        return multicast_in(p, host, packet, len);
+    packet = reassembly_add(p->dgram->pieces, p->now, packet, len, &whole);
+    if (!packet || (packet[0] >> 4 == 6 ? packet[6] : packet[9]) != IP_UDP)
+        return -EAGAIN;
+    int n = multicast_in(p, host, packet, whole);
+    dgram_flush(p); /* before the bytes go */
+    return n;
+}
+
+/* Of fragments only UDP's are taken: the engines send everything else whole. */
+bool dgram_packet_in(struct pump *p, const struct side *s, uint32_t host, const uint8_t *packet, size_t len)
+{
+    size_t whole;
+    if (!ip_is_fragment(packet, len))
+        return packet_in(p, s, host, packet, len);
     packet = reassembly_add(p->dgram->pieces, p->now, packet, len, &whole);
     if (packet && (packet[0] >> 4 == 6 ? packet[6] : packet[9]) == IP_UDP) {
-        packet_in(p, host, packet, whole);
+        packet_in(p, s, host, packet, whole);
         dgram_flush(p); /* before the bytes go */
     }
     return true;

@@ -60,6 +60,8 @@ struct usock *dgram_sender(struct pump *p, const struct mirror *m, const struct 
 struct usock *dgram_receiver(struct pump *p, const struct mirror *m, uint16_t port);
 /* Another one than that with the cookie which gets it; NULL: there is none. */
 struct usock *dgram_other(struct pump *p, const struct mirror *m, uint16_t port, uint64_t cookie);
+/* To all that have the port and can be reached from m, but for the one with that cookie; how many. */
+unsigned dgram_deliver_all(struct pump *p, const struct mirror *m, uint16_t port, uint64_t but, const uint8_t *data, size_t len);
 /* Asks the kernel which socket a datagram from the mirror at `from` to u's address would reach. It must be this user's and one
  * we know: that one. NULL: it is not. A u which is gone, or another's now, is forgotten. */
 struct usock *dgram_verify(struct pump *p, struct usock *u, const struct addr *from);

@@ -72,9 +72,10 @@ bool names_local(int fd, struct addr *local)
     static const uint8_t any[16];
     if (!may_be_virtual(local))
         return false;
-    bool claimed = claim_name(fd, local, local);
-    if ((claimed && memcmp(local->ip, any, sizeof(any))) || sys_getpeername(fd, &ss, &full) < 0)
+    bool claimed = claim_name(fd, local, local), loopback = claimed && may_be_virtual(local) && memcmp(local->ip, any, sizeof(any));
+    if (loopback || sys_getpeername(fd, &ss, &full) < 0)
         return claimed;
+    /* what was accepted from the overlay may be at another own address than the listener's: that of a group */
     struct addr peer = addr_from_sockaddr(&ss, full);
     if (!accepted_from_overlay(fd, &peer, &e))
         return claimed;

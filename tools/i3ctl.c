@@ -14,15 +14,15 @@
 #include "include/bytes.h"
 
 enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
-enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 16 };
+enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 256,
+    VERB_NEAR = 16, VERB_VIA = 32, VERB_ANYCAST = 64, VERB_MULTICAST = 128 };
 
 struct ctl_verb {
     const char *name; /* one word, or two: group and member */
     const char *args, *summary, *details;
     int min_args, max_args;
     enum needs needs;
-    unsigned flags; /* STREAM: several replies; QUIET: -q; LAST: the daemon goes away; JSON: --json;
-                       NODE: --node */
+    unsigned flags; /* STREAM: several replies; QUIET: -q; LAST: the daemon goes away; the others are options */
     const char *more_word; /* sent to the daemon when an optional argument is not given */
     void (*show)(const struct ctl *c, const json_t *doc); /* verbs of the daemon */
     int (*run)(struct ctl *c);                            /* verbs of our own */
@@ -40,13 +40,37 @@ static const struct ctl_verb verbs[] = {
     {"id", "", "print your key, id and virtual address",
         "The first line is the key alone; with -q nothing else is printed.", 0, 0, NEEDS_STARTED,
         VERB_JSON | VERB_QUIET, NULL, show_id, NULL},
-    {"book add", "NAME KEY", "let NAME (as NAME.i3) be the holder of KEY",
+    {"book add", "NAME KEY", "let NAME (as NAME.i3) be the holder of KEY, or a group",
         "KEY is the 52 characters that `i3ctl id` prints over there. Those in your book can reach the servers which you start\n"
-        "under i3run; nobody else gets an answer. A NAME that stands for another key already is refused: remove it first.",
-        2, 2, NEEDS_STARTED, VERB_JSON, NULL, show_book_add, NULL},
+        "under i3run; nobody else gets an answer. A NAME that stands for another key already is refused: remove it first.\n"
+        "KEY may be that of a group, whose members share it (`i3ctl group new`).\n"
+        "  --multicast      it is a multicast group: datagrams to it reach all members, and nothing else goes there\n"
+        "  --near PLACE     of an anycast group's members, ask those at PLACE first (`i3ctl group new --near`)\n"
+        "  --via NAME,...   what is sent there passes the hosts of these names (one to three) first; they allow it by\n"
+        "                   `waypoint = yes` in their i3.conf",
+        2, 2, NEEDS_STARTED, VERB_JSON | VERB_NEAR | VERB_VIA | VERB_MULTICAST, NULL, show_book_add, run_book_add},
     {"book rm", "NAME", "forget NAME", "Sessions with NAME end at once.", 1, 1, NEEDS_STARTED, VERB_JSON,
         NULL, show_book_rm, NULL},
     {"book ls", "", "list your address book", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_book_ls, NULL},
+    {"group new", "NAME", "make a group: a key that several daemons share and answer for",
+        "Prints the group's key, by which others reach it as NAME.i3 (or what they call it), and what to do next.\n"
+        "  --anycast        one member is reached, another one when that is gone; the default\n"
+        "  --multicast      datagrams reach all members\n"
+        "  --near PLACE     where this member is, one word or two, as eu/berlin: who asks for that place gets it first",
+        1, 1, NEEDS_STARTED, VERB_JSON | VERB_NEAR | VERB_ANYCAST | VERB_MULTICAST, NULL, show_group_new, run_group_new},
+    {"group export", "NAME", "print the group's secret, to bring it to another member",
+        "One line on standard output. Whoever has it can be a member, and read and write what the group does: carry it as\n"
+        "you would a private key, e.g. i3ctl group export NAME | ssh HOST i3ctl group join NAME -",
+        1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_group_export, NULL},
+    {"group join", "NAME FILE", "become a member of the group whose secret FILE holds",
+        "FILE is what `i3ctl group export` printed, readable by you alone; - is standard input. NAME is what you call it.\n"
+        "  --near PLACE     where this member is (`i3ctl group new --help`)",
+        2, 2, NEEDS_STARTED, VERB_JSON | VERB_NEAR, NULL, show_group_join, run_group_join},
+    {"group leave", "NAME", "be a member no more",
+        "Connections to the group's address that this daemon holds are reset; new ones reach the other members at once.\n"
+        "The secret is deleted here. It is the same for all, so who has had it can still read: for that make a new group.",
+        1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_group_leave, NULL},
+    {"group list", "", "list the groups you are in", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_group_list, NULL},
     {"status", "", "what your daemon does: node, triggers, peers, connections",
         "Starts nothing: exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_status,
         NULL},
@@ -94,10 +118,18 @@ static void print_overview(FILE *to)
         to);
 }
 
+static const char *verb_synopsis(const struct ctl_verb *v, char out[LINE_MAX])
+{
+    snprintf(out, LINE_MAX, "%s%s%s%s%s%s%s%s%s%s", v->name, *v->args ? " " : "", v->args, v->flags & VERB_ANYCAST ? " [--anycast]" : "",
+        v->flags & VERB_MULTICAST ? " [--multicast]" : "", v->flags & VERB_NEAR ? " [--near PLACE]" : "",
+        v->flags & VERB_VIA ? " [--via NAME,...]" : "", v->flags & VERB_NODE ? " [--node NODE]" : "", v->flags & VERB_QUIET ? " [-q]" : "", v->flags & VERB_JSON ? " [--json]" : "");
+    return out;
+}
+
 static void print_verb(const struct ctl_verb *v)
 {
-    printf("i3ctl %s%s%s%s%s\n    %s\n", v->name, *v->args ? " " : "", v->args,
-        v->flags & VERB_QUIET ? " [-q]" : v->flags & VERB_NODE ? " [--node NODE]" : "", v->flags & VERB_JSON ? " [--json]" : "", v->summary);
+    char synopsis[LINE_MAX];
+    printf("i3ctl %s\n    %s\n", verb_synopsis(v, synopsis), v->summary);
     if (v->details)
         printf("\n%s\n", v->details);
 }
@@ -345,6 +377,16 @@ int ctl_ask(const struct ctl *c, int fd, const char *const *words, size_t n)
     return exit;
 }
 
+int daemon_words(const struct ctl *c, const char *const *words, size_t n)
+{
+    int exit, fd = ctl_open_daemon(c, &exit);
+    if (fd < 0)
+        return exit;
+    exit = ctl_ask(c, fd, words, n);
+    close(fd);
+    return exit;
+}
+
 static int run_daemon_verb(struct ctl *c)
 {
     const char *words[8];
@@ -361,13 +403,7 @@ static int run_daemon_verb(struct ctl *c)
         words[n++] = c->argv[i];
     if (c->verb->more_word && c->argc < c->verb->max_args)
         words[n++] = c->verb->more_word;
-
-    int exit, fd = ctl_open_daemon(c, &exit);
-    if (fd < 0)
-        return exit;
-    exit = ctl_ask(c, fd, words, n);
-    close(fd);
-    return exit;
+    return daemon_words(c, words, n);
 }
 
 /* ---- the command line ---- */
@@ -375,8 +411,8 @@ static int run_daemon_verb(struct ctl *c)
 static int usage(const struct ctl_verb *v, const char *what, const char *arg)
 {
     fprintf(stderr, "i3ctl %s: %s%s%s%s\n", v->name, what, *arg ? " `" : "", arg, *arg ? "`" : "");
-    fprintf(stderr, "usage: i3ctl %s%s%s%s%s\n", v->name, *v->args ? " " : "", v->args,
-        v->flags & VERB_QUIET ? " [-q]" : v->flags & VERB_NODE ? " [--node NODE]" : "", v->flags & VERB_JSON ? " [--json]" : "");
+    char synopsis[LINE_MAX];
+    fprintf(stderr, "usage: i3ctl %s\n", verb_synopsis(v, synopsis));
     return CTL_USAGE;
 }
 
@@ -388,9 +424,38 @@ struct option {
 
 static const struct option options[] = {
     {"--json", VERB_JSON, offsetof(struct ctl, json)},
+    {"--anycast", VERB_ANYCAST, offsetof(struct ctl, anycast)},
+    {"--multicast", VERB_MULTICAST, offsetof(struct ctl, multicast)},
     {"-q", VERB_QUIET, offsetof(struct ctl, quiet)},
     {"--quiet", VERB_QUIET, offsetof(struct ctl, quiet)},
 };
+
+static const struct {
+    const char *name;
+    unsigned flag;
+    enum ctl_option option;
+} valued[] = {{"--near", VERB_NEAR, CTL_NEAR}, {"--via", VERB_VIA, CTL_VIA}, {"--node", VERB_NODE, CTL_NODE}};
+
+/* --name VALUE or --name=VALUE: how many words that is; 0: it is no such option, -1: the value is missing. */
+static int take_valued(struct ctl *c, int n, char **words)
+{
+    for (size_t i = 0; i < ARRAY_LEN(valued); i++) {
+        size_t len = strlen(valued[i].name);
+        if (!(c->verb->flags & valued[i].flag) || strncmp(words[0], valued[i].name, len))
+            continue;
+        if (words[0][len] == '=') {
+            c->option[valued[i].option] = words[0] + len + 1;
+            return 1;
+        }
+        if (words[0][len])
+            continue;
+        if (n < 2)
+            return -1;
+        c->option[valued[i].option] = words[1];
+        return 2;
+    }
+    return 0;
+}
 
 static bool is_help(const char *s)
 {
@@ -420,12 +485,12 @@ static int run_verb(struct ctl *c, int argc, char **argv)
             argv[c->argc++] = argv[i];
         else if (is_help(argv[i]))
             return print_verb(c->verb), CTL_OK;
-        else if (c->verb->flags & VERB_NODE && !strncmp(argv[i], "--node=", 7))
-            c->node = argv[i] + 7;
-        else if (c->verb->flags & VERB_NODE && !strcmp(argv[i], "--node") && i + 1 < argc)
-            c->node = argv[++i];
-        else if (!take_option(c, argv[i]))
-            return usage(c->verb, "no option", argv[i]);
+        else if (!take_option(c, argv[i])) {
+            int used = take_valued(c, argc - i, argv + i);
+            if (used <= 0)
+                return usage(c->verb, used ? "a value is missing after" : "no option", argv[i]);
+            i += used - 1;
+        }
     }
     if (c->argc < c->verb->min_args)
         return usage(c->verb, "too few arguments", "");

@@ -3,6 +3,7 @@
  *   i3ctl.c        the table of verbs, options, help
  *   i3ctl_link.c   where the daemon is, starting it, asking it (CONTROL of include/ipc.h)
  *   i3ctl_show.c   replies as text for people
+ *   i3ctl_group.c  groups
  *   i3ctl_ring.c   overlay nodes: where their sockets are, the ring's map
  *   i3ctl_table.c  tables, sizes and times for people
  *   i3ctl_demo.c   demo worlds: up, down, status
@@ -27,11 +28,14 @@ enum ctl_exit {
 
 enum { CTL_ERR_LEN = 512, CTL_TIMEOUT_MS = 10000 };
 
+/* Options that take a value. */
+enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OPTIONS };
+
 /* How one run of i3ctl was called. */
 struct ctl {
     const struct ctl_verb *verb;
-    bool json, quiet;
-    const char *node; /* --node, NULL */
+    bool json, quiet, anycast, multicast;
+    const char *option[CTL_OPTIONS]; /* NULL: not given */
     int argc; /* what follows the verb's own words, options taken out */
     char **argv;
 };
@@ -82,6 +86,9 @@ int metrics_run(struct ctl *c);
 void show_ring(const struct ctl *c, const json_t *doc);
 void show_metrics(const struct ctl *c, const json_t *doc);
 
+/* Asks the daemon these words, starts it if the verb wants that, and shows the answer. The exit status. (i3ctl.c) */
+int daemon_words(const struct ctl *c, const char *const *words, size_t n);
+
 /* ---- output ---- */
 
 /* The error as {"error": ...} on stdout with --json, else on stderr; returns `exit`. */
@@ -97,6 +104,19 @@ void show_book_ls(const struct ctl *c, const json_t *doc);
 void show_status(const struct ctl *c, const json_t *doc);
 void show_ping(const struct ctl *c, const json_t *doc);
 void show_stop(const struct ctl *c, const json_t *doc);
+/* The groups of a document as a table; false: there are none. */
+bool show_groups(const json_t *doc);
+
+/* ---- groups ---- */
+
+void show_group_new(const struct ctl *c, const json_t *doc);
+void show_group_join(const struct ctl *c, const json_t *doc);
+void show_group_export(const struct ctl *c, const json_t *doc);
+void show_group_leave(const struct ctl *c, const json_t *doc);
+void show_group_list(const struct ctl *c, const json_t *doc);
+int run_group_new(struct ctl *c);
+int run_group_join(struct ctl *c);
+int run_book_add(struct ctl *c);
 
 /* The string or number at `key`; "" and 0 when it is not there. */
 const char *json_text(const json_t *o, const char *key);

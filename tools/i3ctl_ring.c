@@ -95,20 +95,20 @@ static int several(const struct ctl *c, const struct nodes *all)
 static int open_node(const struct ctl *c, int *exit)
 {
     struct nodes all;
-    const char *colon = c->node ? strrchr(c->node, ':') : NULL, *path = c->node;
+    const char *colon = c->option[CTL_NODE] ? strrchr(c->option[CTL_NODE], ':') : NULL, *path = c->option[CTL_NODE];
     *exit = CTL_NO_DAEMON;
-    if (!c->node || !strchr(c->node, '/')) {
-        find_nodes(&all, c->node ? colon ? colon + 1 : c->node : "");
-        if (colon && colon != c->node)
-            narrow(&all, c->node);
+    if (!c->option[CTL_NODE] || !strchr(c->option[CTL_NODE], '/')) {
+        find_nodes(&all, c->option[CTL_NODE] ? colon ? colon + 1 : c->option[CTL_NODE] : "");
+        if (colon && colon != c->option[CTL_NODE])
+            narrow(&all, c->option[CTL_NODE]);
         if (all.n > 1)
             *exit = several(c, &all);
-        else if (!all.n && c->node)
+        else if (!all.n && c->option[CTL_NODE])
             show_error(c, CTL_NO_DAEMON,
                 "no node of this machine%s listens on %s; another machine's is asked there, by its own operator",
-                all.denied ? " that you may ask" : "", c->node);
+                all.denied ? " that you may ask" : "", c->option[CTL_NODE]);
         if (all.n != 1)
-            return !all.n && !c->node ? -2 : -1;
+            return !all.n && !c->option[CTL_NODE] ? -2 : -1;
         path = all.path[0];
     }
     int fd = link_open(path);

@@ -88,9 +88,17 @@ void show_book_rm(const struct ctl *c, const json_t *doc)
     printf("removed %s\n", *name ? name : c->argv[0]);
 }
 
+/* As they stand in the book; nothing for most entries. */
+static void entry_options(const json_t *e, char cell[CELL_MAX])
+{
+    const char *near = json_text(e, "near"), *via = json_text(e, "via");
+    snprintf(cell, CELL_MAX, "%s%s%s%s%s%s", json_is_true(json_object_get(e, "multicast")) ? "multicast" : "", *near ? "near=" : "", near,
+        *near && *via ? " " : "", *via ? "via=" : "", via);
+}
+
 void show_book_ls(const struct ctl *c, const json_t *doc)
 {
-    static const char *const head[] = {"NAME", "ADDRESS", "KEY", "IPV6 ADDRESS"};
+    static const char *const head[] = {"NAME", "ADDRESS", "KEY", "IPV6 ADDRESS", "OPTIONS"};
     struct table t = {head, ARRAY_LEN(head), 0, NULL};
     (void)c;
     size_t i;
@@ -102,10 +110,46 @@ void show_book_ls(const struct ctl *c, const json_t *doc)
         cell_set(row[1], json_text(e, "address"));
         cell_set(row[2], json_text(e, "key"));
         cell_set(row[3], json_text(e, "address6"));
+        entry_options(e, row[4]);
     }
     if (!t.rows)
         puts("the book is empty: i3ctl book add NAME KEY");
     table_print(&t);
+}
+
+bool show_groups(const json_t *doc)
+{
+    static const char *const head[] = {"NAME", "KIND", "ADDRESS", "MEMBER", "PLACE", "STATE", ">SESSIONS", ">IN", ">OUT", ">DROPPED"};
+    struct table t = {head, ARRAY_LEN(head), 0, NULL};
+    size_t i;
+    json_t *e;
+    json_array_foreach(json_object_get(doc, "groups"), i, e)
+    {
+        char(*row)[CELL_MAX] = table_row(&t);
+        bool multicast = !strcmp(json_text(e, "kind"), "multicast");
+        cell_set(row[0], json_text(e, "name"));
+        cell_set(row[1], json_text(e, "kind"));
+        cell_set(row[2], json_text(e, "address"));
+        cell_set(row[3], multicast ? "" : json_text(e, "member"));
+        cell_set(row[4], json_text(e, "place"));
+        cell_set(row[5], json_is_true(json_object_get(e, "standing")) ? "standing" : "NOT STANDING");
+        snprintf(row[6], CELL_MAX, multicast ? "-" : "%d", (int)json_int(e, "sessions"));
+        snprintf(row[7], CELL_MAX, multicast ? "%lld" : "-", (long long)json_int(e, "datagrams_in"));
+        snprintf(row[8], CELL_MAX, multicast ? "%lld" : "-", (long long)json_int(e, "datagrams_out"));
+        snprintf(row[9], CELL_MAX, multicast ? "%lld" : "-", (long long)json_int(e, "datagrams_dropped"));
+    }
+    bool some = t.rows;
+    table_print(&t);
+    return some;
+}
+
+static void status_groups(const json_t *doc)
+{
+    size_t n = json_array_size(json_object_get(doc, "groups"));
+    if (!n)
+        return;
+    printf("\ngroups     %zu\n", n);
+    show_groups(doc);
 }
 
 /* ---- ping and stop ---- */
@@ -122,6 +166,8 @@ void show_ping(const struct ctl *c, const json_t *doc)
                 micros_str(json_int(doc, "avg_us"), b), micros_str(json_int(doc, "max_us"), d));
         if (*json_text(doc, "path"))
             printf("; path: %s", json_text(doc, "path"));
+        if (*json_text(doc, "member"))
+            printf("; member %s", json_text(doc, "member"));
         putchar('\n');
     } else if (*json_text(doc, "error")) {
         printf("%s: %d: %s\n", name, (int)json_int(doc, "seq"), json_text(doc, "error"));
@@ -173,6 +219,30 @@ static void status_head(const json_t *doc)
         printf(", sees us as %s", json_text(node, "seen_address"));
     printf("\nconfig     %s\ndata       %s\nsocket     %s, udp %s\n", json_text(doc, "config"),
         json_text(doc, "data"), json_text(doc, "socket"), json_text(doc, "udp"));
+}
+
+/* Where there is something to choose. */
+static void status_nodes(const json_t *doc)
+{
+    static const char *const head[] = {"NODE", "STATE", ">RTT", "", "WHY"};
+    const json_t *list = json_object_get(doc, "nodes");
+    struct table t = {head, ARRAY_LEN(head), 0, NULL};
+    size_t i;
+    json_t *e;
+    char buf[PIECE];
+    if (json_array_size(list) < 2)
+        return;
+    json_array_foreach(list, i, e)
+    {
+        char(*row)[CELL_MAX] = table_row(&t);
+        cell_set(row[0], json_text(e, "address"));
+        cell_set(row[1], json_text(e, "state"));
+        cell_set(row[2], json_is_number(json_object_get(e, "rtt_us")) ? micros_str(json_int(e, "rtt_us"), buf) : "-");
+        cell_set(row[3], json_is_true(json_object_get(e, "in_use")) ? "in use" : "");
+        cell_set(row[4], json_text(e, "why"));
+    }
+    printf("\nnodes      %zu\n", t.rows);
+    table_print(&t);
 }
 
 static void status_triggers(const json_t *doc)
@@ -271,8 +341,10 @@ void show_status(const struct ctl *c, const json_t *doc)
 {
     (void)c;
     status_head(doc);
+    status_nodes(doc);
     status_triggers(doc);
     status_peers(doc);
+    status_groups(doc);
     status_listeners(doc);
     status_connections(doc);
 }

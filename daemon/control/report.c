@@ -78,6 +78,18 @@ static const char *full_name(const struct report_view *v, const uint8_t *key, ch
     return out;
 }
 
+/* Which of a group's members; null when that is all zeros. */
+static void set_member(json_t *o, const char *name, const uint8_t member[GROUP_MEMBER_LEN])
+{
+    char s[2 * GROUP_MEMBER_LEN + 1];
+    unsigned some = 0;
+    for (unsigned i = 0; i < GROUP_MEMBER_LEN; i++) {
+        snprintf(s + 2 * i, 3, "%02x", member[i]);
+        some |= member[i];
+    }
+    set_text(o, name, some ? s : NULL);
+}
+
 static json_t *node_object(const struct report_view *v)
 {
     json_t *o = json_object();
@@ -94,6 +106,22 @@ static json_t *node_object(const struct report_view *v)
         set_number(o, "answered_ms_ago", mono_since(heard, v->now) / 1000);
     set_addr(o, "seen_address", triggers_seen_address(v->triggers));
     return o;
+}
+
+static json_t *node_array(const struct report_view *v)
+{
+    json_t *a = json_array();
+    struct node_info n;
+    for (unsigned i = 0; v->nodes && nodes_info(v->nodes, i, &n); i++) {
+        json_t *o = json_object();
+        set_addr(o, "address", &n.addr);
+        set(o, "in_use", json_boolean(n.in_use));
+        set_text(o, "state", n.state_name);
+        set(o, "rtt_us", n.rtt_us ? json_integer(n.rtt_us) : json_null());
+        set_text(o, "why", n.why);
+        json_array_append_new(a, o);
+    }
+    return a;
 }
 
 static json_t *trigger_array(const struct report_view *v)
@@ -157,6 +185,7 @@ static json_t *peer_object(const struct report_view *v, const struct peer_info *
     set_addr(o, "shortcut", &p->shortcut);
     set(o, "shortcut_rtt_us", p->shortcut.family ? json_integer(p->shortcut_rtt_us) : json_null());
     set_text(o, "relayed_why", p->shortcut.family ? NULL : p->relayed_why);
+    set_member(o, "member", p->member);
     return o;
 }
 
@@ -282,6 +311,68 @@ static void set_self(json_t *o, const struct report_view *v)
     set_ip6_of(o, v->id);
 }
 
+/* ---- groups ---- */
+
+/* Its triggers: how many, and do all stand? */
+static bool group_stands(const struct group *g, const struct triggers *triggers, unsigned *n)
+{
+    bool all = true;
+    struct trigger_info t;
+    *n = 0;
+    for (unsigned i = 0; triggers_info(triggers, i, &t); i++) {
+        if (!id_is_of_key(&t.id, g->entry.key))
+            continue;
+        all &= t.state == TRIGGER_STANDING || t.state == TRIGGER_REFRESHING;
+        ++*n;
+    }
+    return all && *n;
+}
+
+static json_t *group_object(const struct report_group *r, const struct triggers *triggers)
+{
+    const struct group *g = r->group;
+    struct i3_id id;
+    unsigned n;
+    json_t *o = json_object();
+    bool stands = group_stands(g, triggers, &n);
+    id_of_key(&id, g->entry.key, NULL);
+    set_text(o, "name", g->entry.name);
+    set_text(o, "kind", group_kind_name(g->kind));
+    set_key(o, "key", g->entry.key);
+    set_ip(o, "address", r->address);
+    set_ip6_of(o, &id);
+    set_member(o, "member", g->member);
+    set_text(o, "place", *g->place ? g->place : NULL);
+    set_number(o, "triggers", n);
+    set(o, "standing", json_boolean(stands));
+    set_number(o, "sessions", r->sessions);
+    set_number(o, "senders", r->senders);
+    set_number(o, "datagrams_in", r->in);
+    set_number(o, "datagrams_out", r->out);
+    set_number(o, "datagrams_dropped", r->dropped);
+    return o;
+}
+
+static json_t *group_array(const struct report_group *g, unsigned n, const struct triggers *triggers)
+{
+    json_t *a = json_array();
+    for (unsigned i = 0; i < n; i++)
+        json_array_append_new(a, group_object(&g[i], triggers));
+    return a;
+}
+
+char *report_group(const struct report_group *g, const struct triggers *t)
+{
+    return finish(group_object(g, t));
+}
+
+char *report_groups(const struct report_group *g, unsigned n, const struct triggers *t)
+{
+    json_t *o = json_object();
+    set(o, "groups", group_array(g, n, t));
+    return finish(o);
+}
+
 char *report_status(const struct report_view *v)
 {
     struct tcpip_stats t;
@@ -296,8 +387,10 @@ char *report_status(const struct report_view *v)
     set_text(o, "socket", v->socket);
     set_addr(o, "udp", &v->udp);
     set(o, "node", node_object(v));
+    set(o, "nodes", node_array(v));
     set(o, "triggers", trigger_array(v));
     set(o, "peers", peer_array(v));
+    set(o, "groups", group_array(v->groups, v->n_groups, v->triggers));
     set(o, "listeners", listener_array(v));
     set(o, "connections", connection_array(v));
     set_number(o, "connections_total", t.conns);
@@ -335,6 +428,9 @@ static json_t *entry_object(const struct book_entry *e, uint32_t address)
     id_of_key(&id, e->key, NULL);
     set_text(o, "name", e->name);
     set_key(o, "key", e->key);
+    set(o, "multicast", json_boolean(e->multicast));
+    set_text(o, "near", e->near);
+    set_text(o, "via", e->via);
     set_ip(o, "address", address);
     set_ip6_of(o, &id);
     return o;
@@ -394,7 +490,7 @@ char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error)
 }
 
 char *report_ping_end(const char *name, const struct addr *address, unsigned sent, unsigned received, uint64_t min_us,
-    uint64_t avg_us, uint64_t max_us, const char *path)
+    uint64_t avg_us, uint64_t max_us, const char *path, const uint8_t *member)
 {
     json_t *o = json_object();
     set_text(o, "name", name);
@@ -406,5 +502,7 @@ char *report_ping_end(const char *name, const struct addr *address, unsigned sen
     set_number(o, "avg_us", avg_us);
     set_number(o, "max_us", max_us);
     set_text(o, "path", path);
+    if (member)
+        set_member(o, "member", member);
     return finish(o);
 }

@@ -4,9 +4,11 @@
 #ifndef I3_REPORT_H
 #define I3_REPORT_H
 
+#include "daemon/i3/nodes.h"
 #include "daemon/i3/peer.h"
 #include "daemon/i3/trigger.h"
 #include "daemon/naming/book.h"
+#include "daemon/naming/groups.h"
 #include "daemon/naming/pool.h"
 #include "daemon/program/dgram.h"
 #include "daemon/program/listener.h"
@@ -20,6 +22,15 @@ struct report_counter {
     uint64_t value;
 };
 
+/* A group that this daemon is in. */
+struct report_group {
+    const struct group *group;
+    uint32_t address;
+    unsigned sessions; /* anycast: with clients, now */
+    uint64_t in, out, dropped; /* multicast: datagrams */
+    unsigned senders;          /* heard of late */
+};
+
 struct report_view {
     mono_t now, started;
     uint32_t pid;
@@ -29,6 +40,7 @@ struct report_view {
     uint32_t own;
     struct addr udp, node;
     bool node_embedded;
+    const struct nodes *nodes; /* NULL: none is configured */
     const char *transport, *transport_why; /* how nodes are reached (i3/transport.h) */
     const struct triggers *triggers;
     const struct peers *peers;
@@ -39,6 +51,8 @@ struct report_view {
     const struct tcpip *tcpip;
     const struct report_counter *counters;
     unsigned n_counters;
+    const struct report_group *groups;
+    unsigned n_groups;
 };
 
 /* "shortcut ADDRESS, rtt N ms" or "relayed by NODE (why)", into out; returns out. by: of a node that is reached by TCP, why. */
@@ -52,12 +66,14 @@ char *report_id(const struct report_view *v, const bool *created); /* created: N
 /* Entries from *at on, as many as fit into a reply; *at is moved behind them. */
 char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx);
 char *report_book_entry(const struct book_entry *e, uint32_t address, bool added);
+char *report_group(const struct report_group *g, const struct triggers *t);
+char *report_groups(const struct report_group *g, unsigned n, const struct triggers *t);
 char *report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* One field. */
 char *report_string(const char *name, const char *value);
 char *report_flag(const char *name, bool value);
 char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error);
 char *report_ping_end(const char *name, const struct addr *address, unsigned sent, unsigned received, uint64_t min_us,
-    uint64_t avg_us, uint64_t max_us, const char *path);
+    uint64_t avg_us, uint64_t max_us, const char *path, const uint8_t *member);
 
 #endif

@@ -34,10 +34,9 @@ static void put_hello(struct writer *w, const struct hello *h)
     put_u8(w, h->flags);
     put_u16(w, h->mtu);
     put_u32(w, h->recv_buffer);
-    put_zeros(w, 8);
+    put_bytes(w, h->member, MEMBER_LEN);
 }
 
-/* Bytes kept for later are not looked at: a newer version may say something in them. */
 static void get_hello(struct reader *r, struct hello *h)
 {
     get_bytes(r, h->id.b, ID_LEN);
@@ -47,7 +46,7 @@ static void get_hello(struct reader *r, struct hello *h)
     h->flags = get_u8(r);
     h->mtu = get_u16(r);
     h->recv_buffer = get_u32(r);
-    get_span(r, 8);
+    get_bytes(r, h->member, MEMBER_LEN);
 }
 
 int init_write(struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[INIT_LEN])

@@ -11,6 +11,7 @@ enum {
     INIT_NOISE_LEN = NOISE_INIT_OVERHEAD + INIT_PAYLOAD_LEN,
     INIT_LEN = INIT_NOISE_LEN + 2 * MAC_LEN,
     RESPONSE_LEN = NOISE_RESPONSE_OVERHEAD + RESPONSE_PAYLOAD_LEN,
+    MEMBER_LEN = 8, /* the part of an id's suffix that tells members of a group apart; the rest is zeros */
 };
 
 /* Flags. Unknown ones are not looked at. */
@@ -29,6 +30,7 @@ struct hello {
     uint8_t flags;   /* HELLO_... */
     uint16_t mtu;
     uint32_t recv_buffer;
+    uint8_t member[MEMBER_LEN]; /* RESPONSE only: which member of a group it is; zeros: its key is its own */
 };
 
 /* The key of mac1 for whoever has this public key. */

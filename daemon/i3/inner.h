@@ -23,15 +23,21 @@
  *   +------+------+----------+--------+--- ... --+
  *   | 0x14 | 0    | size (2) | id (4) | zeros    |
  *   +------+------+----------+--------+--- ... --+
+ *
+ * BYE (7)  a member of a group leaves it, and forgets this session: ask another one
+ *     0      1
+ *   +------+----------+
+ *   | 0x17 | 0 0 0    |
+ *   +------+----------+
  */
 #ifndef I3_INNER_H
 #define I3_INNER_H
 
 #include "include/wire.h"
 
-enum { INNER_NIBBLE = 1, OFFER_MAX = 8, INNER_OFFER_LEN = 12, INNER_TOKEN_LEN = 12, INNER_PROBE_LEN = 8, INNER_MAX = INNER_OFFER_LEN + OFFER_MAX * ADDR_WIRE_LEN };
+enum { INNER_NIBBLE = 1, OFFER_MAX = 8, INNER_OFFER_LEN = 12, INNER_TOKEN_LEN = 12, INNER_PROBE_LEN = 8, INNER_BYE_LEN = 4, INNER_MAX = INNER_OFFER_LEN + OFFER_MAX * ADDR_WIRE_LEN };
 
-enum inner_kind { INNER_OFFER = 1, INNER_CHALLENGE = 2, INNER_RESPONSE = 3, INNER_PROBE = 4, INNER_PROBE_ACK = 5 };
+enum inner_kind { INNER_OFFER = 1, INNER_CHALLENGE = 2, INNER_RESPONSE = 3, INNER_PROBE = 4, INNER_PROBE_ACK = 5, INNER_BYE = 7 };
 
 /* What a NAT makes of one socket, as far as its owner can tell. */
 enum nat_kind { NAT_UNKNOWN, NAT_NONE, NAT_CONE /* one outside address for all */, NAT_SYMMETRIC /* one for each */, NAT_KINDS };
@@ -113,6 +119,19 @@ static inline size_t token_encode(uint8_t *p, size_t cap, enum inner_kind kind, 
     struct writer w = writer_of(p, cap);
     put_u32(&w, (uint32_t)inner_first(kind) << 24);
     put_u64(&w, token);
+    return writer_ok(&w) ? writer_len(&w) : 0;
+}
+
+static inline int bye_decode(const uint8_t *p, size_t len)
+{
+    struct reader r = reader_of(p, len);
+    return get_u32(&r) == (uint32_t)inner_first(INNER_BYE) << 24 && reader_done(&r) ? 0 : -EBADMSG;
+}
+
+static inline size_t bye_encode(uint8_t *p, size_t cap)
+{
+    struct writer w = writer_of(p, cap);
+    put_u32(&w, (uint32_t)inner_first(INNER_BYE) << 24);
     return writer_ok(&w) ? writer_len(&w) : 0;
 }
 

@@ -82,14 +82,42 @@ struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t loc
     id_of_key(&p->public_id, key, NULL);
     p->address = id_address(&p->public_id, ps->c.pool, ps->c.pool_bits);
     id_address6(&p->public_id, p->address6);
+    drbg_draw(&ps->drbg, p->ask, sizeof(p->ask));
     p->we_are = ps->c.own_address;
     p->mtu = ps->c.mtu;
-    p->start = p->last_start = p->unanswered = p->keepalive = MONO_NEVER;
+    p->start = p->last_start = p->unanswered = p->probed = p->keepalive = MONO_NEVER;
     p->patience = PATIENCE_MIN;
     HASH_ADD(by_key, ps->by_key, key, sizeof(p->key), p);
-    HASH_ADD(by_id, ps->by_id, public_id, sizeof(p->public_id), p);
+    HASH_ADD(by_id, ps->by_id, public_id, ID_PREFIX_LEN, p);
     set_local(ps, p, local);
     return p;
+}
+
+void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, unsigned n)
+{
+    if (n > PEER_VIA_MAX || (n == p->n_via && !memcmp(p->via, via, n * sizeof(*via))))
+        return;
+    ps->vias += (n > 0) - (p->n_via > 0);
+    memcpy(p->via, via, n * sizeof(*via));
+    p->n_via = (uint8_t)n;
+    p->mtu = (uint16_t)(ps->c.mtu - peer_via_len(p));
+    way_free(p);
+}
+
+void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n)
+{
+    memcpy(p->ask, suffix, n < sizeof(p->ask) ? n : sizeof(p->ask));
+}
+
+bool peer_is_group(const struct peer *p)
+{
+    static const uint8_t none[MEMBER_LEN];
+    return memcmp(p->member, none, sizeof(none)) != 0;
+}
+
+bool peers_has_id(const struct peers *ps, const uint8_t id[ID_LEN])
+{
+    return memcmp(id, ps->public_id.b, ID_PREFIX_LEN) == 0 || memcmp(id, ps->sessions.prefix, ID_PREFIX_LEN) == 0;
 }
 
 struct peer *peer_by_address(const struct peers *ps, uint32_t local)
@@ -124,6 +152,7 @@ void peer_drop(struct peers *ps, struct peer *p)
     deadline_set(&ps->due, &p->due, MONO_NEVER);
     if (p->has_event)
         unlink_event(ps, p);
+    ps->vias -= p->n_via > 0;
     HASH_DELETE(by_key, ps->by_key, p);
     HASH_DELETE(by_id, ps->by_id, p);
     if (p->local)
@@ -137,7 +166,8 @@ void peer_drop(struct peers *ps, struct peer *p)
 /* One at most per peer, the newest: what it says is how things stand. */
 void peer_tell(struct peers *ps, struct peer *p, enum peer_event_kind kind, int err)
 {
-    p->event = (struct peer_event){kind, p, err};
+    bool moved = p->has_event && p->event.moved;
+    p->event = (struct peer_event){.kind = kind, .peer = p, .moved = moved, .err = err};
     if (p->has_event)
         return;
     p->has_event = true;
@@ -182,7 +212,42 @@ static mono_t doubt_due(const struct peer *p)
 {
     static const uint8_t times[DOUBTS_MAX] = {1, 4, 13};
     uint64_t rtt = p->rtt_us < USEC_PER_SEC ? p->rtt_us : USEC_PER_SEC;
-    return p->doubts == DOUBTS_MAX ? MONO_NEVER : mono_add(p->unanswered, times[p->doubts] * (DOUBT_AFTER + 2 * rtt));
+    uint64_t first = peer_is_group(p) ? MEMBER_DOUBT_AFTER : DOUBT_AFTER;
+    return p->doubts == DOUBTS_MAX ? MONO_NEVER : mono_add(p->unanswered, times[p->doubts] * (first + 2 * rtt));
+}
+
+/* When a member of a group that was asked for a sign of life is left. */
+static mono_t suspect_due(const struct peer *p)
+{
+    uint64_t patience = 2ull * p->rtt_us > MEMBER_PATIENCE ? 2ull * p->rtt_us : MEMBER_PATIENCE;
+    return mono_add(p->probed, patience);
+}
+
+/* Is the member there? Whoever has the session answers a PROBE of any size. */
+static void ask_for_life(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
+{
+    uint8_t msg[INNER_PROBE_LEN];
+    struct session *s = peer_sending_key(p, now);
+    size_t len = probe_encode(msg, sizeof(msg), INNER_PROBE, INNER_PROBE_LEN, (uint32_t)drbg_u64(&ps->drbg));
+    if (!s)
+        return;
+    peer_send_word(ps, p, s, peer_destination(ps, p), now, msg, len, out);
+    p->probed = now;
+}
+
+static void doubt(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
+{
+    p->doubts++;
+    ps->unanswered++;
+    if (peer_is_group(p))
+        ask_for_life(ps, p, now, out);
+}
+
+static void suspect(struct peers *ps, struct peer *p, mono_t now)
+{
+    p->probed = MONO_NEVER;
+    p->suspect = true;
+    shake_want(ps, p, now);
 }
 
 static mono_t earliest(struct peer *p)
@@ -190,7 +255,7 @@ static mono_t earliest(struct peer *p)
     mono_t at = mono_min(shake_deadline(p), p->keepalive);
     if (!p->shake && !p->wanted)
         at = mono_min(at, mono_add(p->unanswered, SILENCE_MAX));
-    at = mono_min(at, doubt_due(p));
+    at = mono_min(at, mono_min(doubt_due(p), suspect_due(p)));
     for (unsigned i = 0; i < SESSIONS_PER_PEER; i++)
         if (*key_place(p, i))
             at = mono_min(at, mono_add((*key_place(p, i))->created, SESSION_LIFE));
@@ -216,10 +281,10 @@ static void peer_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t w
         if (s)
             peer_send_empty(ps, p, s, now, out);
     }
-    if (mono_due(doubt_due(p), now)) {
-        p->doubts++;
-        ps->unanswered++;
-    }
+    if (mono_due(doubt_due(p), now))
+        doubt(ps, p, now, out);
+    if (mono_due(suspect_due(p), now))
+        suspect(ps, p, now);
     if (mono_due(mono_add(p->unanswered, SILENCE_MAX), now)) {
         p->unanswered = MONO_NEVER;
         shake_want(ps, p, now);
@@ -261,8 +326,10 @@ void peers_set_owners(struct peers *ps, struct owners *os)
     ps->owners = os;
 }
 
-const struct addr *peer_node_for(const struct peers *ps, const struct i3_id *id)
+const struct addr *peer_first_node(const struct peers *ps, const struct peer *p, const struct i3_id *id)
 {
+    if (p->n_via)
+        id = &p->via[0];
     return ps->owners ? owners_node(ps->owners, id) : &ps->node;
 }
 
@@ -274,7 +341,7 @@ bool peer_is_direct(const struct peer *p)
 const struct addr *peer_destination(const struct peers *ps, const struct peer *p)
 {
     const struct session *s = p->current ? p->current : p->next;
-    return way_is_direct(p) ? path_address(p->path) : peer_node_for(ps, s ? &s->remote : &p->public_id);
+    return way_is_direct(p) ? path_address(p->path) : peer_first_node(ps, p, s ? &s->remote : &p->public_id);
 }
 
 struct session *peer_sending_key(const struct peer *p, mono_t now)
@@ -284,22 +351,37 @@ struct session *peer_sending_key(const struct peer *p, mono_t now)
     return p->next && session_may_send(p->next, now) ? p->next : NULL;
 }
 
-uint8_t *peer_push(const struct addr *at, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out)
+/* The DATA header of packets to the peer; returns its length. */
+static size_t put_header(const struct peer *p, const struct i3_id *to, enum wire_proto proto, uint8_t *out)
 {
-    uint8_t *p = at->family ? outbox_alloc(out, DATA_HEADER_LEN + len) : NULL;
+    struct i3_id ids[PEER_VIA_MAX + 1];
+    if (!p->n_via) {
+        data_header_to(out, to, proto);
+        return DATA_HEADER_LEN;
+    }
+    memcpy(ids, p->via, peer_via_len(p));
+    ids[p->n_via] = *to;
+    struct wire_data d = {.hops = HOPS_DEFAULT, .n = (uint8_t)(p->n_via + 1), .proto = (uint8_t)proto, .ids = ids[0].b};
+    return data_header_encode(out, DATA_HEADER_LEN + peer_via_len(p), &d);
+}
+
+uint8_t *peer_push(const struct addr *at, const struct peer *to_peer, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out)
+{
+    size_t head = DATA_HEADER_LEN + peer_via_len(to_peer);
+    uint8_t *p = at->family ? outbox_alloc(out, head + len) : NULL;
     if (!p)
         return NULL;
-    data_header_to(p, to, proto);
-    return outbox_push(out, at, p, DATA_HEADER_LEN + len) ? p + DATA_HEADER_LEN : NULL;
+    put_header(to_peer, to, proto, p);
+    return outbox_push(out, at, p, head + len) ? p + head : NULL;
 }
 
 void peer_push_shake(struct peers *ps, const struct peer *p, const struct i3_id *to, enum wire_proto proto, const uint8_t *body,
     size_t len, bool both, struct outbox *out)
 {
-    uint8_t *at = peer_push(peer_node_for(ps, to), to, proto, len, out);
+    uint8_t *at = peer_push(peer_first_node(ps, p, to), p, to, proto, len, out);
     if (at)
         memcpy(at, body, len);
-    if (both && way_is_direct(p) && (at = peer_push(path_address(p->path), to, proto, len, out)))
+    if (both && way_is_direct(p) && (at = peer_push(path_address(p->path), p, to, proto, len, out)))
         memcpy(at, body, len);
 }
 
@@ -348,7 +430,7 @@ static void note_sent(struct peers *ps, struct peer *p, const struct session *s,
 void peer_send_word(struct peers *ps, struct peer *p, struct session *s, const struct addr *at, mono_t now, const uint8_t *msg,
     size_t len, struct outbox *out)
 {
-    uint8_t *body = peer_push(at, &s->remote, PROTO_SEALED, SEALED_MIN_LEN + len, out);
+    uint8_t *body = peer_push(at, p, &s->remote, PROTO_SEALED, SEALED_MIN_LEN + len, out);
     if (!body)
         return;
     seal_body(s, &(struct iovec){(void *)msg, len}, len > 0, body);
@@ -395,23 +477,26 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     struct session *s = peer_sending_key(p, now);
     if (!s) {
         shake_want(ps, p, now);
-        return -ENOTCONN;
+        return shake_may_start(ps) ? -ENOTCONN : -EHOSTUNREACH;
     }
     size_t len = 0;
     for (int i = 0; i < n; i++)
         len += v[i].iov_len;
     if (len > p->mtu)
         return -EMSGSIZE;
-    if (cap < PEER_SEAL_OVERHEAD + len)
+    if (cap < PEER_SEAL_OVERHEAD + peer_via_len(p) + len)
         return -ENOSPC;
 
-    memcpy(out, s->header, DATA_HEADER_LEN);
     size_t total = DATA_HEADER_LEN;
+    if (p->n_via)
+        total = put_header(p, &s->remote, PROTO_SEALED, out);
+    else
+        memcpy(out, s->header, DATA_HEADER_LEN);
     if (s->plain) {
         out[DATA_PROTO_AT] = PROTO_PLAIN;
-        total += plain_body(s, v, n, out + DATA_HEADER_LEN);
+        total += plain_body(s, v, n, out + total);
     } else {
-        total += seal_body(s, v, n, out + DATA_HEADER_LEN);
+        total += seal_body(s, v, n, out + total);
     }
     p->bytes_out += len;
     note_sent(ps, p, s, now);
@@ -423,10 +508,42 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     return (ssize_t)total;
 }
 
+static void forget_sessions(struct peers *ps, struct peer *p)
+{
+    for (unsigned i = 0; i < SESSIONS_PER_PEER; i++) {
+        session_free(&ps->sessions, *key_place(p, i));
+        *key_place(p, i) = NULL;
+    }
+}
+
+bool peers_leave(struct peers *ps, mono_t now, struct outbox *out)
+{
+    uint8_t msg[INNER_BYE_LEN];
+    size_t len = bye_encode(msg, sizeof(msg));
+    unsigned n = 0;
+    for (struct peer *p = ps->by_key; p && n < OUTPUT_MAX; p = p->by_key.next) {
+        struct session *s = peer_sending_key(p, now);
+        if (!s)
+            continue;
+        peer_send_word(ps, p, s, peer_destination(ps, p), now, msg, len, out);
+        forget_sessions(ps, p);
+        n++;
+    }
+    return n == OUTPUT_MAX;
+}
+
+/* The member that we talked with has left its group. */
+static void left(struct peers *ps, struct peer *p, mono_t now)
+{
+    forget_sessions(ps, p);
+    way_free(p);
+    shake_want(ps, p, now);
+}
+
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
 {
     (void)wall_us;
-    if (peer_sending_key(p, now) || p->shake)
+    if (peer_sending_key(p, now) || p->shake || !shake_may_start(ps))
         return;
     p->wanted = true;
     p->start = now;
@@ -441,7 +558,8 @@ void peer_heard(struct peer *p, mono_t now)
 {
     if (p->unanswered.us != MONO_NEVER.us && mono_since(p->unanswered, now) < QUICK_ANSWER)
         p->patience = PATIENCE_MIN;
-    p->unanswered = MONO_NEVER;
+    p->unanswered = p->probed = MONO_NEVER;
+    p->suspect = false;
     p->last_received = now;
 }
 
@@ -499,6 +617,11 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         way_run(ps, p, now, out);
     if (!len)
         return PEER_CONTROL;
+    if (inner_kind(body, len) == INNER_BYE) {
+        if (peer_is_group(p) && !bye_decode(body, len))
+            left(ps, p, now);
+        return PEER_CONTROL;
+    }
     if (inner_is(body, len)) {
         way_input(ps, p, now, straight ? from : NULL, body, len, out);
         return PEER_CONTROL;
@@ -532,14 +655,26 @@ enum peer_verdict peers_input(struct peers *ps, mono_t now, uint64_t wall_us, co
     return PEER_DROP;
 }
 
+/* Whom we have asked with those bytes; who is not there may be somebody on the way. */
+static struct peer *asked_with(const struct peers *ps, const struct wire_not_present *np)
+{
+    struct peer *p;
+    HASH_FIND(by_id, ps->by_id, &np->id, ID_PREFIX_LEN, p);
+    if (p && p->shake && !memcmp(p->shake->init, np->echo, NOT_PRESENT_ECHO))
+        return p;
+    for (p = ps->vias ? ps->by_key : NULL; p; p = p->by_key.next)
+        if (p->n_via && p->shake && !memcmp(p->shake->init, np->echo, NOT_PRESENT_ECHO))
+            return p;
+    return NULL;
+}
+
 /* A hint, believed only when it repeats bytes of ours: then whoever forges it sees our packets anyway. */
 void peers_not_present(struct peers *ps, mono_t now, uint64_t wall_us, const struct wire_not_present *np)
 {
     (void)wall_us;
-    struct peer *p;
     if (np->echo_len != NOT_PRESENT_ECHO)
         return;
-    HASH_FIND(by_id, ps->by_id, &np->id, sizeof(np->id), p);
+    struct peer *p = asked_with(ps, np);
     if (p) {
         shake_not_present(ps, p, now, np);
         return;
@@ -590,6 +725,7 @@ void peer_info(const struct peers *ps, const struct peer *p, mono_t now, struct 
         out->shortcut_rtt_us = p->path->c[p->path->active].rtt_us;
     }
     memcpy(out->key, p->key, KEY_LEN);
+    memcpy(out->member, p->member, MEMBER_LEN);
 }
 
 struct peer *peer_next(const struct peers *ps, const struct peer *p)

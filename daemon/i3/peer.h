@@ -14,7 +14,7 @@
  *              receive buffer(4) | 8 zeros
  *     mac1     first 16 of HMAC-BLAKE2s(BLAKE2s("i3run mac1" || B's public key), everything before it)
  *   RESPONSE  e(32) | enc payload(16 + 56)
- *     payload  private id(32) | own address(4) | your address(4) | cipher(1) 0 | mtu(2) | receive buffer(4) | 8 zeros
+ *     payload  private id(32) | own address(4) | your address(4) | cipher(1) 0 | mtu(2) | receive buffer(4) | member(8)
  *   SEALED    counter(8) | ciphertext | tag(16)      37 + 24 bytes in all around an IP packet
  *   PLAIN     counter(8) | tag(16) | the packet      the same, when both ends want no encryption
  *
@@ -38,6 +38,16 @@
  * at once, with an empty packet; while it sends under the older one it repeats the RESPONSE, and each
  * repeated RESPONSE is answered by another empty packet. Replay window 8192 packets. An older time than the
  * last one accepted from that key is a replay: silence.
+ *
+ * Groups: several daemons may share a key and answer for it (anycast). Each has a trigger for all ids of the key's prefix, with a
+ * suffix of its own (the member, 8 bytes, then zeros), and one with the suffix of ones, which all of them have. An INIT asks for a
+ * suffix that was drawn by chance, or chosen (peer_set_near); the node gives it to the member which is nearest to that. The
+ * RESPONSE says who that is, and further INITs ask for this very one, so that all connections stay with it. An INIT which is not
+ * answered goes to the suffix of ones, so that every member gets it, and the first answer counts, except that the member with which a
+ * session stands has 0.1 s more: who has died is missed for a repetition or two. Such a peer is asked for a sign of life (PROBE) 0.3 s after a talk broke off with a
+ * packet of ours, by whatever way, and given up for the other members another 0.5 s later. A member never asks for a session
+ * itself, or clients would go from one to the other. One that leaves says so (BYE), and its clients ask again at once. Whoever has its key alone has a trigger for all its suffixes as well, so
+ * nobody need know beforehand which kind a key is.
  *
  * Silence: whoever has received a packet and has sent nothing for 10 s sends an empty one, which asks for no
  * answer, so idle sessions fall silent. Nothing received for 15 s after something was sent: a new handshake.
@@ -72,6 +82,7 @@ enum {
     PEERS_MAX = 65536,
     PEER_SEAL_OVERHEAD = DATA_HEADER_LEN + 8 + 16,
     PEER_REPLAY_WINDOW = 8192,
+    PEER_VIA_MAX = 3, /* a stack of four ids: what nodes take by default */
 };
 
 struct peers;
@@ -89,6 +100,7 @@ struct peers_config {
     uint16_t mtu;         /* inner MTU offered; the smaller of both is the limit */
     bool probe_mtu;       /* find out what gets through (pmtu.h) */
     uint32_t recv_buffer; /* of our UDP socket, told to peers */
+    uint8_t member[8];    /* not zeros: the identity is shared, and this is ours of its suffixes */
     uint8_t seed[32];
     const void *accel; /* of io/accel.h, or NULL */
     /* May this key talk to us (is it in the book)? May call peer_get() for it; a peer made by its INIT alone
@@ -118,19 +130,33 @@ void peers_send_failed(struct peers *ps, mono_t now, const struct addr *to);
 /* It refuses a datagram of that size: EMSGSIZE. */
 void peers_too_big(struct peers *ps, mono_t now, const struct addr *to, size_t len);
 
+/* Is an id with that prefix one of ours, public or private? */
+bool peers_has_id(const struct peers *ps, const uint8_t id[ID_LEN]);
+
 /* The peer with this key, made if need be; NULL when the table is full or the key is our own. `local` is the virtual
  * address under which local programs know it, host order. */
 struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t local);
+/* Asks for the members of a group whose suffix begins with these n bytes, at most 8; the rest is drawn by chance. */
+void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n);
+/* What is sent to it bears these ids first, n at most PEER_VIA_MAX: whoever has them passes it on (pump_waypoint.c). No shortcuts then,
+ * and packets are smaller by the ids. What the peer sends comes by the shortest way, unless it has such a list for us. */
+void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, unsigned n);
 struct peer *peer_by_address(const struct peers *ps, uint32_t local);
 struct peer *peer_by_key(const struct peers *ps, const uint8_t key[KEY_LEN]);
 /* Forgets the peer and its keys at once (removed from the book). */
 void peer_drop(struct peers *ps, struct peer *p);
 
+/* A member of a group leaves: says so to its peers and forgets their sessions. False: that was all; true: send what is in the outbox
+ * and call again. */
+bool peers_leave(struct peers *ps, mono_t now, struct outbox *out);
+
 /* Wants a session: starts a handshake unless one stands or runs. wall_us: microseconds since 1970. */
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us);
 
-/* Seals the packet given as n pieces (len bytes in all) into out, with the DATA header: PEER_SEAL_OVERHEAD + len bytes.
- * Returns that length, or -ENOTCONN (no key: a handshake is started), -EMSGSIZE, -ENOSPC (cap too small). */
+/* Seals the packet given as n pieces (len bytes in all) into out, with the DATA header: PEER_SEAL_OVERHEAD + len bytes,
+ * and ID_LEN more for each id on the way.
+ * Returns that length, or -ENOTCONN (no key: a handshake is started), -EHOSTUNREACH (no key, and we are a member of a group),
+ * -EMSGSIZE, -ENOSPC (cap too small). */
 ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,
     size_t cap);
 /* It goes by a shortcut. */
@@ -164,6 +190,7 @@ enum peer_event_kind { PEER_UP, PEER_UNREACHABLE, PEER_MTU };
 struct peer_event {
     enum peer_event_kind kind;
     struct peer *peer;
+    bool moved; /* UP: another member of the group answers now; what was open is gone */
     int err; /* UNREACHABLE: EHOSTUNREACH (not present) or ETIMEDOUT (no answer) */
 };
 
@@ -206,6 +233,7 @@ struct peer_info {
     struct addr shortcut; /* none: by the node, and why */
     uint32_t shortcut_rtt_us;
     char relayed_why[PATH_WORDS];
+    uint8_t member[8];    /* which of a group answers; zeros: it is no group */
 };
 
 void peer_info(const struct peers *ps, const struct peer *p, mono_t now, struct peer_info *out);

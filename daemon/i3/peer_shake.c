@@ -16,9 +16,15 @@ static void want_at(struct peers *ps, struct peer *p, mono_t at)
     peer_arm(ps, p, at);
 }
 
+bool shake_may_start(const struct peers *ps)
+{
+    static const uint8_t none[MEMBER_LEN];
+    return memcmp(ps->c.member, none, sizeof(none)) == 0;
+}
+
 void shake_want(struct peers *ps, struct peer *p, mono_t at)
 {
-    if (p->shake || p->wanted)
+    if (p->shake || p->wanted || !shake_may_start(ps))
         return;
     if (p->last_start.us != MONO_NEVER.us && mono_since(p->last_start, at) < HANDSHAKE_PAUSE)
         at = mono_add(p->last_start, HANDSHAKE_PAUSE);
@@ -57,15 +63,17 @@ static struct hello hello_of(
         .own_address = ps->c.own_address,
         .your_address = p->local ? p->local : p->address,
         .ciphers = (uint8_t)ciphers,
-        .flags = (ps->c.shortcut ? HELLO_SHORTCUT : 0) | (ps->c.plain ? HELLO_PLAIN : 0),
-        .mtu = ps->c.mtu,
+        .flags = (ps->c.shortcut && !p->n_via ? HELLO_SHORTCUT : 0) | (ps->c.plain ? HELLO_PLAIN : 0),
+        .mtu = (uint16_t)(ps->c.mtu - peer_via_len(p)),
         .recv_buffer = ps->c.recv_buffer,
     };
 }
 
 static void take_hello(struct peers *ps, struct peer *p, const struct hello *h, mono_t now)
 {
-    p->mtu = h->mtu && h->mtu < ps->c.mtu ? h->mtu : ps->c.mtu;
+    p->mtu = (uint16_t)(ps->c.mtu - peer_via_len(p));
+    if (h->mtu && h->mtu < p->mtu)
+        p->mtu = h->mtu;
     p->recv_buffer = h->recv_buffer;
     if (h->own_address)
         p->address = h->own_address;
@@ -113,10 +121,26 @@ mono_t shake_deadline(const struct peer *p)
     return p->wanted ? p->start : MONO_NEVER;
 }
 
+/* Where an INIT goes: to the member that we have talked with; if that does not answer, to all. */
+static void init_target(const struct peer *p, mono_t now, struct i3_id *to)
+{
+    const struct handshake *h = p->shake;
+    bool stands = (p->current || p->next) && !p->suspect;
+    unsigned alone = peer_is_group(p) && stands ? 2 : 1;
+    bool all = h->tries >= alone && (!stands || mono_since(h->first, now) > 2ull * p->rtt_us);
+    *to = p->public_id;
+    if (all)
+        memset(to->b + ID_PREFIX_LEN, 0xff, ID_LEN - ID_PREFIX_LEN);
+    else
+        memcpy(to->b + ID_PREFIX_LEN, peer_is_group(p) ? p->member : p->ask, MEMBER_LEN);
+}
+
 static void send_init(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
 {
     struct handshake *h = p->shake;
-    peer_push_shake(ps, p, &p->public_id, PROTO_HANDSHAKE_INIT, h->init, INIT_LEN, h->tries > 0, out);
+    struct i3_id to;
+    init_target(p, now, &to);
+    peer_push_shake(ps, p, &to, PROTO_HANDSHAKE_INIT, h->init, INIT_LEN, h->tries > 0, out);
     ps->unanswered += h->tries > 0;
     uint64_t pause = h->tries < 3 ? HANDSHAKE_REPEAT << h->tries : HANDSHAKE_REPEAT_MAX;
     h->tries++;
@@ -202,6 +226,7 @@ static enum peer_verdict answer_init(struct peers *ps, struct peer *p, struct no
     if (!s)
         return PEER_DROP;
     struct hello mine = hello_of(ps, p, s, common & -common);
+    memcpy(mine.member, ps->c.member, MEMBER_LEN);
     drbg_draw(&ps->drbg, e_priv, sizeof(e_priv));
     int err = response_write(n, e_priv, &mine, s->response);
     crypto_wipe(e_priv, sizeof(e_priv));
@@ -295,6 +320,38 @@ static void note_rtt(struct peer *p, mono_t now)
         p->rtt_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
+/* True: another member of the group has answered than the last time, who is gone with all that it knew. */
+static bool take_member(struct peers *ps, struct peer *p, const uint8_t member[MEMBER_LEN])
+{
+    bool moved = peer_is_group(p) && memcmp(p->member, member, MEMBER_LEN);
+    memcpy(p->member, member, MEMBER_LEN);
+    if (!moved)
+        return false;
+    session_free(&ps->sessions, p->current);
+    session_free(&ps->sessions, p->next);
+    p->current = p->next = NULL;
+    way_free(p);
+    p->pmtu[0] = p->pmtu[1] = (struct pmtu){0};
+    return true;
+}
+
+/* Another member has answered than the one with which a session stands: that may have been cut off for a while, as everybody was, so
+ * it has the first word. True: not yet, and the INIT is repeated soon. */
+static bool wait_for_old(struct peers *ps, struct peer *p, const uint8_t member[MEMBER_LEN], mono_t now)
+{
+    struct handshake *h = p->shake;
+    if (!p->current || !peer_is_group(p) || !memcmp(p->member, member, MEMBER_LEN))
+        return false;
+    if (h->other_at.us && mono_since(h->other_at, now) >= MEMBER_CHANCE)
+        return false;
+    if (!h->other_at.us) {
+        h->other_at = now;
+        h->due = mono_min(h->due, mono_add(now, MEMBER_CHANCE));
+        peer_arm(ps, p, h->due);
+    }
+    return true;
+}
+
 /* RESPONSE to the INIT that runs. */
 static enum peer_verdict answered(
     struct peers *ps, struct peer *p, mono_t now, const struct wire_data *d, struct outbox *out)
@@ -309,7 +366,12 @@ static enum peer_verdict answered(
         p->forged++;
         return PEER_DROP;
     }
+    if (wait_for_old(ps, p, theirs.member, now)) {
+        noise_wipe(&n);
+        return PEER_CONTROL;
+    }
     note_rtt(p, now);
+    bool moved = take_member(ps, p, theirs.member);
     take_hello(ps, p, &theirs, now);
     session_set_keys(&ps->sessions, s, &n, true, theirs.ciphers, plain_agreed(ps, &theirs), &theirs.id, now);
     memcpy(s->response, d->payload, RESPONSE_LEN);
@@ -322,6 +384,7 @@ static enum peer_verdict answered(
     p->handshakes++;
     peer_heard(p, now);
     peer_tell(ps, p, PEER_UP, 0);
+    p->event.moved |= moved;
     way_up(ps, p, now);
     peer_arm(ps, p, mono_add(now, SESSION_LIFE));
     peer_send_empty(ps, p, s, now, out); /* so that the peer knows the key works */

@@ -27,6 +27,9 @@
 #define QUICK_ANSWER         (1 * USEC_PER_SEC)
 #define DOUBT_AFTER          (500 * USEC_PER_MSEC) /* and two round trips */
 #define KEEPALIVE            (10 * USEC_PER_SEC)
+#define MEMBER_DOUBT_AFTER   (300 * USEC_PER_MSEC) /* a group's member is asked for a sign of life */
+#define MEMBER_CHANCE        (100 * USEC_PER_MSEC) /* for the old member to answer, when another one has */
+#define MEMBER_PATIENCE      (500 * USEC_PER_MSEC) /* and left when none comes in that, or in two round trips */
 
 enum {
     DOUBTS_MAX = 3,
@@ -44,6 +47,7 @@ struct handshake {
     struct session *session; /* to be */
     uint8_t init[INIT_LEN];
     unsigned tries, not_present, not_present_try;
+    mono_t other_at; /* when another member of the group than the one we had a session with answered; 0: none did */
     bool saw_theirs; /* an INIT of the peer lost the tie against this one */
     mono_t first, last, due;
 };
@@ -53,6 +57,10 @@ struct peer {
     struct i3_id public_id;
     uint32_t local, address, we_are;
     uint8_t address6[16]; /* the same at both ends */
+    struct i3_id via[PEER_VIA_MAX]; /* ids on the way to it */
+    uint8_t n_via;
+    uint8_t ask[MEMBER_LEN];    /* the suffix that a first INIT asks for */
+    uint8_t member[MEMBER_LEN]; /* which member of a group has answered last; zeros: it is none */
     uint16_t mtu;
     uint32_t recv_buffer;
     UT_hash_handle by_key, by_id, by_local;
@@ -77,6 +85,8 @@ struct peer {
     mono_t pressing,
         last_data;     /* first and last of the packets sent in it without a pause longer than `patience` */
     uint8_t doubts;    /* how often we have asked in this silence whether it is our triggers */
+    bool suspect;      /* the member has not given the sign of life that it was asked for */
+    mono_t probed;     /* when it was asked; MONO_NEVER: it was not */
     uint64_t patience; /* how long they may go unanswered before we ask whether the peer has lost its keys */
     mono_t keepalive;  /* when an empty packet is due; MONO_NEVER: none */
 
@@ -100,6 +110,7 @@ struct peers {
     struct peer *by_key, *by_id, *by_local;
     struct deadlines due;
     struct peer *event_first, *event_last;
+    unsigned vias; /* peers to which packets go by others */
     uint64_t budget; /* of handshakes to decrypt, in microseconds of credit */
     mono_t budget_at;
     uint64_t unanswered; /* silences that may be due to our triggers: INITs sent again, talks that broke off */
@@ -107,13 +118,22 @@ struct peers {
 
 /* ---- peer.c ---- */
 
-/* The node which a packet for this id is handed to. */
-const struct addr *peer_node_for(const struct peers *ps, const struct i3_id *id);
+/* The node which a packet to the peer, for this id of its, is handed to. */
+const struct addr *peer_first_node(const struct peers *ps, const struct peer *p, const struct i3_id *id);
+
+/* What the packets to a peer are longer by than others. */
+static inline size_t peer_via_len(const struct peer *p)
+{
+    return (size_t)p->n_via * ID_LEN;
+}
+
 /* The key to send with, NULL for none. */
 struct session *peer_sending_key(const struct peer *p, mono_t now);
 /* Something may be due at `at`. */
 void peer_arm(struct peers *ps, struct peer *p, mono_t at);
 void peer_tell(struct peers *ps, struct peer *p, enum peer_event_kind kind, int err);
+/* The peer is one of several with this key. */
+bool peer_is_group(const struct peer *p);
 /* Genuine bytes came. */
 void peer_heard(struct peer *p, mono_t now);
 /* Seals nothing and pushes it. */
@@ -125,7 +145,7 @@ void peer_push_shake(struct peers *ps, const struct peer *p, const struct i3_id 
 void peer_send_word(struct peers *ps, struct peer *p, struct session *s, const struct addr *at, mono_t now, const uint8_t *msg,
     size_t len, struct outbox *out);
 /* The body of a DATA packet of `len` bytes to be filled in, already pushed; NULL when there is no room or no node. */
-uint8_t *peer_push(const struct addr *at, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out);
+uint8_t *peer_push(const struct addr *at, const struct peer *p, const struct i3_id *to, enum wire_proto proto, size_t len, struct outbox *out);
 
 /* ---- peer_way.c: by which way, and how large (path.h, pmtu.h) ---- */
 
@@ -158,6 +178,8 @@ static inline bool way_sent(struct peers *ps, struct peer *p, mono_t now, size_t
 
 /* ---- peer_shake.c ---- */
 
+/* A member of a group never does. */
+bool shake_may_start(const struct peers *ps);
 /* Wants a handshake at `at` or, when one was started less than HANDSHAKE_PAUSE ago, a little later. */
 void shake_want(struct peers *ps, struct peer *p, mono_t at);
 /* When the handshake has something to do. */

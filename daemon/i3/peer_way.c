@@ -55,7 +55,7 @@ static void size_run(struct peers *ps, struct peer *p, struct session *s, bool d
     uint8_t msg[PROBE_MAX];
     uint32_t id;
     uint16_t size;
-    const struct addr *at = direct ? path_address(p->path) : peer_node_for(ps, &s->remote);
+    const struct addr *at = direct ? path_address(p->path) : peer_first_node(ps, p, &s->remote);
     for (unsigned i = 0; i < 2 && (size = pmtu_output(&p->pmtu[direct], now, &id)); i++) {
         size_t len = probe_encode(msg, sizeof(msg), INNER_PROBE, size, id);
         unsigned before = out->n;
@@ -71,7 +71,7 @@ static void size_run(struct peers *ps, struct peer *p, struct session *s, bool d
 void way_consent(struct peers *ps, struct peer *p, bool theirs, mono_t now)
 {
     p->refuses_shortcut = !theirs;
-    if (!ps->c.shortcut || !theirs)
+    if (!ps->c.shortcut || !theirs || p->n_via)
         way_free(p);
     else if (!p->path && (p->path = malloc(sizeof(*p->path))))
         path_init(p->path, now, &ps->drbg);
@@ -127,7 +127,7 @@ void way_run(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
         len = path_output(p->path, now, &ps->own, &ps->drbg, &to, msg);
         if (!len)
             break;
-        peer_send_word(ps, p, s, to.family ? &to : peer_node_for(ps, &s->remote), now, msg, len, out);
+        peer_send_word(ps, p, s, to.family ? &to : peer_first_node(ps, p, &s->remote), now, msg, len, out);
     }
     look(ps, p, now);
     size_run(ps, p, s, false, now, out);
@@ -147,7 +147,7 @@ static void probed(struct peers *ps, struct peer *p, mono_t now, const struct ad
     if (!s || probe_decode(msg, len, INNER_PROBE, &size, &id))
         return;
     probe_encode(answer, sizeof(answer), INNER_PROBE_ACK, size, id);
-    peer_send_word(ps, p, s, from ? from : peer_node_for(ps, &s->remote), now, answer, sizeof(answer), out);
+    peer_send_word(ps, p, s, from ? from : peer_first_node(ps, p, &s->remote), now, answer, sizeof(answer), out);
 }
 
 static void answered(struct peer *p, mono_t now, const uint8_t *msg, size_t len)
@@ -193,7 +193,8 @@ void peers_set_own(struct peers *ps, mono_t now, const struct path_own *own)
 void peers_uprooted(struct peers *ps, mono_t now)
 {
     for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
-        p->unanswered = MONO_NEVER; /* that was elsewhere */
+        p->unanswered = p->probed = MONO_NEVER; /* that was elsewhere */
+        p->suspect = false;
         if (p->path && path_uprooted(p->path, now, &ps->drbg))
             peer_arm(ps, p, now);
         if (p->path)
@@ -229,9 +230,9 @@ void peers_too_big(struct peers *ps, mono_t now, const struct addr *to, size_t l
     for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
         bool direct = way_is_direct(p) && addr_eq(to, path_address(p->path));
         const struct session *s = p->current ? p->current : p->next;
-        if (!direct && !addr_eq(to, peer_node_for(ps, s ? &s->remote : &p->public_id)))
+        if (!direct && !addr_eq(to, peer_first_node(ps, p, s ? &s->remote : &p->public_id)))
             continue;
-        pmtu_too_big(&p->pmtu[direct], now, size);
+        pmtu_too_big(&p->pmtu[direct], now, size > peer_via_len(p) ? (uint16_t)(size - peer_via_len(p)) : 0);
         tell_mtu(ps, p);
         if (p->current || p->next)
             peer_arm(ps, p, way_deadline(p));
@@ -243,5 +244,5 @@ void way_relayed_why(const struct peers *ps, const struct peer *p, mono_t now, c
     if (p->path && ps->c.shortcut)
         path_words(p->path, now, ps->own.nat, out);
     else
-        snprintf(out, PATH_WORDS, "%s", !ps->c.shortcut ? "shortcut = no" : p->refuses_shortcut ? "the peer wants no shortcut" : "no session yet");
+        snprintf(out, PATH_WORDS, "%s", !ps->c.shortcut ? "shortcut = no" : p->n_via ? "it goes by others, as the book says" : p->refuses_shortcut ? "the peer wants no shortcut" : "no session yet");
 }

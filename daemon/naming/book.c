@@ -8,6 +8,7 @@
 #define uthash_fatal(msg) abort()
 #include <uthash.h>
 
+#include "daemon/naming/groups.h"
 #include "include/bytes.h"
 
 /* A line of the file as it was written; entry lines also have an item. */
@@ -35,13 +36,22 @@ struct book *book_new(void)
     return calloc(1, sizeof(struct book));
 }
 
+static void item_free(struct item *it)
+{
+    if (it) {
+        free((char *)it->e.near);
+        free((char *)it->e.via);
+    }
+    free(it);
+}
+
 static void book_clear(struct book *b)
 {
     HASH_CLEAR(by_name, b->names);
     HASH_CLEAR(by_key, b->keys);
     for (size_t i = 0; i < b->n_lines; i++) {
         free(b->lines[i].text);
-        free(b->lines[i].item);
+        item_free(b->lines[i].item);
     }
     free(b->lines);
     free(b->items);
@@ -78,16 +88,15 @@ bool book_name_valid(const char *name)
     return label > 0;
 }
 
-/* Lower case into out; false when it is no valid name. */
-static bool name_fold(char out[BOOK_NAME_MAX + 1], const char *name)
+int book_name_fold(char out[BOOK_NAME_MAX + 1], const char *name)
 {
     if (!book_name_valid(name))
-        return false;
+        return -EINVAL;
     size_t i = 0;
     for (; name[i]; i++)
         out[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
     out[i] = '\0';
-    return true;
+    return 0;
 }
 
 /* Makes room for one more element; 0 or -ENOMEM. */
@@ -108,7 +117,7 @@ static struct item *find_name(const struct book *b, const char *name)
 {
     char folded[BOOK_NAME_MAX + 1];
     struct item *it = NULL;
-    if (name_fold(folded, name))
+    if (!book_name_fold(folded, name))
         HASH_FIND(by_name, b->names, folded, strlen(folded), it);
     return it;
 }
@@ -168,6 +177,80 @@ static bool word_next(const char **at, const char *end, char *out, size_t cap)
     return n > 0;
 }
 
+/* ---- options ---- */
+
+/* A label has room for names as they may be, so a name that is cut short is none. */
+bool book_via_next(const char **at, char out[BOOK_NAME_MAX + 1])
+{
+    size_t n = 0;
+    if (!**at)
+        return false;
+    for (; **at && **at != ','; ++*at)
+        if (n < BOOK_NAME_MAX)
+            out[n++] = **at;
+    out[n] = '\0';
+    if (**at)
+        ++*at;
+    return true;
+}
+
+int book_via_valid(const char *via)
+{
+    char name[BOOK_NAME_MAX + 1];
+    unsigned n = 0;
+    size_t len = strlen(via);
+    if (!len || len > BOOK_OPTION_MAX || via[len - 1] == ',')
+        return -EINVAL;
+    while (book_via_next(&via, name))
+        if (!book_name_valid(name) || ++n > BOOK_VIA_MAX)
+            return -EINVAL;
+    return 0;
+}
+
+int book_near_valid(const char *near)
+{
+    uint8_t bytes[GROUP_MEMBER_LEN];
+    return place_bytes(near, bytes) ? 0 : -EINVAL;
+}
+
+static const char *option_set(const char **field, const char *value, int (*valid)(const char *), const char *wrong)
+{
+    if (*field || valid(value))
+        return wrong;
+    *field = text_copy(value, strlen(value));
+    return *field ? NULL : "out of memory";
+}
+
+static const char *option_parse(const char *word, struct book_entry *e)
+{
+    if (!strcmp(word, "multicast")) {
+        e->multicast = true;
+        return NULL;
+    }
+    if (!strncmp(word, "near=", 5))
+        return option_set(&e->near, word + 5, book_near_valid, "near= is followed by a place: one or two words with '/' between");
+    if (!strncmp(word, "via=", 4))
+        return option_set(&e->via, word + 4, book_via_valid, "via= is followed by one to three names with ',' between");
+    return "after the key only a comment (#), multicast, near= or via= may follow";
+}
+
+/* What stands behind the key: NULL, or a sentence about what is wrong. */
+static const char *options_parse(const char *at, const char *end, struct book_entry *e)
+{
+    char word[BOOK_OPTION_MAX + 8];
+    const char *wrong = NULL;
+    for (;;) {
+        while (at < end && is_blank(*at))
+            at++;
+        if (at == end || *at == '#' || wrong)
+            break;
+        wrong = word_next(&at, end, word, sizeof(word)) ? option_parse(word, e) : "this option is too long";
+    }
+    if (!wrong && e->multicast && (e->near || e->via))
+        wrong = "a multicast group has neither near= nor via=";
+    return wrong;
+}
+
 /* A sentence about what is wrong, or NULL; *it is the new entry, NULL for a comment or blank line. */
 static const char *line_parse(const char *s, size_t len, struct item **it)
 {
@@ -191,16 +274,17 @@ static const char *line_parse(const char *s, size_t len, struct item **it)
     if (err)
         return err == -EKEYREJECTED ? "this key is a weak one and not accepted"
                                     : "this is no key: 52 characters of a-z and 2-7 are expected";
-    while (at < end && is_blank(*at))
-        at++;
-    if (at < end && *at != '#')
-        return "after the key only a comment (#) may follow";
     *it = calloc(1, sizeof(**it));
     if (!*it)
         return "out of memory";
-    name_fold((*it)->e.name, name);
+    book_name_fold((*it)->e.name, name);
     memcpy((*it)->e.key, bytes, KEY_LEN);
-    return NULL;
+    const char *wrong = options_parse(at, end, &(*it)->e);
+    if (wrong) {
+        item_free(*it);
+        *it = NULL;
+    }
+    return wrong;
 }
 
 static const char *line_take(struct book *b, const char *s, size_t len)
@@ -210,14 +294,14 @@ static const char *line_take(struct book *b, const char *s, size_t len)
     if (wrong)
         return wrong;
     if (it && find_name(b, it->e.name)) {
-        free(it);
+        item_free(it);
         return "the name stands in an earlier line already";
     }
     char *text = text_copy(s, len);
     int err = text ? line_append(b, text, it) : -ENOMEM;
     if (err) {
         free(text);
-        free(it);
+        item_free(it);
         return err == -ENOSPC ? "too many entries" : "out of memory";
     }
     return NULL;
@@ -263,30 +347,60 @@ char *book_format(const struct book *b, size_t *len)
     return out;
 }
 
-int book_add(struct book *b, const char *name, const uint8_t key[KEY_LEN])
+static bool same_text(const char *a, const char *b)
 {
-    char folded[BOOK_NAME_MAX + 1], text[BOOK_NAME_MAX + 1 + KEY_STR_LEN + 1], keystr[KEY_STR_LEN + 1];
-    if (!name_fold(folded, name))
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool same_entry(const struct book_entry *e, const uint8_t key[KEY_LEN], const struct book_options *o)
+{
+    return !memcmp(e->key, key, KEY_LEN) && e->multicast == o->multicast && same_text(e->near, o->near) && same_text(e->via, o->via);
+}
+
+static struct item *item_new(const char *folded, const uint8_t key[KEY_LEN], const struct book_options *o)
+{
+    struct item *it = calloc(1, sizeof(*it));
+    if (!it)
+        return NULL;
+    memcpy(it->e.name, folded, strlen(folded) + 1);
+    memcpy(it->e.key, key, KEY_LEN);
+    it->e.multicast = o->multicast;
+    it->e.near = o->near ? text_copy(o->near, strlen(o->near)) : NULL;
+    it->e.via = o->via ? text_copy(o->via, strlen(o->via)) : NULL;
+    if ((o->near && !it->e.near) || (o->via && !it->e.via)) {
+        item_free(it);
+        return NULL;
+    }
+    return it;
+}
+
+int book_add_with(struct book *b, const char *name, const uint8_t key[KEY_LEN], const struct book_options *o)
+{
+    char folded[BOOK_NAME_MAX + 1], text[BOOK_LINE_MAX + 1], keystr[KEY_STR_LEN + 1];
+    if (book_name_fold(folded, name) || (o->multicast && (o->near || o->via)) || (o->near && book_near_valid(o->near)) || (o->via && book_via_valid(o->via)))
         return -EINVAL;
     const struct item *there = find_name(b, folded);
     if (there)
-        return memcmp(there->e.key, key, KEY_LEN) ? -EEXIST : 0;
+        return same_entry(&there->e, key, o) ? 0 : -EEXIST;
 
     key_format(key, keystr);
-    int n = snprintf(text, sizeof(text), "%s %s", folded, keystr);
-    struct item *it = calloc(1, sizeof(*it));
+    int n = snprintf(text, sizeof(text), "%s %s%s%s%s%s%s", folded, keystr, o->multicast ? " multicast" : "", o->near ? " near=" : "",
+        o->near ? o->near : "", o->via ? " via=" : "", o->via ? o->via : "");
+    if (n > BOOK_LINE_MAX)
+        return -EINVAL;
+    struct item *it = item_new(folded, key, o);
     char *copy = text_copy(text, (size_t)n);
-    int err = it && copy ? 0 : -ENOMEM;
-    if (!err) {
-        memcpy(it->e.name, folded, sizeof(folded));
-        memcpy(it->e.key, key, KEY_LEN);
-        err = line_append(b, copy, it);
-    }
+    int err = it && copy ? line_append(b, copy, it) : -ENOMEM;
     if (err) {
         free(copy);
-        free(it);
+        item_free(it);
     }
     return err;
+}
+
+int book_add(struct book *b, const char *name, const uint8_t key[KEY_LEN])
+{
+    return book_add_with(b, name, key, &(struct book_options){0});
 }
 
 /* Another entry of the same key takes its place in the key table. */
@@ -319,7 +433,7 @@ int book_remove(struct book *b, const char *name)
     memmove(b->items + i, b->items + i + 1, (--b->n_items - i) * sizeof(*b->items));
     free(b->lines[l].text);
     memmove(b->lines + l, b->lines + l + 1, (--b->n_lines - l) * sizeof(*b->lines));
-    free(it);
+    item_free(it);
     return 0;
 }
 

@@ -1,6 +1,10 @@
 /* book.h - the address book: petname -> public key (paper 3.2: local resolution, local scope).
  *
- * Text, one entry a line, "NAME KEY [# comment]"; blank lines and lines that start with '#' are kept. Names are
+ * Text, one entry a line, "NAME KEY [OPTION ...] [# comment]"; options are
+ *     multicast     the key is that of a multicast group (i3/group.h): datagrams reach all its members, and nothing else does
+ *     near=PLACE    of a group's members those at PLACE are asked first (groups.h)
+ *     via=NAME[,NAME ...]   packets pass the hosts of these names first, in that order; BOOK_VIA_MAX at most
+ * blank lines and lines that start with '#' are kept. Names are
  * compared without case and without the overlay's suffix: the entry "bob" answers "bob.i3". A name is one or more
  * labels of letters, digits, '-' and '_', each 1..63, 253 in all. A name stands once.
  *
@@ -13,13 +17,21 @@
 
 #include "daemon/base/id.h"
 
-enum { BOOK_MAX = 65536, BOOK_NAME_MAX = 253, BOOK_LINES_MAX = 2 * BOOK_MAX, BOOK_LINE_MAX = 1024 };
+enum { BOOK_VIA_MAX = 3, BOOK_OPTION_MAX = 800, BOOK_MAX = 65536, BOOK_NAME_MAX = 253, BOOK_LINES_MAX = 2 * BOOK_MAX, BOOK_LINE_MAX = 1024 };
 
 struct book;
 
 struct book_entry {
     char name[BOOK_NAME_MAX + 1]; /* lower case, without suffix */
     uint8_t key[KEY_LEN];
+    bool multicast;
+    const char *near, *via; /* as written; NULL: none */
+};
+
+/* What `add` may say beside name and key. */
+struct book_options {
+    bool multicast;
+    const char *near, *via; /* or NULL */
 };
 
 struct book *book_new(void);
@@ -33,8 +45,17 @@ int book_parse(struct book *b, const char *text, size_t len, unsigned *line, cha
 char *book_format(const struct book *b, size_t *len);
 
 bool book_name_valid(const char *name);
+/* In lower case. 0 or -EINVAL: it is no name. */
+int book_name_fold(char out[BOOK_NAME_MAX + 1], const char *name);
 /* -EEXIST: the name is there with another key; 0 also when it is there with the same. -EINVAL, -ENOSPC. */
 int book_add(struct book *b, const char *name, const uint8_t key[KEY_LEN]);
+/* With options; -EEXIST also when it is there with other ones. */
+int book_add_with(struct book *b, const char *name, const uint8_t key[KEY_LEN], const struct book_options *o);
+/* The next of the names in entry->via into out; *at starts at entry->via. False: that was the last. */
+bool book_via_next(const char **at, char out[BOOK_NAME_MAX + 1]);
+/* Takes text as `near` or `via`; -EINVAL: it is none. */
+int book_near_valid(const char *near);
+int book_via_valid(const char *via);
 int book_remove(struct book *b, const char *name); /* -ENOENT */
 /* By name (suffix already stripped) or by key; NULL for not found. The first entry wins for a key. */
 const struct book_entry *book_find(const struct book *b, const char *name);

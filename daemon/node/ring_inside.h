@@ -17,6 +17,7 @@ enum {
     FIND_US = 1500000,  /* until a look-up of our own is sent again */
     FIND_TRIES = 3,
     WATCH_US = 200000,  /* who is used, and was not heard for so long, is asked */
+    SEEDS_FIRST_US = 100000,
     JOIN_US = 5000000,   /* as long a node looks for a ring before it is one by itself */
     FINDS_MAX = RING_CALLS / 2, /* look-ups of our own under way */
     LEARN_MAX = FINDS_MAX / 4,  /* and of these, such as nobody has asked for */
@@ -84,6 +85,7 @@ struct ring {
     struct drbg rng;
     struct entry successor[RING_SUCCESSORS]; /* in the order of the ring; what is free is at the end */
     struct entry predecessor;
+    bool left; /* said good-bye: not a word more */
     bool predecessor_dead; /* it still bounds the range until another shows itself */
     struct ring_contact before; /* the predecessor's predecessor as that one says, family 0: not known */
     struct entry finger[RING_FINGERS];
@@ -94,6 +96,7 @@ struct ring {
     struct call call[RING_CALLS];
     mono_t alone_at; /* a node with seeds that has not reached one by then is a ring of its own; us 0: it has joined */
     mono_t neighbours_at, fingers_at, seeds_at, calls_at;
+    uint64_t seeds_pause; /* while nobody has answered: doubling */
     struct ring_event event[RING_EVENTS];
     unsigned first_event, n_events;
     struct ring_stats stats;

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { SLOT_US = 100000, READY_TRIGGERS = 4096 };
+enum { SLOT_US = 100000, READY_TRIGGERS = 64 };
 
 /* ---- life ---- */
 
@@ -193,7 +193,7 @@ static void on_ping(struct visit *v)
     uint8_t nonce[NONCE_LEN], p[PING_LEN];
     if (ping_decode(v->p, v->len, WIRE_PING, nonce))
         v->worker->stats.bad++;
-    else
+    else if (!node_lingers(v->node))
         node_reply(v, p, ping_encode(p, sizeof(p), WIRE_PONG, nonce));
 }
 
@@ -314,7 +314,7 @@ void node_input(struct node *n, mono_t now, const struct addr *from, uint8_t *p,
     take_front(&v, &t);
 }
 
-/* A store that fits in the caches needs no reading ahead. */
+/* A few need no reading ahead; but already a thousand lie on a thousand pages of the table, which the TLB does not hold. */
 void node_ready(const struct node *n, const struct train_in *t, unsigned trains)
 {
     const struct i3_id *id[STORE_READY_MAX];

@@ -53,6 +53,7 @@ void config_default(struct config *c)
         .shortcut = true,
         .ecn = true,
         .encrypt = true,
+        .waypoint = false,
         .log_level = LOG_LVL_INFO,
     };
 }
@@ -309,6 +310,7 @@ static void config_take(struct config *c, cfg_t *cfg)
     c->shortcut = cfg_getbool(cfg, "shortcut");
     c->ecn = cfg_getbool(cfg, "ecn");
     c->encrypt = cfg_getbool(cfg, "encrypt");
+    c->waypoint = cfg_getbool(cfg, "waypoint");
     c->transport = (enum config_transport)transport_parse(cfg_getstr(cfg, "transport"));
     c->log_level = level_parse(cfg_getstr(cfg, "log"));
 }
@@ -329,6 +331,7 @@ static int parse_stripped(struct config *c, const char *text, char *title)
         CFG_BOOL("shortcut", cfg_true, CFGF_NONE),
         CFG_BOOL("ecn", cfg_true, CFGF_NONE),
         CFG_BOOL("encrypt", cfg_true, CFGF_NONE),
+        CFG_BOOL("waypoint", cfg_false, CFGF_NONE),
         CFG_STR("transport", "auto", CFGF_NONE),
         CFG_STR("log", "info", CFGF_NONE),
         CFG_END(),

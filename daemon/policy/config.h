@@ -33,7 +33,7 @@ struct config {
     struct addr bind;
     uint32_t send_buffer, recv_buffer, connections;
     uint64_t memory;
-    bool shortcut, encrypt, ecn;
+    bool shortcut, encrypt, ecn, waypoint;
     enum config_transport transport;
     int log_level; /* enum log_level */
 };

@@ -51,6 +51,7 @@ struct mirror {
     struct addr virt; /* the peer */
     struct addr real; /* where its socket is bound */
     uint32_t host;    /* the peer's handle, its IPv4 address */
+    uint32_t own;     /* the address of ours that the peer has last spoken to, and is answered from */
     void *io;         /* the pump's */
     bool asked;
     bool ready;       /* it may have datagrams for us */

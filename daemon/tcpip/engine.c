@@ -223,6 +223,24 @@ void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bo
     path_put(t, p);
 }
 
+void tcpip_replace_remote(struct tcpip *t, mono_t now, uint32_t remote, int err)
+{
+    conn_now(t, now);
+    struct path *p = path_get(t, remote, false);
+    if (!p)
+        return;
+    p->users++;
+    for (struct link *l = p->conns.next, *next; l != &p->conns; l = next) {
+        struct conn *c = LIST_OWNER(l, struct conn, on_path);
+        next = l->next;
+        if (c->state != ST_SYN_SENT)
+            conn_fail(t, c, err);
+        else
+            timer_set(t, c, TIMER_REXMIT, t->now);
+    }
+    path_put(t, p);
+}
+
 static void path_set_mss(struct tcpip *t, struct conn *c)
 {
     uint32_t before = c->mss;

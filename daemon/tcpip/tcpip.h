@@ -183,6 +183,9 @@ void tcp_abort(struct tcpip *t, mono_t now, struct tcp_ref ref);
 /* Every connection to `remote` fails with err (peer unreachable). Only those not yet established when `all` is false. */
 void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bool all);
 
+/* Another host is at `remote` now: connections which stand fail with err, those that are being opened ask it at once. */
+void tcpip_replace_remote(struct tcpip *t, mono_t now, uint32_t remote, int err);
+
 /* What the peer's socket holds, as it told (payload bytes; one segment may always fly). 0: unlimited. On a near path that bounds
  * what the connections to it have in flight together, since all of it may lie in that socket. Where the round trip is longer than
  * the quarter of a millisecond in which a busy peer comes round to its socket, it bounds what leaves in such a time, and in

@@ -176,13 +176,13 @@ class Lab:
             raise RuntimeError(r.stderr.strip())
         return values(r.stdout)
 
-    def i3node(self):
-        return self.server(os.path.join(BIN, "i3node"), "--listen", "127.0.0.1:0", *os.environ.get("NODE_OPTIONS", "").split())
+    def i3node(self, *options):
+        return self.server(os.path.join(BIN, "i3node"), "--listen", "127.0.0.1:0", *options, *os.environ.get("NODE_OPTIONS", "").split())
 
     @once_per_round
-    def forwarding(self, how):
-        """pps, lost, cpu_us: "trains" or "distinct" through a node, "bare" through a reflector."""
-        with self.server(NODE_LOAD, "reflector") if how == "bare" else self.i3node() as (pid, at):
+    def forwarding(self, how, *options):
+        """pps, lost, cpu_us: "trains" or "distinct" through a node with these options, "bare" through a reflector."""
+        with self.server(NODE_LOAD, "reflector") if how == "bare" else self.i3node(*options) as (pid, at):
             return self.node_load(how, at, self.s, pid)
 
     @once_per_round

@@ -3,7 +3,7 @@
 
 #include "tests/bench/node_load.h"
 
-enum { UNDER_WAY = 1024, STALL_MS = 100, STALLS_MAX = 50 };
+enum { STALL_MS = 100, STALLS_MAX = 50 };
 enum state { NEW, ASKED, PROVEN, STANDING };
 
 /* ---- keys ---- */
@@ -113,13 +113,19 @@ static unsigned on_answer(struct hosts *s, const uint8_t *p, size_t len)
             prove(s, &c, (unsigned)i);
         return 0;
     }
+    unsigned i;
+    if (refused_decode(p, len, &r) == 0 && r.reason == REFUSED_UNKNOWN && (i = index_of(r.seq)) < s->n && s->removing) {
+        unsigned gone = s->item[i].state != STANDING && s->item[i].seq == r.seq;
+        s->item[i].state = STANDING;
+        return gone;
+    }
     if (refused_decode(p, len, &r) == 0) {
         fprintf(stderr, "node_load: refused, reason %u\n", r.reason);
         exit(1);
     }
     if (ack_decode(p, len, &a))
         return 0;
-    unsigned i = index_of(a.seq);
+    i = index_of(a.seq);
     if (i >= s->n || s->item[i].state == STANDING || s->item[i].seq != a.seq)
         return 0;
     s->item[i].state = STANDING;
@@ -143,7 +149,7 @@ static double all_stand(struct hosts *s, unsigned (*send)(struct hosts *s, unsig
     double start = seconds();
     unsigned next = 0, standing = 0, stalls = 0;
     while (standing < s->n) {
-        while (next < s->n && next - standing < UNDER_WAY)
+        while (next < s->n && next - standing < s->hub->window)
             next += send(s, next, each);
         hub_flush(s->hub);
         unsigned got = hub_get(s->hub, STALL_MS);
@@ -174,10 +180,10 @@ double hosts_insert(struct hosts *s)
 
 /* ---- refreshes ---- */
 
-static void refresh(struct hosts *s, unsigned i, uint8_t p[REFRESH_LEN])
+static void refresh(struct hosts *s, unsigned i, unsigned flags, uint8_t p[REFRESH_LEN])
 {
     struct item *t = &s->item[i];
-    refresh_encode(p, REFRESH_LEN, &(struct wire_refresh){.plen = 256, .id = t->id, .seq = t->seq});
+    refresh_encode(p, REFRESH_LEN, &(struct wire_refresh){.flags = (uint8_t)flags, .plen = 256, .id = t->id, .seq = t->seq});
     proof_mac(p + REFRESH_LEN - MAC_LEN, &s->key[i / s->per_key], p, REFRESH_LEN - MAC_LEN);
 }
 
@@ -186,7 +192,7 @@ static unsigned send_refresh(struct hosts *s, unsigned i, unsigned each)
     size_t *len;
     uint8_t *p = hub_put(s->hub, s->item[i].ip, &len);
     if (each == 1) {
-        refresh(s, i, p);
+        refresh(s, i, 0, p);
         *len = REFRESH_LEN;
         return 1;
     }
@@ -194,20 +200,45 @@ static unsigned send_refresh(struct hosts *s, unsigned i, unsigned each)
     unsigned n = 0;
     for (; n < each && i + n < s->n && s->item[i + n].ip == s->item[i].ip; n++) {
         uint8_t one[REFRESH_LEN];
-        refresh(s, i + n, one);
+        refresh(s, i + n, 0, one);
         batch_add(&w, one, sizeof(one));
     }
     *len = writer_len(&w);
     return n;
 }
 
-double hosts_refresh(struct hosts *s, unsigned each)
+/* The ACK of a removal may be lost, and there is no second one: REFUSED_UNKNOWN then. */
+static unsigned send_removal(struct hosts *s, unsigned i, unsigned each)
+{
+    size_t *len;
+    uint8_t *p = hub_put(s->hub, s->item[i].ip, &len);
+    (void)each;
+    refresh(s, i, REFRESH_REMOVE, p);
+    *len = REFRESH_LEN;
+    return 1;
+}
+
+static void all_anew(struct hosts *s)
 {
     for (unsigned i = 0; i < s->n; i++) {
         s->item[i].seq++;
         s->item[i].state = NEW;
     }
+}
+
+double hosts_refresh(struct hosts *s, unsigned each)
+{
+    all_anew(s);
     return all_stand(s, send_refresh, each);
+}
+
+double hosts_remove(struct hosts *s)
+{
+    all_anew(s);
+    s->removing = true;
+    double took = all_stand(s, send_removal, 1);
+    s->removing = false;
+    return took;
 }
 
 /* ---- what comes back to a forged source ---- */

@@ -19,7 +19,8 @@
 #define UDP_GRO 104
 #endif
 
-enum { PACKET = 1200, BUFFER = 8 << 20, WINDOW = 1024, SOURCES = 1000, FLOWS = 4, TRAINS = 12 };
+/* BYTES_EACH: of a socket's buffer, for a packet of PACKET bytes. */
+enum { BYTES_EACH = 4096, PACKET = 1200, BUFFER = 8 << 20, WINDOW = 1024, SOURCES = 1000, FLOWS = 4, TRAINS = 12, PATIENCE_MS = 3000 };
 
 void die(const char *what)
 {
@@ -71,6 +72,15 @@ static int open_udp(void)
     return fd;
 }
 
+/* What the system has given. */
+static unsigned buffer_of(int fd)
+{
+    int size = 0;
+    socklen_t len = sizeof(size);
+    getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &len);
+    return (unsigned)size;
+}
+
 void hub_open(struct hub *h, const char *node)
 {
     char ip[32];
@@ -83,6 +93,9 @@ void hub_open(struct hub *h, const char *node)
     if (!h->out || !h->in || sscanf(node, "%31[0-9.]:%u", ip, &port) != 2 || inet_pton(AF_INET, ip, &h->node.sin_addr) != 1)
         die(node);
     h->node.sin_port = htons((uint16_t)port);
+    h->window = buffer_of(h->fd) / BYTES_EACH;
+    if (h->window > WINDOW)
+        h->window = WINDOW;
 }
 
 uint8_t *hub_put(struct hub *h, uint32_t from, size_t **len)
@@ -180,9 +193,11 @@ static void distinct(struct hub *h, double secs, long pid, bool bare)
         hosts_open(&s, h, SOURCES, 1, SOURCES);
         hosts_insert(&s);
     }
+    while (hub_get(h, 20)) /* of the insertions */
+        ;
     struct run r = run_start(secs, pid);
     while (seconds() < r.end) {
-        for (unsigned i = 0; i < BATCH && r.sent - r.got < WINDOW; i++) {
+        for (unsigned i = 0; i < BATCH && r.sent - r.got < h->window; i++) {
             size_t *len;
             uint8_t *p = hub_put(h, host_ip(next), &len);
             struct wire_data d = {.hops = HOPS_DEFAULT, .n = 1, .proto = PROTO_SEALED,
@@ -193,13 +208,13 @@ static void distinct(struct hub *h, double secs, long pid, bool bare)
             next = (next + 1) % SOURCES;
         }
         hub_flush(h);
-        bool full = r.sent - r.got >= WINDOW;
-        unsigned got = hub_get(h, full ? 200 : 0);
+        bool full = r.sent - r.got >= h->window;
+        unsigned got = hub_get(h, full ? PATIENCE_MS : 0);
         r.got += got;
         if (full && !got)
             die("lost, all that was under way");
     }
-    for (unsigned got; (got = hub_get(h, 50));)
+    for (unsigned got; r.got < r.sent && (got = hub_get(h, PATIENCE_MS));)
         r.got += got;
     run_print(&r);
 }
@@ -235,11 +250,13 @@ static void trains(struct hub *h, double secs, long pid)
     static struct flow f[FLOWS];
     static uint8_t in[65536];
     const unsigned each = TRAIN_BYTES / PACKET;
+    unsigned most = buffer_of(h->fd) / (2 * TRAIN_BYTES);
+    most = most > TRAINS ? TRAINS : most ? most : 1;
     for (unsigned i = 0; i < FLOWS; i++)
         flow_open(&f[i], h, i);
     struct run r = run_start(secs, pid);
     for (unsigned i = 0; seconds() < r.end; i = (i + 1) % FLOWS) {
-        if (r.sent - r.got <= (TRAINS - 1) * each) {
+        if (r.sent - r.got <= (most - 1) * each) {
             if (send(f[i].from, f[i].train, sizeof(f[i].train), 0) < 0)
                 die("send");
             r.sent += each;
@@ -251,7 +268,7 @@ static void trains(struct hub *h, double secs, long pid)
     struct pollfd p[FLOWS];
     for (unsigned k = 0; k < FLOWS; k++)
         p[k] = (struct pollfd){.fd = f[k].to, .events = POLLIN};
-    while (r.got < r.sent && poll(p, FLOWS, 100) > 0)
+    while (r.got < r.sent && poll(p, FLOWS, PATIENCE_MS) > 0)
         for (unsigned k = 0; k < FLOWS; k++)
             for (ssize_t n; (n = recv(f[k].to, in, sizeof(in), MSG_DONTWAIT)) > 0;)
                 r.got += (uint64_t)n / PACKET;
@@ -305,17 +322,20 @@ static void x25519_rate(double secs)
     x25519_key_free(k);
 }
 
-static void triggers(struct hub *h, unsigned n, unsigned per_key, unsigned each)
+static void triggers(struct hub *h, unsigned n, unsigned per_key, unsigned each, bool away)
 {
     struct hosts s;
-    hosts_open(&s, h, n, per_key, 1);
+    hosts_open(&s, h, n, per_key, away ? 250 : 1);
     printf("inserts=%.0f", n / hosts_insert(&s));
     printf(" refreshes=%.0f", n / hosts_refresh(&s, 1));
     printf(" batched=%.0f\n", n / hosts_refresh(&s, each));
+    fflush(stdout);
+    if (away)
+        hosts_remove(&s);
 }
 
 static const char usage[] = "usage: node_load distinct|bare|trains NODE SECONDS [PID]\n"
-                            "       node_load triggers NODE N PER_KEY EACH\n"
+                            "       node_load triggers|visit NODE N PER_KEY EACH     visit: from 250 sources, and away again\n"
                             "       node_load reflect NODE\n"
                             "       node_load reflector | x25519 SECONDS\n";
 
@@ -338,8 +358,8 @@ int main(int argc, char **argv)
         distinct(&h, number, pid, *mode == 'b');
     else if (!strcmp(mode, "trains"))
         trains(&h, number, pid);
-    else if (!strcmp(mode, "triggers") && argc == 6)
-        triggers(&h, (unsigned)number, (unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]));
+    else if ((!strcmp(mode, "triggers") || !strcmp(mode, "visit")) && argc == 6)
+        triggers(&h, (unsigned)number, (unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]), *mode == 'v');
     else if (!strcmp(mode, "reflect"))
         printf("ratio=%.4f\n", hosts_reflect(&h));
     else

@@ -15,6 +15,7 @@ enum { BATCH = 64, ROOM = 2048 };
 
 struct hub {
     int fd;
+    unsigned window; /* packets under way that no buffer is too small for: WINDOW, or less where the system gives small ones */
     struct sockaddr_in node;
     unsigned n; /* packets waiting to be sent */
     uint8_t (*out)[ROOM], (*in)[ROOM];
@@ -47,6 +48,7 @@ struct item {
 
 struct hosts {
     struct hub *hub;
+    bool removing;
     unsigned n, per_key, keys; /* triggers; how many of them share a key */
     struct item *item;
     struct proof_key *key;
@@ -58,6 +60,8 @@ struct hosts {
 void hosts_open(struct hosts *s, struct hub *hub, unsigned n, unsigned per_key, unsigned sources);
 /* All of them: seconds it took. */
 double hosts_insert(struct hosts *s);
+/* Takes them away again. */
+double hosts_remove(struct hosts *s);
 /* `each` in one packet (1: a REFRESH each). */
 double hosts_refresh(struct hosts *s, unsigned each);
 /* Bytes that come back for each that was sent without any proof, of all kinds of packets: the largest. Says each. */

@@ -97,6 +97,15 @@ def node(how, key):
     return lambda lab: lab.forwarding(how)[key]
 
 
+def operated(key, *options):
+    """The same, as an operator has set it up."""
+    return lambda lab: lab.forwarding("distinct", *options)[key]
+
+
+OPEN = operated("cpu_us", "--no-sandbox")
+LIMITS = "--rate-per-source", "10000000", "--rate-per-trigger", "10000000"
+
+
 def beyond(how, base):
     """CPU of a packet, above what the system calls alone cost."""
     return lambda lab: lab.forwarding(how)["cpu_us"] - lab.forwarding(base)["cpu_us"]
@@ -144,6 +153,8 @@ ROWS = [
         [Against("reflector", node("bare", "pps"), ">= 0.9")]),
     Row("node-distinct-lost", "... of which lost", "share", node("distinct", "lost"), bar="<= 0"),
     Row("node-distinct-cpu", "... its CPU per packet beyond the reflector's", "us", beyond("distinct", "bare"), bar="<= 0.5"),
+    Row("node-sandbox", "... its CPU per packet in the sandbox", "us", operated("cpu_us"), [Against("outside", OPEN, "<= 1.1")]),
+    Row("node-limits", "... with limits for sources and triggers", "us", operated("cpu_us", *LIMITS), [Against("without", operated("cpu_us"), "<= 1.15")]),
     Row("node-insert", "node, triggers inserted, a key each", "/s", triggers(*MANY, "inserts"), [X25519]),
     Row("node-refresh1", "... refreshed, each by a packet of its own", "/s", triggers(*MANY, "refreshes")),
     Row("node-refresh", "... 22 in a packet", "/s", triggers(*MANY, "batched"), bar=">= 200000"),

@@ -9,7 +9,7 @@
 . "$(dirname "$0")/../lib/nats.sh"
 SIZE_MB=${SIZE_MB-}
 hosts="near1 far1 near2 far2"
-netns_begin pub $hosts gport gsym ghome
+netns_begin pub ring $hosts gport gsym ghome
 nats_begin
 gateway gport port $PUBLIC.31
 gateway gsym sym $PUBLIC.32
@@ -23,12 +23,12 @@ at() {
     case $2 in
     [0-9]*)
         host_public $1 $PUBLIC.$(($2 + last))
-        in_ns $1 ip route add default dev eth
         ;;
     *) host_behind $1 $2 192.168.1.$last ;;
     esac
 }
 at near1 0 && at near2 0 && at far1 ghome && at far2 ghome
+ring_stands
 for i in 1 2; do
     [ $i = 1 ] || CONFIG='shortcut = no'
     host_up near$i $i

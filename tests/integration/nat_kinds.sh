@@ -16,7 +16,7 @@ done
 hosts="$hosts lan1 lan2 guest1 guest2 hair1 hair2" gates="$gates glan gguest ghair"
 # Homes behind a carrier's NAT.
 hosts="$hosts home1 home2" gates="$gates ghome1 ghome2 carrier"
-netns_begin pub $hosts $gates
+netns_begin pub ring $hosts $gates
 nats_begin
 
 host_public pub1 $PUBLIC.11
@@ -96,6 +96,7 @@ fetch() {
     as $a i3run curl -sS --max-time 30 -o "$T/$a/got.$b" "http://$b.i3:$(cat "$T/port.$b")/page" && cmp "$T/page" "$T/$a/got.$b"
 }
 
+ring_stands
 each up $hosts
 each knows $hosts
 head -c 200000 /dev/urandom >"$T/page"

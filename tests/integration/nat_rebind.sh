@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../lib/netns.sh"
 . "$(dirname "$0")/../lib/nats.sh"
 hosts="pub2 port1 port2 sym1 sym2"
-netns_begin pub $hosts gport1 gport2 gsym1 gsym2
+netns_begin pub ring $hosts gport1 gport2 gsym1 gsym2
 nats_begin
 host_public pub2 $PUBLIC.12
 n=20
@@ -19,6 +19,7 @@ up() {
     i=${1##*[a-z]}
     host_up "$1" $((i + ${#1} % 3))
 }
+ring_stands
 each up $hosts
 all_acquainted $hosts
 

@@ -12,6 +12,7 @@
 
 NODES_N=4
 PUBLIC=192.0.2
+RING=203.0.113 # the nodes' own network: they are hosts' neighbours no more than a real node is
 
 # nat_rules KIND: the rules of a gateway between lan* and wan; each ruleset replaces the one before. HAIRPIN=yes: a host inside reaches
 # another by its outside address. The hosts of one LAN are a switch's business.
@@ -54,7 +55,7 @@ nat_set() { # nat_set GATEWAY KIND
 }
 # The gateway forgets every mapping, as one that was switched off and on.
 nat_forget() {
-    in_ns "$1" sh -c 'ip link set wan down; ip link set wan up'
+    in_ns "$1" sh -c 'r=$(ip route show default); ip link set wan down; ip link set wan up; ip route replace $r'
 }
 
 # link NS IF NS IF: a cable
@@ -72,11 +73,13 @@ on_bridge() {
 host_public() {
     on_bridge "$1" eth
     in_ns "$1" ip addr add "$2/24" dev eth
+    in_ns "$1" ip route replace default via $PUBLIC.254
 }
 # gateway NAME KIND ADDRESS: between the public network and a LAN 192.168.1.0/24, which is a switch called lan
 gateway() {
     on_bridge "$1" wan
     in_ns "$1" ip addr add "$3/24" dev wan
+    in_ns "$1" ip route add default via $PUBLIC.254
     gateway_inside "$1" "$2" 192.168.1
 }
 gateway_inside() {
@@ -112,19 +115,36 @@ isolate() {
     done
 }
 
-# The public network with its ring; call it after netns_begin pub ...
+# The public network with its ring; call it after netns_begin pub ring ...
 nats_begin() {
     in_ns pub ip link add name br0 type bridge
+    in_ns pub ip addr add $PUBLIC.254/24 dev br0
     in_ns pub ip link set br0 up
+    in_ns pub sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.br0.send_redirects=0
+    link ring eth pub ring
+    in_ns pub ip addr add $RING.254/24 dev ring
     head -c 24 /dev/urandom | base64 >"$T/secret"
-    chown nobody "$T/secret"
+    mkdir -m 700 "$T/ring"
+    chown nobody "$T/secret" "$T/ring"
     chmod 600 "$T/secret"
     for i in $(seq $NODES_N); do
-        in_ns pub ip addr add $PUBLIC.$i/24 dev br0
-        set -- --listen $PUBLIC.$i:5610 --ring-secret "$T/secret"
-        [ "$i" = 1 ] || set -- "$@" --join $PUBLIC.1:5610
-        in_ns pub setpriv --reuid=nobody --regid=nogroup --clear-groups "$T/bin/i3node" "$@" >"$T/node$i.log" 2>&1 &
+        in_ns ring ip addr add $RING.$i/24 dev eth
+        [ "$i" != 1 ] || in_ns ring ip route add default via $RING.254
+        set -- --listen $RING.$i:5610 --ring-secret "$T/secret" --control "$T/ring/$i"
+        [ "$i" = 1 ] || set -- "$@" --join $RING.1:5610
+        in_ns ring setpriv --reuid=nobody --regid=nogroup --clear-groups "$T/bin/i3node" "$@" >"$T/node$i.log" 2>&1 &
     done
+}
+# ring_stands: all nodes know each other
+ring_stands() {
+    for i in $(seq 100); do
+        as ring i3ctl ring --node "$T/ring/1" --json 2>/dev/null | python3 -c '
+import json, sys
+ring = json.load(sys.stdin)["nodes"]
+sys.exit(len(ring) < int(sys.argv[1]) or not all(n["agrees"] for n in ring))' $NODES_N 2>/dev/null && return
+        sleep 0.1
+    done
+    die "the ring does not come together"
 }
 # host_up NAME NODE...: its folders and its configuration; the nodes by number. Its key is in its folder.
 host_up() {
@@ -133,7 +153,7 @@ host_up() {
     host_home "$who"
     list=''
     for n; do
-        list="$list${list:+, }\"$PUBLIC.$n\""
+        list="$list${list:+, }\"$RING.$n\""
     done
     printf 'nodes = { %s }\n%s\n' "$list" "${CONFIG-}" >"$T/$who/.config/i3/i3.conf"
     as "$who" i3ctl id -q >"$T/$who/key"

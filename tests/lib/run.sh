@@ -24,7 +24,7 @@ run() {
 }
 
 as=root
-san="ASAN_OPTIONS=log_path=$home/sanitizer:detect_leaks=0 UBSAN_OPTIONS=log_path=$home/sanitizer:print_stacktrace=1"
+san="ASAN_OPTIONS=log_path=$home/sanitizer:detect_leaks=0 UBSAN_OPTIONS=log_path=$home/sanitizer:print_stacktrace=1 TSAN_OPTIONS=log_path=$home/sanitizer"
 if [ "$(id -u)" = 0 ] && ! head -5 "$script" | grep -q '^# root:'; then
     if $nobody sh -c 'test -x "$1" && test -x "$2/bin/i3ctl"' - "$PWD/$script" "$B"; then
         as=nobody

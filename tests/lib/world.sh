@@ -160,6 +160,24 @@ daemon_start() {
     wait_for 15 triggers_stand "$1" || die "$1's triggers do not stand"
 }
 
+# One more user of the world: user_add NAME.
+user_add() {
+    mkdir -m 700 -p "$W/$1/config/i3" "$W/$1/data" "$W/$1/run"
+    sed "s#/alice/#/$1/#g" "$W/alice.env" >"$W/$1.env"
+    cp "$W/alice/config/i3/i3.conf" "$W/$1/config/i3/i3.conf"
+    user_start "$1"
+}
+# Its daemon; the demo's own are ended by `i3ctl demo down`.
+user_start() {
+    daemon_start "$1"
+    STARTED="$STARTED $(cat "$W/$1/run/i3/i3d.pid")"
+}
+
+# The first user has the second in the book.
+know() {
+    as "$1" i3ctl book add "$2" "$(as "$2" i3ctl id -q)" >/dev/null
+}
+
 # A relay before the node, with these options; nobody uses it yet.
 relay_start() {
     rm -f "$T/relay.port"

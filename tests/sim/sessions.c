@@ -154,7 +154,9 @@ START_TEST(unanswered_init_is_repeated_in_the_same_bytes)
         ck_assert_uint_ge(took, at[i] * MS * 9 / 10);
         ck_assert_uint_le(took, at[i] * MS * 11 / 10 + 20 * MS);
         ck_assert_uint_eq(w->record[i].len, w->record[0].len);
-        ck_assert_mem_eq(w->record[i].data, w->record[0].data, w->record[0].len);
+        /* the first asks for one of a group, the others ask all: only the suffix differs */
+        ck_assert_mem_eq(w->record[i].data, w->record[0].data, DATA_FIXED_LEN + ID_PREFIX_LEN);
+        ck_assert_mem_eq(w->record[i].data + DATA_HEADER_LEN, w->record[0].data + DATA_HEADER_LEN, w->record[0].len - DATA_HEADER_LEN);
         ck_assert_uint_eq(w->host[0].unreachables, 0);
     }
     world_run(w, 10 * SEC + 10 * MS - mono_since(start, w->now));

@@ -636,7 +636,7 @@ START_TEST(what_cannot_be_added_is_refused)
     ck_assert_int_eq(trigger_add(f->t, f->now, &p.id, 127, p.priv, p.pub, NULL, 0, 0), -EINVAL);
     ck_assert_int_eq(trigger_add(f->t, f->now, &p.id, 257, p.priv, p.pub, NULL, 0, 0), -EINVAL);
     ck_assert_int_eq(trigger_add(f->t, f->now, &p.id, 256, p.priv, p.pub, stack, STACK_MAX + 1, 0), -EINVAL);
-    ck_assert_int_eq(trigger_add(f->t, f->now, &p.id, 256, p.priv, p.pub, NULL, 0, 2), -EINVAL);
+    ck_assert_int_eq(trigger_add(f->t, f->now, &p.id, 256, p.priv, p.pub, NULL, 0, INSERT_FLAGS + 1), -EINVAL);
     ck_assert_int_eq(trigger_add(f->t, f->now, &p.id, 128, p.priv, p.pub, stack, STACK_MAX, 0), 0);
     fake_run(f, SEC);
     ck_assert_uint_eq(fake_find(f, &p.id, 128)->n, STACK_MAX);

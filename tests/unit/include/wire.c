@@ -201,7 +201,7 @@ static const struct violation {
     {data_1, sizeof(data_1), 3, 0}, /* no id */
     {data_1, sizeof(data_1), 3, 2}, /* more ids than bytes */
     {data_1, sizeof(data_1), 3, 16},
-    {insert_0, sizeof(insert_0), 1, 2},   /* unknown flag */
+    {insert_0, sizeof(insert_0), 1, 4},   /* unknown flag */
     {insert_0, sizeof(insert_0), 2, 129}, /* over 256 bits */
     {insert_0, sizeof(insert_0), 2, 255},
     {insert_0, sizeof(insert_0), 3, 2}, /* more ids than bytes */

@@ -235,6 +235,85 @@ START_TEST(trains_of_mixed_sizes_arrive_as_sent)
 }
 END_TEST
 
+/* What a node forwards comes as trains already; beside others, and on a socket that takes none. */
+START_TEST(a_train_of_the_outbox_arrives_in_its_pieces)
+{
+    static struct outbox o;
+    static uint8_t data[20 * 300];
+    struct gathered g = {0};
+    struct addr any = addr_v4(INADDR_LOOPBACK, 0);
+    struct udp *a, *b;
+    int one = 1;
+    ck_assert_int_eq(udp_open(&a, &any, 1 << 20), 0);
+    ck_assert_int_eq(udp_open(&b, &any, 1 << 20), 0);
+    if (_i) /* GSO needs checksums: EIO without */
+        setsockopt(udp_fd(a), SOL_SOCKET, SO_NO_CHECK, &one, sizeof(one));
+    for (unsigned i = 0; i < 20; i++)
+        data[i * 300] = (uint8_t)(i + 1);
+    outbox_push(&o, udp_local(b), data, 300);
+    outbox_push_train(&o, udp_local(b), data + 300, 17 * 300 + 100, 300, 2);
+    outbox_push_train(&o, udp_local(b), data + 19 * 300, 300, 300, 0);
+    ck_assert_uint_eq(dgram_count(&o.v[1]), 18);
+    ck_assert_uint_eq(dgram_count(&o.v[2]), 1);
+    udp_send(a, &o, NULL, NULL);
+    ck_assert_uint_eq(udp_stats(a)->packets_out, 20);
+    ck_assert_uint_eq(udp_stats(a)->send_lost, 0);
+    g.udp = b;
+    for (int i = 0; i < 100 && g.n < 20; i++) {
+        poll(&(struct pollfd){udp_fd(b), POLLIN, 0}, 1, 100);
+        udp_recv(b, gather, &g);
+    }
+    ck_assert_uint_eq(g.n, 20);
+    for (unsigned i = 0; i < 20; i++) {
+        ck_assert_uint_eq(g.first[i], i + 1);
+        ck_assert_uint_eq(g.len[i], i == 18 ? 100 : 300);
+        ck_assert_uint_eq(g.ecn[i], i > 0 && i < 19 ? 2 : 0);
+    }
+    ck_assert_uint_eq(udp_stats(b)->packets_in, 20);
+    udp_close(a);
+    udp_close(b);
+}
+END_TEST
+
+/* Flows are dealt out among them, and each stays with one. */
+START_TEST(sockets_beside_each_other_share_the_flows)
+{
+    enum { SOCKETS = 4, FLOWS = 64, EACH = 3 };
+    struct addr any = addr_v4(INADDR_LOOPBACK, 0);
+    struct udp *u[SOCKETS], *other;
+    unsigned used = 0, got = 0;
+    uint8_t by[FLOWS] = {0};
+    ck_assert_int_eq(udp_open(&u[0], &any, 1 << 20), 0);
+    for (unsigned i = 1; i < SOCKETS; i++) {
+        ck_assert_int_eq(udp_open_beside(&u[i], u[0], 1 << 20), 0);
+        ck_assert(addr_eq(udp_local(u[i]), udp_local(u[0])));
+    }
+    ck_assert_int_eq(udp_open(&other, udp_local(u[0]), 1 << 20), -EADDRINUSE);
+    struct sockaddr_storage ss;
+    socklen_t len = addr_to_sockaddr(udp_local(u[0]), &ss);
+    for (unsigned i = 0; i < FLOWS; i++) {
+        int fd = socket(AF_INET, SOCK_DGRAM, 0);
+        for (unsigned k = 0; k < EACH; k++)
+            ck_assert_int_eq(sendto(fd, &(uint8_t){(uint8_t)i}, 1, 0, (struct sockaddr *)&ss, len), 1);
+        close(fd);
+    }
+    for (unsigned i = 0; i < SOCKETS; i++) {
+        struct gathered g = {.udp = u[i]};
+        while (udp_recv(u[i], gather, &g))
+            ;
+        used += g.n > 0;
+        got += g.n;
+        for (unsigned k = 0; k < g.n; k++) {
+            ck_assert(!by[g.first[k]] || by[g.first[k]] == i + 1);
+            by[g.first[k]] = (uint8_t)(i + 1);
+        }
+        udp_close(u[i]);
+    }
+    ck_assert_uint_eq(got, FLOWS * EACH);
+    ck_assert_uint_ge(used, 3);
+}
+END_TEST
+
 struct failures {
     unsigned n;
     struct addr to;
@@ -554,6 +633,8 @@ int main(void)
     tcase_add_test(t, pair_tells_how_the_program_has_closed);
     tcase_add_test(t, pair_carries_the_four_tuple_in_its_names);
     tcase_add_loop_test(t, trains_of_mixed_sizes_arrive_as_sent, 0, 2);
+    tcase_add_loop_test(t, a_train_of_the_outbox_arrives_in_its_pieces, 0, 2);
+    tcase_add_test(t, sockets_beside_each_other_share_the_flows);
     tcase_add_test(t, what_cannot_be_sent_is_told_with_its_size_and_the_rest_goes);
     tcase_add_test(t, fragments_are_forbidden);
     tcase_add_test(t, who_wants_to_be_alone_is_in_no_train);

@@ -347,6 +347,18 @@ START_TEST(a_refresh_gives_thirty_seconds_more)
 }
 END_TEST
 
+/* A packet of alice's goes to bob, and to where he was before unless he is alone. */
+static void alone_or_both(const struct i3_id *id, bool alone, const struct addr *before)
+{
+    bool there = false, old = false;
+    reaches(alice, after(2), id, bob);
+    for (unsigned i = 0; i < out->n; i++) {
+        there |= to_host(i, bob);
+        old |= addr_eq(&out->v[i].to, before);
+    }
+    ck_assert(there && old == !alone);
+}
+
 /* Inserting again changes target and flags in place; the number of triggers stays. */
 START_TEST(a_duplicate_insert_refreshes)
 {
@@ -361,6 +373,28 @@ START_TEST(a_duplicate_insert_refreshes)
     ck_assert(reaches(alice, after(50), &t.id, carol));
     insert(bob, after(50), 0, 256, NULL, 0);
     ck_assert(reaches(alice, after(51), &t.id, bob));
+}
+END_TEST
+
+/* Where the id is one host's, nothing is sent to where it was before it moved; others with the same id lose nothing. */
+START_TEST(a_host_alone_at_its_id_is_not_looked_for_where_it_was)
+{
+    for (unsigned flags = 0; flags <= INSERT_FLAGS; flags++) {
+        restart();
+        struct held t = {.flags = (uint8_t)flags}, c = insert(carol, t0, 0, 256, NULL, 0);
+        held_id(&t, bob, 0, 256);
+        ck_assert_int_eq(host_insert(bob, t0, &t, NULL, 0), 30);
+        struct held other = {.flags = (uint8_t)flags};
+        held_id(&other, bob, 5, 256);
+        ck_assert_int_eq(host_insert(bob, t0, &other, NULL, 0), 30);
+        struct addr before = bob->addr;
+        bob->addr.port++;
+        ck_assert_int_eq(host_insert(bob, after(1), &t, NULL, 0), 30);
+        ck_assert_uint_eq(stats().triggers, flags & INSERT_ALONE ? 3 : 4); /* the other id stays */
+        ck_assert(reaches(alice, after(2), &c.id, carol));
+        alone_or_both(&t.id, flags & INSERT_ALONE, &before);
+        bob->addr = before;
+    }
 }
 END_TEST
 
@@ -970,6 +1004,7 @@ int main(void)
     tcase_add_test(tc, a_trigger_lives_thirty_seconds);
     tcase_add_test(tc, a_refresh_gives_thirty_seconds_more);
     tcase_add_test(tc, a_duplicate_insert_refreshes);
+    tcase_add_test(tc, a_host_alone_at_its_id_is_not_looked_for_where_it_was);
     tcase_add_test(tc, a_repeated_proof_does_not_set_the_number_back);
     tcase_add_test(tc, replayed_refreshes_keep_nothing_alive);
     tcase_add_test(tc, a_batch_refreshes_each_and_is_answered_by_one);

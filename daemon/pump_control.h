@@ -1,0 +1,29 @@
+/* pump_control.h - what the files with i3ctl's verbs share. */
+#ifndef I3_PUMP_CONTROL_H
+#define I3_PUMP_CONTROL_H
+
+#include "daemon/control/report.h"
+#include "daemon/pump_impl.h"
+
+enum { CONTROL_ARGS_MAX = 8 };
+
+struct control_call {
+    struct pump *p;
+    struct ipc_client *client;
+    uint32_t serial;
+    int argc;
+    char *argv[CONTROL_ARGS_MAX];
+};
+
+/* The answer; json: from malloc, freed there. */
+void control_done(struct control_call *k, char *json);
+void control_fail(struct control_call *k, char *json);
+/* The name without the suffix, which people may type or not; cut in place. */
+const char *control_bare_name(const struct pump *p, char *name);
+
+/* pump_group_control.c */
+void verb_group(struct control_call *k);
+/* The groups as status shows them; returns how many. */
+unsigned group_report(const struct pump *p, struct report_group out[GROUPS_MAX]);
+
+#endif

@@ -1,0 +1,283 @@
+/* pump_group.c - the keys by which this daemon is known (struct side): its user's own, and those of the anycast groups of which it
+ * is a member (naming/groups.h). Each has sessions, triggers and virtual addresses of its own; what a program is asked at a group's
+ * address it answers from there.
+ */
+#include "daemon/pump_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/base/log.h"
+#include "daemon/io/files.h"
+
+/* ---- which side ---- */
+
+struct side *side_by_id(const struct pump *p, const uint8_t id[ID_LEN])
+{
+    for (struct side *s = p->sides; s; s = s->next)
+        if (peers_has_id(s->peers, id))
+            return s;
+    return NULL;
+}
+
+struct side *side_by_own(const struct pump *p, uint32_t own)
+{
+    for (struct side *s = p->sides; s; s = s->next)
+        if (s->own == own)
+            return s;
+    return NULL;
+}
+
+struct side *side_of_packet(const struct pump *p, const uint8_t *ip)
+{
+    uint32_t src, dst;
+    if (!p->sides->next)
+        return p->sides;
+    if (ip[0] >> 4 == 4)
+        return ip_addresses(ip, IP_HEAD, &src, &dst) ? side_by_own(p, src) : NULL;
+    for (struct side *s = p->sides; s; s = s->next)
+        if (!memcmp(ip + IP6_SRC, s->own6, sizeof(s->own6)))
+            return s;
+    return NULL;
+}
+
+/* ---- sides come and go ---- */
+
+static void side_link(struct pump *p, struct side *s)
+{
+    struct side **at = &p->sides;
+    while (*at)
+        at = &(*at)->next;
+    *at = s;
+}
+
+static void side_free(struct side *s)
+{
+    peers_free(s->peers);
+    free(s);
+}
+
+/* An id of a trigger of ours: with that suffix, its first bytes. */
+static struct i3_id group_id(const uint8_t key[KEY_LEN], const uint8_t *member)
+{
+    struct i3_id id;
+    id_of_key(&id, key, NULL);
+    if (member)
+        memcpy(id.b + ID_PREFIX_LEN, member, GROUP_MEMBER_LEN);
+    else
+        memset(id.b + ID_PREFIX_LEN, 0xff, ID_LEN - ID_PREFIX_LEN);
+    return id;
+}
+
+static int add_triggers(struct pump *p, const struct group *g)
+{
+    struct i3_id one = group_id(g->entry.key, g->member), all = group_id(g->entry.key, NULL);
+    int err = trigger_add(p->triggers, p->now, &all, 256, g->priv, g->entry.key, NULL, 0, INSERT_SHORTCUT);
+    if (!err && g->kind == GROUP_ANYCAST)
+        err = trigger_add(p->triggers, p->now, &one, 128, g->priv, g->entry.key, NULL, 0, INSERT_SHORTCUT);
+    return err;
+}
+
+static void remove_triggers(struct pump *p, const struct group *g)
+{
+    struct i3_id one = group_id(g->entry.key, g->member), all = group_id(g->entry.key, NULL);
+    trigger_remove(p->triggers, p->now, &all, 256, &p->out);
+    trigger_remove(p->triggers, p->now, &one, 128, &p->out);
+}
+
+/* May that key have a session with us as the group's member? As with us ourselves: it is in the book. */
+static bool side_known(void *ctx, const uint8_t key[KEY_LEN])
+{
+    struct side *s = ctx;
+    if (!names_may_talk(s->p, key))
+        return false;
+    uint32_t ip = pool_get(s->p->pool, s->p->now, key);
+    return ip && !side_by_own(s->p, ip) && peer_get(s->peers, key, ip);
+}
+
+struct side *side_new(struct pump *p, const struct group *g)
+{
+    struct side *s = calloc(1, sizeof(*s));
+    struct peers_config c;
+    if (!s)
+        return NULL;
+    s->p = p;
+    s->group = g;
+    const uint8_t *key = g ? g->entry.key : p->identity.pub;
+    s->own = pool_get(p->pool, p->now, key);
+    pool_pin(p->pool, key, true);
+    if (!s->own) {
+        free(s);
+        return NULL;
+    }
+    pool_address6(p->pool, s->own, s->own6);
+    pump_peers_config(p, &c);
+    c.own_address = s->own;
+    memcpy(c.priv, g ? g->priv : p->identity.priv, KEY_LEN);
+    memcpy(c.pub, key, KEY_LEN);
+    if (g) {
+        memcpy(c.member, g->member, GROUP_MEMBER_LEN);
+        c.known = side_known;
+        c.ctx = s;
+    }
+    s->peers = peers_new(&c);
+    if (s->peers) {
+        peers_set_owners(s->peers, p->owners);
+        peers_set_node(s->peers, &p->node_addr);
+        if (p->own_addresses.n)
+            peers_set_own(s->peers, p->now, &p->own_addresses);
+        id_of_key(&s->session_id, c.session_pub, NULL);
+    }
+    if (!s->peers || trigger_add(p->triggers, p->now, &s->session_id, 128, c.session_priv, c.session_pub, NULL, 0, INSERT_SHORTCUT | INSERT_ALONE)) {
+        crypto_wipe(&c, sizeof(c));
+        side_free(s);
+        return NULL;
+    }
+    crypto_wipe(&c, sizeof(c));
+    side_link(p, s);
+    return s;
+}
+
+void sides_free(struct pump *p)
+{
+    for (struct side *s = p->sides, *next; s; s = next) {
+        next = s->next;
+        side_free(s);
+    }
+    p->sides = NULL;
+}
+
+/* Its connections are reset, its triggers taken back. */
+static void side_end(struct pump *p, struct side *s)
+{
+    struct side **at = &p->sides;
+    flow_end_local(p, s->own);
+    net_output(p); /* the resets */
+    while (peers_leave(s->peers, p->now, &p->out))
+        net_flush(p);
+    net_flush(p);
+    trigger_remove(p->triggers, p->now, &s->session_id, 128, &p->out);
+    while (*at != s)
+        at = &(*at)->next;
+    *at = s->next;
+    side_free(s);
+}
+
+/* ---- groups ---- */
+
+/* From now on a session with the group would be one with ourselves. */
+static void forget_as_peer(struct pump *p, const uint8_t key[KEY_LEN])
+{
+    struct peer *peer = peer_by_key(p->peers, key);
+    if (!peer)
+        return;
+    tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, ENETRESET, true);
+    peer_drop(p->peers, peer);
+}
+
+static int group_begin(struct pump *p, const struct group *g)
+{
+    int err = add_triggers(p, g);
+    if (err)
+        return err;
+    pool_pin(p->pool, g->entry.key, true);
+    err = g->kind == GROUP_MULTICAST ? mcast_join(p, g) : side_new(p, g) ? 0 : -ENOMEM;
+    if (err)
+        remove_triggers(p, g);
+    return err;
+}
+
+static void groups_path(const struct pump *p, char *path, size_t cap)
+{
+    snprintf(path, cap, "%s/groups", p->paths.data);
+}
+
+static int groups_save(const struct pump *p)
+{
+    char path[sizeof(p->paths.data) + 16];
+    size_t len;
+    char *text = groups_format(p->groups, &len);
+    if (!text)
+        return -ENOMEM;
+    groups_path(p, path, sizeof(path));
+    int err = file_write(path, text, len, true);
+    crypto_wipe(text, len);
+    free(text);
+    return err;
+}
+
+int group_enter(struct pump *p, const struct group *g)
+{
+    int err = groups_add(p->groups, g);
+    if (err)
+        return err;
+    const struct group *mine = groups_find(p->groups, g->entry.name);
+    err = groups_save(p);
+    if (!err) {
+        forget_as_peer(p, mine->entry.key);
+        err = group_begin(p, mine);
+    }
+    if (err) {
+        groups_remove(p->groups, mine);
+        groups_save(p);
+    }
+    return err;
+}
+
+int group_leave(struct pump *p, const struct group *g)
+{
+    struct group old = *g;
+    struct side *s = p->sides;
+    while (s && s->group != g)
+        s = s->next;
+    remove_triggers(p, g);
+    if (s)
+        side_end(p, s);
+    net_flush(p);
+    mcast_leave(p, g->entry.key);
+    groups_remove(p->groups, g);
+    if (!book_find_key(p->book, old.entry.key))
+        pool_pin(p->pool, old.entry.key, false);
+    int err = groups_save(p);
+    crypto_wipe(&old, sizeof(old));
+    names_pin_book(p);
+    return err;
+}
+
+int group_load(struct pump *p, char *why, size_t whylen)
+{
+    char path[sizeof(p->paths.data) + 16], *text;
+    unsigned line;
+    size_t len;
+    groups_path(p, path, sizeof(path));
+    int err = file_read(path, true, &text, &len);
+    if (err == -ENOENT)
+        return 0;
+    if (err) {
+        snprintf(why, whylen, "%s: %s", path, err == -EPERM ? "must be yours and readable by you alone" : strerror(-err));
+        return err;
+    }
+    err = groups_parse(p->groups, text, len, &line);
+    crypto_wipe(text, len);
+    free(text);
+    if (err)
+        snprintf(why, whylen, "%s:%u: damaged, or written by another version; it is left as it is", path, line);
+    return err;
+}
+
+void group_stop(struct pump *p)
+{
+    for (struct side *s = p->sides; s; s = s->next)
+        while (s->group && peers_leave(s->peers, p->now, &p->out))
+            net_flush(p);
+}
+
+void group_start(struct pump *p)
+{
+    const struct group *g;
+    for (unsigned i = 0; (g = groups_at(p->groups, i)); i++) {
+        int err = group_begin(p, g);
+        if (err)
+            log_error("group name=%s cannot be served err=%d", g->entry.name, err);
+    }
+}
