@@ -330,6 +330,7 @@ UNIT_TESTS := \
 	unit/i3/pmtu \
 	unit/i3/proof \
 	unit/i3/seal \
+	unit/i3/transport \
 	unit/i3/trigger \
 	unit/node/node \
 	unit/node/limits \
@@ -346,6 +347,7 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/program/dgram \
 	unit/io/sockets \
+	unit/io/stream \
 	unit/io/mirror \
 	unit/io/operator \
 	unit/io/sandbox \
@@ -422,6 +424,7 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 	integration/nat.sh \
 	integration/tcp_fallback.sh \
+	integration/tcp_crowd.sh \
 	integration/nat_kinds.sh \
 	integration/nat_rebind.sh \
 	integration/move.sh \
@@ -498,6 +501,7 @@ unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
 unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
+unit/i3/transport_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
 unit/node/limits_ROOMS := node i3 base
@@ -523,6 +527,8 @@ unit/io/sandbox_LIBS := -lseccomp
 unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io
+unit/io/stream_ROOMS := io
+unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 sim/members_ROOMS := base i3
 sim/members_OBJ := tests/sim/world.o

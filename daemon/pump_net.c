@@ -213,7 +213,7 @@ static void engine_output(struct pump *p)
     struct tcpip_packet v[64];
     uint32_t src, dst;
     size_t n;
-    while ((n = tcpip_output(p->tcpip, p->now, v, ARRAY_LEN(v), &src, &dst)) > 0) {
+    while (!link_is_full(p) && (n = tcpip_output(p->tcpip, p->now, v, ARRAY_LEN(v), &src, &dst)) > 0) {
         const struct side *s = side_by_own(p, src);
         struct peer *peer = s ? peer_by_address(s->peers, dst) : NULL;
         for (size_t i = 0; peer && i < n; i++) {
