@@ -428,6 +428,7 @@ INTEGRATION_TESTS := \
 	integration/nat_kinds.sh \
 	integration/nat_rebind.sh \
 	integration/move.sh \
+	integration/sleep.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
