@@ -54,6 +54,7 @@ i3_SRC := \
 	daemon/i3/deadline.c \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
+	daemon/i3/nodes.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
 	daemon/i3/peer.c \
@@ -64,10 +65,12 @@ i3_SRC := \
 	daemon/i3/seal.c \
 	daemon/i3/owners.c \
 	daemon/i3/session.c \
+	daemon/i3/transport.c \
 	daemon/i3/trigger.c \
 	daemon/i3/trigger_answer.c \
 	daemon/i3/trigger_doubt.c \
 	daemon/i3/trigger_send.c \
+	daemon/i3/trigger_watch.c \
 
 node_SRC := \
 	daemon/node/batch.c \
@@ -144,6 +147,8 @@ io_SRC := \
 	daemon/io/pages.c \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
+	daemon/io/stream.c \
+	daemon/io/stream_out.c \
 	daemon/io/train.c \
 	daemon/io/udp.c \
 
@@ -152,6 +157,7 @@ i3d_SRC := \
 	daemon/ensure.c \
 	daemon/identity.c \
 	daemon/node_pump.c \
+	daemon/node_stream.c \
 	daemon/node_workers.c \
 	daemon/paths.c \
 	daemon/pump.c \
@@ -162,6 +168,7 @@ i3d_SRC := \
 	daemon/pump_group.c \
 	daemon/pump_group_control.c \
 	daemon/pump_ipc.c \
+	daemon/pump_link.c \
 	daemon/pump_listen.c \
 	daemon/pump_mcast.c \
 	daemon/pump_names.c \
@@ -181,6 +188,7 @@ i3node_SRC := \
 	daemon/node_watch.c \
 	daemon/node_options.c \
 	daemon/node_pump.c \
+	daemon/node_stream.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
 	daemon/node_workers.c \
@@ -308,10 +316,13 @@ UNIT_TESTS := \
 	unit/base/lookout \
 	unit/dns/stub \
 	unit/naming/book \
+	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
 	unit/i3/deadline \
+	unit/i3/group \
 	unit/i3/handshake \
+	unit/i3/nodes \
 	unit/i3/noise \
 	unit/i3/owners \
 	unit/i3/path \
@@ -319,6 +330,7 @@ UNIT_TESTS := \
 	unit/i3/pmtu \
 	unit/i3/proof \
 	unit/i3/seal \
+	unit/i3/transport \
 	unit/i3/trigger \
 	unit/node/node \
 	unit/node/limits \
@@ -335,12 +347,14 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/program/dgram \
 	unit/io/sockets \
+	unit/io/stream \
 	unit/io/mirror \
 	unit/io/operator \
 	unit/io/sandbox \
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/members \
 	sim/shortcuts \
 	sim/tcp \
 	sim/tcp_goodput \
@@ -409,9 +423,12 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/tcp_fallback.sh \
+	integration/tcp_crowd.sh \
 	integration/nat_kinds.sh \
 	integration/nat_rebind.sh \
 	integration/move.sh \
+	integration/sleep.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -450,6 +467,7 @@ FUZZ_TARGETS := \
 	fuzz/datagram \
 	fuzz/peer \
 	fuzz/trigger \
+	fuzz/group \
 	fuzz/ring \
 	fuzz/wire \
 	fuzz/ipc \
@@ -467,10 +485,13 @@ unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
+unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
+unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
+unit/i3/nodes_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
 unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
@@ -481,6 +502,7 @@ unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
 unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
+unit/i3/transport_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
 unit/node/limits_ROOMS := node i3 base
@@ -506,7 +528,11 @@ unit/io/sandbox_LIBS := -lseccomp
 unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io
+unit/io/stream_ROOMS := io
+unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
+sim/members_ROOMS := base i3
+sim/members_OBJ := tests/sim/world.o
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
@@ -535,6 +561,7 @@ fuzz/tcpip_ROOMS := base tcpip
 fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
+fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy

@@ -113,7 +113,7 @@ static void detach(int *ready)
 static void detached(int ready, int null)
 {
     for (int i = 0; null >= 0 && i < 3; i++)
-        dup2(null, i);
+        dup3(null, i, 0); /* the sandbox knows no dup2() */
     if (ready >= 0 && write(ready, "k", 1) < 0)
         log_debug("node parent gone");
     close(ready);
@@ -237,6 +237,8 @@ static int start_node(struct service *s)
         fprintf(stderr, "i3node: not enough memory for %u triggers: --memory takes less\n", s->config.triggers_max);
     else if (err)
         fprintf(stderr, "i3node: cannot listen on %s: %s\n", addr_str(&s->o.listen, text), strerror(-err));
+    else if ((err = node_pump_listen(s->pump, &s->loop, &s->o.stream)) < 0)
+        fprintf(stderr, "i3node: --tcp-port: cannot listen there: %s\n", strerror(-err));
     return err;
 }
 
@@ -301,10 +303,25 @@ static int start(struct service *s)
     return 0;
 }
 
+static void on_lingered(uv_timer_t *t)
+{
+    uv_stop(t->loop);
+}
+
+/* Who has not noticed yet that it leaves the ring is served a little longer; a second signal ends that. */
+static void linger(struct service *s)
+{
+    uv_timer_stop(&s->watchdog);
+    uv_timer_start(&s->watchdog, on_lingered, NODE_LINGER / USEC_PER_MSEC, 0);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+}
+
 static void stop(struct service *s)
 {
     log_info("node stopping");
     notify_send("STOPPING=1");
+    if (node_pump_leave(s->pump))
+        linger(s);
     node_control_stop(s->control);
     http_stop(s->http);
     node_watch_stop(&s->watch);

@@ -21,6 +21,9 @@ static const char usage[] =
     "An i3 overlay node: stores triggers and forwards packets. Runs as an ordinary user.\n"
     "\n"
     "  --listen ADDR:PORT       UDP address (default 0.0.0.0:5610; port 0 picks a free one)\n"
+    "  --tcp-port PORT          hosts whose UDP is blocked come by TCP to this port as well, such as 443; up to 3 times\n"
+    "  --tcp-max N              how many of them at once (default 1024)\n"
+    "  --no-tcp                 none of them (default: TCP at the address of --listen)\n"
     "  --join ADDR:PORT         another node of the ring to be part of; may be given up to 8 times\n"
     "  --ring-secret FILE       what the ring's nodes have in common, a line of at least 16 characters; alone: a new ring\n"
     "  --advertise ADDR[:PORT]  where the other nodes reach this one, if not at the address of --listen\n"
@@ -99,6 +102,24 @@ static void file_named(const char *name, const char *value)
 static void o_listen(struct node_options *o, const char *name, const char *value)
 {
     take_addr(&o->listen, name, value, CONFIG_DEFAULT_PORT);
+}
+
+static void o_tcp_port(struct node_options *o, const char *name, const char *value)
+{
+    if (o->stream.ports == ARRAY_LEN(o->stream.port))
+        refuse(name, value, "more than 3 are not used");
+    o->stream.port[o->stream.ports++] = (uint16_t)take_number(name, value, 1, 65535);
+}
+
+static void o_tcp_max(struct node_options *o, const char *name, const char *value)
+{
+    o->stream.streams.max = take_number(name, value, 1, 100000);
+}
+
+static void o_no_tcp(struct node_options *o, const char *name, const char *value)
+{
+    (void)name, (void)value;
+    o->stream.off = true;
 }
 
 static void o_join(struct node_options *o, const char *name, const char *value)
@@ -255,6 +276,9 @@ static void o_version(struct node_options *o, const char *name, const char *valu
 
 static const struct setting settings[] = {
     {"listen", true, o_listen},
+    {"tcp-port", true, o_tcp_port},
+    {"tcp-max", true, o_tcp_max},
+    {"no-tcp", false, o_no_tcp},
     {"join", true, o_join},
     {"ring-secret", true, o_secret},
     {"advertise", true, o_advertise},
@@ -311,6 +335,10 @@ static void check_together(const struct node_options *o)
         fprintf(stderr, "i3node: a ring needs --ring-secret, the same at all of its nodes\n");
         exit(2);
     }
+    if (o->stream.off && o->stream.ports) {
+        fprintf(stderr, "i3node: --no-tcp and --tcp-port do not go together\n");
+        exit(2);
+    }
     if (o->ring && !o->ring_config.self.family && addr_is_any(&o->listen)) {
         char s[ADDR_STR];
         fprintf(stderr, "i3node: --listen %s does not say where the other nodes reach this one: add --advertise ADDR\n",
@@ -331,6 +359,7 @@ void node_options_parse(int argc, char **argv, struct node_options *o)
         table[i] = (struct option){settings[i].name, settings[i].has_value, NULL, (int)(256 + i)};
     *o = (struct node_options){.listen = addr_v4(INADDR_ANY, CONFIG_DEFAULT_PORT), .log_level = LOG_LVL_INFO, .workers = 1};
     ring_config_default(&o->ring_config);
+    streams_config_default(&o->stream.streams);
     while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
         if (c == 'h')
             o_help(o, NULL, NULL);

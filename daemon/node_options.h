@@ -4,6 +4,7 @@
 
 #include "daemon/io/log_file.h"
 #include "daemon/node/node.h"
+#include "daemon/node_stream.h"
 
 struct node_options {
     struct addr listen;
@@ -13,6 +14,7 @@ struct node_options {
     bool no_control, background, no_sandbox, check;
     bool ring;               /* to be part of one */
     bool credential;         /* secret_file is systemd's, who guards it; its state folder may be a link */
+    struct node_stream_config stream; /* its ports and bounds */
     enum log_format log_format;
     enum log_level log_level;
     uint64_t memory;         /* bytes; 0: as the defaults of node.h come to */

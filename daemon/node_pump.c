@@ -10,6 +10,7 @@ enum { NODE_BUFFER = 8 << 20, NODE_ROUNDS = 64, NODE_TICK_US = 250000 };
 
 struct node_pump {
     struct node_workers *workers;
+    struct node_stream *stream; /* NULL: no TCP */
     struct node *node;
     uv_poll_t poll;
     uv_timer_t timer;
@@ -137,6 +138,24 @@ err_free:
     return err;
 }
 
+static void from_connections(void *ctx, struct train_in *t, unsigned n)
+{
+    struct node_pump *np = ctx;
+    node_workers_feed(np->workers, t, n);
+    arm(np);
+}
+
+int node_pump_listen(struct node_pump *np, uv_loop_t *loop, const struct node_stream_config *c)
+{
+    struct node_stream_config own = *c;
+    own.feed = from_connections;
+    own.ctx = np;
+    int err = node_stream_start(&np->stream, loop, node_workers_local(np->workers), &own);
+    if (np->stream)
+        node_workers_connections(np->workers, node_stream_send, np->stream);
+    return err;
+}
+
 static void on_closed(uv_handle_t *h)
 {
     struct node_pump *np = h->data;
@@ -147,15 +166,23 @@ static void on_closed(uv_handle_t *h)
     }
 }
 
+bool node_pump_leave(struct node_pump *np)
+{
+    struct outbox *out = node_workers_alone(np->workers);
+    while (node_leave(np->node, mono_now(), out))
+        node_workers_flush(np->workers);
+    node_workers_done(np->workers);
+    return node_lingers(np->node);
+}
+
 void node_pump_stop(struct node_pump *np)
 {
     if (!np)
         return;
     node_workers_stop(np->workers);
-    struct outbox *out = node_workers_alone(np->workers);
-    while (node_leave(np->node, mono_now(), out))
-        node_workers_flush(np->workers);
-    node_workers_done(np->workers);
+    node_pump_leave(np);
+    node_workers_connections(np->workers, NULL, NULL);
+    node_stream_stop(np->stream);
     uv_close((uv_handle_t *)&np->poll, on_closed);
     uv_close((uv_handle_t *)&np->timer, on_closed);
     uv_close((uv_handle_t *)&np->sooner, on_closed);

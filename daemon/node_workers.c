@@ -28,6 +28,8 @@ struct node_workers {
     int stop; /* an eventfd: readable for all when it is time to end */
     void (*sooner)(void *ctx);
     void *ctx;
+    node_workers_send_fn *send; /* atomic; what it is given was written before */
+    void *send_ctx;
     mono_t armed; /* changed alone */
     struct one *one;
 };
@@ -62,6 +64,9 @@ static void alone_end(struct node_workers *w)
 
 static void flush(struct one *o)
 {
+    node_workers_send_fn *send = __atomic_load_n(&o->all->send, __ATOMIC_ACQUIRE);
+    if (send)
+        send(o->all->send_ctx, o->index, &o->out);
     udp_send(o->udp, &o->out, NULL, NULL);
 }
 
@@ -201,6 +206,12 @@ void node_workers_stop(struct node_workers *w)
     }
 }
 
+void node_workers_connections(struct node_workers *w, node_workers_send_fn *send, void *ctx)
+{
+    w->send_ctx = ctx;
+    __atomic_store_n(&w->send, send, __ATOMIC_RELEASE);
+}
+
 /* ---- life ---- */
 
 int node_workers_open(struct node_workers **out, const struct addr *bind, uint32_t buffer, unsigned n)
@@ -254,6 +265,11 @@ void node_workers_free(struct node_workers *w)
 bool node_workers_turn(struct node_workers *w)
 {
     return turn(&w->one[0]);
+}
+
+void node_workers_feed(struct node_workers *w, struct train_in *t, unsigned n)
+{
+    batch(&w->one[0], mono_now(), t, n);
 }
 
 struct outbox *node_workers_alone(struct node_workers *w)

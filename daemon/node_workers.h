@@ -33,10 +33,17 @@ int node_workers_start(struct node_workers *w, struct node *n, void (*sooner)(vo
 /* Ends the threads. What comes from now on is not served. */
 void node_workers_stop(struct node_workers *w);
 
+/* What goes to connections (ADDR_TCP) is taken out of an outbox by `send`, on the thread of that worker; without one it is lost. May be
+ * called while they run. */
+typedef void node_workers_send_fn(void *ctx, unsigned worker, struct outbox *out);
+void node_workers_connections(struct node_workers *w, node_workers_send_fn *send, void *ctx);
+
 /* ---- of the first thread ---- */
 
 /* A batch of worker 0's; true: there may be more. */
 bool node_workers_turn(struct node_workers *w);
+/* As if these had come to worker 0's socket; when it returns their bytes are not needed any more. */
+void node_workers_feed(struct node_workers *w, struct train_in *t, unsigned n);
 /* Nobody else is in the node from here to node_workers_done(), which sends what is in the outbox. Once at a time. */
 struct outbox *node_workers_alone(struct node_workers *w);
 void node_workers_flush(struct node_workers *w); /* in between, what is in the outbox so far */

@@ -28,6 +28,9 @@ static mono_t next_deadline(const struct pump *p)
         at = mono_min(at, peers_deadline(s->peers));
     at = mono_min(at, triggers_deadline(p->triggers));
     at = mono_min(at, owners_deadline(p->owners));
+    if (p->nodes)
+        at = mono_min(at, nodes_deadline(p->nodes));
+    at = mono_min(at, link_deadline(p));
     at = mono_min(at, pool_deadline(p->pool));
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, dgram_deadline(p));
@@ -78,6 +81,7 @@ static void expire(struct pump *p)
         ping_expire(p);
     dgram_expire(p);
     dns_expire(p);
+    link_turn(p);
     net_choose_node(p);
     shortcut_turn(p);
 }
@@ -101,8 +105,9 @@ void pump_turn(struct pump *p)
     do {
         pump_clock(p);
         p->udp_ready = p->udp_ready && udp_recv(p->udp, net_packet_in, p);
+        more = link_recv(p);
         dgram_flush(p);
-        more = dgram_read(p) || p->udp_ready;
+        more = dgram_read(p) || p->udp_ready || more;
         flow_events(p);
         tcpip_settle(p->tcpip, p->now);
         expire(p);
@@ -135,14 +140,15 @@ static void gather(struct pump *p, uint64_t came)
 static bool after_events(void *ctx)
 {
     struct pump *p = ctx;
-    const struct udp_stats *st = udp_stats(p->udp);
-    uint64_t before = st->bytes_in + st->bytes_out, packets = st->packets_in;
+    uint64_t before, packets, moved, packets_now;
+    link_traffic(p, &before, &packets);
     pump_turn(p);
-    uint64_t moved = st->bytes_in + st->bytes_out - before;
-    if (p->udp_ready || moved >= GATHER_ENOUGH)
+    link_traffic(p, &moved, &packets_now);
+    moved -= before;
+    if (p->udp_ready || p->streams_ready || moved >= GATHER_ENOUGH)
         return false;
     if (moved >= LITTLE)
-        gather(p, st->packets_in - packets);
+        gather(p, packets_now - packets);
     return moved < LITTLE;
 }
 
@@ -295,6 +301,9 @@ static int start_sessions(struct pump *p)
     if (!p->triggers || !p->owners)
         return -ENOMEM;
     id_of_key(&p->public_id, p->identity.pub, NULL);
+    draw_seed(p, seed);
+    if (p->config.n_nodes && !(p->nodes = nodes_new(p->config.nodes, p->config.n_nodes, p->public_id.b, seed)))
+        return -ENOMEM;
     /* for every suffix: who asks need not know that it is nobody's but ours (i3/peer.h) */
     int err = trigger_add(p->triggers, p->now, &p->public_id, 128, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
     struct side *s = err ? NULL : side_new(p, NULL);
@@ -373,6 +382,7 @@ static void pump_free(struct pump *p)
     ipc_server_close(p->ipc);
     if (p->set) {
         move_stop(p);
+        link_stop(p);
         fdset_del(p->set, p->udp_watch);
         fdset_del(p->set, p->timer_watch);
     }
@@ -390,6 +400,7 @@ static void pump_free(struct pump *p)
     triggers_free(p->triggers);
     sides_free(p);
     owners_free(p->owners);
+    nodes_free(p->nodes);
     groups_free(p->groups);
     accel_close(p->accel);
     book_free(p->book);
@@ -425,6 +436,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = group_load(p, why, whylen);
     if (!err)
         err = start_io(p, why, whylen);
+    if (!err)
+        err = link_start(p);
     if (!err)
         err = start_sessions(p);
     if (!err)

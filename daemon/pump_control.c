@@ -52,6 +52,9 @@ static struct report_view view_of(struct pump *p)
         .udp = *udp_local(p->udp),
         .node = p->node_addr,
         .node_embedded = p->node != NULL,
+        .nodes = p->nodes,
+        .transport = transport_name(&p->transport),
+        .transport_why = transport_why(&p->transport),
         .triggers = p->triggers,
         .peers = p->peers,
         .book = p->book,
@@ -78,6 +81,7 @@ static void verb_status(struct control_call *k)
 {
     struct pump *p = k->p;
     const struct udp_stats *u = udp_stats(p->udp);
+    const struct streams_stats t = p->streams ? *streams_stats(p->streams) : (struct streams_stats){0};
     const struct dgram_counters *d = dgram_counters(p);
     const struct report_counter counters[] = {
         {"udp_packets_in", u->packets_in},
@@ -87,6 +91,14 @@ static void verb_status(struct control_call *k)
         {"udp_calls_in", u->calls_in},
         {"udp_calls_out", u->calls_out},
         {"udp_send_lost", u->send_lost},
+        {"stream_frames_in", t.frames_in},
+        {"stream_frames_out", t.frames_out},
+        {"stream_bytes_in", t.bytes_in},
+        {"stream_bytes_out", t.bytes_out},
+        {"stream_calls_in", t.calls_in},
+        {"stream_calls_out", t.calls_out},
+        {"stream_lost", t.lost + t.nobody},
+        {"streams", t.open},
         {"packets_bad", p->count.packets_bad},
         {"packets_spoofed", p->count.packets_spoofed},
         {"packets_passed_on", p->count.waypoint},

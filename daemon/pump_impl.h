@@ -4,7 +4,9 @@
 
 #include <sys/queue.h>
 
+#include "daemon/i3/nodes.h"
 #include "daemon/i3/peer.h"
+#include "daemon/i3/transport.h"
 #include "daemon/i3/trigger.h"
 #include "daemon/io/accel.h"
 #include "daemon/io/clock.h"
@@ -12,6 +14,7 @@
 #include "daemon/io/ipc_server.h"
 #include "daemon/io/loopback.h"
 #include "daemon/io/pair.h"
+#include "daemon/io/stream.h"
 #include "daemon/io/udp.h"
 #include "daemon/naming/book.h"
 #include "daemon/naming/groups.h"
@@ -116,8 +119,13 @@ struct pump {
     struct udp *udp;
     struct fdset_entry *udp_watch;
     bool udp_ready;
+    struct streams *streams; /* to nodes, NULL: never by TCP */
+    struct fdset_entry *streams_watch;
+    bool streams_ready;
+    struct transport transport;
     struct node_pump *node; /* embedded, NULL if none */
     unsigned node_index;    /* of config.nodes */
+    struct nodes *nodes;    /* NULL: none is configured */
     struct addr node_addr;
     mono_t node_since;
 
@@ -180,6 +188,8 @@ void net_output(struct pump *p);
 void net_peer_events(struct pump *p);
 void net_flush(struct pump *p);
 void net_choose_node(struct pump *p);
+/* The home node from now on, by the way that the address says. */
+void net_set_home(struct pump *p, const struct addr *node);
 /* The i-th of those configured. */
 void net_use_node(struct pump *p, unsigned i);
 /* The largest packet that fits all ways to a host: there may be sessions with several sides of ours. */
@@ -225,6 +235,22 @@ void mcast_report(const struct pump *p, struct report_group *out);
 /* pump_waypoint.c */
 /* A packet with more than one id, the first of which may be ours. */
 void waypoint_in(struct pump *p, const struct wire_data *d, uint8_t *data, size_t len);
+
+/* pump_link.c: TCP to the nodes where UDP is blocked */
+int link_start(struct pump *p);
+void link_stop(struct pump *p);
+/* A batch of what has come by connections. True: there may be more. */
+bool link_recv(struct pump *p);
+/* What the outbox has for connections is taken out and sent. */
+void link_send(struct pump *p);
+/* What can wait for a connection's room should: there is a turn when it has some. */
+bool link_is_full(const struct pump *p);
+void link_turn(struct pump *p);
+/* We are elsewhere, or were asleep: connections are made anew, and UDP is tried. */
+void link_moved(struct pump *p);
+mono_t link_deadline(const struct pump *p);
+/* Moved so far, by UDP and TCP. */
+void link_traffic(const struct pump *p, uint64_t *bytes, uint64_t *packets_in);
 
 /* pump_shortcut.c */
 /* ---- pump_move.c ---- */

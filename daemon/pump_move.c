@@ -18,10 +18,13 @@ enum { SLEPT_US = 5000000, LOOK_PAUSE_US = 20000, LOOK_ANYWAY_US = 1000000 };
 static void ask_all_again(struct pump *p)
 {
     p->node_since = p->now;
+    if (p->nodes)
+        nodes_restart(p->nodes, p->now);
     triggers_moved(p->triggers, p->now);
     owners_moved(p->owners, p->now);
     for (struct side *s = p->sides; s; s = s->next)
         peers_uprooted(s->peers, p->now);
+    link_moved(p);
 }
 
 /* A node to which there is a way from here: the present one if possible. */
@@ -76,6 +79,7 @@ static void on_change(void *ctx, uint32_t events)
     (void)events;
     addresses_drain(p->addresses_fd);
     p->addresses_dirty = p->place_dirty = true;
+    transport_moved(&p->transport, p->now);
 }
 
 void move_start(struct pump *p)

@@ -29,7 +29,7 @@ static void ping_end(struct pump *p, struct ping *g)
     struct peer_info info;
     if (peer) {
         peer_info(p->peers, peer, p->now, &info);
-        report_path(&info, &p->node_addr, path);
+        report_path(&info, &p->node_addr, transport_why(&p->transport), path);
     }
     uint64_t avg = g->received ? g->sum_us / g->received : 0;
     struct addr address = names_host_address(p, g->remote, g->v6 ? 6 : 4, 0);

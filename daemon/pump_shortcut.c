@@ -16,7 +16,7 @@ static void offer(struct path_own *own, const struct addr *a)
     for (unsigned i = 0; i < own->n; i++)
         if (addr_eq(a, &own->addr[i]))
             return;
-    if (a->family && a->port && own->n < OFFER_MAX)
+    if (a->family && a->port && a->via == ADDR_UDP && own->n < OFFER_MAX)
         own->addr[own->n++] = *a;
 }
 

@@ -2,6 +2,9 @@
  *
  * `ip` holds an IPv4 address in its first 4 bytes (the rest zero) or an IPv6 address in 16, in
  * network order. `port` is in host order. A zeroed struct addr is "no address".
+ *
+ * `via` ADDR_TCP: the far end of a TCP connection, where frames go and never a datagram (daemon/io/stream.h). Known to this process
+ * alone and never on the wire: a room keeps and compares it with the rest, and only io/ looks at it to send.
  */
 #ifndef I3_ADDR_H
 #define I3_ADDR_H
@@ -14,9 +17,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
+enum addr_via { ADDR_UDP, ADDR_TCP };
+
 struct addr {
     uint8_t family; /* 0: none, 4 or 6 */
-    uint8_t zero;   /* padding, kept 0 so that memcmp works */
+    uint8_t via;    /* enum addr_via */
     uint16_t port;
     uint8_t ip[16];
 };
@@ -120,10 +125,20 @@ static inline struct addr addr_from_sockaddr(const void *sa, size_t len)
     return a;
 }
 
-/* To a socket address; returns its length, 0 for none. */
+/* The same for datagrams, or for a connection. */
+static inline struct addr addr_by(const struct addr *a, enum addr_via via)
+{
+    struct addr b = *a;
+    b.via = via;
+    return b;
+}
+
+/* To a socket address; returns its length, 0 for none and for one of a connection, where no datagram may go. */
 static inline socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ss)
 {
     memset(ss, 0, sizeof(*ss));
+    if (a->via != ADDR_UDP)
+        return 0;
     if (a->family == 4) {
         struct sockaddr_in *in = (struct sockaddr_in *)ss;
         in->sin_family = AF_INET;
@@ -144,15 +159,16 @@ static inline socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_s
     return 0;
 }
 
-/* "10.1.2.3:80", "[::1]:80" or "none", into buf; returns buf. */
+/* "10.1.2.3:80", "[::1]:80" or "none", with "/tcp" behind it for a connection, into buf; returns buf. */
 static inline const char *addr_str(const struct addr *a, char buf[ADDR_STR])
 {
+    const char *via = a->via == ADDR_TCP ? "/tcp" : "";
     if (a->family == 4) {
-        snprintf(buf, ADDR_STR, "%u.%u.%u.%u:%u", a->ip[0], a->ip[1], a->ip[2], a->ip[3], a->port);
+        snprintf(buf, ADDR_STR, "%u.%u.%u.%u:%u%s", a->ip[0], a->ip[1], a->ip[2], a->ip[3], a->port, via);
     } else if (a->family == 6) {
         char ip[INET6_ADDRSTRLEN] = "";
         inet_ntop(AF_INET6, a->ip, ip, sizeof(ip));
-        snprintf(buf, ADDR_STR, "[%s]:%u", ip, a->port);
+        snprintf(buf, ADDR_STR, "[%s]:%u%s", ip, a->port, via);
     } else {
         snprintf(buf, ADDR_STR, "none");
     }

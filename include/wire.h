@@ -18,6 +18,7 @@
  *   | 0x12 | flags| plen | n    | id (32)   | nonce (8) | ids (32 n)   | zeros
  *   +------+------+------+------+-- ... ----+---- ... --+---- ... -----+---- ... ----
  *   plen: prefix length in bits minus 128 (0: the prefix alone; 128: the whole id).
+ *   flags: INSERT_* below.
  *   n = 0: the target is the address this packet comes from, as the node sees it. n = 1..15: a stack of ids.
  *
  * CHALLENGE (3)  node -> host, 80 bytes; stateless: cookie = MAC(secret of the epoch; insert, source)
@@ -82,7 +83,14 @@
  *   n: 1 to 32. To a node: REFRESHes. From it: its answers to those of one BATCH, ACK, REFUSED or OWNER, in their order; one whose
  *   answer takes time is answered by itself. None of these is longer than what it answers, and so the whole is not.
  *
- * A seen address is 20 bytes: family (4 or 6), zero, port (2), ip (16, IPv4 in the first four).
+ * A seen address is 20 bytes: family (4 or 6), zero, port (2), ip (16, IPv4 in the first four). A node sees a host that comes by TCP
+ * at its end of the connection, which is of use to nobody else.
+ *
+ * FRAMES  by TCP, where UDP is blocked (DESIGN 6): the same packets one behind the other, each with its length before it
+ *     0             2             2 + length
+ *   +------+------+------ ... ------+------+------ ...
+ *   | length (2)  | a packet        | length ...        length: 1 to 16384; anything else ends the connection
+ *   +------+------+------ ... ------+------+------ ...
  */
 #ifndef I3_WIRE_H
 #define I3_WIRE_H
@@ -120,6 +128,8 @@ enum {
     BATCH_HEADER_LEN = 4,
     BATCH_MAX = 32, /* packets in a BATCH */
     WIRE_MAX_LEN = 65507,
+    FRAME_HEAD = 2,
+    FRAME_MAX_LEN = 16384, /* of the packet in a frame */
 };
 
 enum wire_kind {
@@ -142,7 +152,11 @@ enum wire_kind {
 /* DATA flags */
 enum { DATA_SHORTCUT = 1, DATA_FLAGS = 1 }; /* the sender would take a shortcut (paper 5.2) */
 /* INSERT flags */
-enum { INSERT_SHORTCUT = 1, INSERT_FLAGS = 1 }; /* the receiver allows one */
+enum {
+    INSERT_SHORTCUT = 1, /* the receiver allows one */
+    INSERT_ALONE = 2,    /* the id is one host's: what it has left under it at other addresses, with this flag, goes */
+    INSERT_FLAGS = 3,
+};
 /* REFRESH flags */
 enum { REFRESH_REMOVE = 1, REFRESH_FLAGS = 1 };
 
@@ -268,6 +282,21 @@ static inline void wire_expect_zeros(struct reader *r, size_t n)
     while (n--)
         if (get_u8(r))
             r->failed = true;
+}
+
+/* The bytes of the frame at p, with its length: 0 while it is not whole, -EMSGSIZE when it can be none. */
+static inline int frame_next(const uint8_t *p, size_t len)
+{
+    unsigned n = len < FRAME_HEAD ? 1 : (unsigned)p[0] << 8 | p[1];
+    if (!n || n > FRAME_MAX_LEN)
+        return -EMSGSIZE;
+    return len >= FRAME_HEAD + n ? FRAME_HEAD + (int)n : 0;
+}
+
+static inline void frame_head(uint8_t head[FRAME_HEAD], size_t len)
+{
+    head[0] = (uint8_t)(len >> 8);
+    head[1] = (uint8_t)len;
 }
 
 static inline void put_addr(struct writer *w, const struct addr *a)

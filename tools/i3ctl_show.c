@@ -209,6 +209,8 @@ static void status_head(const json_t *doc)
     printf("address    %s, %s\n", json_text(doc, "address"), json_text(doc, "address6"));
     printf("node       %s%s", json_text(node, "address"),
         json_is_true(json_object_get(node, "embedded")) ? " (inside)" : "");
+    if (!strcmp(json_text(node, "transport"), "tcp"))
+        printf(" by TCP: %s", json_text(node, "transport_why"));
     if (!json_is_true(json_object_get(node, "reachable")))
         printf(", DOES NOT ANSWER");
     if (json_is_number(json_object_get(node, "answered_ms_ago")))
@@ -217,6 +219,30 @@ static void status_head(const json_t *doc)
         printf(", sees us as %s", json_text(node, "seen_address"));
     printf("\nconfig     %s\ndata       %s\nsocket     %s, udp %s\n", json_text(doc, "config"),
         json_text(doc, "data"), json_text(doc, "socket"), json_text(doc, "udp"));
+}
+
+/* Where there is something to choose. */
+static void status_nodes(const json_t *doc)
+{
+    static const char *const head[] = {"NODE", "STATE", ">RTT", "", "WHY"};
+    const json_t *list = json_object_get(doc, "nodes");
+    struct table t = {head, ARRAY_LEN(head), 0, NULL};
+    size_t i;
+    json_t *e;
+    char buf[PIECE];
+    if (json_array_size(list) < 2)
+        return;
+    json_array_foreach(list, i, e)
+    {
+        char(*row)[CELL_MAX] = table_row(&t);
+        cell_set(row[0], json_text(e, "address"));
+        cell_set(row[1], json_text(e, "state"));
+        cell_set(row[2], json_is_number(json_object_get(e, "rtt_us")) ? micros_str(json_int(e, "rtt_us"), buf) : "-");
+        cell_set(row[3], json_is_true(json_object_get(e, "in_use")) ? "in use" : "");
+        cell_set(row[4], json_text(e, "why"));
+    }
+    printf("\nnodes      %zu\n", t.rows);
+    table_print(&t);
 }
 
 static void status_triggers(const json_t *doc)
@@ -315,6 +341,7 @@ void show_status(const struct ctl *c, const json_t *doc)
 {
     (void)c;
     status_head(doc);
+    status_nodes(doc);
     status_triggers(doc);
     status_peers(doc);
     status_groups(doc);

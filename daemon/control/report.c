@@ -94,7 +94,10 @@ static json_t *node_object(const struct report_view *v)
 {
     json_t *o = json_object();
     mono_t heard = triggers_last_answer(v->triggers);
-    set_addr(o, "address", &v->node);
+    struct addr plain = addr_by(&v->node, ADDR_UDP);
+    set_addr(o, "address", &plain);
+    set_text(o, "transport", v->transport);
+    set_text(o, "transport_why", v->transport_why);
     set(o, "embedded", json_boolean(v->node_embedded));
     set(o, "reachable", json_boolean(triggers_all_standing(v->triggers)));
     if (heard.us == MONO_NEVER.us)
@@ -103,6 +106,22 @@ static json_t *node_object(const struct report_view *v)
         set_number(o, "answered_ms_ago", mono_since(heard, v->now) / 1000);
     set_addr(o, "seen_address", triggers_seen_address(v->triggers));
     return o;
+}
+
+static json_t *node_array(const struct report_view *v)
+{
+    json_t *a = json_array();
+    struct node_info n;
+    for (unsigned i = 0; v->nodes && nodes_info(v->nodes, i, &n); i++) {
+        json_t *o = json_object();
+        set_addr(o, "address", &n.addr);
+        set(o, "in_use", json_boolean(n.in_use));
+        set_text(o, "state", n.state_name);
+        set(o, "rtt_us", n.rtt_us ? json_integer(n.rtt_us) : json_null());
+        set_text(o, "why", n.why);
+        json_array_append_new(a, o);
+    }
+    return a;
 }
 
 static json_t *trigger_array(const struct report_view *v)
@@ -128,13 +147,16 @@ static json_t *trigger_array(const struct report_view *v)
     return a;
 }
 
-const char *report_path(const struct peer_info *p, const struct addr *node, char out[REPORT_PATH])
+const char *report_path(const struct peer_info *p, const struct addr *node, const char *by, char out[REPORT_PATH])
 {
+    struct addr plain = addr_by(node, ADDR_UDP);
     char a[ADDR_STR];
     if (p->shortcut.family)
         snprintf(out, REPORT_PATH, "shortcut %s, rtt %.2f ms", addr_str(&p->shortcut, a), p->shortcut_rtt_us / 1000.0);
+    else if (node->via == ADDR_TCP)
+        snprintf(out, REPORT_PATH, "relayed by %s, by TCP: %s (%s)", addr_str(&plain, a), by, p->relayed_why);
     else
-        snprintf(out, REPORT_PATH, "relayed by %s (%s)", addr_str(node, a), p->relayed_why);
+        snprintf(out, REPORT_PATH, "relayed by %s (%s)", addr_str(&plain, a), p->relayed_why);
     return out;
 }
 
@@ -159,7 +181,7 @@ static json_t *peer_object(const struct report_view *v, const struct peer_info *
     set_number(o, "replays", p->replays);
     set_number(o, "forged", p->forged);
     set_number(o, "rtt_us", p->handshake_rtt_us);
-    set_text(o, "path", p->standing ? report_path(p, &v->node, path) : NULL);
+    set_text(o, "path", p->standing ? report_path(p, &v->node, v->transport_why, path) : NULL);
     set_addr(o, "shortcut", &p->shortcut);
     set(o, "shortcut_rtt_us", p->shortcut.family ? json_integer(p->shortcut_rtt_us) : json_null());
     set_text(o, "relayed_why", p->shortcut.family ? NULL : p->relayed_why);
@@ -365,6 +387,7 @@ char *report_status(const struct report_view *v)
     set_text(o, "socket", v->socket);
     set_addr(o, "udp", &v->udp);
     set(o, "node", node_object(v));
+    set(o, "nodes", node_array(v));
     set(o, "triggers", trigger_array(v));
     set(o, "peers", peer_array(v));
     set(o, "groups", group_array(v->groups, v->n_groups, v->triggers));

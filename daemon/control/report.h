@@ -4,6 +4,7 @@
 #ifndef I3_REPORT_H
 #define I3_REPORT_H
 
+#include "daemon/i3/nodes.h"
 #include "daemon/i3/peer.h"
 #include "daemon/i3/trigger.h"
 #include "daemon/naming/book.h"
@@ -39,6 +40,8 @@ struct report_view {
     uint32_t own;
     struct addr udp, node;
     bool node_embedded;
+    const struct nodes *nodes; /* NULL: none is configured */
+    const char *transport, *transport_why; /* how nodes are reached (i3/transport.h) */
     const struct triggers *triggers;
     const struct peers *peers;
     const struct book *book;
@@ -52,9 +55,9 @@ struct report_view {
     unsigned n_groups;
 };
 
-/* "shortcut ADDRESS, rtt N ms" or "relayed by NODE (why)", into out; returns out. */
-enum { REPORT_PATH = ADDR_STR + PATH_WORDS + 16 };
-const char *report_path(const struct peer_info *p, const struct addr *node, char out[REPORT_PATH]);
+/* "shortcut ADDRESS, rtt N ms" or "relayed by NODE (why)", into out; returns out. by: of a node that is reached by TCP, why. */
+enum { REPORT_PATH = ADDR_STR + PATH_WORDS + 64 };
+const char *report_path(const struct peer_info *p, const struct addr *node, const char *by, char out[REPORT_PATH]);
 
 char *report_status(const struct report_view *v);
 /* What a host knows of its ring: schema as that of `i3ctl ring`, kind "host". */

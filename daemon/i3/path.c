@@ -54,7 +54,7 @@ static bool usable(const struct path_own *own, const struct addr *a)
     for (unsigned i = 0; i < own->n; i++)
         if (addr_eq(a, &own->addr[i]))
             return false;
-    if (!a->port || !(a->family == 4 ? own->v4 : own->v6))
+    if (!a->port || a->via != ADDR_UDP || !(a->family == 4 ? own->v4 : own->v6))
         return false;
     return a->family == 4 ? ip4_usable(addr_ip4(a), own->loopback) : ip6_usable(a->ip, own->loopback);
 }

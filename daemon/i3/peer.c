@@ -333,6 +333,11 @@ const struct addr *peer_first_node(const struct peers *ps, const struct peer *p,
     return ps->owners ? owners_node(ps->owners, id) : &ps->node;
 }
 
+bool peer_is_direct(const struct peer *p)
+{
+    return way_is_direct(p);
+}
+
 const struct addr *peer_destination(const struct peers *ps, const struct peer *p)
 {
     const struct session *s = p->current ? p->current : p->next;

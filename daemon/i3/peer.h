@@ -116,6 +116,8 @@ void peers_free(struct peers *ps);
 void peers_set_node(struct peers *ps, const struct addr *node);
 /* Which outlive the peers: packets that are not sent straight go where these say. NULL (the default): to the node. */
 void peers_set_owners(struct peers *ps, struct owners *os);
+/* The way by the node is another one: what gets through is found out anew. */
+void peers_size_anew(struct peers *ps, mono_t now);
 /* Where we are, for peers who would take a shortcut to us; what has changed is told to those who talk with us. */
 void peers_set_own(struct peers *ps, mono_t now, const struct path_own *own);
 /* We are at another place. */
@@ -157,6 +159,8 @@ void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us);
  * -EMSGSIZE, -ENOSPC (cap too small). */
 ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,
     size_t cap);
+/* It goes by a shortcut. */
+bool peer_is_direct(const struct peer *p);
 /* Where it goes: to the node, or by a shortcut (path.h). */
 const struct addr *peer_destination(const struct peers *ps, const struct peer *p);
 

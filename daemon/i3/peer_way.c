@@ -22,6 +22,16 @@ static void size_start(struct peers *ps, struct peer *p, bool direct, mono_t now
         pmtu_start(&p->pmtu[direct], now, p->mtu, rtt_us, (uint32_t)drbg_u64(&ps->drbg));
 }
 
+void peers_size_anew(struct peers *ps, mono_t now)
+{
+    for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
+        if (!p->pmtu[0].max)
+            continue;
+        size_start(ps, p, false, now, 0);
+        peer_arm(ps, p, way_deadline(p));
+    }
+}
+
 uint16_t way_mtu(const struct peer *p)
 {
     const struct pmtu *m = &p->pmtu[way_is_direct(p)];

@@ -183,6 +183,18 @@ void triggers_restart(struct triggers *ts, mono_t now)
     }
 }
 
+void triggers_renew_at(struct triggers *ts, mono_t now, const struct addr *node)
+{
+    for (unsigned i = 0; i < ts->used; i++) {
+        struct trigger *t = ts->slot[i];
+        if (!t || !addr_eq(trigger_node(ts, t), node))
+            continue;
+        t->last_refusal = 0;
+        t->penalty = 0;
+        trigger_set_state(ts, t, TRIGGER_WANTED, now);
+    }
+}
+
 void triggers_set_node(struct triggers *ts, mono_t now, const struct addr *node)
 {
     if (addr_eq(&ts->node, node))
@@ -190,6 +202,26 @@ void triggers_set_node(struct triggers *ts, mono_t now, const struct addr *node)
     ts->node = *node;
     ts->last_answer = MONO_NEVER;
     triggers_restart(ts, now);
+}
+
+void triggers_change_node(struct triggers *ts, mono_t now, const struct addr *node, bool old_lives)
+{
+    struct addr old = ts->node;
+    if (addr_eq(&old, node))
+        return;
+    ts->node = *node;
+    for (unsigned i = 0; i < ts->used; i++) {
+        struct trigger *t = ts->slot[i];
+        if (!t || (t->owner.family && !addr_eq(&t->owner, &old)))
+            continue;
+        bool stays = old_lives && (t->state == TRIGGER_STANDING || t->state == TRIGGER_REFRESHING);
+        t->owner = stays ? old : (struct addr){0};
+        if (stays)
+            continue;
+        t->owners = 0;
+        t->penalty = 0;
+        trigger_set_state(ts, t, TRIGGER_WANTED, now);
+    }
 }
 
 /* ---- looking in ---- */

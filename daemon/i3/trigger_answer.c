@@ -37,6 +37,7 @@ static int input_challenge(struct triggers *ts, mono_t now, const struct addr *f
         return -EPROTO;
     if (t->tries == 1)
         note_rtt(t, now);
+    c.seen.via = from->via;
     note_answer(ts, now, &c.seen);
     t->challenge = c;
     t->seq = t->round_seq = trigger_token(ts, t);
@@ -57,6 +58,7 @@ static int input_ack(struct triggers *ts, mono_t now, const struct addr *from, c
     if (a.seq < t->round_seq || a.seq > t->seq || !proof_check(&t->key, p, len))
         return -EPROTO;
 
+    a.seen.via = from->via;
     if (t->state == TRIGGER_REFRESHING)
         t->refreshes++;
     if (t->tries == 1)
@@ -139,7 +141,7 @@ static int input_owner(struct triggers *ts, mono_t now, const struct addr *from,
         trigger_set_state(ts, t, TRIGGER_WANTED, mono_add(now, trigger_jittered(ts, t->penalty)));
         return 0;
     }
-    t->owner = o.owner;
+    t->owner = addr_by(&o.owner, from->via); /* who is asked by TCP names somebody to be asked by TCP */
     trigger_set_state(ts, t, TRIGGER_WANTED, now);
     return 0;
 }
@@ -183,6 +185,7 @@ int triggers_input(struct triggers *ts, mono_t now, const struct addr *from, con
         [WIRE_ACK] = input_ack,
         [WIRE_REFUSED] = input_refused,
         [WIRE_BATCH] = input_batch,
+        [WIRE_PONG] = trigger_input_pong,
     };
     unsigned kind = wire_kind(p, len);
     return on_kind[kind] && ts->node.family ? on_kind[kind](ts, now, from, p, len) : -EPROTO;

@@ -107,7 +107,7 @@ enum nat_kind triggers_nat(const struct triggers *ts)
     enum nat_kind kind = NAT_UNKNOWN;
     for (unsigned i = 0; i < ts->used; i++) {
         const struct trigger *t = ts->slot[i];
-        if (!t || !t->seen.family)
+        if (!t || !t->seen.family || t->seen.via != ADDR_UDP)
             continue;
         if (!first) {
             first = t;

@@ -33,7 +33,8 @@ int addresses_each(void (*fn)(void *ctx, const struct addr *a), void *ctx)
 int addresses_source(const struct addr *to, struct addr *out)
 {
     struct sockaddr_storage ss;
-    socklen_t len = addr_to_sockaddr(to, &ss);
+    struct addr plain = addr_by(to, ADDR_UDP);
+    socklen_t len = addr_to_sockaddr(&plain, &ss);
     int err = 0, fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;

@@ -36,6 +36,8 @@ static const char *const level_name[] = {
     [LOG_LVL_DEBUG] = "debug",
 };
 
+static const char *const transport_name[] = {[CONFIG_AUTO] = "auto", [CONFIG_UDP] = "udp", [CONFIG_TCP] = "tcp"};
+
 void config_default(struct config *c)
 {
     *c = (struct config){
@@ -163,6 +165,14 @@ static int level_parse(const char *s)
     return -EINVAL;
 }
 
+static int transport_parse(const char *s)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(transport_name); i++)
+        if (!strcmp(s, transport_name[i]))
+            return (int)i;
+    return -EINVAL;
+}
+
 /* ---- errors ---- */
 
 static void title_set(cfg_t *cfg, const char *option, const char *what)
@@ -243,6 +253,13 @@ static int check_log(cfg_t *cfg, cfg_opt_t *opt)
     return 0;
 }
 
+static int check_transport(cfg_t *cfg, cfg_opt_t *opt)
+{
+    if (transport_parse(cfg_opt_getstr(opt)) < 0)
+        return refuse(cfg, opt, "one of auto, udp, tcp is expected");
+    return 0;
+}
+
 static int check_range(cfg_t *cfg, cfg_opt_t *opt, long lo, long hi)
 {
     char what[64];
@@ -294,6 +311,7 @@ static void config_take(struct config *c, cfg_t *cfg)
     c->ecn = cfg_getbool(cfg, "ecn");
     c->encrypt = cfg_getbool(cfg, "encrypt");
     c->waypoint = cfg_getbool(cfg, "waypoint");
+    c->transport = (enum config_transport)transport_parse(cfg_getstr(cfg, "transport"));
     c->log_level = level_parse(cfg_getstr(cfg, "log"));
 }
 
@@ -314,6 +332,7 @@ static int parse_stripped(struct config *c, const char *text, char *title)
         CFG_BOOL("ecn", cfg_true, CFGF_NONE),
         CFG_BOOL("encrypt", cfg_true, CFGF_NONE),
         CFG_BOOL("waypoint", cfg_false, CFGF_NONE),
+        CFG_STR("transport", "auto", CFGF_NONE),
         CFG_STR("log", "info", CFGF_NONE),
         CFG_END(),
     };
@@ -330,6 +349,7 @@ static int parse_stripped(struct config *c, const char *text, char *title)
         {"recv-buffer", check_buffer},
         {"memory", check_memory},
         {"connections", check_connections},
+        {"transport", check_transport},
         {"log", check_log},
     };
     cfg_t *cfg = cfg_init(opts, CFGF_NONE);

@@ -8,8 +8,10 @@
  *     send-buffer = 33554432, recv-buffer = 33554432          # per connection, at most (each its own line)
  *     memory = 268435456                                      # all connections together
  *     connections = 10000
+ *     waypoint = no                                           # or yes: packets which others send by way of us are passed on
  *     encrypt = yes                                           # or no: packets to peers which think so too are only authenticated
  *     shortcut = yes                                          # or no: packets to and from peers go by the node
+ *     transport = "auto"                                      # or udp, tcp: how nodes are reached; auto: TCP where UDP is blocked
  *     ecn = yes                                               # or no: routers shall drop, not mark
  *     log = "info"                                            # error, warn, info, debug
  */
@@ -19,6 +21,8 @@
 #include "include/addr.h"
 
 enum { CONFIG_NODES_MAX = 16, CONFIG_DEFAULT_PORT = 5610 };
+
+enum config_transport { CONFIG_AUTO, CONFIG_UDP, CONFIG_TCP };
 
 struct config {
     struct addr nodes[CONFIG_NODES_MAX];
@@ -31,6 +35,7 @@ struct config {
     uint32_t send_buffer, recv_buffer, connections;
     uint64_t memory;
     bool shortcut, encrypt, ecn, waypoint;
+    enum config_transport transport;
     int log_level; /* enum log_level */
 };
 

@@ -4,7 +4,7 @@ import base64, contextlib, functools, os, re, shutil, subprocess, tempfile, time
 import path
 from world import BIN, BUILD, LOAD, TESTS, TOP, Missing, Side, World, heart, loopback, memory_of, values, wait_for
 
-CONF = {"relay": "shortcut = no", "short": "", "plain": "encrypt = no"}
+CONF = {"relay": "shortcut = no", "short": "", "plain": "encrypt = no", "tcp": "shortcut = no\ntransport = tcp"}
 LIM = os.environ.get("LIM") or os.path.join(TOP, "../shared/bench/lim.c")
 LIM_WINDOW, LIM_SIZE, LIM_BUFFER = "1000000", "1400", "4194304"
 ROUGH = ["--dup", "10", "--reorder", "25", "--loss", "5"]
@@ -75,7 +75,7 @@ class Lab:
             if name != "relay":
                 raise
             w = World()  # a version without shortcuts: everything is relayed
-        if name != "relay":
+        if name not in ("relay", "tcp"):
             try:
                 wait_for("shortcut", lambda: not w.relayed())
             except Missing:
