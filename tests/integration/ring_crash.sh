@@ -10,10 +10,11 @@ NODES=8
 world_up
 ring_up
 
-# keeper USER PLEN: the node that keeps this trigger of the user's: 128, its private ids; 256, its public id
+# keeper USER: the node that keeps the trigger of the user's private ids
 keeper() {
     as "$1" i3ctl status --json | python3 -c 'import json, sys
-print(next(t["node"] for t in json.load(sys.stdin)["triggers"] if t["plen"] == int(sys.argv[1])))' "$2" | sed 's/.*://' >"$T/keeper"
+status = json.load(sys.stdin)
+print(next(t["node"] for t in status["triggers"] if t["id"][:32] != status["id"][:32]))' | sed 's/.*://' >"$T/keeper"
     for i in $(seq 0 $((NODES - 1))); do
         ! cmp -s "$T/keeper" "$T/n$i.port" || echo "$i"
     done
@@ -56,7 +57,7 @@ serve bob echo python3 "$LIB/udp_echo.py"
 ECHO=$PORT
 
 for n in $(seq "$CRASHES"); do
-    case $((n % 2)) in 0) victim=$(keeper alice 128) ;; *) victim=$(keeper bob 128) ;; esac
+    case $((n % 2)) in 0) victim=$(keeper alice) ;; *) victim=$(keeper bob) ;; esac
     seed_but "$victim"
     step "crash $n: node $victim, the owner of a private id in use"
     gap 2000 crash "$victim"
@@ -64,13 +65,13 @@ for n in $(seq "$CRASHES"); do
 done
 
 step "an owner and its successor at once"
-victim=$(keeper bob 128)
+victim=$(keeper bob)
 next=$(after "$victim")
 seed_but "$victim" "$next"
 gap 2000 crash "$victim" "$next"
 reborn "$victim" "$next"
 
 step "an owner while another joins"
-victim=$(keeper bob 128)
+victim=$(keeper bob)
 seed_but "$victim"
 gap 2000 crash_and_join "$victim"
