@@ -318,9 +318,11 @@ UNIT_TESTS := \
 	unit/base/lookout \
 	unit/dns/stub \
 	unit/naming/book \
+	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
 	unit/i3/deadline \
+	unit/i3/group \
 	unit/i3/handshake \
 	unit/i3/nodes \
 	unit/i3/sampler \
@@ -331,6 +333,7 @@ UNIT_TESTS := \
 	unit/i3/pmtu \
 	unit/i3/proof \
 	unit/i3/seal \
+	unit/i3/transport \
 	unit/i3/trigger \
 	unit/node/node \
 	unit/node/limits \
@@ -347,12 +350,14 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/program/dgram \
 	unit/io/sockets \
+	unit/io/stream \
 	unit/io/mirror \
 	unit/io/operator \
 	unit/io/sandbox \
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/members \
 	sim/shortcuts \
 	sim/tcp \
 	sim/tcp_goodput \
@@ -422,9 +427,11 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 	integration/nat.sh \
 	integration/tcp_fallback.sh \
+	integration/tcp_crowd.sh \
 	integration/nat_kinds.sh \
 	integration/nat_rebind.sh \
 	integration/move.sh \
+	integration/sleep.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -463,6 +470,7 @@ FUZZ_TARGETS := \
 	fuzz/datagram \
 	fuzz/peer \
 	fuzz/trigger \
+	fuzz/group \
 	fuzz/ring \
 	fuzz/wire \
 	fuzz/ipc \
@@ -480,9 +488,11 @@ unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
+unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
+unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
 unit/i3/nodes_ROOMS := base i3
 unit/i3/sampler_ROOMS := base i3
@@ -496,6 +506,7 @@ unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
 unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
+unit/i3/transport_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
 unit/node/limits_ROOMS := node i3 base
@@ -521,7 +532,11 @@ unit/io/sandbox_LIBS := -lseccomp
 unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io
+unit/io/stream_ROOMS := io
+unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
+sim/members_ROOMS := base i3
+sim/members_OBJ := tests/sim/world.o
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
@@ -550,6 +565,7 @@ fuzz/tcpip_ROOMS := base tcpip
 fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
+fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy

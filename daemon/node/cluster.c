@@ -293,6 +293,9 @@ static void take_copy(struct node *n, mono_t now, struct reader *r, struct i3_id
     if (!seconds && t)
         store_remove(n->store, t);
     struct proof_key none = {0};
+    t = seconds && flags & INSERT_ALONE ? store_other(n->store, &id, plen, &owner, INSERT_ALONE) : NULL;
+    if (t && t->flags & TRIGGER_COPY) /* from before the host moved */
+        store_remove(n->store, t);
     if (seconds)
         store_put(n->store, now,
             &(struct store_item){&id, plen, &owner, flags | TRIGGER_COPY, n_ids, ids, &none, UINT64_MAX});
