@@ -416,6 +416,8 @@ INTEGRATION_TESTS := \
 	integration/lossy.sh \
 	integration/dead_peer.sh \
 	integration/ring.sh \
+	integration/ring_crash.sh \
+	integration/nearest.sh \
 	integration/workers.sh \
 	integration/node_operator.py \
 	integration/trigger_abuse.py \

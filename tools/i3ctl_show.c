@@ -249,7 +249,7 @@ static void status_private_ids(const json_t *doc)
 {
     const json_t *p = json_object_get(doc, "private_ids");
     char now[PIECE], first[PIECE];
-    if (json_int(p, "rtt_us"))
+    if (json_int(p, "rtt_us") && json_int(p, "keys") > 4) /* there was a choice */
         printf("\nprivate ids %s away, of %d keys looked at; the first was %s\n", micros_str(json_int(p, "rtt_us"), now),
             (int)json_int(p, "keys") + 1, micros_str(json_int(p, "first_rtt_us"), first));
 }
