@@ -54,6 +54,7 @@ i3_SRC := \
 	daemon/i3/deadline.c \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
+	daemon/i3/nodes.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
 	daemon/i3/peer.c \
@@ -69,6 +70,7 @@ i3_SRC := \
 	daemon/i3/trigger_answer.c \
 	daemon/i3/trigger_doubt.c \
 	daemon/i3/trigger_send.c \
+	daemon/i3/trigger_watch.c \
 
 node_SRC := \
 	daemon/node/batch.c \
@@ -320,6 +322,7 @@ UNIT_TESTS := \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
+	unit/i3/nodes \
 	unit/i3/noise \
 	unit/i3/owners \
 	unit/i3/path \
@@ -327,6 +330,7 @@ UNIT_TESTS := \
 	unit/i3/pmtu \
 	unit/i3/proof \
 	unit/i3/seal \
+	unit/i3/transport \
 	unit/i3/trigger \
 	unit/node/node \
 	unit/node/limits \
@@ -343,6 +347,7 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/program/dgram \
 	unit/io/sockets \
+	unit/io/stream \
 	unit/io/mirror \
 	unit/io/operator \
 	unit/io/sandbox \
@@ -419,9 +424,11 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 	integration/nat.sh \
 	integration/tcp_fallback.sh \
+	integration/tcp_crowd.sh \
 	integration/nat_kinds.sh \
 	integration/nat_rebind.sh \
 	integration/move.sh \
+	integration/sleep.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -484,6 +491,7 @@ unit/policy/config_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
+unit/i3/nodes_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
 unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
@@ -494,6 +502,7 @@ unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
 unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
+unit/i3/transport_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
 unit/node/limits_ROOMS := node i3 base
@@ -519,6 +528,8 @@ unit/io/sandbox_LIBS := -lseccomp
 unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io
+unit/io/stream_ROOMS := io
+unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 sim/members_ROOMS := base i3
 sim/members_OBJ := tests/sim/world.o

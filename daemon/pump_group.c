@@ -128,7 +128,7 @@ struct side *side_new(struct pump *p, const struct group *g)
             peers_set_own(s->peers, p->now, &p->own_addresses);
         id_of_key(&s->session_id, c.session_pub, NULL);
     }
-    if (!s->peers || trigger_add(p->triggers, p->now, &s->session_id, 128, c.session_priv, c.session_pub, NULL, 0, INSERT_SHORTCUT)) {
+    if (!s->peers || trigger_add(p->triggers, p->now, &s->session_id, 128, c.session_priv, c.session_pub, NULL, 0, INSERT_SHORTCUT | INSERT_ALONE)) {
         crypto_wipe(&c, sizeof(c));
         side_free(s);
         return NULL;

@@ -4,6 +4,7 @@
 
 #include <sys/queue.h>
 
+#include "daemon/i3/nodes.h"
 #include "daemon/i3/peer.h"
 #include "daemon/i3/transport.h"
 #include "daemon/i3/trigger.h"
@@ -62,7 +63,7 @@ struct failed_host {
 
 struct pump_counters {
     uint64_t waypoint; /* passed on for others */
-    uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused;
+    uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused, slowed;
 };
 
 struct dgram_side;
@@ -124,6 +125,7 @@ struct pump {
     struct transport transport;
     struct node_pump *node; /* embedded, NULL if none */
     unsigned node_index;    /* of config.nodes */
+    struct nodes *nodes;    /* NULL: none is configured */
     struct addr node_addr;
     mono_t node_since;
 
@@ -241,6 +243,8 @@ void link_stop(struct pump *p);
 bool link_recv(struct pump *p);
 /* What the outbox has for connections is taken out and sent. */
 void link_send(struct pump *p);
+/* What can wait for a connection's room should: there is a turn when it has some. */
+bool link_is_full(const struct pump *p);
 void link_turn(struct pump *p);
 /* We are elsewhere, or were asleep: connections are made anew, and UDP is tried. */
 void link_moved(struct pump *p);

@@ -18,6 +18,7 @@
  *   | 0x12 | flags| plen | n    | id (32)   | nonce (8) | ids (32 n)   | zeros
  *   +------+------+------+------+-- ... ----+---- ... --+---- ... -----+---- ... ----
  *   plen: prefix length in bits minus 128 (0: the prefix alone; 128: the whole id).
+ *   flags: INSERT_* below.
  *   n = 0: the target is the address this packet comes from, as the node sees it. n = 1..15: a stack of ids.
  *
  * CHALLENGE (3)  node -> host, 80 bytes; stateless: cookie = MAC(secret of the epoch; insert, source)
@@ -151,7 +152,11 @@ enum wire_kind {
 /* DATA flags */
 enum { DATA_SHORTCUT = 1, DATA_FLAGS = 1 }; /* the sender would take a shortcut (paper 5.2) */
 /* INSERT flags */
-enum { INSERT_SHORTCUT = 1, INSERT_FLAGS = 1 }; /* the receiver allows one */
+enum {
+    INSERT_SHORTCUT = 1, /* the receiver allows one */
+    INSERT_ALONE = 2,    /* the id is one host's: what it has left under it at other addresses, with this flag, goes */
+    INSERT_FLAGS = 3,
+};
 /* REFRESH flags */
 enum { REFRESH_REMOVE = 1, REFRESH_FLAGS = 1 };
 

@@ -4,6 +4,7 @@
 #ifndef I3_REPORT_H
 #define I3_REPORT_H
 
+#include "daemon/i3/nodes.h"
 #include "daemon/i3/peer.h"
 #include "daemon/i3/trigger.h"
 #include "daemon/naming/book.h"
@@ -39,6 +40,7 @@ struct report_view {
     uint32_t own;
     struct addr udp, node;
     bool node_embedded;
+    const struct nodes *nodes; /* NULL: none is configured */
     const char *transport, *transport_why; /* how nodes are reached (i3/transport.h) */
     const struct triggers *triggers;
     const struct peers *peers;

@@ -17,7 +17,7 @@ enum {
     EVENTS_AT_ONCE = 16,
     ACCEPTS_AT_ONCE = 16,
     BACKLOG = 128,
-    UNSENT_MAX = 128 << 10, /* in the kernel, beside what is on its way */
+    UNSENT_MAX = 64 << 10, /* in the kernel, beside what is on its way */
 };
 
 #define ACCEPT_PAUSE  (1 * USEC_PER_SEC)
@@ -27,7 +27,7 @@ enum {
 
 void streams_config_default(struct streams_config *c)
 {
-    *c = (struct streams_config){.max = 1024, .per_source = 32, .queue_max = 256 << 10, .memory_max = 32 << 20};
+    *c = (struct streams_config){.max = 1024, .per_source = 32, .queue_max = 2 << 20, .memory_max = 64 << 20};
 }
 
 int streams_new(struct streams **out, const struct streams_config *c)
@@ -105,7 +105,7 @@ static void tell(struct streams *s, const struct conn *c, bool up, int err)
         s->event_first = (s->event_first + 1) % STREAM_EVENTS;
         s->events--;
     }
-    s->event[(s->event_first + s->events++) % STREAM_EVENTS] = (struct stream_event){c->at, up, err};
+    s->event[(s->event_first + s->events++) % STREAM_EVENTS] = (struct stream_event){c->at, up, !c->connecting, err};
 }
 
 bool streams_event(struct streams *s, struct stream_event *out)
@@ -530,6 +530,7 @@ bool streams_recv(struct streams *s, mono_t now, streams_packet_fn *fn, void *ct
     struct epoll_event ev[EVENTS_AT_ONCE];
     bury(s);
     s->used = 0;
+    s->now = now;
     int n = epoll_wait(s->epfd, ev, EVENTS_AT_ONCE, 0);
     for (int i = 0; i < n; i++) {
         int *listener = ev[i].data.ptr;

@@ -11,6 +11,7 @@ enum { CHUNK_LEN = FRAME_HEAD + FRAME_MAX_LEN, CHUNKS_KEPT = 64 };
 /* Bytes that wait: to be sent, or for the rest of their frame. */
 struct chunk {
     struct chunk *next;
+    mono_t since; /* its first byte has waited */
     uint32_t start, end;
     uint8_t data[CHUNK_LEN];
 };
@@ -49,6 +50,7 @@ enum { DIALS = 64 };
 struct streams {
     struct streams_config c;
     struct streams_stats stats;
+    mono_t now; /* of this call */
     int epfd;
     int listener[STREAM_LISTEN_MAX];
     unsigned listeners;

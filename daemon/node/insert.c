@@ -109,6 +109,16 @@ static enum refused_reason reason_of(int err)
     return err == -ENOSPC ? REFUSED_FULL : REFUSED_POLICY;
 }
 
+/* The host has moved: nobody is to send to where it was. */
+static void replace_others(struct visit *v, const struct i3_id *id, unsigned plen)
+{
+    struct trigger *t;
+    while ((t = store_other(v->node->store, id, plen, v->from, INSERT_ALONE))) {
+        cluster_copy(v, t, 0);
+        store_remove(v->node->store, t);
+    }
+}
+
 static void prove_take(struct visit *v, const struct wire_prove *pr, const struct proof_key *key, const struct hmac *h)
 {
     struct node *n = v->node;
@@ -124,6 +134,8 @@ static void prove_take(struct visit *v, const struct wire_prove *pr, const struc
         .key = key,
         .seq = seq_after(there, key, pr->seq),
     };
+    if (item.flags & INSERT_ALONE)
+        replace_others(v, id, pr->insert.plen);
     int err = store_put(n->store, v->now, &item);
     if (err) {
         node_refuse(v, reason_of(err), pr->seq);

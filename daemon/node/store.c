@@ -244,6 +244,18 @@ struct trigger *store_find(
     return NULL;
 }
 
+struct trigger *store_other(
+    const struct store *s, const struct i3_id *id, unsigned plen, const struct addr *owner, uint8_t flags)
+{
+    const struct slot *slot = slot_find(s, id, hash128(s, id->b));
+    for (uint32_t i = slot->root ? trie_find(&s->trie, slot->root, id) : 0; i; i = s->trie.triggers[i].same) {
+        struct trigger *t = &s->trie.triggers[i];
+        if (t->plen + 128u == plen && t->flags & flags && !addr_eq(&t->owner, owner))
+            return t;
+    }
+    return NULL;
+}
+
 /* The target, the key and the number; a stack that does not fit leaves the old one. */
 static int trigger_fill(struct store *s, struct trigger *t, const struct store_item *item)
 {

@@ -49,6 +49,9 @@ int store_put(struct store *s, mono_t now, const struct store_item *item);
 /* The owner's trigger (id, plen), NULL for none. */
 struct trigger *store_find(
     const struct store *s, const struct i3_id *id, unsigned plen, const struct addr *owner);
+/* Any trigger (id, plen) with one of these flags that another owner has, NULL for none. */
+struct trigger *store_other(
+    const struct store *s, const struct i3_id *id, unsigned plen, const struct addr *owner, uint8_t flags);
 /* Lives anew. */
 void store_renew(struct store *s, mono_t now, struct trigger *t);
 void store_remove(struct store *s, struct trigger *t);

@@ -56,6 +56,7 @@ static inline unsigned host_refused(const struct host *h)
 struct held {
     struct i3_id id;
     unsigned plen;
+    uint8_t flags; /* of the INSERT */
     struct proof_key key;
     uint64_t seq;
     uint8_t prove[1024]; /* as sent */
@@ -74,7 +75,7 @@ static inline void held_id(struct held *t, const struct host *h, uint64_t suffix
 static inline struct wire_insert held_insert(const struct held *t, const struct i3_id *ids, unsigned n)
 {
     return (struct wire_insert){
-        .plen = (uint16_t)t->plen, .n = (uint8_t)n, .id = t->id, .nonce = {7}, .ids = ids ? ids->b : NULL};
+        .flags = t->flags, .plen = (uint16_t)t->plen, .n = (uint8_t)n, .id = t->id, .nonce = {7}, .ids = ids ? ids->b : NULL};
 }
 
 /* Asks; 0 and the challenge, or -1. */

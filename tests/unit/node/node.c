@@ -105,6 +105,27 @@ START_TEST(an_inserted_trigger_is_found)
 }
 END_TEST
 
+START_TEST(a_connection_is_an_address_of_its_own)
+{
+    struct wire_challenge c;
+    struct held t = {.seq = 1};
+    uint8_t ring[64] = {wire_first(WIRE_RING)};
+    bob->addr = addr_by(&alice->addr, ADDR_TCP); /* the same numbers, and not the same place */
+    held_id(&t, bob, 1, 256);
+    ck_assert_int_eq(host_ask(bob, t0, &t, NULL, 0, &c), 0);
+    host_prove(bob, &t, NULL, 0, &c);
+    host_send(alice, t0, t.prove, t.prove_len);
+    ck_assert_uint_eq(host_refused(alice), REFUSED_COOKIE);
+    host_send(bob, t0, t.prove, t.prove_len);
+    ck_assert_ptr_nonnull(host_got(bob, WIRE_ACK));
+    ck_assert_uint_eq(host_data(carol, t0, 8, &t.id, 1, "x"), 1);
+    ck_assert(addr_eq(&out->v[0].to, &bob->addr));
+    uint64_t bad = stats().bad;
+    ck_assert_uint_eq(host_send(bob, t0, ring, sizeof(ring)), 0);
+    ck_assert_uint_eq(stats().bad, bad + 1); /* no node comes that way */
+}
+END_TEST
+
 START_TEST(asking_leaves_no_trace_and_is_never_answered_with_more)
 {
     struct held t = {0};
@@ -326,6 +347,18 @@ START_TEST(a_refresh_gives_thirty_seconds_more)
 }
 END_TEST
 
+/* A packet of alice's goes to bob, and to where he was before unless he is alone. */
+static void alone_or_both(const struct i3_id *id, bool alone, const struct addr *before)
+{
+    bool there = false, old = false;
+    reaches(alice, after(2), id, bob);
+    for (unsigned i = 0; i < out->n; i++) {
+        there |= to_host(i, bob);
+        old |= addr_eq(&out->v[i].to, before);
+    }
+    ck_assert(there && old == !alone);
+}
+
 /* Inserting again changes target and flags in place; the number of triggers stays. */
 START_TEST(a_duplicate_insert_refreshes)
 {
@@ -340,6 +373,28 @@ START_TEST(a_duplicate_insert_refreshes)
     ck_assert(reaches(alice, after(50), &t.id, carol));
     insert(bob, after(50), 0, 256, NULL, 0);
     ck_assert(reaches(alice, after(51), &t.id, bob));
+}
+END_TEST
+
+/* Where the id is one host's, nothing is sent to where it was before it moved; others with the same id lose nothing. */
+START_TEST(a_host_alone_at_its_id_is_not_looked_for_where_it_was)
+{
+    for (unsigned flags = 0; flags <= INSERT_FLAGS; flags++) {
+        restart();
+        struct held t = {.flags = (uint8_t)flags}, c = insert(carol, t0, 0, 256, NULL, 0);
+        held_id(&t, bob, 0, 256);
+        ck_assert_int_eq(host_insert(bob, t0, &t, NULL, 0), 30);
+        struct held other = {.flags = (uint8_t)flags};
+        held_id(&other, bob, 5, 256);
+        ck_assert_int_eq(host_insert(bob, t0, &other, NULL, 0), 30);
+        struct addr before = bob->addr;
+        bob->addr.port++;
+        ck_assert_int_eq(host_insert(bob, after(1), &t, NULL, 0), 30);
+        ck_assert_uint_eq(stats().triggers, flags & INSERT_ALONE ? 3 : 4); /* the other id stays */
+        ck_assert(reaches(alice, after(2), &c.id, carol));
+        alone_or_both(&t.id, flags & INSERT_ALONE, &before);
+        bob->addr = before;
+    }
 }
 END_TEST
 
@@ -938,6 +993,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, an_inserted_trigger_is_found);
+    tcase_add_test(tc, a_connection_is_an_address_of_its_own);
     tcase_add_test(tc, asking_leaves_no_trace_and_is_never_answered_with_more);
     tcase_add_test(tc, a_deep_stack_is_refused_by_policy);
     tcase_add_test(tc, a_proof_replayed_from_elsewhere_is_refused);
@@ -948,6 +1004,7 @@ int main(void)
     tcase_add_test(tc, a_trigger_lives_thirty_seconds);
     tcase_add_test(tc, a_refresh_gives_thirty_seconds_more);
     tcase_add_test(tc, a_duplicate_insert_refreshes);
+    tcase_add_test(tc, a_host_alone_at_its_id_is_not_looked_for_where_it_was);
     tcase_add_test(tc, a_repeated_proof_does_not_set_the_number_back);
     tcase_add_test(tc, replayed_refreshes_keep_nothing_alive);
     tcase_add_test(tc, a_batch_refreshes_each_and_is_answered_by_one);
