@@ -27,7 +27,7 @@ enum {
 
 void streams_config_default(struct streams_config *c)
 {
-    *c = (struct streams_config){.max = 1024, .per_source = 32, .queue_max = 2 << 20, .memory_max = 64 << 20};
+    *c = (struct streams_config){.max = 1024, .per_source = 256, .queue_max = 2 << 20, .memory_max = 64 << 20};
 }
 
 int streams_new(struct streams **out, const struct streams_config *c)
@@ -199,6 +199,11 @@ void streams_free(struct streams *s)
 int streams_fd(const struct streams *s)
 {
     return s->epfd;
+}
+
+void streams_lost(struct streams *s, uint64_t n)
+{
+    s->stats.lost += n;
 }
 
 const struct streams_stats *streams_stats(const struct streams *s)
