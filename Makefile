@@ -317,9 +317,11 @@ UNIT_TESTS := \
 	unit/base/lookout \
 	unit/dns/stub \
 	unit/naming/book \
+	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
 	unit/i3/deadline \
+	unit/i3/group \
 	unit/i3/handshake \
 	unit/i3/nodes \
 	unit/i3/noise \
@@ -353,6 +355,7 @@ UNIT_TESTS := \
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/members \
 	sim/shortcuts \
 	sim/tcp \
 	sim/tcp_goodput \
@@ -426,6 +429,7 @@ INTEGRATION_TESTS := \
 	integration/nat_kinds.sh \
 	integration/nat_rebind.sh \
 	integration/move.sh \
+	integration/sleep.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -464,6 +468,7 @@ FUZZ_TARGETS := \
 	fuzz/datagram \
 	fuzz/peer \
 	fuzz/trigger \
+	fuzz/group \
 	fuzz/ring \
 	fuzz/wire \
 	fuzz/ipc \
@@ -481,9 +486,11 @@ unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
+unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
+unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
 unit/i3/nodes_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
@@ -525,6 +532,8 @@ unit/io/sockets_ROOMS := io
 unit/io/stream_ROOMS := io
 unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
+sim/members_ROOMS := base i3
+sim/members_OBJ := tests/sim/world.o
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
@@ -553,6 +562,7 @@ fuzz/tcpip_ROOMS := base tcpip
 fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
+fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy

@@ -341,6 +341,12 @@ static void check_together(const struct node_options *o)
         fprintf(stderr, "i3node: --no-tcp and --tcp-port do not go together\n");
         exit(2);
     }
+    if (o->ring && !o->ring_config.self.family && addr_is_any(&o->listen)) {
+        char s[ADDR_STR];
+        fprintf(stderr, "i3node: --listen %s does not say where the other nodes reach this one: add --advertise ADDR\n",
+            addr_str(&o->listen, s));
+        exit(2);
+    }
     if (o->background && !o->log && o->log_format == LOG_FORMAT_JOURNAL) {
         fprintf(stderr, "i3node: --log-format journal goes to standard error, which --background closes\n");
         exit(2);

@@ -107,6 +107,7 @@ static void verb_status(struct control_call *k)
         {"connects", p->count.connects},
         {"incoming", p->count.incoming},
         {"refused", p->count.refused},
+        {"slowed_by_node", p->count.slowed},
         {"dgrams_in", d->in},
         {"dgrams_out", d->out},
         {"dgrams_bad", d->bad},

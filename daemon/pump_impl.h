@@ -63,7 +63,7 @@ struct failed_host {
 
 struct pump_counters {
     uint64_t waypoint; /* passed on for others */
-    uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused;
+    uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused, slowed;
 };
 
 struct dgram_side;

@@ -75,6 +75,16 @@ static void trigger_in(struct pump *p, const struct addr *from, uint8_t *data, s
         transport_heard(&p->transport, p->now, from);
 }
 
+/* That of a trigger; or we send faster than the node's operator allows, which it says once. */
+static void refused_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
+{
+    struct wire_refused r;
+    if (refused_decode(data, len, &r) || r.reason != REFUSED_RATE)
+        trigger_in(p, from, data, len);
+    else
+        p->count.slowed++;
+}
+
 /* Who owns an id, for a packet or for a trigger of ours; and whether a node lives. */
 static void owner_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
 {
@@ -91,7 +101,7 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
         [WIRE_NOT_PRESENT] = not_present_in,
         [WIRE_CHALLENGE] = trigger_in,
         [WIRE_ACK] = trigger_in,
-        [WIRE_REFUSED] = trigger_in,
+        [WIRE_REFUSED] = refused_in,
         [WIRE_BATCH] = trigger_in,
         [WIRE_OWNER] = owner_in,
         [WIRE_PONG] = owner_in,

@@ -84,7 +84,7 @@ gateway() {
 }
 gateway_inside() {
     in_ns "$1" sysctl -qw net.ipv4.ip_forward=1
-    in_ns "$1" ip link add name lan type bridge
+    in_ns "$1" ip link add name lan address 02:00:00:00:00:02 type bridge
     in_ns "$1" sysctl -qw net.bridge.bridge-nf-call-iptables=0 2>/dev/null || : # a switch, no router
     in_ns "$1" ip addr add "$3.1/24" dev lan
     in_ns "$1" ip link set lan up
@@ -117,7 +117,7 @@ isolate() {
 
 # The public network with its ring; call it after netns_begin pub ring ...
 nats_begin() {
-    in_ns pub ip link add name br0 type bridge
+    in_ns pub ip link add name br0 address 02:00:00:00:00:01 type bridge # else it takes another one from each port that comes
     in_ns pub ip addr add $PUBLIC.254/24 dev br0
     in_ns pub ip link set br0 up
     in_ns pub sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.br0.send_redirects=0

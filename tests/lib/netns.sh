@@ -30,7 +30,7 @@ netns_begin() {
     trap 'exit 130' INT TERM HUP
     chmod 755 "$T"
     # the build may be in a folder of root's own, out of nobody's reach
-    cp -r "$B/bin" "$B/lib" "$LIB/web.py" "$LIB/drip.py" "$LIB/pour.py" "$T"
+    cp -r "$B/bin" "$B/lib" "$LIB/web.py" "$LIB/drip.py" "$LIB/pour.py" "$LIB/nap.py" "$T"
     chmod -R a+rX "$T"
     PATH=$T/bin:$PATH
     for ns in $NETNS; do

@@ -34,7 +34,7 @@ START_TEST(empty_text_gives_the_defaults)
     ck_assert_uint_eq(c.recv_buffer, 33554432);
     ck_assert_uint_eq(c.connections, 10000);
     ck_assert_uint_eq(c.memory, 268435456);
-    ck_assert(c.shortcut && c.encrypt && c.ecn && c.transport == CONFIG_AUTO);
+    ck_assert(c.shortcut && c.encrypt && c.ecn && !c.waypoint && c.transport == CONFIG_AUTO);
     ck_assert_int_eq(c.log_level, LOG_LVL_INFO);
     /* what the parser has as defaults and config_default() are the same */
     ck_assert(d.n_nodes == c.n_nodes && d.network == c.network && d.network_bits == c.network_bits &&
@@ -65,6 +65,7 @@ START_TEST(takes_every_option)
                       "shortcut = no\n"
                       "transport = \"tcp\"\n"
                       "encrypt = off\n"
+                      "waypoint = on\n"
                       "ecn = no\n"
                       "log = debug",
                       err) == 0,
@@ -81,7 +82,7 @@ START_TEST(takes_every_option)
     ck_assert_uint_eq(c.recv_buffer, 131072);
     ck_assert_uint_eq(c.connections, 7);
     ck_assert_uint_eq(c.memory, 2000000);
-    ck_assert(!c.shortcut && !c.encrypt && !c.ecn && c.transport == CONFIG_TCP);
+    ck_assert(!c.shortcut && !c.encrypt && !c.ecn && c.waypoint && c.transport == CONFIG_TCP);
     ck_assert_int_eq(c.log_level, LOG_LVL_DEBUG);
 }
 END_TEST
