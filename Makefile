@@ -149,6 +149,7 @@ io_SRC := \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
 	daemon/io/stream.c \
+	daemon/io/stream_join.c \
 	daemon/io/stream_out.c \
 	daemon/io/train.c \
 	daemon/io/udp.c \
