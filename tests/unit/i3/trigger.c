@@ -578,6 +578,55 @@ START_TEST(a_host_that_moved_inserts_all_at_once_where_they_are_kept)
 }
 END_TEST
 
+/* As a symmetric NAT with a mapping of few seconds does. */
+START_TEST(a_nat_that_forgets_soon_is_reminded_more_often)
+{
+    struct fake *f = fake_new();
+    struct own o = own_new(1);
+    ck_assert_int_eq(own_add(f, &o), 0);
+    fake_run(f, SEC);
+    mono_t last = f->now;
+    unsigned forgot = 0;
+    for (unsigned i = 0; i < 30; i++) {
+        mono_t next = triggers_deadline(f->t);
+        if (mono_since(last, next) > 10 * SEC) {
+            f->host.port++;
+            forgot++;
+        }
+        fake_run(f, mono_since(f->now, next) + 100 * MS);
+        last = f->now;
+    }
+    ck_assert_uint_le(forgot, 3); /* the first of them by the first refresh, whose turn is early */
+    unsigned before = f->seen[WIRE_REFRESH];
+    fake_run(f, 60 * SEC);
+    ck_assert_uint_ge(f->seen[WIRE_REFRESH] - before, 7);
+    ck_assert_uint_le(f->seen[WIRE_REFRESH] - before, 9);
+    triggers_moved(f->t, f->now); /* perhaps behind another one */
+    fake_run(f, SEC);
+    before = f->seen[WIRE_REFRESH];
+    fake_run(f, 60 * SEC);
+    ck_assert_uint_le(f->seen[WIRE_REFRESH] - before, 5);
+    fake_free(f);
+}
+END_TEST
+
+START_TEST(a_nat_that_was_restarted_once_is_not_reminded_more_often)
+{
+    struct fake *f = fake_new();
+    struct own o = own_new(1);
+    ck_assert_int_eq(own_add(f, &o), 0);
+    fake_run(f, SEC);
+    for (unsigned i = 0; i < 5; i++) {
+        f->host.port++;
+        fake_run(f, 100 * SEC);
+    }
+    unsigned before = f->seen[WIRE_REFRESH];
+    fake_run(f, 60 * SEC);
+    ck_assert_uint_le(f->seen[WIRE_REFRESH] - before, 5);
+    fake_free(f);
+}
+END_TEST
+
 /* The node tells by itself that the trigger is another's now: it alone knows the number of the last refresh. */
 static void tell_owner(struct fake *f, const struct addr *from, const struct stored *s, uint64_t seq, const struct addr *owner)
 {
@@ -869,6 +918,8 @@ int main(void)
     tcase_add_test(t, doubts_that_were_needless_become_rare);
     tcase_add_test(t, a_host_that_moved_inserts_all_at_once_where_they_are_kept);
     tcase_add_test(t, a_trigger_goes_where_its_node_says_and_a_nat_for_each_node_is_no_move);
+    tcase_add_test(t, a_nat_that_forgets_soon_is_reminded_more_often);
+    tcase_add_test(t, a_nat_that_was_restarted_once_is_not_reminded_more_often);
     tcase_add_test(t, an_old_ack_does_not_count_again);
     tcase_add_test(t, restart_inserts_all_anew_at_once);
     tcase_add_test(t, another_node_gets_the_triggers);
