@@ -420,6 +420,7 @@ INTEGRATION_TESTS := \
 	integration/nat_rebind.sh \
 	integration/move.sh \
 	integration/sleep.sh \
+	integration/nat_idle.sh \
 	integration/move6.sh \
 
 INTEROP_TESTS := \
