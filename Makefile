@@ -435,6 +435,8 @@ INTEGRATION_TESTS := \
 	integration/nat_rebind.sh \
 	integration/move.sh \
 	integration/sleep.sh \
+	integration/nat_idle.sh \
+	integration/move6.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
