@@ -104,6 +104,17 @@ size_t node_watch_page(void *ctx, char *buf, size_t cap)
         .fds = me.fds,
         .fds_max = me.fds_max,
     }};
+    const struct streams_stats *t = node_pump_stream_stats(w->pump);
+    if (t) {
+        p.v.tcp = true;
+        p.v.tcp_accepted = t->accepted;
+        p.v.tcp_refused = t->refused;
+        p.v.tcp_bad = t->bad;
+        p.v.tcp_lost = t->lost;
+        p.v.tcp_bytes_in = t->bytes_in;
+        p.v.tcp_bytes_out = t->bytes_out;
+        p.v.tcp_open = t->open;
+    }
     node_pump_with(w->pump, write_page, &p);
     return p.len;
 }
