@@ -202,7 +202,7 @@ void node_pump_stats(struct node_pump *np, struct node_stats *out)
 
 const struct streams_stats *node_pump_stream_stats(const struct node_pump *np)
 {
-    return np->stream ? node_stream_stats(np->stream) : NULL;
+    return node_stream_stats(np->stream);
 }
 
 void node_pump_udp_stats(struct node_pump *np, struct udp_stats *out)

@@ -29,7 +29,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, triggers_deadline(p->triggers));
     at = mono_min(at, owners_deadline(p->owners));
     if (p->nodes)
-        at = mono_min(at, nodes_deadline(p->nodes));
+        at = mono_min(at, mono_min(nodes_deadline(p->nodes), sampler_deadline(p->sample.sampler)));
     at = mono_min(at, link_deadline(p));
     at = mono_min(at, pool_deadline(p->pool));
     at = mono_min(at, flow_deadline(p));
@@ -83,6 +83,7 @@ static void expire(struct pump *p)
     dns_expire(p);
     link_turn(p);
     net_choose_node(p);
+    sample_turn(p);
     shortcut_turn(p);
 }
 
@@ -310,7 +311,7 @@ static int start_sessions(struct pump *p)
     if (!s)
         return err ? err : -ENOMEM;
     p->peers = s->peers;
-    return 0;
+    return sample_start(p);
 }
 
 static int start_engine(struct pump *p)
@@ -401,6 +402,7 @@ static void pump_free(struct pump *p)
     sides_free(p);
     owners_free(p->owners);
     nodes_free(p->nodes);
+    sampler_free(p->sample.sampler);
     groups_free(p->groups);
     accel_close(p->accel);
     book_free(p->book);

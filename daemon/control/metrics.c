@@ -105,24 +105,19 @@ static void outside_part(struct page *p, const struct metrics_view *v)
     counter(p, "i3node_udp_sent_packets_total", "Datagrams given to the socket.", v->udp_packets_out);
     counter(p, "i3node_udp_sent_bytes_total", "Bytes in them.", v->udp_bytes_out);
     counter(p, "i3node_udp_send_failures_total", "Datagrams that the socket did not take.", v->udp_send_lost);
+    if (v->tcp) {
+        gauge(p, "i3node_tcp_connections", "Hosts that are here by TCP.", v->tcp_connections);
+        counter(p, "i3node_tcp_accepted_total", "Connections taken.", v->tcp_accepted);
+        counter(p, "i3node_tcp_refused_total", "Connections for which there was no place.", v->tcp_refused);
+        counter(p, "i3node_tcp_received_packets_total", "Packets that came by them.", v->tcp_frames_in);
+        counter(p, "i3node_tcp_sent_packets_total", "Packets for them.", v->tcp_frames_out);
+        counter(p, "i3node_tcp_lost_packets_total", "Packets for those that read too slowly, or are gone.", v->tcp_lost);
+    }
     counter(p, "i3node_metrics_requests_total", "Requests for this page.", v->http_served);
     counter(p, "i3node_metrics_refusals_total", "Requests for anything else.", v->http_refused);
     counter(p, "i3node_metrics_drops_total", "Connections that were too slow, or too many.", v->http_dropped);
     if (v->memory_max)
         gauge(p, "i3node_memory_limit_bytes", "As --memory says.", v->memory_max);
-}
-
-static void tcp_part(struct page *p, const struct metrics_view *v)
-{
-    if (!v->tcp)
-        return;
-    gauge(p, "i3node_tcp_connections", "Hosts connected by TCP now.", v->tcp_open);
-    counter(p, "i3node_tcp_accepted_total", "Connections taken.", v->tcp_accepted);
-    counter(p, "i3node_tcp_refused_total", "Connections for which there was no place.", v->tcp_refused);
-    counter(p, "i3node_tcp_bad_total", "Connections ended for what they sent.", v->tcp_bad);
-    counter(p, "i3node_tcp_lost_packets_total", "Packets for which a connection's queue had no room.", v->tcp_lost);
-    counter(p, "i3node_tcp_received_bytes_total", "Bytes of packets that came by TCP.", v->tcp_bytes_in);
-    counter(p, "i3node_tcp_sent_bytes_total", "Bytes of packets that went by TCP.", v->tcp_bytes_out);
 }
 
 static void process_part(struct page *p, const struct metrics_view *v)
@@ -147,7 +142,6 @@ size_t metrics_write(const struct metrics_view *v, char *out, size_t cap)
     node_part(&p, v);
     ring_part(&p, node_ring(v->node));
     outside_part(&p, v);
-    tcp_part(&p, v);
     process_part(&p, v);
     return cap - p.left;
 }
