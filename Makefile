@@ -54,6 +54,7 @@ i3_SRC := \
 	daemon/i3/deadline.c \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
+	daemon/i3/nodes.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
 	daemon/i3/peer.c \
@@ -63,12 +64,14 @@ i3_SRC := \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
 	daemon/i3/owners.c \
+	daemon/i3/sampler.c \
 	daemon/i3/session.c \
 	daemon/i3/transport.c \
 	daemon/i3/trigger.c \
 	daemon/i3/trigger_answer.c \
 	daemon/i3/trigger_doubt.c \
 	daemon/i3/trigger_send.c \
+	daemon/i3/trigger_watch.c \
 
 node_SRC := \
 	daemon/node/batch.c \
@@ -146,6 +149,7 @@ io_SRC := \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
 	daemon/io/stream.c \
+	daemon/io/stream_join.c \
 	daemon/io/stream_out.c \
 	daemon/io/train.c \
 	daemon/io/udp.c \
@@ -177,6 +181,7 @@ i3d_SRC := \
 	daemon/pump_mirror.c \
 	daemon/pump_deliver.c \
 	daemon/pump_move.c \
+	daemon/pump_sample.c \
 	daemon/pump_shortcut.c \
 
 i3node_SRC := \
@@ -314,10 +319,14 @@ UNIT_TESTS := \
 	unit/base/lookout \
 	unit/dns/stub \
 	unit/naming/book \
+	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
 	unit/i3/deadline \
+	unit/i3/group \
 	unit/i3/handshake \
+	unit/i3/nodes \
+	unit/i3/sampler \
 	unit/i3/noise \
 	unit/i3/owners \
 	unit/i3/path \
@@ -325,6 +334,7 @@ UNIT_TESTS := \
 	unit/i3/pmtu \
 	unit/i3/proof \
 	unit/i3/seal \
+	unit/i3/transport \
 	unit/i3/trigger \
 	unit/node/node \
 	unit/node/limits \
@@ -341,12 +351,14 @@ UNIT_TESTS := \
 	unit/program/vsock \
 	unit/program/dgram \
 	unit/io/sockets \
+	unit/io/stream \
 	unit/io/mirror \
 	unit/io/operator \
 	unit/io/sandbox \
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/members \
 	sim/shortcuts \
 	sim/tcp \
 	sim/tcp_goodput \
@@ -405,6 +417,8 @@ INTEGRATION_TESTS := \
 	integration/lossy.sh \
 	integration/dead_peer.sh \
 	integration/ring.sh \
+	integration/ring_crash.sh \
+	integration/nearest.sh \
 	integration/workers.sh \
 	integration/node_operator.py \
 	integration/trigger_abuse.py \
@@ -416,6 +430,7 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 	integration/nat.sh \
 	integration/tcp_fallback.sh \
+	integration/tcp_crowd.sh \
 	integration/nat_kinds.sh \
 	integration/nat_rebind.sh \
 	integration/move.sh \
@@ -460,6 +475,7 @@ FUZZ_TARGETS := \
 	fuzz/datagram \
 	fuzz/peer \
 	fuzz/trigger \
+	fuzz/group \
 	fuzz/ring \
 	fuzz/wire \
 	fuzz/ipc \
@@ -477,10 +493,14 @@ unit/base/id_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
+unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
+unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
+unit/i3/nodes_ROOMS := base i3
+unit/i3/sampler_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
 unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
@@ -491,6 +511,7 @@ unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
 unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
+unit/i3/transport_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
 unit/node/node_ROOMS := node i3 base
 unit/node/limits_ROOMS := node i3 base
@@ -516,7 +537,11 @@ unit/io/sandbox_LIBS := -lseccomp
 unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io
+unit/io/stream_ROOMS := io
+unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
+sim/members_ROOMS := base i3
+sim/members_OBJ := tests/sim/world.o
 sim/sessions_ROOMS := base i3
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
@@ -545,6 +570,7 @@ fuzz/tcpip_ROOMS := base tcpip
 fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
+fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy

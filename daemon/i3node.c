@@ -56,6 +56,8 @@ static int prepare_ring(struct node_options *o)
     int err = read_secret(o->secret_file, o->credential, c->secret);
     if (err)
         return err;
+    if (o->check)
+        return 0; /* a key is made at the start only */
     if (!o->state) {
         uint8_t priv[KEY_LEN];
         entropy_fill(priv, sizeof(priv));
@@ -226,22 +228,18 @@ static int start_control(struct service *s)
     return s->o.control ? err : 0;
 }
 
-/* The node on its port. An exit status. */
+/* The node on its port. */
 static int start_node(struct service *s)
 {
     char text[ADDR_STR];
     int err = node_pump_start(&s->pump, &s->loop, &s->o.listen, &s->config, s->o.ring ? &s->o.ring_config : NULL);
-    if (err == -EDESTADDRREQ) {
-        fprintf(stderr, "i3node: --listen 0.0.0.0 does not say where the other nodes reach this one: add --advertise ADDR\n");
-        return 2;
-    }
     if (err == -ENOMEM)
         fprintf(stderr, "i3node: not enough memory for %u triggers: --memory takes less\n", s->config.triggers_max);
     else if (err)
         fprintf(stderr, "i3node: cannot listen on %s: %s\n", addr_str(&s->o.listen, text), strerror(-err));
     else if ((err = node_pump_listen(s->pump, &s->loop, &s->o.stream)) < 0)
         fprintf(stderr, "i3node: --tcp-port: cannot listen there: %s\n", strerror(-err));
-    return err ? 1 : 0;
+    return err;
 }
 
 static int start_watch(struct service *s)
@@ -294,10 +292,7 @@ static int start(struct service *s)
     warm_up();
     if (!o->no_sandbox && close_files(s))
         return 1;
-    int status = start_node(s);
-    if (status)
-        return status;
-    if (start_watch(s) || start_control(s) || write_number(o->pid_file, getpid()) ||
+    if (start_node(s) || start_watch(s) || start_control(s) || write_number(o->pid_file, getpid()) ||
         write_number(o->port_file, node_pump_local(s->pump)->port))
         return 1;
     start_signals(s);
@@ -308,10 +303,25 @@ static int start(struct service *s)
     return 0;
 }
 
+static void on_lingered(uv_timer_t *t)
+{
+    uv_stop(t->loop);
+}
+
+/* Who has not noticed yet that it leaves the ring is served a little longer; a second signal ends that. */
+static void linger(struct service *s)
+{
+    uv_timer_stop(&s->watchdog);
+    uv_timer_start(&s->watchdog, on_lingered, NODE_LINGER / USEC_PER_MSEC, 0);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+}
+
 static void stop(struct service *s)
 {
     log_info("node stopping");
     notify_send("STOPPING=1");
+    if (node_pump_leave(s->pump))
+        linger(s);
     node_control_stop(s->control);
     http_stop(s->http);
     node_watch_stop(&s->watch);

@@ -1,5 +1,6 @@
 #include "daemon/node_control.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,6 +318,36 @@ int node_control_folder(char *out, size_t cap)
     return n < 0 || (size_t)n >= cap ? -ENAMETOOLONG : folder_private(out);
 }
 
+/* The file that is locked is still the one of that name. */
+static bool is_there(int fd, const char *path)
+{
+    struct stat held, named;
+    return fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
+/* What a node that was killed has left: its lock can be had. */
+static void sweep(const char *folder)
+{
+    char lock[PATH_ROOM], sock[PATH_ROOM];
+    const struct dirent *e;
+    DIR *d = opendir(folder);
+    while (d && (e = readdir(d))) {
+        size_t len = strlen(e->d_name);
+        if (len < 10 || len > 32 || strncmp(e->d_name, "node-", 5) || strcmp(e->d_name + len - 5, ".lock"))
+            continue;
+        snprintf(lock, sizeof(lock), "%s/%s", folder, e->d_name);
+        snprintf(sock, sizeof(sock), "%.*s.sock", (int)strlen(lock) - 5, lock);
+        int fd = file_lock(lock, false);
+        if (fd < 0)
+            continue;
+        if (is_there(fd, lock))
+            unlink(sock), unlink(lock);
+        close(fd);
+    }
+    if (d)
+        closedir(d);
+}
+
 /* A name of its own in the folder; the lock is held as long as the node lives. */
 static int claim_name(struct node_control *nc, const char *folder)
 {
@@ -327,6 +358,10 @@ static int claim_name(struct node_control *nc, const char *folder)
         snprintf(nc->path, sizeof(nc->path), "%s/%s.sock", folder, name);
         snprintf(nc->lock_path, sizeof(nc->lock_path), "%s/%s.lock", folder, name);
         nc->lock = file_lock(nc->lock_path, false);
+        while (nc->lock >= 0 && !is_there(nc->lock, nc->lock_path)) { /* swept away in between */
+            close(nc->lock);
+            nc->lock = file_lock(nc->lock_path, false);
+        }
         if (nc->lock != -EWOULDBLOCK)
             break;
     }
@@ -359,7 +394,10 @@ static int claim(struct node_control *nc, char *why, size_t whylen)
     int err = node_control_folder(folder, sizeof(folder));
     if (err == -EPERM)
         snprintf(why, whylen, "%s is not a folder of your own", folder);
-    return err ? err : claim_name(nc, folder);
+    if (err)
+        return err;
+    sweep(folder);
+    return claim_name(nc, folder);
 }
 
 int node_control_start(struct node_control **out, const struct node_control_config *c, char *why, size_t whylen)

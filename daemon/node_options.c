@@ -113,7 +113,9 @@ static void o_tcp_port(struct node_options *o, const char *name, const char *val
 
 static void o_tcp_max(struct node_options *o, const char *name, const char *value)
 {
-    o->stream.streams.max = take_number(name, value, 1, 100000);
+    unsigned n = take_number(name, value, 1, 100000);
+    o->stream.streams.max = n;
+    o->stream.streams.per_source = n / 4 > 32 ? n / 4 : 32;
 }
 
 static void o_no_tcp(struct node_options *o, const char *name, const char *value)
@@ -337,6 +339,12 @@ static void check_together(const struct node_options *o)
     }
     if (o->stream.off && o->stream.ports) {
         fprintf(stderr, "i3node: --no-tcp and --tcp-port do not go together\n");
+        exit(2);
+    }
+    if (o->ring && !o->ring_config.self.family && addr_is_any(&o->listen)) {
+        char s[ADDR_STR];
+        fprintf(stderr, "i3node: --listen %s does not say where the other nodes reach this one: add --advertise ADDR\n",
+            addr_str(&o->listen, s));
         exit(2);
     }
     if (o->background && !o->log && o->log_format == LOG_FORMAT_JOURNAL) {

@@ -166,15 +166,21 @@ static void on_closed(uv_handle_t *h)
     }
 }
 
+bool node_pump_leave(struct node_pump *np)
+{
+    struct outbox *out = node_workers_alone(np->workers);
+    while (node_leave(np->node, mono_now(), out))
+        node_workers_flush(np->workers);
+    node_workers_done(np->workers);
+    return node_lingers(np->node);
+}
+
 void node_pump_stop(struct node_pump *np)
 {
     if (!np)
         return;
     node_workers_stop(np->workers);
-    struct outbox *out = node_workers_alone(np->workers);
-    while (node_leave(np->node, mono_now(), out))
-        node_workers_flush(np->workers);
-    node_workers_done(np->workers);
+    node_pump_leave(np);
     node_workers_connections(np->workers, NULL, NULL);
     node_stream_stop(np->stream);
     uv_close((uv_handle_t *)&np->poll, on_closed);
@@ -192,6 +198,11 @@ void node_pump_stats(struct node_pump *np, struct node_stats *out)
     node_workers_alone(np->workers);
     node_stats(np->node, out);
     node_workers_done(np->workers);
+}
+
+const struct streams_stats *node_pump_stream_stats(const struct node_pump *np)
+{
+    return node_stream_stats(np->stream);
 }
 
 void node_pump_udp_stats(struct node_pump *np, struct udp_stats *out)

@@ -18,7 +18,9 @@ int node_pump_start(struct node_pump **out, uv_loop_t *loop, const struct addr *
     const struct node_config *config, struct ring_config *ring);
 /* Serves hosts whose UDP is blocked as well (once; of `c` the ports and bounds count). 0 or -errno. */
 int node_pump_listen(struct node_pump *np, uv_loop_t *loop, const struct node_stream_config *c);
-/* Says good-bye to the ring. */
+/* Says good-bye to the ring. True: for NODE_LINGER more it should go on running. */
+bool node_pump_leave(struct node_pump *np);
+/* The same, if it has not been done, and ends. */
 void node_pump_stop(struct node_pump *np);
 
 /* Where it is bound. */
@@ -29,6 +31,8 @@ void node_pump_with(struct node_pump *np, node_pump_fn *fn, void *ctx);
 /* Of all workers. */
 void node_pump_stats(struct node_pump *np, struct node_stats *out);
 void node_pump_udp_stats(struct node_pump *np, struct udp_stats *out);
+/* Of connections; NULL: it takes none. */
+const struct streams_stats *node_pump_stream_stats(const struct node_pump *np);
 /* With more than one worker others may be changing it: see node_pump_with(). */
 const struct node *node_pump_node(const struct node_pump *np);
 

@@ -28,6 +28,8 @@ static mono_t next_deadline(const struct pump *p)
         at = mono_min(at, peers_deadline(s->peers));
     at = mono_min(at, triggers_deadline(p->triggers));
     at = mono_min(at, owners_deadline(p->owners));
+    if (p->nodes)
+        at = mono_min(at, mono_min(nodes_deadline(p->nodes), sampler_deadline(p->sample.sampler)));
     at = mono_min(at, link_deadline(p));
     at = mono_min(at, pool_deadline(p->pool));
     at = mono_min(at, flow_deadline(p));
@@ -81,6 +83,7 @@ static void expire(struct pump *p)
     dns_expire(p);
     link_turn(p);
     net_choose_node(p);
+    sample_turn(p);
     shortcut_turn(p);
 }
 
@@ -303,13 +306,16 @@ static int start_sessions(struct pump *p)
     if (!p->triggers || !p->owners)
         return -ENOMEM;
     id_of_key(&p->public_id, p->identity.pub, NULL);
+    draw_seed(p, seed);
+    if (p->config.n_nodes && !(p->nodes = nodes_new(p->config.nodes, p->config.n_nodes, p->public_id.b, seed)))
+        return -ENOMEM;
     /* for every suffix: who asks need not know that it is nobody's but ours (i3/peer.h) */
     int err = trigger_add(p->triggers, p->now, &p->public_id, 128, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
     struct side *s = err ? NULL : side_new(p, NULL);
     if (!s)
         return err ? err : -ENOMEM;
     p->peers = s->peers;
-    return 0;
+    return sample_start(p);
 }
 
 static int start_engine(struct pump *p)
@@ -400,6 +406,8 @@ static void pump_free(struct pump *p)
     triggers_free(p->triggers);
     sides_free(p);
     owners_free(p->owners);
+    nodes_free(p->nodes);
+    sampler_free(p->sample.sampler);
     groups_free(p->groups);
     accel_close(p->accel);
     book_free(p->book);

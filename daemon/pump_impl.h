@@ -4,7 +4,9 @@
 
 #include <sys/queue.h>
 
+#include "daemon/i3/nodes.h"
 #include "daemon/i3/peer.h"
+#include "daemon/i3/sampler.h"
 #include "daemon/i3/transport.h"
 #include "daemon/i3/trigger.h"
 #include "daemon/io/accel.h"
@@ -62,7 +64,7 @@ struct failed_host {
 
 struct pump_counters {
     uint64_t waypoint; /* passed on for others */
-    uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused;
+    uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused, slowed;
 };
 
 struct dgram_side;
@@ -97,6 +99,15 @@ struct side {
     uint8_t own6[16];
 };
 
+/* The key of the user's private ids changes for one with a nearer owner. */
+struct sample {
+    struct sampler *sampler; /* NULL: no node is configured */
+    bool waiting;            /* for the trigger of the next key to stand */
+    struct i3_id next, old;
+    uint8_t next_pub[KEY_LEN];
+    mono_t retire_at; /* when the old one's trigger goes */
+};
+
 struct pump {
     struct config config;
     struct pump_paths paths;
@@ -124,6 +135,8 @@ struct pump {
     struct transport transport;
     struct node_pump *node; /* embedded, NULL if none */
     unsigned node_index;    /* of config.nodes */
+    struct nodes *nodes;    /* NULL: none is configured */
+    struct sample sample;
     struct addr node_addr;
     mono_t node_since;
 
@@ -241,12 +254,18 @@ void link_stop(struct pump *p);
 bool link_recv(struct pump *p);
 /* What the outbox has for connections is taken out and sent. */
 void link_send(struct pump *p);
+/* What can wait for a connection's room should: there is a turn when it has some. */
+bool link_is_full(const struct pump *p);
 void link_turn(struct pump *p);
 /* We are elsewhere, or were asleep: connections are made anew, and UDP is tried. */
 void link_moved(struct pump *p);
 mono_t link_deadline(const struct pump *p);
 /* Moved so far, by UDP and TCP. */
 void link_traffic(const struct pump *p, uint64_t *bytes, uint64_t *packets_in);
+
+/* pump_sample.c */
+int sample_start(struct pump *p);
+void sample_turn(struct pump *p);
 
 /* pump_shortcut.c */
 /* ---- pump_move.c ---- */

@@ -6,7 +6,7 @@
 #include "daemon/base/log.h"
 
 /* Connections: a host has one to its node and one to each node whose ids it uses. */
-enum { LINK_CONNECTIONS = 64, LINK_QUEUE = 512 << 10, LINK_MEMORY = 16 << 20 };
+enum { LINK_CONNECTIONS = 64, LINK_QUEUE = 2 << 20, LINK_MEMORY = 16 << 20 };
 
 #define LINGER_US (1 * USEC_PER_SEC) /* what is on its way by TCP when UDP is back */
 
@@ -65,6 +65,11 @@ void link_moved(struct pump *p)
     transport_moved(&p->transport, p->now);
 }
 
+bool link_is_full(const struct pump *p)
+{
+    return p->streams && p->transport.tcp && streams_would_wait(p->streams, p->now);
+}
+
 mono_t link_deadline(const struct pump *p)
 {
     return p->streams ? mono_min(streams_deadline(p->streams), transport_deadline(&p->transport)) : MONO_NEVER;
@@ -76,7 +81,7 @@ static void take_event(struct pump *p, const struct stream_event *e)
     char s[ADDR_STR];
     if (e->up)
         log_info("node address=%s connected", addr_str(&e->at, s));
-    else
+    else if (e->was_up)
         log_info("node address=%s connection ended err=%d", addr_str(&e->at, s), e->err);
     if (e->up || !p->transport.tcp)
         return;
@@ -98,12 +103,14 @@ static void decided(struct pump *p, const struct addr *home)
 {
     char s[ADDR_STR];
     log_info("node address=%s chosen", addr_str(home, s));
-    for (unsigned i = 0; i < p->config.n_nodes; i++)
-        if (!memcmp(p->config.nodes[i].ip, home->ip, sizeof(home->ip)) &&
-            (p->config.nodes[i].port == home->port || home->via == ADDR_TCP))
-            p->node_index = i;
+    int i = transport_index(&p->transport, home);
+    if (i >= 0)
+        p->node_index = (unsigned)i;
+    if (p->nodes)
+        nodes_prefer(p->nodes, p->now, p->node_index);
     net_set_home(p, home);
-    peers_size_anew(p->peers, p->now);
+    for (struct side *side = p->sides; side; side = side->next)
+        peers_size_anew(side->peers, p->now);
 }
 
 void link_turn(struct pump *p)

@@ -49,6 +49,7 @@ static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size
     struct side *s = side_by_id(p, d.ids);
     if (!s || peers_input(s->peers, p->now, p->wall, from, &d, &p->out, &peer, &plain, &plain_len) != PEER_PACKET)
         return;
+    triggers_delivered(p->triggers, p->now, from);
     if (mono_since(p->transport.heard, p->now) > HEARD_AGAIN_US && owners_has(p->owners, from))
         transport_heard(&p->transport, p->now, from);
     peer_packet(p, s, peer, from->via == ADDR_UDP ? udp_ecn(p->udp) : 0, plain, plain_len);
@@ -74,10 +75,23 @@ static void trigger_in(struct pump *p, const struct addr *from, uint8_t *data, s
         transport_heard(&p->transport, p->now, from);
 }
 
+/* That of a trigger; or we send faster than the node's operator allows, which it says once. */
+static void refused_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
+{
+    struct wire_refused r;
+    if (refused_decode(data, len, &r) || r.reason != REFUSED_RATE)
+        trigger_in(p, from, data, len);
+    else
+        p->count.slowed++;
+}
+
 /* Who owns an id, for a packet or for a trigger of ours; and whether a node lives. */
 static void owner_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
 {
-    if (owners_input(p->owners, p->now, from, data, len) == 0)
+    bool ours = owners_input(p->owners, p->now, from, data, len) == 0;
+    if (!ours && p->nodes)
+        ours = nodes_input(p->nodes, p->now, from, data, len) == 0 || sampler_input(p->sample.sampler, p->now, from, data, len) == 0;
+    if (ours)
         transport_heard(&p->transport, p->now, from);
     else if (transport_input(&p->transport, p->now, from, data, len) < 0)
         trigger_in(p, from, data, len);
@@ -90,7 +104,7 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
         [WIRE_NOT_PRESENT] = not_present_in,
         [WIRE_CHALLENGE] = trigger_in,
         [WIRE_ACK] = trigger_in,
-        [WIRE_REFUSED] = trigger_in,
+        [WIRE_REFUSED] = refused_in,
         [WIRE_BATCH] = trigger_in,
         [WIRE_OWNER] = owner_in,
         [WIRE_PONG] = owner_in,
@@ -202,7 +216,7 @@ static void engine_output(struct pump *p)
     struct tcpip_packet v[64];
     uint32_t src, dst;
     size_t n;
-    while ((n = tcpip_output(p->tcpip, p->now, v, ARRAY_LEN(v), &src, &dst)) > 0) {
+    while (!link_is_full(p) && (n = tcpip_output(p->tcpip, p->now, v, ARRAY_LEN(v), &src, &dst)) > 0) {
         const struct side *s = side_by_own(p, src);
         struct peer *peer = s ? peer_by_address(s->peers, dst) : NULL;
         for (size_t i = 0; peer && i < n; i++) {
@@ -218,6 +232,10 @@ void net_output(struct pump *p)
     if (outbox_is_tight(&p->out))
         net_flush(p);
     owners_output(p->owners, p->now, &p->out);
+    if (p->nodes && mono_due(nodes_deadline(p->nodes), p->now))
+        nodes_output(p->nodes, p->now, &p->out);
+    if (p->nodes && mono_due(sampler_deadline(p->sample.sampler), p->now))
+        sampler_output(p->sample.sampler, p->now, &p->out);
     uint64_t unanswered = 0;
     for (struct side *s = p->sides; s; s = s->next) {
         if (outbox_is_tight(&p->out))
@@ -321,23 +339,37 @@ void net_peer_events(struct pump *p)
 
 enum { NODE_SILENCE_US = 6000000 };
 
-void net_set_home(struct pump *p, const struct addr *node)
+static void set_home(struct pump *p, const struct addr *node)
 {
     char s[ADDR_STR];
     p->node_addr = *node;
     p->node_since = p->now;
     log_info("node address=%s%s", addr_str(node, s), p->node ? " embedded" : "");
-    owners_set_home(p->owners, node);
     for (struct side *side = p->sides; side; side = side->next)
         peers_set_node(side->peers, node);
-    triggers_set_node(p->triggers, p->now, node);
+    if (p->nodes)
+        sampler_set_home(p->sample.sampler, p->now, node);
     transport_home(&p->transport, p->now, node);
 }
 
-static void use_node(struct pump *p, const struct addr *node)
+void net_set_home(struct pump *p, const struct addr *node)
+{
+    set_home(p, node);
+    owners_set_home(p->owners, node);
+    triggers_set_node(p->triggers, p->now, node);
+}
+
+/* What is known of other nodes stays true, as long as they are reached as before. */
+static void use_node(struct pump *p, const struct addr *node, bool old_lives)
 {
     struct addr way = transport_way(&p->transport, node);
-    net_set_home(p, &way);
+    if (!p->node_addr.family || p->node_addr.via != way.via) {
+        net_set_home(p, &way);
+        return;
+    }
+    set_home(p, &way);
+    owners_change_home(p->owners, p->now, &way, old_lives);
+    triggers_change_node(p->triggers, p->now, &way, old_lives);
 }
 
 /* No node configured: the first daemon of a machine runs one on the well-known port, the others use it, and whoever notices
@@ -348,30 +380,52 @@ static void use_local_node(struct pump *p)
     int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local, NULL, NULL);
     if (err && err != -EADDRINUSE && err != -EALREADY)
         log_error("node embedded start failed err=%d", err);
-    use_node(p, &local);
+    use_node(p, &local, false);
 }
 
 void net_use_node(struct pump *p, unsigned i)
 {
+    nodes_prefer(p->nodes, p->now, i);
     p->node_index = i;
-    use_node(p, &p->config.nodes[i]);
+    use_node(p, &p->config.nodes[i], false);
 }
 
-/* Chooses a node at the start, and another one when the present one has been silent. */
-void net_choose_node(struct pump *p)
+/* Another one when the present one has been silent for long. */
+static void choose_by_silence(struct pump *p)
 {
     mono_t heard = triggers_last_answer(p->triggers);
     if (p->node_addr.family && p->node)
         return;
-    if (p->node_addr.family) {
-        bool silent = !triggers_all_standing(p->triggers) && mono_since(p->node_since, p->now) > NODE_SILENCE_US &&
-                      (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
-        if (!silent && !owners_home_silent(p->owners, p->now))
-            return;
-        p->node_index++;
-    }
-    if (p->config.n_nodes == 0)
+    bool silent = !triggers_all_standing(p->triggers) && mono_since(p->node_since, p->now) > NODE_SILENCE_US &&
+                  (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
+    if (p->node_addr.family && !silent && !owners_home_silent(p->owners, p->now))
+        return;
+    if (!p->nodes)
         use_local_node(p);
     else
-        use_node(p, &p->config.nodes[p->node_index % p->config.n_nodes]);
+        net_use_node(p, (p->node_index + 1) % p->config.n_nodes);
+}
+
+/* The nearest that answers (i3/nodes.h), where it is measured: by UDP. */
+static void choose_by_distance(struct pump *p)
+{
+    mono_t used = owners_home_used(p->owners);
+    if (!triggers_all_standing(p->triggers))
+        nodes_used(p->nodes, p->now);
+    else if (used.us && mono_since(used, p->now) < USEC_PER_SEC)
+        nodes_used(p->nodes, used);
+    unsigned i = nodes_choice(p->nodes);
+    if (p->node_addr.family && i == p->node_index)
+        return;
+    bool old_lives = p->node_addr.family && nodes_lives(p->nodes, p->node_index);
+    p->node_index = i;
+    use_node(p, &p->config.nodes[i], old_lives);
+}
+
+void net_choose_node(struct pump *p)
+{
+    if (p->nodes && p->node_addr.via == ADDR_UDP)
+        choose_by_distance(p);
+    else
+        choose_by_silence(p);
 }

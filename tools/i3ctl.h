@@ -47,6 +47,8 @@ int link_path(char path[sizeof(((struct sockaddr_un *)0)->sun_path)]);
 
 /* A connection to the daemon at `path`, whose owner must be this user. fd, or -errno. */
 int link_open(const char *path);
+/* The same, but root may speak to anybody's: a node that is a system service has a user of its own. */
+int link_open_node(const char *path);
 
 /* One request: `words` are n strings. 0 or -errno. */
 int link_send(int fd, uint32_t serial, const char *const *words, size_t n);

@@ -74,7 +74,7 @@ static int ring_port(struct demo *d)
 
 static int ring_start(struct demo *d)
 {
-    char prog[PATH_MAX + 8], pid[PATH_MAX], port[PATH_MAX], log[PATH_MAX], err[CTL_ERR_LEN];
+    char prog[PATH_MAX + 8], pid[PATH_MAX], port[PATH_MAX], log[PATH_MAX], control[PATH_MAX], err[CTL_ERR_LEN];
     int rc = make_folders(d, (const char *[]){"ring"}, 1);
     if (rc)
         return rc;
@@ -82,9 +82,10 @@ static int ring_start(struct demo *d)
     world_path(pid, sizeof(pid), d->world, "ring/pid");
     world_path(port, sizeof(port), d->world, "ring/port");
     world_path(log, sizeof(log), d->world, "ring/log");
+    world_path(control, sizeof(control), d->world, "ring/node.sock");
     rc = link_run(prog,
         (char *[]){prog, "--background", "--listen", "127.0.0.1:0", "--pid-file", pid, "--port-file", port,
-            "--log", log, NULL},
+            "--log", log, "--control", control, NULL},
         NULL, err);
     if (rc < 0)
         return fail(d, rc, prog);

@@ -35,7 +35,7 @@ static void look_in(struct nodes *all, const char *folder, const char *pattern)
             continue;
         if (snprintf(all->path[all->n], NODE_PATH, "%s/%s", folder, e->d_name) >= NODE_PATH)
             continue;
-        int fd = link_open(all->path[all->n]);
+        int fd = link_open_node(all->path[all->n]);
         all->denied |= fd == -EACCES || fd == -EPERM;
         if (fd < 0)
             continue; /* nobody is there any more */
@@ -62,7 +62,7 @@ static void find_nodes(struct nodes *all, const char *port)
 static bool is_at(const char *path, const char *address)
 {
     struct link_reply r = {0};
-    int fd = link_open(path);
+    int fd = link_open_node(path);
     bool same = fd >= 0 && !link_call(fd, (const char *[]){"ring"}, 1, &r) && !strcmp(json_text(r.doc, "address"), address);
     json_decref(r.doc);
     if (fd >= 0)
@@ -111,7 +111,7 @@ static int open_node(const struct ctl *c, int *exit)
             return !all.n && !c->option[CTL_NODE] ? -2 : -1;
         path = all.path[0];
     }
-    int fd = link_open(path);
+    int fd = link_open_node(path);
     if (fd < 0)
         show_error(c, CTL_NO_DAEMON, "cannot reach the node at %s: %s", path,
             fd == -EPERM ? "that socket belongs to another user" : strerror(-fd));

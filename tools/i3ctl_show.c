@@ -221,6 +221,39 @@ static void status_head(const json_t *doc)
         json_text(doc, "data"), json_text(doc, "socket"), json_text(doc, "udp"));
 }
 
+/* Where there is something to choose. */
+static void status_nodes(const json_t *doc)
+{
+    static const char *const head[] = {"NODE", "STATE", ">RTT", "", "WHY"};
+    const json_t *list = json_object_get(doc, "nodes");
+    struct table t = {head, ARRAY_LEN(head), 0, NULL};
+    size_t i;
+    json_t *e;
+    char buf[PIECE];
+    if (json_array_size(list) < 2)
+        return;
+    json_array_foreach(list, i, e)
+    {
+        char(*row)[CELL_MAX] = table_row(&t);
+        cell_set(row[0], json_text(e, "address"));
+        cell_set(row[1], json_text(e, "state"));
+        cell_set(row[2], json_is_number(json_object_get(e, "rtt_us")) ? micros_str(json_int(e, "rtt_us"), buf) : "-");
+        cell_set(row[3], json_is_true(json_object_get(e, "in_use")) ? "in use" : "");
+        cell_set(row[4], json_text(e, "why"));
+    }
+    printf("\nnodes      %zu\n", t.rows);
+    table_print(&t);
+}
+
+static void status_private_ids(const json_t *doc)
+{
+    const json_t *p = json_object_get(doc, "private_ids");
+    char now[PIECE], first[PIECE];
+    if (json_int(p, "rtt_us") && json_int(p, "keys") > 4) /* there was a choice */
+        printf("\nprivate ids %s away, of %d keys looked at; the first was %s\n", micros_str(json_int(p, "rtt_us"), now),
+            (int)json_int(p, "keys") + 1, micros_str(json_int(p, "first_rtt_us"), first));
+}
+
 static void status_triggers(const json_t *doc)
 {
     static const char *const head[] = {"ID", ">BITS", "STATE", ">EXPIRES", ">REFRESHES", ">RTT", "NODE"};
@@ -317,6 +350,8 @@ void show_status(const struct ctl *c, const json_t *doc)
 {
     (void)c;
     status_head(doc);
+    status_nodes(doc);
+    status_private_ids(doc);
     status_triggers(doc);
     status_peers(doc);
     status_groups(doc);

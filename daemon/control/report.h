@@ -4,7 +4,9 @@
 #ifndef I3_REPORT_H
 #define I3_REPORT_H
 
+#include "daemon/i3/nodes.h"
 #include "daemon/i3/peer.h"
+#include "daemon/i3/sampler.h"
 #include "daemon/i3/trigger.h"
 #include "daemon/naming/book.h"
 #include "daemon/naming/groups.h"
@@ -39,6 +41,8 @@ struct report_view {
     uint32_t own;
     struct addr udp, node;
     bool node_embedded;
+    const struct nodes *nodes; /* NULL: none is configured */
+    const struct sampler *sampler; /* as well */
     const char *transport, *transport_why; /* how nodes are reached (i3/transport.h) */
     const struct triggers *triggers;
     const struct peers *peers;

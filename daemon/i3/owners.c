@@ -38,6 +38,7 @@ struct owners {
     struct addr home;
     struct drbg drbg;
     mono_t now, due;
+    mono_t home_used;
     mono_t home_heard, home_asked; /* home_asked: the first LOOKUP since it was heard, MONO_NEVER: none */
     struct route route[OWNERS_PREFIXES];
     struct owner owner[OWNERS_WATCHED];
@@ -66,6 +67,11 @@ void owners_set_home(struct owners *os, const struct addr *home)
     memset(os->owner, 0, sizeof(os->owner));
     os->home = *home;
     os->home_asked = os->due = MONO_NEVER;
+}
+
+mono_t owners_home_used(const struct owners *os)
+{
+    return os->home_used;
 }
 
 /* ---- the tables ---- */
@@ -122,6 +128,12 @@ static struct owner *owner_get(struct owners *os, const struct addr *at)
 
 /* ---- sending ---- */
 
+static const struct addr *by_home(struct owners *os)
+{
+    os->home_used = os->now;
+    return &os->home;
+}
+
 const struct addr *owners_node(struct owners *os, const struct i3_id *id)
 {
     struct route *r = route_find(os, id->b);
@@ -132,10 +144,10 @@ const struct addr *owners_node(struct owners *os, const struct i3_id *id)
     r->last_use = os->now;
     r->used = true;
     if (!r->owner.family || mono_due(r->until, os->now))
-        return &os->home;
+        return by_home(os);
     struct owner *o = &os->owner[r->watch];
     if (!addr_eq(&o->at, &r->owner) || o->shunned.us > os->now.us)
-        return &os->home;
+        return by_home(os);
     if (mono_since(o->used, os->now) > TICK)
         os->due = mono_min(os->due, mono_add(os->now, TICK));
     o->used = os->now;
@@ -152,6 +164,7 @@ static void ask(struct owners *os, struct route *r, struct outbox *out)
     }
     if (p && lookup_encode(p, OWNER_LEN, r->nonce, r->prefix))
         outbox_push(out, &os->home, p, OWNER_LEN);
+    os->home_used = os->now;
     if (os->home_asked.us == MONO_NEVER.us)
         os->home_asked = os->now;
     r->ask_at = mono_add(os->now, r->pause);
@@ -168,8 +181,46 @@ static void shun(struct owners *os, struct owner *o)
         struct route *r = &os->route[i];
         if (r->taken && addr_eq(&r->owner, &o->at)) {
             r->owner.family = 0;
+            r->until.us = 0;
             r->ask_at = mono_add(os->now, ASK_FIRST);
         }
+    }
+}
+
+/* What the old home node owns itself goes on going to it, now as to any other owner. */
+static void route_moves(struct owners *os, struct route *r, const struct addr *old)
+{
+    bool is_its_own = !r->owner.family && !r->nonce && r->until.us > os->now.us;
+    struct owner *watch = is_its_own ? owner_get(os, old) : NULL;
+    if (watch) {
+        r->owner = *old;
+        r->watch = (uint8_t)(watch - os->owner);
+    }
+    if (r->nonce) { /* the new one is asked */
+        r->nonce = 0;
+        r->used = true;
+        r->ask_at = os->now;
+    }
+}
+
+void owners_change_home(struct owners *os, mono_t now, const struct addr *home, bool old_lives)
+{
+    struct addr old = os->home;
+    if (addr_eq(&old, home))
+        return;
+    os->home = *home;
+    os->now = os->due = now;
+    os->home_asked = MONO_NEVER;
+    struct owner *dead = !old_lives && old.family ? owner_get(os, &old) : NULL;
+    if (dead)
+        shun(os, dead);
+    for (unsigned i = 0; i < OWNERS_PREFIXES; i++) {
+        struct route *r = &os->route[i];
+        if (!r->taken)
+            continue;
+        if (!old_lives && !r->owner.family)
+            r->until.us = 0;
+        route_moves(os, r, &old);
     }
 }
 

@@ -29,6 +29,10 @@ void owners_free(struct owners *os);
 
 /* The node asked first; another one: everything is forgotten. */
 void owners_set_home(struct owners *os, const struct addr *home);
+/* The same, and what was learned stays; if the old one lives, also what is its own. */
+void owners_change_home(struct owners *os, mono_t now, const struct addr *home, bool old_lives);
+/* When a packet or question last went to the home node; us 0: never. */
+mono_t owners_home_used(const struct owners *os);
 
 /* Where a packet for this id goes now; of family 0 while there is no home. Valid until the next call. */
 const struct addr *owners_node(struct owners *os, const struct i3_id *id);

@@ -204,6 +204,26 @@ void triggers_set_node(struct triggers *ts, mono_t now, const struct addr *node)
     triggers_restart(ts, now);
 }
 
+void triggers_change_node(struct triggers *ts, mono_t now, const struct addr *node, bool old_lives)
+{
+    struct addr old = ts->node;
+    if (addr_eq(&old, node))
+        return;
+    ts->node = *node;
+    for (unsigned i = 0; i < ts->used; i++) {
+        struct trigger *t = ts->slot[i];
+        if (!t || (t->owner.family && !addr_eq(&t->owner, &old)))
+            continue;
+        bool stays = old_lives && (t->state == TRIGGER_STANDING || t->state == TRIGGER_REFRESHING);
+        t->owner = stays ? old : (struct addr){0};
+        if (stays)
+            continue;
+        t->owners = 0;
+        t->penalty = 0;
+        trigger_set_state(ts, t, TRIGGER_WANTED, now);
+    }
+}
+
 /* ---- looking in ---- */
 
 mono_t triggers_last_answer(const struct triggers *ts)

@@ -37,6 +37,9 @@ void triggers_free(struct triggers *t);
 
 /* The node which is asked first. A change inserts all triggers anew there. */
 void triggers_set_node(struct triggers *t, mono_t now, const struct addr *node);
+/* The same with as little stir as can be: what other nodes keep stays there. The old one lives: what it keeps it goes on keeping; else
+ * that is inserted anew. */
+void triggers_change_node(struct triggers *t, mono_t now, const struct addr *node, bool old_lives);
 
 /* Wants a trigger for `id` (whose key pair is given), matching plen bits (128..256), leading to this host (n = 0) or
  * to a stack of n ids. 0, -EEXIST, -ENOSPC, -EINVAL (key does not fit the id, plen or n out of range). */
@@ -60,7 +63,11 @@ void triggers_moved(struct triggers *t, mono_t now);
  * another address the others follow. At most once a second, more rarely while nothing turns out to be wrong. */
 void triggers_doubt(struct triggers *t, mono_t now);
 
-/* A CHALLENGE, ACK, REFUSED or OWNER, or a BATCH of these, from `from`. Others, and those that answer nothing we asked, are ignored: -EPROTO. */
+/* A packet for one of our ids came by this node. While that is so, and for some seconds after, its silence is noticed within a second,
+ * and what it keeps is inserted anew: also when the copies of its triggers have died with it. Cheap. */
+void triggers_delivered(struct triggers *t, mono_t now, const struct addr *from);
+
+/* A CHALLENGE, ACK, REFUSED or OWNER, or a BATCH of these, or a PONG, from `from`. Others, and those that answer nothing we asked, are ignored: -EPROTO. */
 int triggers_input(struct triggers *t, mono_t now, const struct addr *from, const uint8_t *p, size_t len);
 /* Pushes what is due. */
 void triggers_output(struct triggers *t, mono_t now, struct outbox *out);

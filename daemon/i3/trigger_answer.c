@@ -185,6 +185,7 @@ int triggers_input(struct triggers *ts, mono_t now, const struct addr *from, con
         [WIRE_ACK] = input_ack,
         [WIRE_REFUSED] = input_refused,
         [WIRE_BATCH] = input_batch,
+        [WIRE_PONG] = trigger_input_pong,
     };
     unsigned kind = wire_kind(p, len);
     return on_kind[kind] && ts->node.family ? on_kind[kind](ts, now, from, p, len) : -EPROTO;

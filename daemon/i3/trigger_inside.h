@@ -6,7 +6,7 @@
 #include "daemon/i3/deadline.h"
 #include "daemon/i3/trigger.h"
 
-enum { SLOT_BITS = 16 };
+enum { SLOT_BITS = 16, TRIGGER_WATCHED = 4 };
 
 /* The nonce of an INSERT and the seq of a PROVE or REFRESH are tokens of ours which the answer repeats: the lower
  * SLOT_BITS bits say which trigger it is about, the upper ones are random, or count from a random start. */
@@ -40,6 +40,14 @@ struct trigger {
     int last_refusal;
 };
 
+/* A node by which packets come. */
+struct watched {
+    struct addr at; /* family 0: free */
+    mono_t used, heard, pinged, waiting; /* waiting: since when for a PONG, MONO_NEVER: not */
+    uint64_t patience;
+    uint8_t nonce[NONCE_LEN];
+};
+
 struct triggers {
     struct trigger *slot[TRIGGERS_MAX];
     unsigned n, used; /* triggers; slots below `used` may be taken */
@@ -52,6 +60,8 @@ struct triggers {
     mono_t forgotten_at;  /* when a NAT was last found to have forgotten us between two refreshes; us 0: never */
     unsigned forgotten;   /* how often in a row */
     unsigned hurry;       /* refreshes come so many times twice as often */
+    struct watched watched[TRIGGER_WATCHED];
+    mono_t delivered; /* when one was last looked for */
 };
 
 /* The one setter. */
@@ -82,6 +92,11 @@ void triggers_suspect(struct triggers *ts, mono_t now, const struct trigger *saf
 void trigger_seen(struct triggers *ts, mono_t now, struct trigger *t, const struct addr *node, const struct addr *seen);
 /* What is doubted and due becomes due. */
 void triggers_ask_doubted(struct triggers *ts, mono_t now);
+
+/* trigger_watch.c */
+void triggers_watch(struct triggers *ts, mono_t now, struct outbox *out);
+mono_t triggers_watch_deadline(const struct triggers *ts);
+int trigger_input_pong(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len);
 
 /* trigger_send.c */
 /* It is no longer wanted: the node is told, if it may hold it. */

@@ -156,6 +156,7 @@ void triggers_output(struct triggers *ts, mono_t now, struct outbox *out)
     if (!ts->node.family)
         return;
     triggers_ask_doubted(ts, now);
+    triggers_watch(ts, now, out);
     for (unsigned i = 0; i < OUTPUT_MAX && mono_due(deadlines_next(&ts->due), now); i++) {
         struct deadline *d = deadlines_first(&ts->due);
         struct trigger *t = (struct trigger *)(void *)((char *)d - offsetof(struct trigger, due));
@@ -165,7 +166,8 @@ void triggers_output(struct triggers *ts, mono_t now, struct outbox *out)
 
 mono_t triggers_deadline(const struct triggers *ts)
 {
-    return ts->node.family ? mono_min(deadlines_next(&ts->due), ts->doubt_at) : MONO_NEVER;
+    mono_t at = mono_min(triggers_watch_deadline(ts), ts->doubt_at);
+    return ts->node.family ? mono_min(deadlines_next(&ts->due), at) : MONO_NEVER;
 }
 
 /* ---- the end ---- */

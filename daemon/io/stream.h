@@ -12,7 +12,8 @@
  *
  * Bounds: `max` connections, `per_source` of them from one IPv4 address or IPv6 /64; when all are taken a new one takes the place of
  * one that has said nothing yet, or nothing for STREAM_SPARE_US, or is refused. queue_max bytes wait for one connection beside the
- * kernel's, memory_max for all. Nothing is allocated per packet: what waits is in chunks that are kept for the next one.
+ * kernel's, or STREAM_QUEUE_SLOW where the first of them has waited for STREAM_STALE_US (a slow line would make seconds of them),
+ * memory_max for all. Nothing is allocated per packet: what waits is in chunks that are kept for the next one.
  */
 #ifndef I3_STREAM_H
 #define I3_STREAM_H
@@ -25,8 +26,9 @@
 #define STREAM_IDLE_US    (90 * USEC_PER_SEC)
 #define STREAM_SPARE_US   (30 * USEC_PER_SEC)
 #define STREAM_CONNECT_US (2 * USEC_PER_SEC)
+#define STREAM_STALE_US   (100 * USEC_PER_MSEC)
 
-enum { STREAM_LISTEN_MAX = 4, STREAM_STUCK_MS = 5000 };
+enum { STREAM_LISTEN_MAX = 4, STREAM_STUCK_MS = 5000, STREAM_QUEUE_SLOW = 64 << 10 };
 
 struct streams;
 
@@ -43,7 +45,7 @@ struct streams_stats {
     unsigned open;     /* now */
 };
 
-/* 1,024 connections, 32 of one source, 256 kB for each and 32 MB for all. */
+/* 1,024 connections, a quarter of them of one source (which may be a whole office behind its NAT), 2 MB for each and 64 MB for all. */
 void streams_config_default(struct streams_config *c);
 
 int streams_new(struct streams **out, const struct streams_config *c);
@@ -68,6 +70,10 @@ bool streams_recv(struct streams *s, mono_t now, streams_packet_fn *fn, void *ct
 /* Sends what is for connections and takes it out of the outbox; the rest stays, and what it points to. */
 void streams_send(struct streams *s, mono_t now, struct outbox *o);
 
+/* A connection has much to send already and is getting on with it: who can, comes again when streams_fd() says so. For a few
+ * connections. */
+bool streams_would_wait(const struct streams *s, mono_t now);
+
 /* For silence and back-off. */
 mono_t streams_deadline(const struct streams *s);
 void streams_expire(struct streams *s, mono_t now);
@@ -76,11 +82,13 @@ void streams_expire(struct streams *s, mono_t now);
 enum { STREAM_EVENTS = 64 };
 struct stream_event {
     struct addr at;
-    bool up;
+    bool up, was_up;
     int err; /* a positive errno, 0: the other end has closed it */
 };
 bool streams_event(struct streams *s, struct stream_event *out);
 
+/* So many more were lost, on their way to connections. */
+void streams_lost(struct streams *s, uint64_t n);
 const struct streams_stats *streams_stats(const struct streams *s);
 
 #endif

@@ -22,6 +22,7 @@ struct chunk *chunk_get(struct streams *s, bool must)
     if (c) {
         c->next = NULL;
         c->start = c->end = 0;
+        c->since = s->now;
     }
     return c;
 }
@@ -85,10 +86,26 @@ static bool append(struct streams *s, struct conn *c, const uint8_t *p, size_t l
     return true;
 }
 
+/* What waits has waited too long: more would only make it longer. */
+static bool is_stale(const struct streams *s, const struct conn *c)
+{
+    return c->out && mono_since(c->out->since, s->now) > STREAM_STALE_US;
+}
+
 static bool has_room(const struct streams *s, const struct conn *c, size_t len)
 {
     uint64_t memory = (uint64_t)(s->chunks - s->spares + 2) * CHUNK_LEN;
-    return c->queued + len <= s->c.queue_max && memory <= s->c.memory_max;
+    size_t max = is_stale(s, c) ? STREAM_QUEUE_SLOW : s->c.queue_max;
+    return c->queued + len <= max && memory <= s->c.memory_max;
+}
+
+bool streams_would_wait(const struct streams *s, mono_t now)
+{
+    const struct conn *c;
+    TAILQ_FOREACH(c, &s->heard, age)
+        if (c->queued > STREAM_QUEUE_SLOW && mono_since(c->out->since, now) <= STREAM_STALE_US)
+            return true;
+    return false;
 }
 
 /* The frame but for its first `done` bytes, which have been sent: with some sent the rest must follow, whatever the bounds say. */
@@ -229,6 +246,7 @@ static void add_frame(struct streams *s, struct conn *c, const uint8_t *p, uint3
 void streams_send(struct streams *s, mono_t now, struct outbox *o)
 {
     unsigned kept = 0;
+    s->now = now;
     for (unsigned i = 0; i < o->n; i++) {
         const struct dgram *d = &o->v[i];
         if (d->to.via != ADDR_TCP) {

@@ -232,8 +232,10 @@ int groups_parse(struct groups *gs, const char *text, size_t len, unsigned *line
     char copy[LINE];
     const char *at = text + sizeof(file_head) - 1, *end = text + len;
     int err = len >= sizeof(file_head) - 1 && !memcmp(text, file_head, sizeof(file_head) - 1) ? 0 : -EINVAL;
-    for (*line = 1; !err && at < end; ++*line) {
+    *line = 1;
+    while (!err && at < end) {
         struct group g;
+        ++*line;
         const char *nl = memchr(at, '\n', (size_t)(end - at));
         size_t n = (size_t)((nl ? nl : end) - at);
         if (n >= sizeof(copy) || memchr(at, 0, n)) {

@@ -99,7 +99,7 @@ static void tell_owner(struct outbox *out, const struct ask *a, const struct add
 
 static bool is_ours(const struct cluster *c, const uint8_t prefix[ID_PREFIX_LEN])
 {
-    return !c || ring_may_own(c->ring, ring_pos_of(prefix));
+    return !c || (ring_may_own(c->ring, ring_pos_of(prefix)) && !ring_has_left(c->ring));
 }
 
 static struct ask ask_of(const struct visit *v, const uint8_t prefix[ID_PREFIX_LEN], uint64_t nonce)
@@ -114,6 +114,11 @@ static struct ask ask_of(const struct visit *v, const uint8_t prefix[ID_PREFIX_L
 static void look_up(struct visit *v, struct ask a)
 {
     struct cluster *c = v->node->cluster;
+    const struct ring_contact *heir = ring_has_left(c->ring) ? ring_successor(c->ring, 0) : NULL;
+    if (heir)
+        tell_owner(v->out, &a, &heir->addr);
+    if (ring_has_left(c->ring))
+        return;
     unsigned slot = c->next_ask % CLUSTER_ASKS;
     struct ask *place = &c->ask[slot];
     if (!limit_take(&v->node->lookups, v->now, store_source_hash(v->node->store, v->from))) {
@@ -447,6 +452,8 @@ bool cluster_leave(struct node *n, mono_t now, struct outbox *out)
 {
     struct cluster *c = n->cluster;
     const struct ring_contact *to = c ? ring_successor(c->ring, 0) : NULL;
+    if (c && ring_has_left(c->ring))
+        return false;
     if (to && !c->leaving)
         transfer_start(c, now, true, to);
     if (!to)

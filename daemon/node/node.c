@@ -151,6 +151,11 @@ bool node_leave(struct node *n, mono_t now, struct outbox *out)
     return cluster_leave(n, now, out);
 }
 
+bool node_lingers(const struct node *n)
+{
+    return n->cluster && ring_has_left(cluster_ring(n->cluster));
+}
+
 const struct ring *node_ring(const struct node *n)
 {
     return cluster_ring(n->cluster);

@@ -86,6 +86,10 @@ void node_act(struct node *n, unsigned i, mono_t now, struct outbox *out);
 int node_join(struct node *n, mono_t now, const struct ring_config *c);
 /* Hands over what it keeps and says good-bye to the ring. True while there is more to do: call it again. */
 bool node_leave(struct node *n, mono_t now, struct outbox *out);
+/* It has left: hosts and nodes that have not noticed yet, since they are in the midst of sending, are served for NODE_LINGER more: what comes
+ * is delivered, or sent on to the successor. Only PINGs go unanswered, so that they do notice. */
+bool node_lingers(const struct node *n);
+#define NODE_LINGER (2 * USEC_PER_SEC)
 /* NULL: alone. */
 const struct ring *node_ring(const struct node *n);
 

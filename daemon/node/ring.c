@@ -67,7 +67,7 @@ static void heard(struct ring *r, mono_t now, const struct ring_contact *c)
 
 bool ring_send(struct ring *r, const struct ring_contact *to, struct ring_message *m, struct outbox *out)
 {
-    uint8_t *p = outbox_alloc(out, RING_MAX_LEN);
+    uint8_t *p = r->left ? NULL : outbox_alloc(out, RING_MAX_LEN);
     if (!p)
         return false;
     m->sender = r->self;
@@ -280,6 +280,8 @@ void ring_input(struct ring *r, mono_t now, const struct addr *from, const uint8
 {
     struct ring_message m;
     payload->at = NULL;
+    if (r->left)
+        return;
     r->stats.in++;
     if (ring_decode(p, len, &m, r->config.secret) || !addr_eq(&m.sender.addr, from) || m.sender.pos == r->self.pos ||
         (m.to && m.to != r->self.pos)) {
@@ -349,6 +351,8 @@ void ring_expire(struct ring *r, mono_t now, struct outbox *out)
 {
     const struct ring_config *c = &r->config;
     bool alone = !r->successor[0].c.addr.family;
+    if (r->left)
+        return;
     if (r->alone_at.us && mono_due(r->alone_at, now)) {
         log_warn("ring not joined, alone until a member answers seeds=%u why=not reachable or of another secret", c->n_seeds);
         r->alone_at.us = 0;
@@ -372,6 +376,8 @@ void ring_expire(struct ring *r, mono_t now, struct outbox *out)
 
 mono_t ring_deadline(const struct ring *r)
 {
+    if (r->left)
+        return MONO_NEVER;
     mono_t tend_at = mono_min(r->neighbours_at, mono_min(r->fingers_at, r->seeds_at));
     return mono_min(mono_min(r->calls_at, walk_deadline(r)), tend_at);
 }
@@ -429,6 +435,12 @@ void ring_leave(struct ring *r, mono_t now, struct outbox *out)
     for (unsigned i = 0; i < RING_SUCCESSORS; i++)
         if (r->successor[i].c.addr.family)
             ring_send(r, &r->successor[i].c, &m, out);
+    r->left = true;
+}
+
+bool ring_has_left(const struct ring *r)
+{
+    return r->left;
 }
 
 /* ---- what the node asks ---- */

@@ -59,8 +59,9 @@ void ring_input(struct ring *r, mono_t now, const struct addr *from, const uint8
 mono_t ring_deadline(const struct ring *r);
 void ring_expire(struct ring *r, mono_t now, struct outbox *out);
 
-/* Tells the neighbours that it goes (they close the gap at once). */
+/* Tells the neighbours that it goes (they close the gap at once). Nothing is said or heard from then on, and what is known stays. */
 void ring_leave(struct ring *r, mono_t now, struct outbox *out);
+bool ring_has_left(const struct ring *r);
 
 /* Copies of triggers for another node; payload of at most RING_PAYLOAD_MAX bytes. */
 void ring_send_triggers(struct ring *r, const struct ring_contact *to, struct bytes payload, struct outbox *out);

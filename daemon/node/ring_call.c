@@ -98,6 +98,14 @@ void call_suspect(struct ring *r, const struct ring_contact *c)
     cache_drop(r, c);
 }
 
+/* A successor may have died, and who stands behind it may have died with it: so that one death is not noticed after the other. */
+static void ask_behind(struct ring *r, mono_t now, const struct ring_contact *suspect, struct outbox *out)
+{
+    for (unsigned i = 0; i + 1 < RING_SUCCESSORS; i++)
+        if (contact_is(&r->successor[i].c, suspect) && r->successor[i + 1].c.addr.family)
+            call_ask(r, now, CALL_ALIVE, &r->successor[i + 1].c, out);
+}
+
 static void silent(struct ring *r, mono_t now, struct call *c, struct outbox *out)
 {
     switch (c->kind) {
@@ -111,6 +119,7 @@ static void silent(struct ring *r, mono_t now, struct call *c, struct outbox *ou
         if (c->tries < ASK_TRIES) {
             call_suspect(r, &c->to);
             ask(r, now, c, out);
+            ask_behind(r, now, &c->to, out);
             break;
         }
         r->stats.silent++;

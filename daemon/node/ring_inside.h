@@ -85,6 +85,7 @@ struct ring {
     struct drbg rng;
     struct entry successor[RING_SUCCESSORS]; /* in the order of the ring; what is free is at the end */
     struct entry predecessor;
+    bool left; /* said good-bye: not a word more */
     bool predecessor_dead; /* it still bounds the range until another shows itself */
     struct ring_contact before; /* the predecessor's predecessor as that one says, family 0: not known */
     struct entry finger[RING_FINGERS];

@@ -193,7 +193,7 @@ static void on_ping(struct visit *v)
     uint8_t nonce[NONCE_LEN], p[PING_LEN];
     if (ping_decode(v->p, v->len, WIRE_PING, nonce))
         v->worker->stats.bad++;
-    else
+    else if (!node_lingers(v->node))
         node_reply(v, p, ping_encode(p, sizeof(p), WIRE_PONG, nonce));
 }
 

@@ -8,6 +8,7 @@
  *     send-buffer = 33554432, recv-buffer = 33554432          # per connection, at most (each its own line)
  *     memory = 268435456                                      # all connections together
  *     connections = 10000
+ *     waypoint = no                                           # or yes: packets which others send by way of us are passed on
  *     encrypt = yes                                           # or no: packets to peers which think so too are only authenticated
  *     shortcut = yes                                          # or no: packets to and from peers go by the node
  *     transport = "auto"                                      # or udp, tcp: how nodes are reached; auto: TCP where UDP is blocked

@@ -118,6 +118,7 @@ static struct world world_new(bool initiator)
     peers_set_node(w.ps, &node);
     peers_set_own(w.ps, w.now, &own);
     give_session(&w, peer_get(w.ps, fixed.pub[1], 0x0a000101), initiator);
+    peer_by_key(w.ps, fixed.pub[1])->member[0] = initiator; /* a group's, then */
     give_handshake(&w, peer_get(w.ps, fixed.pub[2], 0x0a000102));
     return w;
 }
@@ -209,6 +210,10 @@ static void step_inner(struct world *w, struct reader *r)
         uint32_t back_id;
         require(probe_decode(msg, len, ack ? INNER_PROBE_ACK : INNER_PROBE, &back_size, &back_id) == 0);
         require(back_size == size && back_id == id);
+    }
+    if (kind == 0x15) {
+        len = bye_encode(msg, sizeof(msg));
+        require(len && bye_decode(msg, len) == 0);
     }
     for (unsigned i = 0; kind >> 6 && i < 2; i++)
         msg[get_u8(r) % len] ^= get_u8(r);

@@ -116,6 +116,36 @@ static void on_batch(const uint8_t *p, size_t len)
         same(p, len, out, writer_len(&w));
 }
 
+/* The frames in [p, p + len): how many bytes they take, their number added to *n; -EMSGSIZE where the stream is none. */
+static ssize_t walk(const uint8_t *p, size_t len, unsigned *n)
+{
+    size_t at = 0;
+    int k;
+    while ((k = frame_next(p + at, len - at)) > 0) {
+        require(k > FRAME_HEAD && k <= FRAME_HEAD + FRAME_MAX_LEN && (size_t)k <= len - at);
+        at += (size_t)k;
+        ++*n;
+    }
+    require(k || len - at < FRAME_HEAD + FRAME_MAX_LEN); /* what has to be kept */
+    return k ? k : (ssize_t)at;
+}
+
+/* Wherever the stream is cut, the same comes of it. */
+static void on_frames(const uint8_t *p, size_t len)
+{
+    unsigned whole = 0;
+    ssize_t end = walk(p, len, &whole);
+    for (size_t cut = 0; cut <= len; cut += 1 + len / 16) {
+        unsigned parts = 0;
+        uint8_t *first = malloc(cut + 1);
+        memcpy(first, p, cut);
+        ssize_t done = walk(first, cut, &parts);
+        ssize_t rest = done < 0 ? done : walk(p + done, len - (size_t)done, &parts);
+        require(parts == whole && (rest < 0) == (end < 0) && (end < 0 || done + rest == end));
+        free(first);
+    }
+}
+
 static void (*const on_kind[])(const uint8_t *, size_t) = {
     on_data,
     on_insert,
@@ -129,6 +159,7 @@ static void (*const on_kind[])(const uint8_t *, size_t) = {
     on_lookup,
     on_owner,
     on_batch,
+    on_frames,
 };
 
 /* The length which a packet of this kind has, as far as it is fixed, and its zeros. */

@@ -1,5 +1,4 @@
 #!/bin/sh
-# waits: for time-outs of what does not answer.
 # The daemon is killed, or hangs: virtual names and addresses fail within a second, nothing leaks, everything else goes on, what was
 # connected is told; with the daemon back the next connect works. One program all the while, under strace where that may be had.
 . "$(dirname "$0")/../lib/world.sh"

@@ -5,9 +5,12 @@ san=''
 case $B in */san) san=1 ;; esac
 step "make install"
 make -C "$TOP" --no-print-directory install PREFIX="$T/one" ${san:+SAN=1} >"$T/make.log" 2>&1 || die "$(cat "$T/make.log")"
-for f in bin/i3ctl bin/i3d bin/i3node bin/i3run lib/i3run/libi3shim.so share/man/man1/i3run.1 share/man/man5/i3.conf.5; do
+for f in bin/i3ctl bin/i3d bin/i3node bin/i3run lib/i3run/libi3shim.so share/man/man1/i3run.1 share/man/man5/i3.conf.5 \
+    lib/systemd/system/i3node.service share/bash-completion/completions/i3node; do
     [ -e "$T/one/$f" ] || die "no $f"
 done
+
+grep -q "^ExecStart=$T/one/bin/i3node " "$T/one/lib/systemd/system/i3node.service" || die "the unit starts another i3node"
 
 # fetch PREFIX: all of it by the programs under PREFIX and no others
 fetch() (
@@ -41,5 +44,5 @@ mv "$T/one" "$T/two"
 fetch "$T/two" 2 || die "the fetch failed after the move"
 step "make uninstall leaves nothing"
 make -C "$TOP" --no-print-directory uninstall PREFIX="$T/two" ${san:+SAN=1} >"$T/make.log" 2>&1 || die "$(cat "$T/make.log")"
-left=$(find "$T/two" -type f)
+left=$(find "$T/two" ! -type d)
 expect "files left" "$left" ''

@@ -148,8 +148,10 @@ static void host_data(struct host *h, const struct addr *from, uint8_t *p, size_
     if (data_decode(p, len, &d))
         return;
     w.data_in[h - w.host]++;
-    if (peers_input(h->ps, w.now, wall(), from, &d, &w.out, &who, &plain, &plain_len) == PEER_PACKET)
+    if (peers_input(h->ps, w.now, wall(), from, &d, &w.out, &who, &plain, &plain_len) == PEER_PACKET) {
         h->got++;
+        triggers_delivered(h->t, w.now, from);
+    }
 }
 
 static void host_input(struct host *h, const struct addr *from, uint8_t *p, size_t len)
@@ -167,7 +169,8 @@ static void host_input(struct host *h, const struct addr *from, uint8_t *p, size
         }
         break;
     case WIRE_PONG:
-        owners_input(h->rt, w.now, from, p, len);
+        if (owners_input(h->rt, w.now, from, p, len))
+            triggers_input(h->t, w.now, from, p, len);
         break;
     case WIRE_OWNER:
         w.owners_told++;

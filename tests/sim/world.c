@@ -152,7 +152,7 @@ void world_send(struct world *w, unsigned from, const uint8_t *p, size_t len)
 
 void world_send_to(struct world *w, unsigned from, const struct addr *to, const uint8_t *p, size_t len)
 {
-    bool straight = !addr_eq(to, &world_node), there = !straight && !w->node_down;
+    bool straight = !addr_eq(to, &world_node), there = !straight && !w->node_down && !w->host[from].dead;
     uint8_t copy[WORLD_PACKET];
     ck_assert_uint_le(len, sizeof(copy));
     ck_assert_uint_ge(len, DATA_HEADER_LEN);
@@ -168,7 +168,7 @@ void world_send_to(struct world *w, unsigned from, const struct addr *to, const 
     }
     w->sent_straight += straight;
     for (unsigned i = 0; straight && w->straight && i < w->hosts; i++)
-        there |= addr_eq(to, &w->host[i].addr);
+        there |= addr_eq(to, &w->host[i].addr) && !w->host[from].dead;
     there &= !w->widest[straight] || len <= w->widest[straight];
     copy[2] = (uint8_t)(copy[2] - !straight); /* hops */
     if (!there || w->n_sent == w->drop_at || (w->filter && !w->filter(w, from, copy, len)))
@@ -196,11 +196,46 @@ static void take_events(struct host *h)
     while (peers_event(h->ps, &e)) {
         if (e.kind == PEER_UP) {
             h->ups++;
+            h->moves += e.moved;
         } else if (e.kind == PEER_UNREACHABLE) {
             h->unreachables++;
             h->last_err = e.err;
         }
     }
+}
+
+void world_group(struct world *w, unsigned first, unsigned n)
+{
+    for (unsigned i = first; i < first + n; i++) {
+        struct host *h = &w->host[i];
+        memcpy(h->c.priv, w->host[first].c.priv, KEY_LEN);
+        memcpy(h->c.pub, w->host[first].c.pub, KEY_LEN);
+        h->c.own_address = w->host[first].c.own_address;
+        drbg_draw(&w->drbg, h->c.member, sizeof(h->c.member));
+        id_of_key(&h->public_id, h->c.pub, NULL);
+        memcpy(h->public_id.b + ID_PREFIX_LEN, h->c.member, sizeof(h->c.member));
+        world_restart(w, i);
+    }
+}
+
+/* A trigger with the suffix of ones: every member of the group has it. Else the one with the longest match. */
+static unsigned members_of(struct world *w, const uint8_t *id, unsigned out[WORLD_HOSTS])
+{
+    static const uint8_t none[8], ones[ID_LEN - ID_PREFIX_LEN] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    bool all = !memcmp(id + ID_PREFIX_LEN, ones, sizeof(ones));
+    unsigned n = 0, best = 0;
+    for (unsigned i = 0; i < w->hosts; i++) {
+        const struct host *h = &w->host[i];
+        unsigned bits = id_common_bits(&h->public_id, (const struct i3_id *)id);
+        if (h->absent || !memcmp(h->c.member, none, sizeof(none)) || bits < 128)
+            continue;
+        if (all || !n)
+            out[n++] = i;
+        else if (bits > best)
+            out[0] = i;
+        best = bits > best ? bits : best;
+    }
+    return n;
 }
 
 static int owner_of(struct world *w, const uint8_t *id)
@@ -226,7 +261,7 @@ static void send_not_present(struct world *w, unsigned to, const uint8_t *p, siz
     fly(w, to, np, not_present_encode(np, sizeof(np), &v), true, false, w->delay);
 }
 
-static void deliver(struct world *w, unsigned from, bool straight, const uint8_t *p, size_t len)
+static void deliver_to(struct world *w, unsigned from, int to, bool straight, const uint8_t *p, size_t len)
 {
     static struct outbox out;
     uint8_t *copy = malloc(len); /* so that ASan sees a read too far */
@@ -236,7 +271,6 @@ static void deliver(struct world *w, unsigned from, bool straight, const uint8_t
         free(copy);
         return;
     }
-    int to = owner_of(w, d.ids);
     if (to < 0) {
         send_not_present(w, from, p, len);
         free(copy);
@@ -273,6 +307,19 @@ static void deliver(struct world *w, unsigned from, bool straight, const uint8_t
         world_send_to(w, (unsigned)to, &out.v[i].to, out.v[i].data, out.v[i].len);
     free(copy);
     take_events(h);
+}
+
+static void deliver(struct world *w, unsigned from, bool straight, const uint8_t *p, size_t len)
+{
+    unsigned to[WORLD_HOSTS], n = len >= DATA_HEADER_LEN ? members_of(w, p + DATA_FIXED_LEN, to) : 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!w->host[to[i]].dead)
+            deliver_to(w, from, (int)to[i], straight, p, len);
+    if (n)
+        return;
+    int one = len >= DATA_HEADER_LEN ? owner_of(w, p + DATA_FIXED_LEN) : -1;
+    if (one < 0 || !w->host[one].dead)
+        deliver_to(w, from, one, straight, p, len);
 }
 
 void world_deliver(struct world *w, unsigned from, const uint8_t *p, size_t len)

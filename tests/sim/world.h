@@ -22,13 +22,14 @@ struct host {
     struct world *w;
     unsigned n;
     bool absent;                                        /* has no trigger: NOT_PRESENT */
+    bool dead;                                          /* has, but is there no more */
     struct i3_id public_id, private_id, old_private_id; /* of which only the prefixes count */
     struct peers *ps;
     struct peers_config c;
     struct addr addr; /* 192.0.2.(n + 1):5000 */
     uint64_t wall_skew;
     uint64_t got_straight; /* of `got` */
-    uint64_t got, got_bytes, ups, unreachables, controls, dropped;
+    uint64_t got, got_bytes, ups, moves, unreachables, controls, dropped;
     int last_err;
     uint8_t last[WORLD_PACKET];
     size_t last_len;
@@ -85,6 +86,8 @@ void world_shortcuts(struct world *w);
 void world_move(struct world *w, unsigned host, uint16_t port);
 /* Loses all state of a host but its keys. */
 void world_restart(struct world *w, unsigned host);
+/* These hosts share the key of the first, as members of a group: before anything else. */
+void world_group(struct world *w, unsigned first, unsigned n);
 /* Lets time pass. */
 void world_run(struct world *w, uint64_t us);
 /* Takes what the host wants to send now. */

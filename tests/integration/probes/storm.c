@@ -1,6 +1,7 @@
 /* storm.c FORKS THREADS [IP PORT] - threads that dial without pause and a signal handler that dials in between, while processes are
  * forked and vforked which dial as well. Ends with 0 if nobody hangs and everyone gets the daemon's answer:
- * EHOSTUNREACH, or at IP PORT the peer's, ECONNREFUSED. */
+ * EHOSTUNREACH, or at IP PORT the peer's, ECONNREFUSED. On a busy machine the daemon may be late now and then: its answer is waited
+ * for during a second, and then the call fails with ENETUNREACH; one in a hundred may. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,18 +14,29 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct sockaddr_in down = {.sin_family = AF_INET, .sin_port = 0x0700};
-static atomic_int stop, dialled, wrong;
+static atomic_int stop, dialled, late, wrong;
 static int expected = EHOSTUNREACH;
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
 
 static int dial_once(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int ok = fd >= 0 && connect(fd, (struct sockaddr *)&down, sizeof(down)) < 0 && errno == expected;
+    double before = seconds();
+    int err = fd >= 0 && connect(fd, (struct sockaddr *)&down, sizeof(down)) < 0 ? errno : 0;
+    int in_vain = err == ENETUNREACH && seconds() - before > 0.9;
+    late += in_vain;
     close(fd);
-    return ok;
+    return err == expected || in_vain;
 }
 
 static void *dialler(void *arg)
@@ -95,6 +107,6 @@ int main(int argc, char **argv)
     for (int i = 0; i < threads && i < 64; i++)
         pthread_join(t[i], NULL);
     int held = open_fds() - before; /* of the library's: its one connection */
-    printf("forks=%d dialled=%d wrong=%d held=%d\n", forks, dialled, wrong, held);
-    return wrong || !dialled || held > 1;
+    printf("forks=%d dialled=%d late=%d wrong=%d held=%d\n", forks, dialled, late, wrong, held);
+    return wrong || late > dialled / 100 || !dialled || held > 1;
 }

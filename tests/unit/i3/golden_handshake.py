@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the golden bytes of handshake.c: INIT and RESPONSE (drawn in daemon/i3/peer.h) made by another implementation,
+"""Prints the golden bytes of handshake.c and group.c: INIT and RESPONSE (drawn in daemon/i3/peer.h) made by another implementation,
 from hashlib and integers alone: X25519 after RFC 7748, ChaCha20-Poly1305 after RFC 8439, Noise IK after revision 34."""
 import hashlib
 import hmac
@@ -70,9 +70,9 @@ def mac(key, *p):
 
 
 class Noise:
-    def __init__(self, responder):
+    def __init__(self, responder, prologue=b"i3run session v1"):
         self.h = self.ck = blake2s(b"Noise_IK_25519_ChaChaPoly_BLAKE2s")
-        self.mix(b"i3run session v1")
+        self.mix(prologue)
         self.mix(responder)
 
     def mix(self, p):
@@ -98,16 +98,30 @@ init = n.mix(public(ea))
 n.dh(ea, public(b))
 init += n.enc(public(a))
 n.dh(a, public(b))
-tail = lambda c: struct.pack(">IIBBHI", 0x0A010203, 0x0A0A0B0C, c, 0, 1400, 1 << 20) + bytes(8)
-init += n.enc(struct.pack(">Q", 1800000000123456) + key(5) + tail(3))
+tail = lambda c, member: struct.pack(">IIBBHI", 0x0A010203, 0x0A0A0B0C, c, 0, 1400, 1 << 20) + member
+init += n.enc(struct.pack(">Q", 1800000000123456) + key(5) + tail(3, bytes(8)))
 init += mac(blake2s(b"i3run mac1", public(b)), init)[:16] + bytes(16)
 print("init", init.hex())
 response = n.mix(public(eb))
 n.dh(eb, public(ea))
 n.dh(eb, public(a))
-response += n.enc(key(6) + tail(1))
+response += n.enc(key(6) + tail(1, b"member 7"))
 print("response", response.hex())
 temp = mac(n.ck)
 first = mac(temp, b"\1")
 print("first", first.hex())
 print("second", mac(temp, first, b"\2").hex())
+
+# a datagram of a's to the group with b's key (daemon/i3/group.h), as one who is no member and as one who is
+for who in 0, 1:
+    head = bytes([who, 2, 0, 0])
+    n = Noise(public(b), b"i3run group v1" + head[:2])
+    head += n.mix(public(ea))
+    n.dh(ea, public(b))
+    head += n.enc(public(a))
+    n.dh(a, public(b))
+    head += n.enc(struct.pack(">Q", 1800000000123456))
+    k = mac(mac(n.ck), b"\1")
+    if who:
+        k = mac(k, blake2s(b"i3run member v1", x25519(b, public(b))))
+    print("group", who, (head + struct.pack(">Q", 7) + seal(k, 7, b"", b"to all members")).hex())

@@ -15,8 +15,8 @@ static const char init_hex[] =
     "b3f079902fc3c4216e438c511dd713a2b3396616f5c199022ff300000000000000000000000000000000";
 static const char response_hex[] =
     "9aabea0e4855b9261b37e924749f14653f53d3b5c333cca7b57d23d0eb1842067b7bdda7123ed7d3334cd78e95af725b95cf"
-    "89a92567563cee694b9736724d429b5526f8094aa36ae4b63be9998cecc843184f8953ec86323d5b73f29f85f55a76c2873c"
-    "f2b06873";
+    "89a92567563cee694b9736724d429b5526f8094aa36ae4b63be9998cecc82e7d22eb369ea6059bcc238911fb92b593271129"
+    "ef8d9ed7";
 static const char first_hex[] = "d9b4085e6fd630638cf66c462a9c74886fb67a5c560120c3898303dbd32e37a9";
 static const char second_hex[] = "b99fea9907feb64fedfa62b45003d79184b667f5f7d3848649aeb88a17f4800f";
 
@@ -55,6 +55,7 @@ static void assert_hello(const struct hello *got, const struct hello *want)
     ck_assert_uint_eq(got->ciphers, want->ciphers);
     ck_assert_uint_eq(got->mtu, want->mtu);
     ck_assert_uint_eq(got->recv_buffer, want->recv_buffer);
+    ck_assert_mem_eq(got->member, want->member, MEMBER_LEN);
 }
 
 START_TEST(handshake_is_golden)
@@ -73,6 +74,7 @@ START_TEST(handshake_is_golden)
 
     t.hello.time = 0;
     t.hello.ciphers = 1;
+    memcpy(t.hello.member, "member 7", MEMBER_LEN);
     fill_key(t.hello.id.b, 6);
     ck_assert_int_eq(response_write(&t.b, t.priv[4], &t.hello, response), 0);
     ck_assert_mem_eq(response, t.response, RESPONSE_LEN);

@@ -97,6 +97,22 @@ START_TEST(the_first_packet_goes_home_and_the_second_to_the_owner)
 }
 END_TEST
 
+START_TEST(who_is_asked_by_tcp_names_somebody_to_be_reached_by_tcp)
+{
+    struct addr by_udp = home;
+    home.via = ADDR_TCP;
+    owners_set_home(os, &home);
+    learn(&owner);
+    ck_assert(!goes_to(&owner));
+    owner.via = ADDR_TCP;
+    ck_assert(goes_to(&owner));
+    pass(10 * MS, true);
+    home = by_udp; /* another way, another home: all is asked anew */
+    owners_set_home(os, &home);
+    ck_assert(goes_to(&home));
+}
+END_TEST
+
 START_TEST(a_home_node_that_owns_it_itself_is_the_way)
 {
     learn(NULL);
@@ -211,6 +227,7 @@ int main(void)
     TCase *t = tcase_create("owners");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, the_first_packet_goes_home_and_the_second_to_the_owner);
+    tcase_add_test(t, who_is_asked_by_tcp_names_somebody_to_be_reached_by_tcp);
     tcase_add_test(t, a_home_node_that_owns_it_itself_is_the_way);
     tcase_add_test(t, only_the_answer_to_the_question_counts);
     tcase_add_test(t, a_question_that_was_lost_is_repeated);

@@ -762,6 +762,13 @@ START_TEST(messages_survive_the_wire)
     static const uint8_t golden[] = {0x12, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8};
     ck_assert_uint_eq(token_encode(p, sizeof(p), INNER_CHALLENGE, 0x0102030405060708), sizeof(golden));
     ck_assert_mem_eq(p, golden, sizeof(golden));
+    static const uint8_t bye[] = {0x17, 0, 0, 0};
+    ck_assert_uint_eq(bye_encode(p, sizeof(p)), sizeof(bye));
+    ck_assert_mem_eq(p, bye, sizeof(bye));
+    ck_assert_int_eq(bye_decode(p, sizeof(bye)), 0);
+    for (size_t len = 0; len < 8; len++)
+        ck_assert_int_eq(bye_decode(p, len), len == sizeof(bye) ? 0 : -EBADMSG);
+    ck_assert_uint_eq(bye_encode(p, sizeof(bye) - 1), 0);
 }
 END_TEST
 

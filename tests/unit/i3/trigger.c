@@ -706,6 +706,26 @@ START_TEST(another_node_gets_the_triggers)
 }
 END_TEST
 
+START_TEST(a_node_that_lost_the_connection_gets_its_triggers_back_at_once)
+{
+    struct fake *f = fake_new();
+    struct own o[2] = {own_new(1), own_new(2)};
+    struct addr other = addr_v4(0x7f000009, 5610);
+    struct trigger_info info;
+    own_add(f, &o[0]);
+    own_add(f, &o[1]);
+    fake_run(f, SEC);
+    triggers_renew_at(f->t, f->now, &other);
+    ck_assert(triggers_info(f->t, 0, &info) && info.state == TRIGGER_STANDING);
+    f->n = 0; /* it has forgotten all */
+    triggers_renew_at(f->t, f->now, &f->addr);
+    fake_run(f, 1);
+    ck_assert(fake_holds(f, &o[0].id, 256) && fake_holds(f, &o[1].id, 256));
+    ck_assert(triggers_info(f->t, 1, &info) && info.inserts == 2);
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(removal_is_sent_once_and_forgotten)
 {
     struct fake *f = fake_new();
@@ -923,6 +943,7 @@ int main(void)
     tcase_add_test(t, an_old_ack_does_not_count_again);
     tcase_add_test(t, restart_inserts_all_anew_at_once);
     tcase_add_test(t, another_node_gets_the_triggers);
+    tcase_add_test(t, a_node_that_lost_the_connection_gets_its_triggers_back_at_once);
     tcase_add_test(t, removal_is_sent_once_and_forgotten);
     tcase_add_test(t, what_cannot_be_added_is_refused);
     tcase_add_test(t, the_table_is_bounded_and_all_of_it_is_served);

@@ -472,6 +472,56 @@ START_TEST(cursors_remember_failure)
 }
 END_TEST
 
+START_TEST(frames_are_cut_by_their_length)
+{
+    static const struct {
+        uint8_t bytes[4];
+        size_t len;
+        int wanted;
+    } cases[] = {
+        {{0}, 0, 0},
+        {{0}, 1, 0}, /* the length's first byte says nothing yet */
+        {{0, 0}, 2, -EMSGSIZE},
+        {{0, 1}, 2, 0},
+        {{0, 1, 7}, 3, 3},
+        {{0, 1, 7, 9}, 4, 3},
+        {{0, 2, 7, 9}, 4, 4},
+        {{0, 2, 7}, 3, 0},
+        {{0x40, 0x00}, 2, 0},
+        {{0x40, 0x01}, 2, -EMSGSIZE},
+        {{'H', 'T', 'T', 'P'}, 4, -EMSGSIZE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        ck_assert_msg(frame_next(cases[i].bytes, cases[i].len) == cases[i].wanted, "case %zu", i);
+    static uint8_t largest[FRAME_HEAD + FRAME_MAX_LEN];
+    frame_head(largest, FRAME_MAX_LEN);
+    ck_assert(largest[0] == 0x40 && largest[1] == 0);
+    for (size_t len = 0; len < sizeof(largest); len++)
+        ck_assert_int_eq(frame_next(largest, len), 0);
+    ck_assert_int_eq(frame_next(largest, sizeof(largest)), sizeof(largest));
+}
+END_TEST
+
+START_TEST(how_a_host_is_reached_is_not_on_the_wire)
+{
+    struct addr tcp = addr_by(&(struct addr){.family = 4, .port = 5610, .ip = {192, 0, 2, 1}}, ADDR_TCP), back;
+    uint8_t p[ADDR_WIRE_LEN];
+    char s[ADDR_STR];
+    struct sockaddr_storage ss;
+    struct writer w = writer_of(p, sizeof(p));
+    put_addr(&w, &tcp);
+    struct reader r = reader_of(p, sizeof(p));
+    get_addr(&r, &back);
+    ck_assert(reader_ok(&r) && back.via == ADDR_UDP && !addr_eq(&back, &tcp));
+    ck_assert_str_eq(addr_str(&tcp, s), "192.0.2.1:5610/tcp");
+    ck_assert_uint_eq(addr_to_sockaddr(&tcp, &ss), 0); /* no datagram goes there */
+    p[1] = ADDR_TCP;
+    r = reader_of(p, sizeof(p));
+    get_addr(&r, &back);
+    ck_assert(!reader_ok(&r));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("include/wire");
@@ -489,6 +539,8 @@ int main(void)
     tcase_add_test(tc, answers_are_no_longer_than_questions);
     tcase_add_test(tc, the_owner_of_a_prefix_byte_by_byte);
     tcase_add_test(tc, a_batch_is_bounded);
+    tcase_add_test(tc, frames_are_cut_by_their_length);
+    tcase_add_test(tc, how_a_host_is_reached_is_not_on_the_wire);
     tcase_add_test(tc, addresses_convert);
     tcase_add_test(tc, cursors_remember_failure);
     suite_add_tcase(s, tc);

@@ -206,6 +206,77 @@ START_TEST(first_entry_of_a_key_wins_and_the_next_takes_over)
 }
 END_TEST
 
+START_TEST(options_stand_behind_the_key)
+{
+    static const struct {
+        const char *options;
+        const char *wrong; /* a part of the sentence; NULL: none */
+        bool multicast;
+        const char *near, *via;
+    } cases[] = {
+        {"", NULL, false, NULL, NULL},
+        {"multicast", NULL, true, NULL, NULL},
+        {"near=eu/berlin # there", NULL, false, "eu/berlin", NULL},
+        {"via=box", NULL, false, NULL, "box"},
+        {"via=a,b.c,d near=eu", NULL, false, "eu", "a,b.c,d"},
+        {"via=a,b,c,d", "one to three", false, NULL, NULL},
+        {"via=", "one to three", false, NULL, NULL},
+        {"via=a,", "one to three", false, NULL, NULL},
+        {"via=,a", "one to three", false, NULL, NULL},
+        {"via=a,-,/", "one to three", false, NULL, NULL},
+        {"via=a via=b", "one to three", false, NULL, NULL},
+        {"near=", "a place", false, NULL, NULL},
+        {"near=a/b/c", "a place", false, NULL, NULL},
+        {"near=eu near=us", "a place", false, NULL, NULL},
+        {"multicast near=eu", "neither", false, NULL, NULL},
+        {"via=box multicast", "neither", false, NULL, NULL},
+        {"anycast", "only a comment", false, NULL, NULL},
+        {"Multicast", "only a comment", false, NULL, NULL},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[200], err[200] = "";
+        unsigned line;
+        snprintf(text, sizeof(text), "a %s %s\n", key_text(1), cases[i].options);
+        int bad = parse(text, &line, err);
+        ck_assert_msg(!bad == !cases[i].wrong, "%s: %s", cases[i].options, err);
+        if (bad) {
+            ck_assert_msg(strstr(err, cases[i].wrong) != NULL, "%s: %s", cases[i].options, err);
+            continue;
+        }
+        const struct book_entry *e = book_find(book, "a");
+        ck_assert_uint_eq(e->multicast, cases[i].multicast);
+        ck_assert_pstr_eq(e->near, cases[i].near);
+        ck_assert_pstr_eq(e->via, cases[i].via);
+        expect_format(text);
+    }
+}
+END_TEST
+
+START_TEST(options_are_added_and_compared)
+{
+    static const struct book_options both = {.near = "eu", .via = "b,c"}, group = {.multicast = true}, wrong[] = {
+        {.multicast = true, .near = "eu"}, {.multicast = true, .via = "b"}, {.near = "a/b/c"}, {.via = "a,,b"}};
+    uint8_t key[KEY_LEN];
+    char text[200], name[BOOK_NAME_MAX + 1];
+    key_of(key, 1);
+    ck_assert_int_eq(book_add_with(book, "A", key, &both), 0);
+    ck_assert_int_eq(book_add_with(book, "a", key, &both), 0);
+    ck_assert_int_eq(book_add_with(book, "a", key, &group), -EEXIST);
+    ck_assert_int_eq(book_add(book, "a", key), -EEXIST);
+    ck_assert_int_eq(book_add_with(book, "m", key, &group), 0);
+    for (unsigned i = 0; i < ARRAY_LEN(wrong); i++)
+        ck_assert_int_eq(book_add_with(book, "w", key, &wrong[i]), -EINVAL);
+    snprintf(text, sizeof(text), "a %s near=eu via=b,c\nm %s multicast\n", key_text(1), key_text(1));
+    expect_format(text);
+    const char *at = book_find(book, "a")->via;
+    ck_assert(book_via_next(&at, name) && !strcmp(name, "b"));
+    ck_assert(book_via_next(&at, name) && !strcmp(name, "c"));
+    ck_assert(!book_via_next(&at, name));
+    ck_assert_int_eq(book_remove(book, "a"), 0);
+    ck_assert(book_find_key(book, key)->multicast);
+}
+END_TEST
+
 START_TEST(is_bounded)
 {
     char name[20];
@@ -243,6 +314,8 @@ int main(void)
     tcase_add_test(tc, last_line_needs_no_newline_and_gets_one);
     tcase_add_test(tc, names_the_line_of_what_is_wrong_and_keeps_the_old_book);
     tcase_add_test(tc, first_entry_of_a_key_wins_and_the_next_takes_over);
+    tcase_add_test(tc, options_stand_behind_the_key);
+    tcase_add_test(tc, options_are_added_and_compared);
     tcase_add_test(tc, is_bounded);
     suite_add_tcase(s, tc);
     return suite_run(s);

@@ -105,6 +105,27 @@ START_TEST(an_inserted_trigger_is_found)
 }
 END_TEST
 
+START_TEST(a_connection_is_an_address_of_its_own)
+{
+    struct wire_challenge c;
+    struct held t = {.seq = 1};
+    uint8_t ring[64] = {wire_first(WIRE_RING)};
+    bob->addr = addr_by(&alice->addr, ADDR_TCP); /* the same numbers, and not the same place */
+    held_id(&t, bob, 1, 256);
+    ck_assert_int_eq(host_ask(bob, t0, &t, NULL, 0, &c), 0);
+    host_prove(bob, &t, NULL, 0, &c);
+    host_send(alice, t0, t.prove, t.prove_len);
+    ck_assert_uint_eq(host_refused(alice), REFUSED_COOKIE);
+    host_send(bob, t0, t.prove, t.prove_len);
+    ck_assert_ptr_nonnull(host_got(bob, WIRE_ACK));
+    ck_assert_uint_eq(host_data(carol, t0, 8, &t.id, 1, "x"), 1);
+    ck_assert(addr_eq(&out->v[0].to, &bob->addr));
+    uint64_t bad = stats().bad;
+    ck_assert_uint_eq(host_send(bob, t0, ring, sizeof(ring)), 0);
+    ck_assert_uint_eq(stats().bad, bad + 1); /* no node comes that way */
+}
+END_TEST
+
 START_TEST(asking_leaves_no_trace_and_is_never_answered_with_more)
 {
     struct held t = {0};
@@ -972,6 +993,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, an_inserted_trigger_is_found);
+    tcase_add_test(tc, a_connection_is_an_address_of_its_own);
     tcase_add_test(tc, asking_leaves_no_trace_and_is_never_answered_with_more);
     tcase_add_test(tc, a_deep_stack_is_refused_by_policy);
     tcase_add_test(tc, a_proof_replayed_from_elsewhere_is_refused);

@@ -34,14 +34,14 @@ START_TEST(empty_text_gives_the_defaults)
     ck_assert_uint_eq(c.recv_buffer, 33554432);
     ck_assert_uint_eq(c.connections, 10000);
     ck_assert_uint_eq(c.memory, 268435456);
-    ck_assert(c.shortcut && c.encrypt && c.ecn);
+    ck_assert(c.shortcut && c.encrypt && c.ecn && !c.waypoint && c.transport == CONFIG_AUTO);
     ck_assert_int_eq(c.log_level, LOG_LVL_INFO);
     /* what the parser has as defaults and config_default() are the same */
     ck_assert(d.n_nodes == c.n_nodes && d.network == c.network && d.network_bits == c.network_bits &&
               d.mtu == c.mtu);
     ck_assert(
         d.send_buffer == c.send_buffer && d.recv_buffer == c.recv_buffer && d.connections == c.connections);
-    ck_assert(d.shortcut == c.shortcut && d.encrypt == c.encrypt);
+    ck_assert(d.shortcut == c.shortcut && d.encrypt == c.encrypt && d.transport == c.transport);
     ck_assert(addr_eq(&d.bind, &c.bind) && !strcmp(d.suffix, c.suffix) && d.log_level == c.log_level);
 }
 END_TEST
@@ -63,7 +63,9 @@ START_TEST(takes_every_option)
                       "connections = 7\n"
                       "memory = 2000000\n"
                       "shortcut = no\n"
+                      "transport = \"tcp\"\n"
                       "encrypt = off\n"
+                      "waypoint = on\n"
                       "ecn = no\n"
                       "log = debug",
                       err) == 0,
@@ -80,7 +82,7 @@ START_TEST(takes_every_option)
     ck_assert_uint_eq(c.recv_buffer, 131072);
     ck_assert_uint_eq(c.connections, 7);
     ck_assert_uint_eq(c.memory, 2000000);
-    ck_assert(!c.shortcut && !c.encrypt && !c.ecn);
+    ck_assert(!c.shortcut && !c.encrypt && !c.ecn && c.waypoint && c.transport == CONFIG_TCP);
     ck_assert_int_eq(c.log_level, LOG_LVL_DEBUG);
 }
 END_TEST
@@ -105,6 +107,7 @@ static const struct {
     {"recv-buffer = 1073741825", "1: recv-buffer: a number from 16384 to 1073741824"},
     {"memory = 1048575", "1: memory: a number from 1048576 to 1099511627776"},
     {"shortcut = perhaps", "1: shortcut: "},
+    {"transport = \"carrier pigeon\"", "1: transport: one of auto, udp, tcp is expected"},
     {"encrypt = 2", "1: encrypt: "},
     {"connections = 0", "1: connections: a number from 1 to 1000000"},
     {"connections = 1000001", "1: connections: "},

@@ -1090,6 +1090,22 @@ START_TEST(fails_the_connections_to_a_remote)
 }
 END_TEST
 
+/* Another host has taken the place of the remote: what stood is gone, and what is being opened asks it at once. */
+START_TEST(a_remote_is_replaced)
+{
+    struct script s;
+    script_begin(&s, NULL);
+    script_run(&s, "open");
+    tcpip_replace_remote(s.t, (mono_t){s.now}, 0x0a000003, ECONNRESET);
+    script_run(&s, "state ESTABLISHED");
+    tcpip_replace_remote(s.t, (mono_t){s.now}, 0x0a000002, ECONNRESET);
+    script_run(&s, "event FAILED ECONNRESET\nconnect\n> S 0\nnone\n+100ms\nnone\n");
+    tcpip_replace_remote(s.t, (mono_t){s.now}, 0x0a000002, ECONNRESET);
+    script_run(&s, "+1ms\n> S 0\nnone\n");
+    script_end(&s);
+}
+END_TEST
+
 START_TEST(keeps_to_what_the_path_holds)
 {
     struct script s;
@@ -1506,7 +1522,7 @@ int main(void)
         delivers_what_came_before_a_reset, ignores_data_far_outside_the_window, cuts_data_at_the_window, keeps_alive,
         forgets_unanswered_syns, bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports,
         gives_a_named_port_that_rests_away_again,
-        takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, keeps_to_what_the_path_holds,
+        takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, a_remote_is_replaced, keeps_to_what_the_path_holds,
         keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, follows_the_mtu_of_the_path_with_data_in_flight,
         tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
         carries_ten_thousand_connections, refuses_connections_when_memory_is_used_up, answers_echo_and_reports_replies,
