@@ -595,6 +595,7 @@ help:
 	@echo "make [all] [SAN=1] [V=1]   build into build/ (SAN=1: build/san)"
 	@echo "make demo                  a ring, two users, curl through the overlay"
 	@echo "make check [SAN=1]         lint, unit, sim, fuzz and integration tests"
+	@echo "make tsan                  a node's workers under the thread sanitizer"
 	@echo "make interop               heavy programs against each other"
 	@echo "make bench                 figures, as ratios to plain loopback"
 	@echo "make deps                  install the Debian packages that are missing"

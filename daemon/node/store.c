@@ -359,9 +359,16 @@ void store_ready(const struct store *s, const struct i3_id *const *id, unsigned 
         slot[i] = &s->slots[hash128(s, id[i]->b) & s->slot_mask];
         __builtin_prefetch(slot[i]);
     }
-    for (unsigned i = 0; i < n; i++)
-        __builtin_prefetch(slot[i]->root & TRIE_BRANCH ? (const void *)&s->trie.branches[slot[i]->root & ~TRIE_BRANCH] :
-                                                         (const void *)&s->trie.triggers[slot[i]->root]);
+    for (unsigned i = 0; i < n; i++) {
+        trie_ref root = slot[i]->root;
+        const struct trigger *t = &s->trie.triggers[root];
+        if (root & TRIE_BRANCH) {
+            __builtin_prefetch(&s->trie.branches[root & ~TRIE_BRANCH]);
+        } else {
+            __builtin_prefetch(t);
+            __builtin_prefetch(&t->key); /* a REFRESH reads on */
+        }
+    }
 }
 
 const struct trigger *store_match_next(const struct store *s, const struct trigger *at, unsigned bits)

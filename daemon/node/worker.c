@@ -314,6 +314,21 @@ void node_input(struct node *n, mono_t now, const struct addr *from, uint8_t *p,
     take_front(&v, &t);
 }
 
+enum { AT_ID = 4 }; /* of INSERT, PROVE and REFRESH */
+
+/* The ids that a datagram will have looked up, as far as there is room for them; nothing is believed of it but its length. */
+static unsigned ids_of(const uint8_t *p, size_t len, const struct i3_id **id, unsigned room)
+{
+    unsigned kind = wire_kind(p, len), n = 0;
+    if (kind == WIRE_DATA && len >= DATA_HEADER_LEN && room)
+        id[n++] = (const struct i3_id *)(p + DATA_FIXED_LEN);
+    else if ((kind == WIRE_PROVE || kind == WIRE_REFRESH) && len >= REFRESH_LEN && room)
+        id[n++] = (const struct i3_id *)(p + AT_ID);
+    for (size_t at = BATCH_HEADER_LEN + 2; kind == WIRE_BATCH && at + REFRESH_LEN <= len && n < room; at += 2 + REFRESH_LEN)
+        id[n++] = (const struct i3_id *)(p + at + AT_ID);
+    return n;
+}
+
 /* A few need no reading ahead; but already a thousand lie on a thousand pages of the table, which the TLB does not hold. */
 void node_ready(const struct node *n, const struct train_in *t, unsigned trains)
 {
@@ -322,8 +337,7 @@ void node_ready(const struct node *n, const struct train_in *t, unsigned trains)
     if (store_count(n->store) < READY_TRIGGERS)
         return;
     for (unsigned i = 0; i < trains && k < STORE_READY_MAX; i++)
-        if (t[i].len >= DATA_HEADER_LEN && wire_kind(t[i].p, t[i].len) == WIRE_DATA)
-            id[k++] = (const struct i3_id *)(t[i].p + DATA_FIXED_LEN);
+        k += ids_of(t[i].p, t[i].len, id + k, STORE_READY_MAX - k);
     store_ready(n->store, id, k);
 }
 

@@ -191,9 +191,9 @@ class Lab:
 
     @once_per_round
     def triggers(self, n, per_key):
-        """inserts, refreshes, batched: per second; and resident MB with that many, all of them refreshed twice."""
+        """inserts, refreshes, batched: per second, with _cpu per second of the node's CPU; and resident MB with that many, all of them refreshed twice."""
         with self.i3node() as (pid, at):
-            return self.node_load("triggers", at, n, per_key, REFRESHES) | {"mb": memory_of(pid)[0]}
+            return self.node_load("triggers", at, n, per_key, REFRESHES, pid) | {"mb": memory_of(pid)[0]}
 
     @once_per_round
     def x25519(self):

@@ -322,20 +322,33 @@ static void x25519_rate(double secs)
     x25519_key_free(k);
 }
 
-static void triggers(struct hub *h, unsigned n, unsigned per_key, unsigned each, bool away)
+/* Per second, and per second of the node's CPU. */
+static void print_rate(const char *what, unsigned n, double took, double *cpu, long pid)
+{
+    double now = cpu_of(pid);
+    printf("%s=%.0f", what, n / took);
+    if (pid)
+        printf(" %s_cpu=%.0f", what, n / (now - *cpu));
+    putchar(' ');
+    *cpu = now;
+}
+
+static void triggers(struct hub *h, unsigned n, unsigned per_key, unsigned each, bool away, long pid)
 {
     struct hosts s;
     hosts_open(&s, h, n, per_key, away ? 250 : 1);
-    printf("inserts=%.0f", n / hosts_insert(&s));
-    printf(" refreshes=%.0f", n / hosts_refresh(&s, 1));
-    printf(" batched=%.0f\n", n / hosts_refresh(&s, each));
+    double cpu = cpu_of(pid);
+    print_rate("inserts", n, hosts_insert(&s), &cpu, pid);
+    print_rate("refreshes", n, hosts_refresh(&s, 1), &cpu, pid);
+    print_rate("batched", n, hosts_refresh(&s, each), &cpu, pid);
+    putchar('\n');
     fflush(stdout);
     if (away)
         hosts_remove(&s);
 }
 
 static const char usage[] = "usage: node_load distinct|bare|trains NODE SECONDS [PID]\n"
-                            "       node_load triggers|visit NODE N PER_KEY EACH     visit: from 250 sources, and away again\n"
+                            "       node_load triggers|visit NODE N PER_KEY EACH [PID]    visit: from 250 sources, and away again\n"
                             "       node_load reflect NODE\n"
                             "       node_load reflector | x25519 SECONDS\n";
 
@@ -358,8 +371,8 @@ int main(int argc, char **argv)
         distinct(&h, number, pid, *mode == 'b');
     else if (!strcmp(mode, "trains"))
         trains(&h, number, pid);
-    else if ((!strcmp(mode, "triggers") || !strcmp(mode, "visit")) && argc == 6)
-        triggers(&h, (unsigned)number, (unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]), *mode == 'v');
+    else if ((!strcmp(mode, "triggers") || !strcmp(mode, "visit")) && argc >= 6)
+        triggers(&h, (unsigned)number, (unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]), *mode == 'v', argc > 6 ? atol(argv[6]) : 0);
     else if (!strcmp(mode, "reflect"))
         printf("ratio=%.4f\n", hosts_reflect(&h));
     else

@@ -392,6 +392,13 @@ START_TEST(what_is_read_ahead_changes_nothing)
         t[i] = (struct train_in){.from = hosts[0].addr, .p = p[i], .len = len, .size = len};
     }
     node_ready(node, t, 100);
+    for (unsigned kind = 0; kind < 16; kind++)
+        for (unsigned len = 1; len < 200; len++) { /* no byte beyond them: for the sanitizer */
+            uint8_t *p = calloc(1, len);
+            p[0] = (uint8_t)(WIRE_VERSION << 4 | kind);
+            node_ready(node, &(struct train_in){.from = hosts[0].addr, .p = p, .len = len, .size = len}, 1);
+            free(p);
+        }
     uint64_t before = stats().forwarded;
     for (unsigned i = 0; i < 100; i++) {
         outbox_clear(out);
