@@ -334,6 +334,53 @@ START_TEST(nodes_that_leave_politely_lose_nothing)
 }
 END_TEST
 
+/* From one node to another that is nearer, while both talk; what the old one keeps stays there. */
+START_TEST(hosts_that_change_their_node_lose_nothing)
+{
+    unsigned lost = 0;
+    for (uint8_t seed = 0; seed < 5; seed++) {
+        world_ring(8, 2, (uint8_t)(200 + seed));
+        run(3 * SEC);
+        time_to_talk(0, 1);
+        run(SEC);
+        for (unsigned i = 2; i < 8; i++) {
+            struct host *h = &w.host[i % 2];
+            const struct addr *node = &w.node[i].addr;
+            owners_change_home(h->rt, w.now, node, true);
+            peers_set_node(h->ps, node);
+            triggers_change_node(h->t, w.now, node, true);
+            ck_assert(triggers_all_standing(h->t));
+            h->home = i;
+            lost += lost_packets(0, 1, 500 * MS);
+        }
+        run(20 * SEC);
+        ck_assert(all_stand());
+        world_stop();
+    }
+    ck_assert_uint_eq(lost, 0);
+}
+END_TEST
+
+START_TEST(hosts_whose_node_dies_go_on_by_another)
+{
+    uint64_t worst = 0;
+    for (uint8_t seed = 0; seed < 10; seed++) {
+        world_ring(8, 2, (uint8_t)(220 + seed));
+        run(3 * SEC);
+        time_to_talk(0, 1);
+        run(SEC);
+        node_crash(w.host[1].home);
+        run(700 * MS); /* as nodes.h notices */
+        owners_change_home(w.host[1].rt, w.now, &w.node[5].addr, false);
+        triggers_change_node(w.host[1].t, w.now, &w.node[5].addr, false);
+        uint64_t gap = longest_gap(0, 1, 5 * SEC);
+        worst = gap > worst ? gap : worst;
+        world_stop();
+    }
+    ck_assert_msg(worst <= 1300 * MS, "%llu ms", (unsigned long long)(worst / MS));
+}
+END_TEST
+
 START_TEST(nodes_that_join_lose_nothing)
 {
     unsigned lost = 0;
@@ -435,6 +482,8 @@ int main(void)
     tcase_add_test(t, a_host_that_is_out_of_touch_is_reached_by_the_copy_of_its_trigger);
     tcase_add_test(t, nodes_that_come_take_over_without_a_gap);
     tcase_add_test(t, nodes_that_leave_politely_lose_nothing);
+    tcase_add_test(t, hosts_that_change_their_node_lose_nothing);
+    tcase_add_test(t, hosts_whose_node_dies_go_on_by_another);
     tcase_add_test(t, nodes_that_join_lose_nothing);
     tcase_add_test(t, nobody_home_is_told_through_the_ring);
     tcase_add_test(t, questions_beyond_a_nodes_means_take_no_others_place);
