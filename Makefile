@@ -149,6 +149,7 @@ io_SRC := \
 	daemon/io/pair.c \
 	daemon/io/routes.c \
 	daemon/io/stream.c \
+	daemon/io/stream_join.c \
 	daemon/io/stream_out.c \
 	daemon/io/train.c \
 	daemon/io/udp.c \
@@ -434,6 +435,8 @@ INTEGRATION_TESTS := \
 	integration/nat_rebind.sh \
 	integration/move.sh \
 	integration/sleep.sh \
+	integration/nat_idle.sh \
+	integration/move6.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \

@@ -171,6 +171,10 @@ static void on_timer(void *ctx, uint32_t events)
 
 /* ---- start ---- */
 
+/* A peer may sleep for so long without losing its connections; its virtual address is its own as long. */
+#define PEER_AWAY_US (7200ull * 1000000)
+
+
 static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
 {
     return names_may_talk(ctx, key);
@@ -324,6 +328,7 @@ static int start_engine(struct pump *p)
     c.memory_max = p->config.memory;
     c.ecn = p->config.ecn;
     c.conns_max = p->config.connections;
+    c.patience_us = PEER_AWAY_US;
     draw_seed(p, c.seed);
     p->tcpip = tcpip_new(&c);
     p->vsocks = vsocks_new(p->config.connections);

@@ -318,6 +318,8 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
     if (e->moved)
         tcpip_replace_remote(p->tcpip, p->now, info.local, ECONNRESET);
     if (e->kind == PEER_UP)
+        tcpip_revive(p->tcpip, p->now, info.local);
+    if (e->kind == PEER_UP)
         send_held(p, s, e->peer, info.local);
     if (!s->group)
         note_failure(p, info.local, e->kind == PEER_UNREACHABLE ? e->err : 0);

@@ -30,7 +30,7 @@
  *
  * Rules: an unanswered INIT is repeated (same bytes) after 250 ms, doubling to 2 s, for 10 s, then the peer
  * is UNREACHABLE for those who wait; a NOT_PRESENT that echoes it says so earlier, if others say so too and
- * it has been so for 1.5 s (the peer may just be starting). An INIT already answered gets the same RESPONSE bytes, until its key is in use; from then on silence.
+ * it has been so for 1.5 s (the peer may just be starting). An INIT already answered gets the same RESPONSE bytes, 12 times and until its key is in use; from then on silence.
  * Simultaneous open: the INIT of the smaller public key wins, the other side drops its own and answers; after
  * 1 s without an answer the winner answers as well. A key is replaced after 120 s or 2^60 packets by its
  * initiator when it sends (after 165 s by the responder), refused after 180 s; the previous key is accepted

@@ -44,6 +44,7 @@ struct session {
      * know it again. */
     uint8_t response[RESPONSE_LEN];
     unsigned response_repeats;
+    unsigned response_asked; /* how often the INIT came again */
     bool response_wanted;
     mono_t response_sent;
 };
