@@ -11,6 +11,10 @@
  *
  *   what another owns from now on                         --> OWNER to the host, as if it had refreshed its trigger
  *
+ * A range changes without a gap: while copies are on their way to a new node, it hands what it does not find to its successor, who had it
+ * before and answers for what was inserted there until that expires. Copies that come from the successor for what lies before us already
+ * go on to the predecessor. Who leaves (NODE_LINGER) goes on delivering.
+ *
  * A copy leads packets to the host, but bears no key: the next refresh is REFUSED_UNKNOWN, and the host inserts anew. It lives one
  * life of a trigger.
  *

@@ -58,11 +58,11 @@ sleep 1
 fetch 3
 
 step "options that make no sense are refused"
-for bad in '--join 127.0.0.1:1' '--ring-secret /nonexistent' '--advertise nowhere' "--ring-secret $T/secret --listen 0.0.0.0:0"; do
+for bad in '--join 127.0.0.1:1' '--listen 127.0.0.1:0 --ring-secret /nonexistent' '--advertise nowhere' "--ring-secret $T/secret --listen 0.0.0.0:0"; do
     # shellcheck disable=SC2086
     i3node $bad >"$T/out" 2>&1 </dev/null && die "i3node $bad"
     grep -q '^i3node: ' "$T/out" || die "i3node $bad: $(cat "$T/out")"
 done
 chmod 644 "$T/secret"
-i3node --ring-secret "$T/secret" 2>"$T/out" && die "a secret which anybody can read"
+i3node --listen 127.0.0.1:0 --ring-secret "$T/secret" 2>"$T/out" && die "a secret which anybody can read"
 grep -q chmod "$T/out"

@@ -260,6 +260,7 @@ int main(void)
 {
     Suite *s = suite_create("i3/nodes");
     TCase *t = tcase_create("nodes");
+    tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, the_nearest_is_taken_soon);
     tcase_add_test(t, one_that_is_hardly_nearer_is_not);

@@ -58,7 +58,7 @@ static void answer(const struct dgram *d)
 
 static void pass(uint64_t us)
 {
-    for (mono_t end = mono_add(now, us); now.us < end.us; now = mono_add(now, MS)) {
+    for (mono_t end = mono_add(now, us); now.us < end.us;) {
         if (coming.len && mono_due(coming.at, now)) {
             size_t len = coming.len;
             coming.len = 0;
@@ -70,6 +70,8 @@ static void pass(uint64_t us)
         if (out.n)
             answer(&out.v[0]);
         outbox_clear(&out);
+        mono_t next = coming.len ? mono_min(coming.at, sampler_deadline(s)) : sampler_deadline(s);
+        now = mono_min(end, mono_max(next, mono_add(now, 1)));
     }
 }
 
@@ -225,6 +227,7 @@ int main(void)
 {
     Suite *suite = suite_create("i3/sampler");
     TCase *t = tcase_create("sampler");
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, sampled_ids_are_much_nearer);
     tcase_add_test(t, a_round_is_bounded_and_rest_is_quiet);
     tcase_add_test(t, with_one_node_there_is_no_choice);
