@@ -614,6 +614,8 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
     s->heard = true;
     if (s == p->next)
         promote_next(ps, p, now);
+    if (p->doubts && p->unanswered.us != MONO_NEVER.us && !p->has_event)
+        peer_tell(ps, p, PEER_BACK, 0);
     peer_heard(p, now);
     p->packets_in++;
     *who = p;

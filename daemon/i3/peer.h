@@ -187,7 +187,7 @@ mono_t peers_deadline(const struct peers *ps);
  * NAT has forgotten us): these are worth a question. */
 uint64_t peers_unanswered(const struct peers *ps);
 
-enum peer_event_kind { PEER_UP, PEER_UNREACHABLE, PEER_MTU };
+enum peer_event_kind { PEER_UP, PEER_UNREACHABLE, PEER_MTU, PEER_BACK };
 
 struct peer_event {
     enum peer_event_kind kind;
@@ -197,8 +197,8 @@ struct peer_event {
 };
 
 /* UP: there is a new key which both ends are known to have, the first time and each later time. UNREACHABLE:
- * a wanted session could not be had. MTU: info.mtu has changed, for another way or another finding. One event per peer is kept,
- * the newest; an MTU gives way to others. */
+ * a wanted session could not be had. MTU: info.mtu has changed, for another way or another finding. BACK: heard again
+ * after a silence that was doubted. One event per peer is kept, the newest; an MTU and a BACK give way to others. */
 bool peers_event(struct peers *ps, struct peer_event *out);
 
 /* The addresses of a session, host order: what each packet is checked and rewritten by. */

@@ -212,8 +212,10 @@ static void host_turn(struct host *h)
         }
         send_all(&h->addr);
     }
-    while (peers_event(h->ps, &e))
-        *(e.kind == PEER_UP ? &h->ups : &h->unreachables) += 1;
+    while (peers_event(h->ps, &e)) {
+        h->ups += e.kind == PEER_UP;
+        h->unreachables += e.kind == PEER_UNREACHABLE;
+    }
 }
 
 static void land(struct flight f)
