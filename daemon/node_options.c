@@ -113,7 +113,9 @@ static void o_tcp_port(struct node_options *o, const char *name, const char *val
 
 static void o_tcp_max(struct node_options *o, const char *name, const char *value)
 {
-    o->stream.streams.max = take_number(name, value, 1, 100000);
+    unsigned n = take_number(name, value, 1, 100000);
+    o->stream.streams.max = n;
+    o->stream.streams.per_source = n / 4 > 32 ? n / 4 : 32;
 }
 
 static void o_no_tcp(struct node_options *o, const char *name, const char *value)

@@ -200,6 +200,11 @@ void node_pump_stats(struct node_pump *np, struct node_stats *out)
     node_workers_done(np->workers);
 }
 
+const struct streams_stats *node_pump_stream_stats(const struct node_pump *np)
+{
+    return node_stream_stats(np->stream);
+}
+
 void node_pump_udp_stats(struct node_pump *np, struct udp_stats *out)
 {
     node_workers_udp_stats(np->workers, out);

@@ -31,6 +31,8 @@ void node_pump_with(struct node_pump *np, node_pump_fn *fn, void *ctx);
 /* Of all workers. */
 void node_pump_stats(struct node_pump *np, struct node_stats *out);
 void node_pump_udp_stats(struct node_pump *np, struct udp_stats *out);
+/* Of connections; NULL: it takes none. */
+const struct streams_stats *node_pump_stream_stats(const struct node_pump *np);
 /* With more than one worker others may be changing it: see node_pump_with(). */
 const struct node *node_pump_node(const struct node_pump *np);
 

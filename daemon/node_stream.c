@@ -119,6 +119,8 @@ static void on_posted(uv_async_t *async)
     m->box[0] = m->box[1];
     m->box[1] = box;
     m->used = 0;
+    streams_lost(ns->streams, m->lost);
+    m->lost = 0;
     pthread_mutex_unlock(&m->lock);
     mono_t now = mono_now();
     for (size_t at = 0; at < used;) {

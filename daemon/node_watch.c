@@ -81,8 +81,12 @@ size_t node_watch_page(void *ctx, char *buf, size_t cap)
     const struct node_watch *w = ctx;
     struct udp_stats u;
     struct process_info me;
+    static const struct streams_stats no_streams;
+    const struct streams_stats *t = node_pump_stream_stats(w->pump);
     static const struct http_stats none;
     const struct http_stats *h = w->http ? http_stats(w->http) : &none;
+    bool tcp = t != NULL;
+    t = tcp ? t : &no_streams;
     node_pump_udp_stats(w->pump, &u);
     process_look(&me);
     struct page p = {.buf = buf, .cap = cap, .v = {
@@ -92,6 +96,13 @@ size_t node_watch_page(void *ctx, char *buf, size_t cap)
         .udp_bytes_in = u.bytes_in,
         .udp_bytes_out = u.bytes_out,
         .udp_send_lost = u.send_lost,
+        .tcp = tcp,
+        .tcp_connections = t->open,
+        .tcp_accepted = t->accepted,
+        .tcp_refused = t->refused,
+        .tcp_frames_in = t->frames_in,
+        .tcp_frames_out = t->frames_out,
+        .tcp_lost = t->lost + t->nobody,
         .http_served = h->served,
         .http_refused = h->refused,
         .http_dropped = h->dropped,

@@ -103,14 +103,14 @@ static void decided(struct pump *p, const struct addr *home)
 {
     char s[ADDR_STR];
     log_info("node address=%s chosen", addr_str(home, s));
-    for (unsigned i = 0; i < p->config.n_nodes; i++)
-        if (!memcmp(p->config.nodes[i].ip, home->ip, sizeof(home->ip)) &&
-            (p->config.nodes[i].port == home->port || home->via == ADDR_TCP))
-            p->node_index = i;
+    int i = transport_index(&p->transport, home);
+    if (i >= 0)
+        p->node_index = (unsigned)i;
     if (p->nodes)
         nodes_prefer(p->nodes, p->now, p->node_index);
     net_set_home(p, home);
-    peers_size_anew(p->peers, p->now);
+    for (struct side *side = p->sides; side; side = side->next)
+        peers_size_anew(side->peers, p->now);
 }
 
 void link_turn(struct pump *p)

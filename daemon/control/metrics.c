@@ -105,6 +105,14 @@ static void outside_part(struct page *p, const struct metrics_view *v)
     counter(p, "i3node_udp_sent_packets_total", "Datagrams given to the socket.", v->udp_packets_out);
     counter(p, "i3node_udp_sent_bytes_total", "Bytes in them.", v->udp_bytes_out);
     counter(p, "i3node_udp_send_failures_total", "Datagrams that the socket did not take.", v->udp_send_lost);
+    if (v->tcp) {
+        gauge(p, "i3node_tcp_connections", "Hosts that are here by TCP.", v->tcp_connections);
+        counter(p, "i3node_tcp_accepted_total", "Connections taken.", v->tcp_accepted);
+        counter(p, "i3node_tcp_refused_total", "Connections for which there was no place.", v->tcp_refused);
+        counter(p, "i3node_tcp_received_packets_total", "Packets that came by them.", v->tcp_frames_in);
+        counter(p, "i3node_tcp_sent_packets_total", "Packets for them.", v->tcp_frames_out);
+        counter(p, "i3node_tcp_lost_packets_total", "Packets for those that read too slowly, or are gone.", v->tcp_lost);
+    }
     counter(p, "i3node_metrics_requests_total", "Requests for this page.", v->http_served);
     counter(p, "i3node_metrics_refusals_total", "Requests for anything else.", v->http_refused);
     counter(p, "i3node_metrics_drops_total", "Connections that were too slow, or too many.", v->http_dropped);

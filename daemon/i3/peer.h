@@ -113,6 +113,8 @@ struct peers *peers_new(const struct peers_config *c);
 void peers_free(struct peers *ps);
 
 /* Where DATA packets go by default: the node. */
+/* The key of the private ids told from now on, whose trigger stands. The last one's is still wanted for a session's life. */
+void peers_set_session_key(struct peers *ps, const uint8_t session_pub[KEY_LEN]);
 void peers_set_node(struct peers *ps, const struct addr *node);
 /* Which outlive the peers: packets that are not sent straight go where these say. NULL (the default): to the node. */
 void peers_set_owners(struct peers *ps, struct owners *os);

@@ -39,6 +39,32 @@ struct addr transport_way(const struct transport *t, const struct addr *node)
     return a;
 }
 
+static bool same_place(const struct addr *a, const struct addr *b)
+{
+    return a->family == b->family && !memcmp(a->ip, b->ip, sizeof(a->ip));
+}
+
+/* Several may be at one IP address, but only one at the port for firewalls. */
+int transport_index(const struct transport *t, const struct addr *at)
+{
+    int found = -1;
+    for (unsigned i = 0; i < t->n; i++) {
+        if (!same_place(&t->node[i], at))
+            continue;
+        if (t->node[i].port == at->port)
+            return (int)i;
+        if (at->via == ADDR_TCP && at->port == TRANSPORT_PORT && found < 0)
+            found = (int)i;
+    }
+    return found;
+}
+
+static bool is_own_port(const struct transport *t, const struct addr *at)
+{
+    int i = transport_index(t, at);
+    return i >= 0 && t->node[i].port == at->port;
+}
+
 /* ---- asking ---- */
 
 static void ask(struct transport *t, mono_t now)
@@ -156,20 +182,7 @@ static void settle(struct transport *t, mono_t now)
         go_tcp(t, now);
     else if (!addr_eq(&t->answered, &t->home))
         decide(t, &t->answered);
-    t->port = 0;
-    for (unsigned i = 0; i < t->n; i++) /* at its own port? else it is the other one everywhere */
-        if (!memcmp(t->node[i].ip, t->answered.ip, sizeof(t->answered.ip)))
-            t->port = t->node[i].port == t->answered.port ? 0 : TRANSPORT_PORT;
-}
-
-/* Rather than at the port which is for strict firewalls. */
-static bool is_own_port(const struct transport *t, const struct addr *a)
-{
-    struct addr plain = addr_by(a, ADDR_UDP);
-    for (unsigned i = 0; i < t->n; i++)
-        if (addr_eq(&t->node[i], &plain))
-            return true;
-    return false;
+    t->port = is_own_port(t, &t->answered) ? 0 : TRANSPORT_PORT; /* likely the same everywhere */
 }
 
 int transport_input(struct transport *t, mono_t now, const struct addr *from, const uint8_t *p, size_t len)
@@ -202,16 +215,6 @@ static void ping(struct transport *t, const struct addr *to, enum addr_via via, 
         outbox_push(out, &at, p, PING_LEN);
 }
 
-/* The present node's place among the configured ones, where it stands at another port as well. */
-static const struct addr *home_node(const struct transport *t)
-{
-    for (unsigned i = 0; i < t->n; i++)
-        if (t->node[i].family == t->home.family && !memcmp(t->node[i].ip, t->home.ip, sizeof(t->home.ip)) &&
-            (t->node[i].port == t->home.port || (t->tcp && t->home.port == TRANSPORT_PORT)))
-            return &t->node[i];
-    return &t->home;
-}
-
 static void ping_tcp(struct transport *t, const struct addr *node, struct outbox *out)
 {
     ping(t, node, ADDR_TCP, 0, out);
@@ -221,10 +224,10 @@ static void ping_tcp(struct transport *t, const struct addr *node, struct outbox
 
 static void ask_all(struct transport *t, mono_t now, struct outbox *out)
 {
-    const struct addr *home = home_node(t);
+    int home = transport_index(t, &t->home);
     uint64_t since = mono_since(t->asking, now);
     for (unsigned i = 0; i < t->n; i++) {
-        bool is_home = &t->node[i] == home;
+        bool is_home = (int)i == home;
         if (t->mode == TRANSPORT_AUTO && !t->tcp && (is_home || t->asked))
             ping(t, &t->node[i], ADDR_UDP, 0, out);
         if (since >= (!is_home ? OTHERS_AFTER : t->tcp ? 0 : TCP_AFTER))

@@ -62,6 +62,8 @@ void transport_init(struct transport *t, mono_t now, enum transport_mode mode, c
 
 /* How a node is reached now. */
 struct addr transport_way(const struct transport *t, const struct addr *node);
+/* Which of the configured nodes that is, by whatever way and port; -1: none. */
+int transport_index(const struct transport *t, const struct addr *at);
 /* This one is used from now on. */
 void transport_home(struct transport *t, mono_t now, const struct addr *home);
 /* True, once: another one shall be. */

@@ -45,7 +45,7 @@ struct streams_stats {
     unsigned open;     /* now */
 };
 
-/* 1,024 connections, 32 of one source, 2 MB for each and 64 MB for all. */
+/* 1,024 connections, a quarter of them of one source (which may be a whole office behind its NAT), 2 MB for each and 64 MB for all. */
 void streams_config_default(struct streams_config *c);
 
 int streams_new(struct streams **out, const struct streams_config *c);
@@ -87,6 +87,8 @@ struct stream_event {
 };
 bool streams_event(struct streams *s, struct stream_event *out);
 
+/* So many more were lost, on their way to connections. */
+void streams_lost(struct streams *s, uint64_t n);
 const struct streams_stats *streams_stats(const struct streams *s);
 
 #endif

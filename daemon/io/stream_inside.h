@@ -1,7 +1,9 @@
-/* stream_inside.h - what stream.c (connections, what comes in) and stream_out.c (what waits, what goes out) share. */
+/* stream_inside.h - what stream.c (the table, what comes in), stream_join.c (how connections come to be) and stream_out.c (what waits, what
+ * goes out) share. */
 #ifndef I3_STREAM_INSIDE_H
 #define I3_STREAM_INSIDE_H
 
+#include <sys/epoll.h>
 #include <sys/queue.h>
 
 #include "daemon/io/stream.h"
@@ -81,11 +83,29 @@ struct streams {
 
 /* stream.c */
 struct conn *conn_find(const struct streams *s, const struct addr *at);
-struct conn *conn_dial(struct streams *s, mono_t now, const struct addr *at);
+/* Of all with its hash the first. */
+struct conn **conn_place(const struct streams *s, const struct addr *at);
+/* NULL: there is no memory. */
+struct conn *conn_new(struct streams *s, mono_t now, const struct addr *at, int fd);
+/* For streams_event(), if it is one of ours. */
+void conn_tell(struct streams *s, const struct conn *c, bool up, int err);
+struct epoll_event conn_interests(const struct conn *c);
 /* err: a positive errno, 0: closed by the other end. */
 void conn_end(struct streams *s, struct conn *c, int err);
 /* Whether room to write is waited for. */
 void conn_watch(struct streams *s, struct conn *c, bool out);
+
+/* stream_join.c */
+void conn_accept(struct streams *s, mono_t now, int listener);
+/* Nobody is accepted before; MONO_NEVER: all are again. */
+void conn_accept_pause(struct streams *s, mono_t again);
+struct conn *conn_dial(struct streams *s, mono_t now, const struct addr *at);
+/* It is to be seen whether it stands. */
+void conn_connected(struct streams *s, mono_t now, struct conn *c);
+/* The first port does not answer: the address's own. False: the connection has ended. */
+bool conn_dial_on(struct streams *s, mono_t now, struct conn *c, int err);
+/* When it may be dialled again. */
+void conn_dial_failed(struct streams *s, const struct conn *c);
 
 /* stream_out.c */
 /* must: even beyond memory_max. NULL: there is no memory. */

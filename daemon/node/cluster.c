@@ -231,7 +231,8 @@ static void put_copy(struct writer *w, const struct store *s, const struct trigg
         store_stack(s, t, ids);
 }
 
-/* A connection leads nowhere from another node: its host notices that it ends, and goes there itself. */
+/* A connection leads nowhere from another node: its host is told of that one or notices that the connection ends, and goes there
+ * itself. */
 static bool is_for_all(const struct trigger *t)
 {
     return t->owner.via == ADDR_UDP;
@@ -351,7 +352,7 @@ static void transfer_start(struct cluster *c, mono_t now, bool ours, const struc
 /* What the other one shall have. */
 static bool concerns(const struct cluster *c, const struct transfer *x, const struct trigger *t)
 {
-    return is_for_all(t) && ring_owns(c->ring, ring_pos_of(t->id.b)) == x->ours;
+    return ring_owns(c->ring, ring_pos_of(t->id.b)) == x->ours;
 }
 
 /* The host learns who has its trigger now, as if it had refreshed it: its NAT may let in nobody but us until it has inserted there. */
@@ -379,8 +380,10 @@ static void transfer_run(struct node *n, struct transfer *x, struct outbox *out)
         if (!t) {
             x->to.addr.family = 0;
         } else if (concerns(c, x, t)) {
-            put_copy(&w, n->store, t, n->config.lifetime_s);
-            sent++;
+            if (is_for_all(t)) {
+                put_copy(&w, n->store, t, n->config.lifetime_s);
+                sent++;
+            }
             if (for_good && !(t->flags & TRIGGER_COPY)) {
                 tell_host(t, &x->to.addr, out);
                 told++;

@@ -138,8 +138,13 @@ cut() { # what a sends by them is answered with a reset; the nodes hear nothing
     in_ns a nft insert rule ip f out tcp sport "{ $ports }" reject with tcp reset
 }
 DRIP=4
+ended() {
+    grep -c 'connection ended err=[1-9]' "$T/a/run/i3/i3d.log"
+}
+before=$(ended || :)
 during cut
 [ "$gap" -lt 2000 ] || die "it stalled"
+[ "$(ended)" -gt "$before" ] || die "nothing was cut"
 fetch 20
 
 echo "== nothing but TCP to port 443"

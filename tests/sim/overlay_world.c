@@ -9,12 +9,28 @@ static bool known(void *ctx, const uint8_t key[KEY_LEN])
     return true;
 }
 
+/* A host with ADDR_TCP is reached only by nodes to which it has made a connection. */
+static void note_way(const struct addr *from, const struct addr *to)
+{
+    for (unsigned n = 0; n < w.nodes; n++) {
+        for (unsigned h = 0; h < w.hosts; h++) {
+            struct addr udp = addr_by(&w.host[h].addr, ADDR_UDP);
+            ck_assert_msg(!w.connections || !addr_eq(to, &udp), "a datagram to host %u", h);
+            if (addr_eq(from, &w.host[h].addr) && addr_eq(to, &w.node[n].addr))
+                w.met[n][h] = true;
+            if (addr_eq(from, &w.node[n].addr) && to->via == ADDR_TCP && addr_eq(to, &w.host[h].addr))
+                ck_assert_msg(w.met[n][h], "node %u has no connection to host %u", n, h);
+        }
+    }
+}
+
 void send_all(const struct addr *from)
 {
     for (unsigned i = 0; i < w.out.n; i++) {
         const struct dgram *d = &w.out.v[i];
         if (drbg_u64(&w.drbg) % 1000 < w.loss)
             continue;
+        note_way(from, &d->to);
         ck_assert_uint_lt(w.n, FLIGHT);
         struct flight *f = &w.flight[w.n++];
         *f = (struct flight){mono_add(w.now, w.delay + drbg_u64(&w.drbg) % (w.jitter + 1)), *from, d->to,
@@ -47,6 +63,7 @@ void node_crash(unsigned i)
 {
     node_free(w.node[i].n);
     w.node[i].n = NULL;
+    memset(w.met[i], 0, sizeof(w.met[i]));
 }
 
 void node_start(unsigned i)

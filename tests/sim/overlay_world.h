@@ -54,6 +54,8 @@ struct overlay {
     uint64_t delay, jitter;
     uint64_t data_in[HOSTS]; /* DATA packets, whatever they hold */
     uint64_t not_presents, owners_told; /* at all hosts */
+    bool connections;       /* hosts come by nothing else: no datagram may go to them */
+    bool met[NODES][HOSTS]; /* that node has heard from that host itself */
 };
 
 extern struct overlay w;

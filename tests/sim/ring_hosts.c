@@ -354,6 +354,27 @@ START_TEST(nodes_that_join_lose_nothing)
 }
 END_TEST
 
+START_TEST(hosts_that_come_by_connections_are_found_while_nodes_come)
+{
+    world_ring(NODES, 4, 9);
+    for (unsigned i = 4; i < NODES; i++)
+        node_crash(i);
+    for (unsigned i = 0; i < w.hosts; i++)
+        w.host[i].addr.via = ADDR_TCP;
+    run(45 * SEC); /* and what was before is forgotten */
+    w.connections = true;
+    time_to_talk(0, 1);
+    uint64_t worst = 0;
+    for (unsigned i = 4; i < NODES; i++) {
+        node_start(i);
+        uint64_t gap = longest_gap(0, 1, 5 * SEC);
+        worst = gap > worst ? gap : worst;
+    }
+    ck_assert_msg(worst <= SEC, "%llu ms", (unsigned long long)(worst / MS));
+    world_stop();
+}
+END_TEST
+
 START_TEST(nobody_home_is_told_through_the_ring)
 {
     world_ring(8, 2, 7);
@@ -436,6 +457,7 @@ int main(void)
     tcase_add_test(t, nodes_that_come_take_over_without_a_gap);
     tcase_add_test(t, nodes_that_leave_politely_lose_nothing);
     tcase_add_test(t, nodes_that_join_lose_nothing);
+    tcase_add_test(t, hosts_that_come_by_connections_are_found_while_nodes_come);
     tcase_add_test(t, nobody_home_is_told_through_the_ring);
     tcase_add_test(t, questions_beyond_a_nodes_means_take_no_others_place);
     tcase_add_test(t, a_lossy_network_keeps_triggers_and_talks);
