@@ -58,6 +58,7 @@ i3_SRC := \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
 	daemon/i3/peer.c \
+	daemon/i3/peer_member.c \
 	daemon/i3/peer_shake.c \
 	daemon/i3/peer_way.c \
 	daemon/i3/pmtu.c \

@@ -109,17 +109,6 @@ void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, uns
     way_free(p);
 }
 
-void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n)
-{
-    memcpy(p->ask, suffix, n < sizeof(p->ask) ? n : sizeof(p->ask));
-}
-
-bool peer_is_group(const struct peer *p)
-{
-    static const uint8_t none[MEMBER_LEN];
-    return memcmp(p->member, none, sizeof(none)) != 0;
-}
-
 bool peers_has_id(const struct peers *ps, const uint8_t id[ID_LEN])
 {
     return memcmp(id, ps->public_id.b, ID_PREFIX_LEN) == 0 || memcmp(id, ps->sessions.prefix, ID_PREFIX_LEN) == 0 ||
@@ -222,38 +211,12 @@ static mono_t doubt_due(const struct peer *p)
     return p->doubts == DOUBTS_MAX ? MONO_NEVER : mono_add(p->unanswered, times[p->doubts] * (first + 2 * rtt));
 }
 
-/* When a member of a group that was asked for a sign of life is left. */
-static mono_t suspect_due(const struct peer *p)
-{
-    uint64_t patience = 2ull * p->rtt_us > MEMBER_PATIENCE ? 2ull * p->rtt_us : MEMBER_PATIENCE;
-    return mono_add(p->probed, patience);
-}
-
-/* Is the member there? Whoever has the session answers a PROBE of any size. */
-static void ask_for_life(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
-{
-    uint8_t msg[INNER_PROBE_LEN];
-    struct session *s = peer_sending_key(p, now);
-    size_t len = probe_encode(msg, sizeof(msg), INNER_PROBE, INNER_PROBE_LEN, (uint32_t)drbg_u64(&ps->drbg));
-    if (!s)
-        return;
-    peer_send_word(ps, p, s, peer_destination(ps, p), now, msg, len, out);
-    p->probed = now;
-}
-
 static void doubt(struct peers *ps, struct peer *p, mono_t now, struct outbox *out)
 {
     p->doubts++;
     ps->unanswered++;
     if (peer_is_group(p))
-        ask_for_life(ps, p, now, out);
-}
-
-static void suspect(struct peers *ps, struct peer *p, mono_t now)
-{
-    p->probed = MONO_NEVER;
-    p->suspect = true;
-    shake_want(ps, p, now);
+        member_ask(ps, p, now, out);
 }
 
 static mono_t earliest(struct peer *p)
@@ -261,7 +224,7 @@ static mono_t earliest(struct peer *p)
     mono_t at = mono_min(shake_deadline(p), p->keepalive);
     if (!p->shake && !p->wanted)
         at = mono_min(at, mono_add(p->unanswered, SILENCE_MAX));
-    at = mono_min(at, mono_min(doubt_due(p), suspect_due(p)));
+    at = mono_min(at, mono_min(doubt_due(p), member_due(p)));
     for (unsigned i = 0; i < SESSIONS_PER_PEER; i++)
         if (*key_place(p, i))
             at = mono_min(at, mono_add((*key_place(p, i))->created, SESSION_LIFE));
@@ -289,8 +252,8 @@ static void peer_expire(struct peers *ps, struct peer *p, mono_t now, uint64_t w
     }
     if (mono_due(doubt_due(p), now))
         doubt(ps, p, now, out);
-    if (mono_due(suspect_due(p), now))
-        suspect(ps, p, now);
+    if (mono_due(member_due(p), now))
+        member_suspect(ps, p, now);
     if (mono_due(mono_add(p->unanswered, SILENCE_MAX), now)) {
         p->unanswered = MONO_NEVER;
         shake_want(ps, p, now);
@@ -514,38 +477,6 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     return (ssize_t)total;
 }
 
-static void forget_sessions(struct peers *ps, struct peer *p)
-{
-    for (unsigned i = 0; i < SESSIONS_PER_PEER; i++) {
-        session_free(&ps->sessions, *key_place(p, i));
-        *key_place(p, i) = NULL;
-    }
-}
-
-bool peers_leave(struct peers *ps, mono_t now, struct outbox *out)
-{
-    uint8_t msg[INNER_BYE_LEN];
-    size_t len = bye_encode(msg, sizeof(msg));
-    unsigned n = 0;
-    for (struct peer *p = ps->by_key; p && n < OUTPUT_MAX; p = p->by_key.next) {
-        struct session *s = peer_sending_key(p, now);
-        if (!s)
-            continue;
-        peer_send_word(ps, p, s, peer_destination(ps, p), now, msg, len, out);
-        forget_sessions(ps, p);
-        n++;
-    }
-    return n == OUTPUT_MAX;
-}
-
-/* The member that we talked with has left its group. */
-static void left(struct peers *ps, struct peer *p, mono_t now)
-{
-    forget_sessions(ps, p);
-    way_free(p);
-    shake_want(ps, p, now);
-}
-
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
 {
     (void)wall_us;
@@ -627,7 +558,7 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         return PEER_CONTROL;
     if (inner_kind(body, len) == INNER_BYE) {
         if (peer_is_group(p) && !bye_decode(body, len))
-            left(ps, p, now);
+            member_left(ps, p, now);
         return PEER_CONTROL;
     }
     if (inner_is(body, len)) {

@@ -133,8 +133,6 @@ struct session *peer_sending_key(const struct peer *p, mono_t now);
 /* Something may be due at `at`. */
 void peer_arm(struct peers *ps, struct peer *p, mono_t at);
 void peer_tell(struct peers *ps, struct peer *p, enum peer_event_kind kind, int err);
-/* The peer is one of several with this key. */
-bool peer_is_group(const struct peer *p);
 /* Genuine bytes came. */
 void peer_heard(struct peer *p, mono_t now);
 /* Seals nothing and pushes it. */
@@ -176,6 +174,18 @@ static inline bool way_sent(struct peers *ps, struct peer *p, mono_t now, size_t
     bool news = p->path && path_sent(p->path, now, &ps->drbg);
     return pmtu_sent(&p->pmtu[way_is_direct(p)], now, len) || news;
 }
+
+/* ---- peer_member.c ---- */
+
+/* The peer is one of several with this key. */
+bool peer_is_group(const struct peer *p);
+/* Is the member there? It is asked. */
+void member_ask(struct peers *ps, struct peer *p, mono_t now, struct outbox *out);
+/* When one that was asked, and has not answered, is left; and leaving it. */
+mono_t member_due(const struct peer *p);
+void member_suspect(struct peers *ps, struct peer *p, mono_t now);
+/* It has left the group: ask another. */
+void member_left(struct peers *ps, struct peer *p, mono_t now);
 
 /* ---- peer_shake.c ---- */
 
