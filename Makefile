@@ -64,6 +64,7 @@ i3_SRC := \
 	daemon/i3/proof.c \
 	daemon/i3/seal.c \
 	daemon/i3/owners.c \
+	daemon/i3/sampler.c \
 	daemon/i3/session.c \
 	daemon/i3/transport.c \
 	daemon/i3/trigger.c \
@@ -180,6 +181,7 @@ i3d_SRC := \
 	daemon/pump_mirror.c \
 	daemon/pump_deliver.c \
 	daemon/pump_move.c \
+	daemon/pump_sample.c \
 	daemon/pump_shortcut.c \
 
 i3node_SRC := \
@@ -324,6 +326,7 @@ UNIT_TESTS := \
 	unit/i3/group \
 	unit/i3/handshake \
 	unit/i3/nodes \
+	unit/i3/sampler \
 	unit/i3/noise \
 	unit/i3/owners \
 	unit/i3/path \
@@ -414,6 +417,8 @@ INTEGRATION_TESTS := \
 	integration/lossy.sh \
 	integration/dead_peer.sh \
 	integration/ring.sh \
+	integration/ring_crash.sh \
+	integration/nearest.sh \
 	integration/workers.sh \
 	integration/node_operator.py \
 	integration/trigger_abuse.py \
@@ -430,6 +435,8 @@ INTEGRATION_TESTS := \
 	integration/nat_rebind.sh \
 	integration/move.sh \
 	integration/sleep.sh \
+	integration/nat_idle.sh \
+	integration/move6.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -493,6 +500,7 @@ unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
 unit/i3/nodes_ROOMS := base i3
+unit/i3/sampler_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
 unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3

@@ -29,7 +29,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, triggers_deadline(p->triggers));
     at = mono_min(at, owners_deadline(p->owners));
     if (p->nodes)
-        at = mono_min(at, nodes_deadline(p->nodes));
+        at = mono_min(at, mono_min(nodes_deadline(p->nodes), sampler_deadline(p->sample.sampler)));
     at = mono_min(at, link_deadline(p));
     at = mono_min(at, pool_deadline(p->pool));
     at = mono_min(at, flow_deadline(p));
@@ -83,6 +83,7 @@ static void expire(struct pump *p)
     dns_expire(p);
     link_turn(p);
     net_choose_node(p);
+    sample_turn(p);
     shortcut_turn(p);
 }
 
@@ -169,6 +170,10 @@ static void on_timer(void *ctx, uint32_t events)
 }
 
 /* ---- start ---- */
+
+/* A peer may sleep for so long without losing its connections; its virtual address is its own as long. */
+#define PEER_AWAY_US (7200ull * 1000000)
+
 
 static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
 {
@@ -310,7 +315,7 @@ static int start_sessions(struct pump *p)
     if (!s)
         return err ? err : -ENOMEM;
     p->peers = s->peers;
-    return 0;
+    return sample_start(p);
 }
 
 static int start_engine(struct pump *p)
@@ -323,6 +328,7 @@ static int start_engine(struct pump *p)
     c.memory_max = p->config.memory;
     c.ecn = p->config.ecn;
     c.conns_max = p->config.connections;
+    c.patience_us = PEER_AWAY_US;
     draw_seed(p, c.seed);
     p->tcpip = tcpip_new(&c);
     p->vsocks = vsocks_new(p->config.connections);
@@ -401,6 +407,7 @@ static void pump_free(struct pump *p)
     sides_free(p);
     owners_free(p->owners);
     nodes_free(p->nodes);
+    sampler_free(p->sample.sampler);
     groups_free(p->groups);
     accel_close(p->accel);
     book_free(p->book);

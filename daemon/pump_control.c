@@ -53,6 +53,7 @@ static struct report_view view_of(struct pump *p)
         .node = p->node_addr,
         .node_embedded = p->node != NULL,
         .nodes = p->nodes,
+        .sampler = p->sample.sampler,
         .transport = transport_name(&p->transport),
         .transport_why = transport_why(&p->transport),
         .triggers = p->triggers,

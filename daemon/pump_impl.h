@@ -6,6 +6,7 @@
 
 #include "daemon/i3/nodes.h"
 #include "daemon/i3/peer.h"
+#include "daemon/i3/sampler.h"
 #include "daemon/i3/transport.h"
 #include "daemon/i3/trigger.h"
 #include "daemon/io/accel.h"
@@ -98,6 +99,15 @@ struct side {
     uint8_t own6[16];
 };
 
+/* The key of the user's private ids changes for one with a nearer owner. */
+struct sample {
+    struct sampler *sampler; /* NULL: no node is configured */
+    bool waiting;            /* for the trigger of the next key to stand */
+    struct i3_id next, old;
+    uint8_t next_pub[KEY_LEN];
+    mono_t retire_at; /* when the old one's trigger goes */
+};
+
 struct pump {
     struct config config;
     struct pump_paths paths;
@@ -126,6 +136,7 @@ struct pump {
     struct node_pump *node; /* embedded, NULL if none */
     unsigned node_index;    /* of config.nodes */
     struct nodes *nodes;    /* NULL: none is configured */
+    struct sample sample;
     struct addr node_addr;
     mono_t node_since;
 
@@ -251,6 +262,10 @@ void link_moved(struct pump *p);
 mono_t link_deadline(const struct pump *p);
 /* Moved so far, by UDP and TCP. */
 void link_traffic(const struct pump *p, uint64_t *bytes, uint64_t *packets_in);
+
+/* pump_sample.c */
+int sample_start(struct pump *p);
+void sample_turn(struct pump *p);
 
 /* pump_shortcut.c */
 /* ---- pump_move.c ---- */

@@ -19,7 +19,7 @@ static void ask_all_again(struct pump *p)
 {
     p->node_since = p->now;
     if (p->nodes)
-        nodes_restart(p->nodes, p->now);
+        nodes_restart(p->nodes, p->now), sampler_restart(p->sample.sampler, p->now);
     triggers_moved(p->triggers, p->now);
     owners_moved(p->owners, p->now);
     for (struct side *s = p->sides; s; s = s->next)

@@ -88,7 +88,10 @@ static void refused_in(struct pump *p, const struct addr *from, uint8_t *data, s
 /* Who owns an id, for a packet or for a trigger of ours; and whether a node lives. */
 static void owner_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
 {
-    if (owners_input(p->owners, p->now, from, data, len) == 0 || (p->nodes && nodes_input(p->nodes, p->now, from, data, len) == 0))
+    bool ours = owners_input(p->owners, p->now, from, data, len) == 0;
+    if (!ours && p->nodes)
+        ours = nodes_input(p->nodes, p->now, from, data, len) == 0 || sampler_input(p->sample.sampler, p->now, from, data, len) == 0;
+    if (ours)
         transport_heard(&p->transport, p->now, from);
     else if (transport_input(&p->transport, p->now, from, data, len) < 0)
         trigger_in(p, from, data, len);
@@ -231,6 +234,8 @@ void net_output(struct pump *p)
     owners_output(p->owners, p->now, &p->out);
     if (p->nodes && mono_due(nodes_deadline(p->nodes), p->now))
         nodes_output(p->nodes, p->now, &p->out);
+    if (p->nodes && mono_due(sampler_deadline(p->sample.sampler), p->now))
+        sampler_output(p->sample.sampler, p->now, &p->out);
     uint64_t unanswered = 0;
     for (struct side *s = p->sides; s; s = s->next) {
         if (outbox_is_tight(&p->out))
@@ -313,6 +318,8 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
     if (e->moved)
         tcpip_replace_remote(p->tcpip, p->now, info.local, ECONNRESET);
     if (e->kind == PEER_UP)
+        tcpip_revive(p->tcpip, p->now, info.local);
+    if (e->kind == PEER_UP)
         send_held(p, s, e->peer, info.local);
     if (!s->group)
         note_failure(p, info.local, e->kind == PEER_UNREACHABLE ? e->err : 0);
@@ -340,6 +347,8 @@ static void set_home(struct pump *p, const struct addr *node)
     log_info("node address=%s%s", addr_str(node, s), p->node ? " embedded" : "");
     for (struct side *side = p->sides; side; side = side->next)
         peers_set_node(side->peers, node);
+    if (p->nodes)
+        sampler_set_home(p->sample.sampler, p->now, node);
     transport_home(&p->transport, p->now, node);
 }
 

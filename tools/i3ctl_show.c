@@ -245,6 +245,15 @@ static void status_nodes(const json_t *doc)
     table_print(&t);
 }
 
+static void status_private_ids(const json_t *doc)
+{
+    const json_t *p = json_object_get(doc, "private_ids");
+    char now[PIECE], first[PIECE];
+    if (json_int(p, "rtt_us") && json_int(p, "keys") > 4) /* there was a choice */
+        printf("\nprivate ids %s away, of %d keys looked at; the first was %s\n", micros_str(json_int(p, "rtt_us"), now),
+            (int)json_int(p, "keys") + 1, micros_str(json_int(p, "first_rtt_us"), first));
+}
+
 static void status_triggers(const json_t *doc)
 {
     static const char *const head[] = {"ID", ">BITS", "STATE", ">EXPIRES", ">REFRESHES", ">RTT", "NODE"};
@@ -342,6 +351,7 @@ void show_status(const struct ctl *c, const json_t *doc)
     (void)c;
     status_head(doc);
     status_nodes(doc);
+    status_private_ids(doc);
     status_triggers(doc);
     status_peers(doc);
     status_groups(doc);

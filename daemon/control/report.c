@@ -124,6 +124,20 @@ static json_t *node_array(const struct report_view *v)
     return a;
 }
 
+static json_t *private_ids(const struct report_view *v)
+{
+    struct sampler_info s;
+    json_t *o = json_object();
+    if (!v->sampler)
+        return o;
+    sampler_info(v->sampler, &s);
+    set(o, "rtt_us", s.rtt_us ? json_integer(s.rtt_us) : json_null());
+    set(o, "first_rtt_us", s.first_us ? json_integer(s.first_us) : json_null());
+    set_number(o, "rounds", s.rounds);
+    set_number(o, "keys", s.keys);
+    return o;
+}
+
 static json_t *trigger_array(const struct report_view *v)
 {
     static const char *const reason[] = {NULL, "unknown", "cookie", "proof", "full", "policy"};
@@ -388,6 +402,7 @@ char *report_status(const struct report_view *v)
     set_addr(o, "udp", &v->udp);
     set(o, "node", node_object(v));
     set(o, "nodes", node_array(v));
+    set(o, "private_ids", private_ids(v));
     set(o, "triggers", trigger_array(v));
     set(o, "peers", peer_array(v));
     set(o, "groups", group_array(v->groups, v->n_groups, v->triggers));

@@ -6,6 +6,7 @@
 
 #include "daemon/i3/nodes.h"
 #include "daemon/i3/peer.h"
+#include "daemon/i3/sampler.h"
 #include "daemon/i3/trigger.h"
 #include "daemon/naming/book.h"
 #include "daemon/naming/groups.h"
@@ -41,6 +42,7 @@ struct report_view {
     struct addr udp, node;
     bool node_embedded;
     const struct nodes *nodes; /* NULL: none is configured */
+    const struct sampler *sampler; /* as well */
     const char *transport, *transport_why; /* how nodes are reached (i3/transport.h) */
     const struct triggers *triggers;
     const struct peers *peers;

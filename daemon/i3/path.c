@@ -233,6 +233,10 @@ bool path_heard_elsewhere(
         if (!usable(own, from) || x->budget < PRICE)
             return false;
         c = add(x, from, false);
+    } else if (c->due.us != MONO_NEVER.us && c->heard.us < c->round.us) {
+        c->heard = now;
+        c->due = now; /* it is open now: the next challenge need not wait */
+        return true;
     } else if (c->due.us != MONO_NEVER.us || (c->round.us && mono_since(c->round, now) < LEARN_AGAIN)) {
         c->heard = now;
         if (c->valid && x->active >= 0 && mono_since(x->c[x->active].heard, now) > FORSAKEN)

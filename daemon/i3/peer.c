@@ -45,6 +45,11 @@ void peers_free(struct peers *ps)
     free(ps);
 }
 
+void peers_set_session_key(struct peers *ps, const uint8_t session_pub[KEY_LEN])
+{
+    sessions_set_key(&ps->sessions, session_pub);
+}
+
 void peers_set_node(struct peers *ps, const struct addr *node)
 {
     ps->node = *node;
@@ -117,7 +122,8 @@ bool peer_is_group(const struct peer *p)
 
 bool peers_has_id(const struct peers *ps, const uint8_t id[ID_LEN])
 {
-    return memcmp(id, ps->public_id.b, ID_PREFIX_LEN) == 0 || memcmp(id, ps->sessions.prefix, ID_PREFIX_LEN) == 0;
+    return memcmp(id, ps->public_id.b, ID_PREFIX_LEN) == 0 || memcmp(id, ps->sessions.prefix, ID_PREFIX_LEN) == 0 ||
+           memcmp(id, ps->sessions.before, ID_PREFIX_LEN) == 0;
 }
 
 struct peer *peer_by_address(const struct peers *ps, uint32_t local)

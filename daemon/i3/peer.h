@@ -30,7 +30,7 @@
  *
  * Rules: an unanswered INIT is repeated (same bytes) after 250 ms, doubling to 2 s, for 10 s, then the peer
  * is UNREACHABLE for those who wait; a NOT_PRESENT that echoes it says so earlier, if others say so too and
- * it has been so for 1.5 s (the peer may just be starting). An INIT already answered gets the same RESPONSE bytes, until its key is in use; from then on silence.
+ * it has been so for 1.5 s (the peer may just be starting). An INIT already answered gets the same RESPONSE bytes, 12 times and until its key is in use; from then on silence.
  * Simultaneous open: the INIT of the smaller public key wins, the other side drops its own and answers; after
  * 1 s without an answer the winner answers as well. A key is replaced after 120 s or 2^60 packets by its
  * initiator when it sends (after 165 s by the responder), refused after 180 s; the previous key is accepted
@@ -113,6 +113,8 @@ struct peers *peers_new(const struct peers_config *c);
 void peers_free(struct peers *ps);
 
 /* Where DATA packets go by default: the node. */
+/* The key of the private ids told from now on, whose trigger stands. The last one's is still wanted for a session's life. */
+void peers_set_session_key(struct peers *ps, const uint8_t session_pub[KEY_LEN]);
 void peers_set_node(struct peers *ps, const struct addr *node);
 /* Which outlive the peers: packets that are not sent straight go where these say. NULL (the default): to the node. */
 void peers_set_owners(struct peers *ps, struct owners *os);

@@ -285,7 +285,7 @@ enum peer_verdict shake_input_init(
     struct peer *p = peer_by_key(ps, n.rs);
     if (p && p->their_answered && memcmp(p->their_mac1, mac1, MAC_LEN) == 0) {
         /* answered already: the same RESPONSE until the key is in use, silence from then on */
-        if (p->next) {
+        if (p->next && p->next->response_asked++ < RESPONSE_ASKED_MAX) {
             push_response(ps, p->next, now, out);
             *who = p;
             verdict = PEER_CONTROL;

@@ -35,6 +35,7 @@ enum {
     DOUBTS_MAX = 3,
     CONFIRMS_MAX = 8,         /* answers to repeated RESPONSEs */
     RESPONSE_REPEATS_MAX = 6, /* RESPONSEs which nobody asked for again */
+    RESPONSE_ASKED_MAX = 12,  /* as INITs that came again, of which nobody sends more: a replayed one is no source of packets for ever */
     OUTPUT_MAX = OUTBOX_HEADROOM / (PATH_OUTPUT_MAX + 9), /* peers served per call of peers_output, with that many datagrams each */
     HANDSHAKES_PER_S =
         2000, /* decrypted; more are dropped unread, so that a flood cannot take the whole CPU */

@@ -9,6 +9,15 @@ void sessions_init(struct sessions *t, const uint8_t session_pub[KEY_LEN])
     *t = (struct sessions){0};
     id_of_key(&id, session_pub, NULL);
     memcpy(t->prefix, id.b, ID_PREFIX_LEN);
+    memcpy(t->before, id.b, ID_PREFIX_LEN);
+}
+
+void sessions_set_key(struct sessions *t, const uint8_t session_pub[KEY_LEN])
+{
+    struct i3_id id;
+    id_of_key(&id, session_pub, NULL);
+    memcpy(t->before, t->prefix, ID_PREFIX_LEN);
+    memcpy(t->prefix, id.b, ID_PREFIX_LEN);
 }
 
 void sessions_fini(struct sessions *t)

@@ -44,6 +44,7 @@ struct session {
      * know it again. */
     uint8_t response[RESPONSE_LEN];
     unsigned response_repeats;
+    unsigned response_asked; /* how often the INIT came again */
     bool response_wanted;
     mono_t response_sent;
 };
@@ -54,10 +55,12 @@ struct sessions {
     uint32_t *free; /* slots to use again */
     uint32_t cap, used, n_free;
     struct session *by_remote;
-    uint8_t prefix[ID_PREFIX_LEN];
+    uint8_t prefix[ID_PREFIX_LEN], before[ID_PREFIX_LEN]; /* of new ids, and of those before a change of the key */
 };
 
 void sessions_init(struct sessions *t, const uint8_t session_pub[KEY_LEN]);
+/* Another key for the ids of new sessions; the others keep theirs. */
+void sessions_set_key(struct sessions *t, const uint8_t session_pub[KEY_LEN]);
 void sessions_fini(struct sessions *t);
 
 /* A session without keys. NULL when out of memory or SESSIONS_MAX stand. */

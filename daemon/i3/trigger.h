@@ -10,6 +10,9 @@
  *
  * Refreshes that are due soon for one node ride together in a BATCH (wire.h) of at most 1200 bytes; a lost one is a repetition.
  *
+ * Refreshes keep the mapping of a NAT alive as well; one that is seen to forget us in between makes them twice or four times as
+ * frequent.
+ *
  * A lost packet is repeated after 250 ms, doubling to 4 s; after REFRESH_TRIES unanswered refreshes the trigger is
  * inserted anew. Every trigger is always in exactly one of these states and has exactly one deadline.
  * Bound: TRIGGERS_MAX triggers per host.

@@ -69,7 +69,7 @@ static int input_ack(struct triggers *ts, mono_t now, const struct addr *from, c
     t->owners = 0;
     uint64_t life = (a.seconds > LIFE_MIN_S ? a.seconds : LIFE_MIN_S) * USEC_PER_SEC;
     t->expiry = mono_add(t->round_start, life);
-    trigger_set_state(ts, t, TRIGGER_STANDING, mono_add(now, trigger_jittered(ts, life / 2)));
+    trigger_set_state(ts, t, TRIGGER_STANDING, mono_add(now, trigger_jittered(ts, life >> (1 + ts->hurry))));
     trigger_seen(ts, now, t, from, &a.seen);
     return 0;
 }

@@ -6,7 +6,9 @@
 #define DOUBT_PAUSE_MAX (5 * USEC_PER_SEC)
 #define DOUBT_FORGIVEN  (30 * USEC_PER_SEC)
 
-enum { DOUBT_NODES = 4 };
+#define FORGOTTEN_APART (2 * USEC_PER_SEC) /* several triggers find out together */
+
+enum { DOUBT_NODES = 4, FORGOTTEN_TWICE = 2, HURRY_MAX = 2 };
 
 static bool same_sight(const struct trigger *a, const struct trigger *b)
 {
@@ -26,10 +28,32 @@ void triggers_suspect(struct triggers *ts, mono_t now, const struct trigger *saf
     }
 }
 
+/* A NAT that gives us another port for each refresh keeps its mappings for less than the time between them: from the second time on
+ * they come twice as often. Where it gives us the same port again there is nothing to be seen. */
+static void judge_nat(struct triggers *ts, mono_t now, const struct addr *before, const struct addr *seen)
+{
+    struct addr other_port = *before;
+    other_port.port = seen->port;
+    if (addr_eq(before, seen)) {
+        ts->forgotten = 0;
+        return;
+    }
+    if (!addr_eq(&other_port, seen) || (ts->forgotten_at.us && mono_since(ts->forgotten_at, now) < FORGOTTEN_APART))
+        return;
+    ts->forgotten_at = now;
+    if (++ts->forgotten < FORGOTTEN_TWICE || ts->hurry == HURRY_MAX)
+        return;
+    ts->forgotten = 0;
+    ts->hurry++;
+    log_info("triggers the NAT forgets us soon, refreshing %u times as often", 1u << ts->hurry);
+}
+
 /* Only what one and the same node has seen can be compared: many a NAT shows another port to each. */
 void trigger_seen(struct triggers *ts, mono_t now, struct trigger *t, const struct addr *node, const struct addr *seen)
 {
-    bool moved = addr_eq(&t->seen_by, node) && !addr_eq(&t->seen, seen);
+    bool known = addr_eq(&t->seen_by, node), moved = known && !addr_eq(&t->seen, seen);
+    if (known)
+        judge_nat(ts, now, &t->seen, seen);
     t->seen = *seen;
     t->seen_by = *node;
     for (unsigned i = 0; i < ts->used && !moved; i++) {
@@ -79,10 +103,12 @@ void triggers_ask_doubted(struct triggers *ts, mono_t now)
 void triggers_moved(struct triggers *ts, mono_t now)
 {
     ts->doubt_at = MONO_NEVER;
+    ts->forgotten = ts->hurry = 0; /* it may be another NAT */
     for (unsigned i = 0; i < ts->used; i++) {
         struct trigger *t = ts->slot[i];
         if (!t)
             continue;
+        t->seen_by.family = 0;
         t->last_refusal = 0;
         t->penalty = 0;
         t->owners = 0;

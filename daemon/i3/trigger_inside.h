@@ -59,6 +59,9 @@ struct triggers {
     uint64_t doubt_pause; /* after the last one */
     struct watched watched[TRIGGER_WATCHED];
     mono_t delivered; /* when one was last looked for */
+    mono_t forgotten_at;  /* when a NAT was last found to have forgotten us between two refreshes; us 0: never */
+    unsigned forgotten;   /* how often in a row */
+    unsigned hurry;       /* refreshes come so many times twice as often */
 };
 
 /* The one setter. */

@@ -223,6 +223,21 @@ void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bo
     path_put(t, p);
 }
 
+void tcpip_revive(struct tcpip *t, mono_t now, uint32_t remote)
+{
+    conn_now(t, now);
+    struct path *p = path_get(t, remote, false);
+    if (!p)
+        return;
+    for (struct link *l = p->conns.next; l != &p->conns; l = l->next) {
+        struct conn *c = LIST_OWNER(l, struct conn, on_path);
+        if (c->rexmit == REXMIT_PERSIST && c->persist_backoff)
+            timer_set(t, c, TIMER_REXMIT, t->now);
+        else
+            recovery_narrowed(t, c);
+    }
+}
+
 void tcpip_replace_remote(struct tcpip *t, mono_t now, uint32_t remote, int err)
 {
     conn_now(t, now);

@@ -227,7 +227,9 @@ static bool too_many(const struct tcpip *t, const struct conn *c)
         return c->retries > SYN_RETRIES + more;
     if (c->state == ST_SYN_RCVD)
         return c->retries > SYN_ACK_RETRIES + more;
-    return c->retries > (c->orphan ? ORPHAN_RETRIES : DATA_RETRIES);
+    if (c->orphan)
+        return c->retries > ORPHAN_RETRIES;
+    return c->retries > DATA_RETRIES && t->now - c->last_in >= t->cfg.patience_us;
 }
 
 /* Everything in flight counts as lost, and goes again from one segment on. The window is cut once per event: not when

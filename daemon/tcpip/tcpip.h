@@ -62,6 +62,8 @@ struct tcpip_config {
     uint64_t ride_us;      /* the ACK of a SYN-ACK or a FIN waits so long to ride on what the program says to it, default 300 */
     bool ecn;              /* offer and take explicit congestion notification; default true */
     uint64_t keepalive_us; /* idle time before the first probe, default 7200 s; 0: none */
+    uint64_t patience_us;  /* data may go unanswered for so long at least before a connection is given up; default 0: until the
+                              last of its time-outs */
     uint8_t seed[32];      /* ISNs, ports, IP ids */
 };
 
@@ -185,6 +187,9 @@ void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bo
 
 /* Another host is at `remote` now: connections which stand fail with err, those that are being opened ask it at once. */
 void tcpip_replace_remote(struct tcpip *t, mono_t now, uint32_t remote, int err);
+
+/* `remote` is there again: what has timed out, as it was away, need not wait for the next time-out. */
+void tcpip_revive(struct tcpip *t, mono_t now, uint32_t remote);
 
 /* What the peer's socket holds, as it told (payload bytes; one segment may always fly). 0: unlimited. On a near path that bounds
  * what the connections to it have in flight together, since all of it may lie in that socket. Where the round trip is longer than

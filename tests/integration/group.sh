@@ -8,6 +8,10 @@
 }
 world_up
 
+user_restart() {
+    as "$1" i3ctl stop >/dev/null
+    user_start "$1"
+}
 daemon_kill() {
     kill -9 "$(cat "$W/$1/run/i3/i3d.pid")"
 }
@@ -138,6 +142,28 @@ for i in 1 2 3; do
     expect "who answers" "$(who)" "$second"
 done
 
+step "the daemon of that member ends: the other one answers at once"
+as "$second" i3ctl stop >/dev/null
+start=$(ms)
+expect "who answers" "$(who)" "$first"
+echo "after its daemon has ended: $(($(ms) - start)) ms"
+user_start "$second"
+
+if grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null; then
+step "IPv6, at the group's address there"
+serve "$first" six python3 -c 'import socket
+l = socket.create_server(("::", 81), family=socket.AF_INET6)
+print("port 81", flush=True)
+while True:
+    c, peer = l.accept()
+    c.sendall((c.getsockname()[0] + " " + peer[0]).encode())
+    c.close()'
+six=$(as alice i3ctl book ls --json | python3 -c 'import json, sys
+print([e["address6"] for e in json.load(sys.stdin)["entries"] if e["name"] == "web"][0])')
+expect "both addresses" "$(as alice i3run python3 -c 'import socket, sys
+print(socket.create_connection((sys.argv[1], 81), 10).recv(200).decode())' "$six")" "$six $(as alice i3ctl id --json | field address6)"
+fi
+
 step "multicast: a datagram reaches every member, from the sender's address, and is answered one to one"
 user_add dave
 for member in bob carol dave; do
@@ -192,6 +218,26 @@ for member in bob carol dave; do
         diff - "$T/hear-$member.log" || die "what $member heard"
 done
 
+if grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null; then
+step "the same over IPv6"
+serve carol hear6 python3 -c 'import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(("::", 72))
+print("port 72", flush=True)
+while True:
+    data, peer = s.recvfrom(65536)
+    s.sendto(b"%d from %s" % (len(data), peer[0].encode()), peer)'
+as alice i3run timeout 20 python3 -c 'import socket
+to = socket.getaddrinfo("chat.i3", 72, socket.AF_INET6, socket.SOCK_DGRAM)[0][4]
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.settimeout(3)
+for size in 5, 9000:
+    s.sendto(b"x" * size, to)
+    print(s.recv(200).decode())' >"$T/six" 2>&1
+six=$(as alice i3ctl id --json | field address6)
+printf '5 from %s\n9000 from %s\n' "$six" "$six" | diff - "$T/six" || die "over IPv6"
+fi
+
 step "a member that the others do not know speaks as well, and does not hear itself; its other programs do"
 as dave i3run timeout 20 python3 -c 'import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -241,12 +287,18 @@ done
 as alice i3ctl ping chat.i3 1 2>"$T/ping" && die "a group was pinged"
 grep -q 'multicast group' "$T/ping" || die "$(cat "$T/ping")"
 
-step "a member that leaves hears nothing any more"
+step "a member that leaves hears nothing any more; the others do, though their daemons were started anew"
 as dave i3ctl group leave chat >/dev/null
-as alice i3run python3 -c 'import socket
-socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"after", ("chat.i3", 70))'
+daemon_restart bob
+user_restart carol
+if command -v socat >/dev/null; then
+    echo after | as alice i3run socat - UDP4-SENDTO:chat.i3:70
+else
+    as alice i3run python3 -c 'import socket
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"after\n", ("chat.i3", 70))'
+fi
 for member in bob carol; do
-    wait_for 5 grep -q "heard 5 after" "$T/hear-$member.log" || die "$member: $(cat "$T/hear-$member.log")"
+    wait_for 5 grep -q "heard 6 after" "$T/hear-$member.log" || die "$member: $(cat "$T/hear-$member.log")"
 done
 grep -q after "$T/hear-dave.log" && die "dave still hears"
 

@@ -359,9 +359,10 @@ def members_of_the_ring_are_spared():
     first = Node("--metrics", "0", "--ring-secret", secret, "--rate-per-source", "10")
     second = Node("--metrics", "0", "--ring-secret", secret, "--rate-per-source", "10", "--join", "%s:%d" % first.address,
                   listen="127.0.0.2:0")
-    wait_for(lambda: ctl("ring", "--node", first.started["control"])[1].count("answered") == 2)
+    wait_for(lambda: len(json.loads(ctl("ring", "--node", first.started["control"], "--json")[1])["nodes"]) == 2)
     for _ in range(100):
-        assert ctl("ring", "--node", first.started["control"])[0] == 0
+        ctl("ring", "--node", first.started["control"])
+    wait_for(lambda: all(ctl("ring", "--node", n.started["control"])[0] == 0 for n in (first, second)))
     for n in (first, second):
         m = n.metrics()
         assert m["i3node_source_rate_drops_total"] == 0 and m["i3node_ring_messages_received_total"] > 150, m
@@ -387,6 +388,32 @@ def memory_becomes_a_number_of_triggers():
     assert host.expect_ack(host.ask(w.refresh(secrets[0], key.id(bytes([0]) * 16), (1 << 32) + 1)), secrets[0], (1 << 32) + 1) == 30
     assert n.metrics()["i3node_trigger_refusals_total"] == 1
     n.end()
+
+
+def a_full_node_keeps_what_it_has():
+    load = os.path.join(B, "tests", "bench", "node_load")
+    if not os.access(load, os.X_OK):
+        print("no node_load")
+        return
+    n = Node("--metrics", "0", "--memory", "16M", "--triggers-per-source", "100000000")
+    host, sender, key = w.Host(n.address), w.Host(n.address), w.Key()
+    secret = host.insert(key)
+    limit = int(n.metrics()["i3node_triggers_limit"])
+    for _ in range(2):  # more than there is room for
+        subprocess.run([load, "triggers", "%s:%d" % n.address, str(limit * 2 // 3000 * 1000), "1000", "0"], capture_output=True,
+                       stdin=subprocess.DEVNULL, timeout=60)
+    m = n.metrics()
+    assert m["i3node_triggers"] == limit and m["i3node_trigger_refusals_full_total"] > 0, m
+    assert m["process_resident_memory_bytes"] <= 16 << 20 or SANITIZED, m["process_resident_memory_bytes"]
+    wait_for(lambda: n.lines("store full: new triggers are refused"))
+    other = w.Key()
+    nonce = os.urandom(8)
+    packet, _ = w.prove(host.challenge(other.id(), nonce), other, other.id(), nonce, 1 << 32)
+    assert host.ask(packet)[:2] == bytes([w.REFUSED, 4])
+    assert host.expect_ack(host.ask(w.refresh(secret, key.id(), (1 << 32) + 1)), secret, (1 << 32) + 1) == 30
+    sender.send(w.data(key.id(), b"still there"))
+    assert host.gets(b"still there", 5)
+    assert n.end() == 0
 
 
 def without_file_descriptors_the_service_goes_on():
@@ -562,8 +589,9 @@ def wrong_options_are_named():
 
 try:
     for test in (wrong_options_are_named, a_user_without_a_node_asks_his_daemon, a_ring_shows_its_map, a_lone_node_is_a_ring_of_one,
-                 metrics_are_right_and_count, the_log_stays_small_and_is_opened_anew, too_fast_a_sender_is_told_once, members_of_the_ring_are_spared,
-                 memory_becomes_a_number_of_triggers, without_file_descriptors_the_service_goes_on, the_sandbox_is_in_force,
+                 metrics_are_right_and_count, the_log_stays_small_and_is_opened_anew, too_fast_a_sender_is_told_once,
+                 members_of_the_ring_are_spared, memory_becomes_a_number_of_triggers, a_full_node_keeps_what_it_has,
+                 without_file_descriptors_the_service_goes_on, the_sandbox_is_in_force,
                  systemd_hears_how_it_is, the_unit_is_sound):
         step(test.__name__.replace("_", " "))
         test()

@@ -198,6 +198,29 @@ START_TEST(a_member_that_leaves_is_left_at_once)
 }
 END_TEST
 
+/* Every member has answered the INIT, and one was taken. Whoever repeats it gets little out of them, however often. */
+START_TEST(a_replayed_init_is_answered_a_few_times)
+{
+    struct world *w = world_of_members(2);
+    for (unsigned i = FIRST; i <= MEMBERS; i++)
+        w->host[i].dead = true;
+    w->recording = true;
+    world_open(w, CLIENT, FIRST);
+    world_run(w, 300 * MS); /* the second INIT asks all */
+    w->recording = false;
+    for (unsigned i = FIRST; i <= MEMBERS; i++)
+        w->host[i].dead = false;
+    ck_assert_uint_eq(w->n_record, 2);
+    for (unsigned i = 0; i < 1000; i++) {
+        world_deliver(w, 1, w->record[1].data, w->record[1].len);
+        world_run(w, 10 * MS);
+    }
+    ck_assert_uint_le(w->sent[PROTO_HANDSHAKE_RESPONSE], MEMBERS * 20);
+    ck_assert(world_info(w, CLIENT, FIRST).standing);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_member_never_asks)
 {
     struct world *w = world_of_members(1);
@@ -260,6 +283,7 @@ int main(void)
     tcase_add_test(c, an_outage_moves_nobody);
     tcase_add_loop_test(c, losses_move_nobody, 1, 6);
     tcase_add_loop_test(c, a_member_that_leaves_is_left_at_once, 1, 6);
+    tcase_add_test(c, a_replayed_init_is_answered_a_few_times);
     tcase_add_test(c, a_member_never_asks);
     tcase_add_test(c, who_asks_for_a_place_gets_the_member_there);
     tcase_add_test(c, whoever_has_its_key_alone_is_no_group);

@@ -631,6 +631,75 @@ START_TEST(new_addresses_of_ours_are_offered)
 }
 END_TEST
 
+/* Neither end waits until the old way has been silent for a second. */
+START_TEST(who_has_moved_goes_by_the_node_until_a_way_is_found_there)
+{
+    net_plain();
+    run(SEC);
+    talk(SEC);
+    w.e[1].own.addr[0] = w.e[1].at = ip("203.0.113.77", 4444);
+    ck_assert(path_uprooted(&w.e[1].x, w.now, &w.d));
+    ck_assert(!direct(1) && direct(0)); /* which it does not know yet */
+    w.direct = false;
+    run(w.node_delay + MS);
+    ck_assert(!direct(0));
+    ck_assert_int_eq(w.e[0].x.why, PATH_ASKING);
+    w.direct = true;
+    talk(500 * MS);
+    ck_assert(direct(1) && direct(0));
+    ck_assert(addr_eq(path_address(&w.e[0].x), &w.e[1].at));
+    ck_assert(!w.e[1].x.moved); /* it is told once */
+    run(100 * SEC);
+    ck_assert(!path_uprooted(&w.e[1].x, w.now, &w.d)); /* nobody to tell while nobody talks */
+}
+END_TEST
+
+START_TEST(a_peer_who_went_over_to_a_known_address_is_followed_at_once)
+{
+    net_plain();
+    own_add(1, ip("203.0.113.5", 99));
+    run(SEC);
+    talk(SEC);
+    ck_assert(direct(0));
+    struct addr other = addr_eq(path_address(&w.e[0].x), &w.e[1].own.addr[0]) ? w.e[1].own.addr[1] : w.e[1].own.addr[0];
+    w.e[1].own.n = 0;
+    w.e[1].at = other;
+    talk(300 * MS);
+    ck_assert(addr_eq(path_address(&w.e[0].x), &other));
+}
+END_TEST
+
+static const struct {
+    enum path_why why;
+    unsigned ours, theirs;
+    uint64_t lost_s; /* ago, 0: never */
+    const char *words;
+} said[] = {
+    {PATH_NEW, NAT_UNKNOWN, NAT_UNKNOWN, 0, "no traffic yet"},
+    {PATH_SILENT, NAT_UNKNOWN, NAT_CONE, 0, "no direct way was found"},
+    {PATH_SILENT, NAT_SYMMETRIC, NAT_CONE, 0, "no direct way was found: our NAT is symmetric"},
+    {PATH_SILENT, NAT_NONE, NAT_SYMMETRIC, 0, "no direct way was found: the peer's NAT is symmetric"},
+    {PATH_SILENT, NAT_SYMMETRIC, NAT_SYMMETRIC, 0, "no direct way was found: both NATs are symmetric"},
+    {PATH_ASKING, NAT_SYMMETRIC, NAT_SYMMETRIC, 0, "looking for a direct way"},
+    {PATH_LOST, NAT_NONE, NAT_NONE, 3, "the direct way has failed 3 s ago"},
+    {PATH_SILENT, NAT_SYMMETRIC, NAT_SYMMETRIC, 59, "no direct way was found: both NATs are symmetric; the last one failed 59 s ago"},
+    {PATH_IDLE, NAT_NONE, NAT_NONE, 61, "no traffic"},
+};
+
+START_TEST(it_says_why_there_is_no_direct_way)
+{
+    char words[PATH_WORDS];
+    net_init();
+    struct path *x = &w.e[0].x;
+    x->why = said[_i].why;
+    x->their_nat = (uint8_t)said[_i].theirs;
+    w.now = (mono_t){1000 * SEC};
+    x->lost = (mono_t){said[_i].lost_s ? w.now.us - said[_i].lost_s * SEC : 0};
+    path_words(x, w.now, said[_i].ours, words);
+    ck_assert_str_eq(words, said[_i].words);
+}
+END_TEST
+
 START_TEST(what_the_kernel_refuses_is_left_at_once)
 {
     net_plain();
@@ -670,6 +739,8 @@ START_TEST(messages_survive_the_wire)
     uint8_t p[INNER_MAX];
     for (unsigned n = 0; n <= OFFER_MAX; n++) {
         struct inner_offer o = {.ask = n & 1, .n = (uint8_t)n, .serial = 0x01020304 + n, .ack = 0xfffefdfc}, back = {0};
+        o.nat = n % NAT_KINDS;
+        o.moved = n & 4;
         for (unsigned i = 0; i < n; i++)
             o.addr[i] = i & 1 ? ip("2001:db8::5", (uint16_t)(i + 1)) : addr_v4(0xc0000200 + i, (uint16_t)(i + 1));
         size_t len = offer_encode(p, sizeof(p), &o);
@@ -682,6 +753,12 @@ START_TEST(messages_survive_the_wire)
         for (size_t cut = 0; cut < len; cut++)
             ck_assert_int_eq(offer_decode(p, cut, &back), -EBADMSG);
     }
+    static const uint8_t offer[] = {0x11, 1, 0, 4 | NAT_SYMMETRIC, 1, 2, 3, 4, 5, 6, 7, 8};
+    struct inner_offer o = {.ask = true, .moved = true, .nat = NAT_SYMMETRIC, .serial = 0x01020304, .ack = 0x05060708};
+    ck_assert_uint_eq(offer_encode(p, sizeof(p), &o), sizeof(offer));
+    ck_assert_mem_eq(p, offer, sizeof(offer));
+    p[3] = 8;
+    ck_assert_int_eq(offer_decode(p, sizeof(offer), &o), -EBADMSG);
     static const uint8_t golden[] = {0x12, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8};
     ck_assert_uint_eq(token_encode(p, sizeof(p), INNER_CHALLENGE, 0x0102030405060708), sizeof(golden));
     ck_assert_mem_eq(p, golden, sizeof(golden));
@@ -715,6 +792,9 @@ int main(void)
     tcase_add_test(t, rubbish_and_words_of_later_versions_change_nothing);
     tcase_add_loop_test(t, a_dead_way_is_left_within_3_s_and_taken_again, 0, ARRAY_LEN(dead_delay));
     tcase_add_test(t, a_quiet_way_is_asked_before_it_is_given_up);
+    tcase_add_test(t, who_has_moved_goes_by_the_node_until_a_way_is_found_there);
+    tcase_add_test(t, a_peer_who_went_over_to_a_known_address_is_followed_at_once);
+    tcase_add_loop_test(t, it_says_why_there_is_no_direct_way, 0, ARRAY_LEN(said));
     tcase_add_test(t, traffic_keeps_the_way_and_costs_no_more_words);
     tcase_add_test(t, it_ends_after_30_s_without_packets);
     tcase_add_test(t, a_peer_with_another_outside_address_is_followed);

@@ -531,6 +531,138 @@ START_TEST(a_doubt_is_settled_by_one_refresh)
 }
 END_TEST
 
+START_TEST(doubts_that_were_needless_become_rare)
+{
+    struct fake *f = fake_new();
+    struct own o = own_new(1);
+    f->life = 3600;
+    ck_assert_int_eq(own_add(f, &o), 0);
+    fake_run(f, SEC);
+    for (unsigned i = 0; i < 200; i++) { /* 20 s of them */
+        triggers_doubt(f->t, f->now);
+        fake_run(f, 100 * MS);
+        ck_assert_uint_le(f->seen[WIRE_REFRESH], 1 + (i + 1) / 10);
+    }
+    ck_assert_uint_ge(f->seen[WIRE_REFRESH], 4);
+    ck_assert_uint_le(f->seen[WIRE_REFRESH], 7);
+    /* the one that was not makes the next one quick again */
+    f->n = 0;
+    triggers_doubt(f->t, f->now);
+    fake_run(f, 6 * SEC);
+    ck_assert_uint_eq(f->n, 1);
+    triggers_doubt(f->t, f->now);
+    fake_run(f, MS);
+    f->n = 0;
+    triggers_doubt(f->t, f->now);
+    fake_run(f, 2100 * MS);
+    ck_assert_uint_eq(f->n, 1);
+    fake_free(f);
+}
+END_TEST
+
+START_TEST(a_host_that_moved_inserts_all_at_once_where_they_are_kept)
+{
+    struct fake *f = fake_new();
+    for (unsigned i = 0; i < 10; i++) {
+        struct own o = own_new(i);
+        ck_assert_int_eq(own_add(f, &o), 0);
+    }
+    fake_run(f, SEC);
+    f->host = addr_v4(0xc6336401, 9);
+    triggers_moved(f->t, f->now);
+    fake_run(f, 1);
+    for (unsigned i = 0; i < 10; i++)
+        ck_assert(addr_eq(&f->v[i].owner, &f->host));
+    ck_assert_uint_eq(f->seen[WIRE_REFRESH], 0);
+    fake_free(f);
+}
+END_TEST
+
+/* As a symmetric NAT with a mapping of few seconds does. */
+START_TEST(a_nat_that_forgets_soon_is_reminded_more_often)
+{
+    struct fake *f = fake_new();
+    struct own o = own_new(1);
+    ck_assert_int_eq(own_add(f, &o), 0);
+    fake_run(f, SEC);
+    mono_t last = f->now;
+    unsigned forgot = 0;
+    for (unsigned i = 0; i < 30; i++) {
+        mono_t next = triggers_deadline(f->t);
+        if (mono_since(last, next) > 10 * SEC) {
+            f->host.port++;
+            forgot++;
+        }
+        fake_run(f, mono_since(f->now, next) + 100 * MS);
+        last = f->now;
+    }
+    ck_assert_uint_le(forgot, 3); /* the first of them by the first refresh, whose turn is early */
+    unsigned before = f->seen[WIRE_REFRESH];
+    fake_run(f, 60 * SEC);
+    ck_assert_uint_ge(f->seen[WIRE_REFRESH] - before, 7);
+    ck_assert_uint_le(f->seen[WIRE_REFRESH] - before, 9);
+    triggers_moved(f->t, f->now); /* perhaps behind another one */
+    fake_run(f, SEC);
+    before = f->seen[WIRE_REFRESH];
+    fake_run(f, 60 * SEC);
+    ck_assert_uint_le(f->seen[WIRE_REFRESH] - before, 5);
+    fake_free(f);
+}
+END_TEST
+
+START_TEST(a_nat_that_was_restarted_once_is_not_reminded_more_often)
+{
+    struct fake *f = fake_new();
+    struct own o = own_new(1);
+    ck_assert_int_eq(own_add(f, &o), 0);
+    fake_run(f, SEC);
+    for (unsigned i = 0; i < 5; i++) {
+        f->host.port++;
+        fake_run(f, 100 * SEC);
+    }
+    unsigned before = f->seen[WIRE_REFRESH];
+    fake_run(f, 60 * SEC);
+    ck_assert_uint_le(f->seen[WIRE_REFRESH] - before, 5);
+    fake_free(f);
+}
+END_TEST
+
+/* The node tells by itself that the trigger is another's now: it alone knows the number of the last refresh. */
+static void tell_owner(struct fake *f, const struct addr *from, const struct stored *s, uint64_t seq, const struct addr *owner)
+{
+    struct wire_owner o = {.seconds = 30, .nonce = seq, .owner = *owner};
+    uint8_t p[OWNER_LEN];
+    memcpy(o.prefix, s->id.b, ID_PREFIX_LEN);
+    triggers_input(f->t, f->now, from, p, owner_encode(p, sizeof(p), &o));
+}
+
+START_TEST(a_trigger_goes_where_its_node_says_and_a_nat_for_each_node_is_no_move)
+{
+    struct fake *f = fake_new();
+    struct own a = own_new(1), b = own_new(2);
+    ck_assert_int_eq(own_add(f, &a), 0);
+    ck_assert_int_eq(own_add(f, &b), 0);
+    fake_run(f, SEC);
+    ck_assert_int_eq(triggers_nat(f->t), NAT_UNKNOWN);
+    const struct stored *s = fake_find(f, &b.id, 256);
+    struct addr other = addr_v4(0x7f000002, 5610), stranger = addr_v4(0x7f000003, 5610);
+    tell_owner(f, &f->addr, s, s->seq + 1, &stranger);
+    tell_owner(f, &f->addr, s, s->seq - (1 << 16), &stranger);
+    tell_owner(f, &stranger, s, s->seq, &stranger);
+    ck_assert(triggers_all_standing(f->t));
+    tell_owner(f, &f->addr, s, s->seq, &other);
+    ck_assert(!triggers_all_standing(f->t));
+    f->addr = other; /* which sees another port */
+    f->host.port++;
+    fake_run(f, SEC);
+    ck_assert(triggers_all_standing(f->t));
+    ck_assert_uint_eq(f->seen[WIRE_REFRESH], 0); /* nobody was suspected */
+    ck_assert_int_eq(triggers_nat(f->t), NAT_SYMMETRIC);
+    ck_assert_uint_eq(triggers_seen_address(f->t)->port, f->host.port - 1); /* it does not change to and fro */
+    fake_free(f);
+}
+END_TEST
+
 START_TEST(restart_inserts_all_anew_at_once)
 {
     struct fake *f = fake_new();
@@ -803,6 +935,11 @@ int main(void)
     tcase_add_test(t, moved_host_is_found_out_by_one_trigger_for_all);
     tcase_add_test(t, a_new_trigger_that_shows_another_address_moves_all);
     tcase_add_test(t, a_doubt_is_settled_by_one_refresh);
+    tcase_add_test(t, doubts_that_were_needless_become_rare);
+    tcase_add_test(t, a_host_that_moved_inserts_all_at_once_where_they_are_kept);
+    tcase_add_test(t, a_trigger_goes_where_its_node_says_and_a_nat_for_each_node_is_no_move);
+    tcase_add_test(t, a_nat_that_forgets_soon_is_reminded_more_often);
+    tcase_add_test(t, a_nat_that_was_restarted_once_is_not_reminded_more_often);
     tcase_add_test(t, an_old_ack_does_not_count_again);
     tcase_add_test(t, restart_inserts_all_anew_at_once);
     tcase_add_test(t, another_node_gets_the_triggers);

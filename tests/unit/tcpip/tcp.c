@@ -534,6 +534,25 @@ SCRIPT(gives_up_after_many_time_outs,
     "> RA 11\n"
     "event FAILED ETIMEDOUT\n")
 
+/* The peer sleeps for an hour with something of ours on its way. */
+START_TEST(is_patient_with_a_peer_that_sleeps_and_does_not_let_it_wait)
+{
+    struct tcpip_config c;
+    struct script s;
+    tcpip_config_default(&c);
+    c.patience_us = 7200000000;
+    script_begin(&s, &c);
+    script_run(&s, "open\nwrite 10 push\n> PA 1:10\n+3630s\nstate ESTABLISHED\nnoevent");
+    s.out_at = s.out_n;
+    tcpip_revive(s.t, (mono_t){s.now}, 0x0a000003); /* somebody else */
+    script_run(&s, "none");
+    tcpip_revive(s.t, (mono_t){s.now}, 0x0a000002);
+    script_run(&s, "> PA 1:10\n< A 1 ack 11\n+10s\nnone\nwrite 10 push\n> PA 11:10\n+7300s\nevent FAILED ETIMEDOUT");
+    s.out_at = s.out_n;
+    script_end(&s);
+}
+END_TEST
+
 /* ---- windows ---- */
 
 SCRIPT(probes_a_shut_window,
@@ -1071,6 +1090,22 @@ START_TEST(fails_the_connections_to_a_remote)
 }
 END_TEST
 
+/* Another host has taken the place of the remote: what stood is gone, and what is being opened asks it at once. */
+START_TEST(a_remote_is_replaced)
+{
+    struct script s;
+    script_begin(&s, NULL);
+    script_run(&s, "open");
+    tcpip_replace_remote(s.t, (mono_t){s.now}, 0x0a000003, ECONNRESET);
+    script_run(&s, "state ESTABLISHED");
+    tcpip_replace_remote(s.t, (mono_t){s.now}, 0x0a000002, ECONNRESET);
+    script_run(&s, "event FAILED ECONNRESET\nconnect\n> S 0\nnone\n+100ms\nnone\n");
+    tcpip_replace_remote(s.t, (mono_t){s.now}, 0x0a000002, ECONNRESET);
+    script_run(&s, "+1ms\n> S 0\nnone\n");
+    script_end(&s);
+}
+END_TEST
+
 START_TEST(keeps_to_what_the_path_holds)
 {
     struct script s;
@@ -1476,6 +1511,7 @@ int main(void)
         ends_the_back_off_when_a_copy_gets_through, follows_a_peer_that_begins_anew,
         does_not_grow_its_window_on_a_full_path, sends_no_fin_into_a_shut_window, passes_the_room_of_a_path_on, speaks_inside_a_window_that_was_shrunk, bears_with_a_peer_that_shuts_its_window_on_data_in_flight,
         takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
+        is_patient_with_a_peer_that_sleeps_and_does_not_let_it_wait,
         keeps_to_the_peers_window, shuts_its_window_and_opens_it_again, answers_a_window_probe, closes_first, closes_second,
         closes_from_both_sides_at_once, takes_a_fin_that_came_too_early, repeats_its_fin,
         lets_acks_of_syn_and_fin_ride, acknowledges_syn_and_fin_soon_in_silence,
@@ -1486,7 +1522,7 @@ int main(void)
         delivers_what_came_before_a_reset, ignores_data_far_outside_the_window, cuts_data_at_the_window, keeps_alive,
         forgets_unanswered_syns, bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports,
         gives_a_named_port_that_rests_away_again,
-        takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, keeps_to_what_the_path_holds,
+        takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, a_remote_is_replaced, keeps_to_what_the_path_holds,
         keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, follows_the_mtu_of_the_path_with_data_in_flight,
         tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
         carries_ten_thousand_connections, refuses_connections_when_memory_is_used_up, answers_echo_and_reports_replies,
