@@ -381,15 +381,30 @@ void node_options_parse(int argc, char **argv, struct node_options *o)
 
 /* ---- limits ---- */
 
-/* The process itself, its sockets' buffers and its tables, before the first trigger. */
+/* The process itself, its sockets' buffers and its tables, before the first trigger; an idle TCP connection. */
 #define MEMORY_BASE (8ull << 20)
+#define MEMORY_CONNECTION 512ull
 #define MEMORY_WORKER (3ull << 20)
 
-/* As many triggers as the memory holds. */
-static void limit_triggers(const struct node_options *o, struct node_config *c)
+/* What waits for TCP connections may take an eighth of the memory; all of it that they may take. */
+static uint64_t limit_tcp(struct node_options *o)
+{
+    struct streams_config *s = &o->stream.streams;
+    uint64_t share = o->memory / 8;
+    if (o->stream.off)
+        return 0;
+    if (s->memory_max > share)
+        s->memory_max = (uint32_t)share;
+    if (s->queue_max > share / 8)
+        s->queue_max = (uint32_t)(share / 8);
+    return s->memory_max + s->max * MEMORY_CONNECTION;
+}
+
+/* As many triggers as the rest of the memory holds. */
+static void limit_triggers(struct node_options *o, struct node_config *c)
 {
     uint32_t low = 0, high = STORE_TRIGGERS_MAX;
-    uint64_t fixed = MEMORY_BASE + o->workers * MEMORY_WORKER + rates_memory(o->rate_per_source, RATE_SOURCES, true), budget = o->memory > fixed ? o->memory - fixed : 0;
+    uint64_t fixed = MEMORY_BASE + limit_tcp(o) + o->workers * MEMORY_WORKER + rates_memory(o->rate_per_source, RATE_SOURCES, true), budget = o->memory > fixed ? o->memory - fixed : 0;
     while (low < high) {
         uint32_t mid = low + (high - low + 1) / 2;
         if (store_memory(mid) + rates_memory(o->rate_per_trigger, mid + 1, false) <= budget)
@@ -398,13 +413,14 @@ static void limit_triggers(const struct node_options *o, struct node_config *c)
             high = mid - 1;
     }
     if (!low) {
-        fprintf(stderr, "i3node: --memory: %u workers alone take %lluM\n", o->workers, (unsigned long long)(fixed >> 20));
+        fprintf(stderr, "i3node: --memory: %u workers, %u TCP connections and the tables of rates alone take %lluM\n", o->workers,
+            o->stream.off ? 0 : o->stream.streams.max, (unsigned long long)(fixed >> 20));
         exit(2);
     }
     c->triggers_max = low;
 }
 
-void node_options_limits(const struct node_options *o, struct node_config *c)
+void node_options_limits(struct node_options *o, struct node_config *c)
 {
     node_config_default(c);
     if (o->memory)

@@ -29,7 +29,7 @@ struct node_options {
  * something is wrong. */
 void node_options_parse(int argc, char **argv, struct node_options *o);
 
-/* What they come to for the node. Ends the process with 2 when the memory is too small for it. */
-void node_options_limits(const struct node_options *o, struct node_config *c);
+/* What they come to for the node, and the memory of its TCP. Ends the process with 2 when the memory is too small for it. */
+void node_options_limits(struct node_options *o, struct node_config *c);
 
 #endif

@@ -57,11 +57,11 @@ struct triggers {
     mono_t last_answer, last_suspicion, last_doubt;
     mono_t doubt_at;      /* MONO_NEVER: there is none */
     uint64_t doubt_pause; /* after the last one */
-    struct watched watched[TRIGGER_WATCHED];
-    mono_t delivered; /* when one was last looked for */
     mono_t forgotten_at;  /* when a NAT was last found to have forgotten us between two refreshes; us 0: never */
     unsigned forgotten;   /* how often in a row */
     unsigned hurry;       /* refreshes come so many times twice as often */
+    struct watched watched[TRIGGER_WATCHED];
+    mono_t delivered; /* when one was last looked for */
 };
 
 /* The one setter. */

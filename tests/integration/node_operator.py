@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# waits: for time-outs
 """What an operator of i3node sees and sets: the ring's map, metrics, the log, limits, memory, the sandbox, systemd's words, and
 what a wrong option is answered. Real processes."""
 import json
@@ -283,6 +284,10 @@ def metrics_are_right_and_count():
         except ConnectionResetError:
             pass
         s.close()
+    with socket.create_connection(n.address):
+        wait_for(lambda: n.metrics()["i3node_tcp_connections"] == 1)
+    wait_for(lambda: n.metrics()["i3node_tcp_connections"] == 0)
+    assert n.metrics()["i3node_tcp_accepted_total"] == 1
     last = n.metrics()
     assert last["i3node_metrics_drops_total"] >= 32, last["i3node_metrics_drops_total"]
     assert last["i3node_metrics_refusals_total"] == 4
@@ -400,7 +405,7 @@ def a_full_node_keeps_what_it_has():
     secret = host.insert(key)
     limit = int(n.metrics()["i3node_triggers_limit"])
     for _ in range(2):  # more than there is room for
-        subprocess.run([load, "triggers", "%s:%d" % n.address, str(limit * 2 // 3000 * 1000), "1000", "0"], capture_output=True,
+        subprocess.run([load, "triggers", "%s:%d" % n.address, str(limit * 2 // 3000 * 1000), "1000", "1"], capture_output=True,
                        stdin=subprocess.DEVNULL, timeout=60)
     m = n.metrics()
     assert m["i3node_triggers"] == limit and m["i3node_trigger_refusals_full_total"] > 0, m
