@@ -64,5 +64,5 @@ for bad in '--join 127.0.0.1:1' '--ring-secret /nonexistent' '--advertise nowher
     grep -q '^i3node: ' "$T/out" || die "i3node $bad: $(cat "$T/out")"
 done
 chmod 644 "$T/secret"
-i3node --ring-secret "$T/secret" 2>"$T/out" && die "a secret which anybody can read"
+i3node --listen 127.0.0.1:0 --ring-secret "$T/secret" 2>"$T/out" && die "a secret which anybody can read"
 grep -q chmod "$T/out"
