@@ -45,7 +45,7 @@ chmod 600 "$T/secret"
 for i in 1 2 3; do
     join=$([ $i = 1 ] || echo --join 192.0.2.1)
     # shellcheck disable=SC2086
-    in_ns pub setpriv --reuid=nobody --regid=nogroup --clear-groups "$T/bin/i3node" --listen "192.0.2.$i:5610" --tcp-port 443 \
+    in_ns pub setpriv --reuid=nobody --regid=nogroup --clear-groups "$T/bin/i3node" --listen "192.0.2.$i:5610" --tcp-port 443 --workers 4 \
         --ring-secret "$T/secret" $join >"$T/node$i.log" 2>&1 &
     eval "node$i=$!"
 done

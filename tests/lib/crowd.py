@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""crowd.py PORT N FILE: N connections to 127.0.0.1:PORT from many addresses of loopback, each of which says half a frame and then a byte
-every second. Prints "held M" once all were tried; ends when there is that file, and prints how many are left."""
-import os, socket, sys, time
+"""crowd.py PORT N: N connections to 127.0.0.1:PORT from many addresses of loopback, each of which says half a frame and then a byte
+every second. Prints "held M" once all were tried, then every second "left L"; ends with the last of them."""
+import socket, sys, time
 
 port, n = int(sys.argv[1]), int(sys.argv[2])
 crowd = []
@@ -15,7 +15,7 @@ for i in range(n):
     except OSError:
         pass
 print("held %d" % len(crowd), flush=True)
-while not os.path.exists(sys.argv[3]):
+while crowd:
     time.sleep(1)
     for s in list(crowd):
         try:
@@ -24,4 +24,4 @@ while not os.path.exists(sys.argv[3]):
             pass
         except OSError:
             crowd.remove(s)
-print("left %d" % len(crowd), flush=True)
+    print("left %d" % len(crowd), flush=True)
