@@ -65,5 +65,5 @@ move far:0 near:ghome
 wait $transfers || { cat $T/poured*; die "a transfer broke"; }
 for t in 1:down 2:down 1:up 2:up; do
     sed "s/^gap/$t &/p;d" "$T/poured.near${t%:*}.far${t%:*}.${t#*:}"
-    [ "$(gap_of near${t%:*} far${t%:*} ${t#*:})" -lt 2000 ] || die "it stood still for too long"
+    within "$(gap_of near${t%:*} far${t%:*} ${t#*:})" 2000 || die "it stood still for too long"
 done

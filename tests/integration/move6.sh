@@ -40,5 +40,5 @@ in_ns near ip addr add 192.0.2.4/24 dev eth
 wait $transfers || die "a transfer broke"
 for way in down up; do
     echo "$way $(gap_of near far $way) ms"
-    [ "$(gap_of near far $way)" -lt 2000 ] || die "it stood still for too long"
+    within "$(gap_of near far $way)" 2000 || die "it stood still for too long"
 done

@@ -31,7 +31,7 @@ first() { # the time until the first packet has its answer, handshake and all
     as home i3ctl ping $1 1 >"$T/$1.ping" || { cat "$T/$1.ping"; as $1 i3ctl status; die "$1 is not reached"; }
     ms=$((($(date +%s%N) - begin) / 1000000))
     echo "$1 $ms ms"
-    [ $ms -lt 2500 ] || die "it took too long"
+    within $ms 2500 || die "it took too long"
 }
 for round in 1 2 3; do
     each first $hosts

@@ -49,5 +49,5 @@ for t in $all; do
     a=${t%%:*} b=${t#*:}
     ms=$(gap_of $a ${b%:*} ${b#*:})
     echo "$t $ms ms"
-    [ "$ms" -lt 3000 ] || die "it stood still for too long"
+    within "$ms" 3000 || die "it stood still for too long"
 done

@@ -40,7 +40,7 @@ wait $nap1 || { cat "$T/nap1.out"; die "nap1 has lost a connection"; }
 wait $nap2 || { cat "$T/nap2.out"; die "nap2 has lost a connection"; }
 for n in nap1 nap2; do
     sed "s/^/$n /" "$T/$n.out"
-    [ "$(sed -n 's/^answer //p' "$T/$n.out")" -lt 2000 ] || die "it took too long to go on"
-    [ "$(sed -n 's/^late //p' "$T/$n.out")" -lt 5000 ] || die "what came meanwhile comes too late"
+    within "$(sed -n 's/^answer //p' "$T/$n.out")" 2000 || die "it took too long to go on"
+    within "$(sed -n 's/^late //p' "$T/$n.out")" 5000 || die "what came meanwhile comes too late"
     as home i3ctl ping $n 1 || die "$n cannot be reached"
 done

@@ -122,13 +122,13 @@ udp_is_back() {
     in_ns a ip addr add 198.51.100.1/32 dev lo
 }
 during udp_is_back
-[ "$gap" -lt 500 ] || die "it stalled"
+within "$gap" 500 || die "it stalled"
 expect_by udp
 
 echo "== UDP stops in mid-transfer"
 DRIP=7
 during no_udp
-[ "$gap" -lt 4500 ] || die "it stalled"
+within "$gap" 4500 || die "it stalled"
 expect_by tcp
 
 echo "== the connections are cut in mid-transfer"
@@ -143,7 +143,7 @@ ended() {
 }
 before=$(ended || :)
 during cut
-[ "$gap" -lt 2000 ] || die "it stalled"
+within "$gap" 2000 || die "it stalled"
 [ "$(ended)" -gt "$before" ] || die "nothing was cut"
 fetch 20
 

@@ -4,10 +4,17 @@ set -eu
 B=${B:-$(cd "$(dirname "$0")/../.." && pwd)/build}
 LIB=$(cd "$(dirname "$0")/../lib" && pwd)
 
+DIED='' # what went wrong: said again behind everything else
 die() {
-    echo "$(basename "$0"): $*" >&2
+    DIED="$(basename "$0"): $*"
+    echo "$DIED" >&2
     exit 1
 }
+# within MS BAR: a time and its bar. Other tests run at the same time: a pass takes SLACK (5) times the bar; SLACK=1 by hand is the bar.
+within() {
+    [ "$1" -lt $(($2 * ${SLACK:-5})) ]
+}
+
 netns_end() {
     status=$?
     trap - EXIT
@@ -15,7 +22,7 @@ netns_end() {
         ip netns pids $N$ns 2>/dev/null | xargs -r kill -9 2>/dev/null || :
         ip netns del $N$ns 2>/dev/null || :
     done
-    [ $status = 0 ] || [ $status = 77 ] || cat "$T"/*.log "$T"/*/run/i3/i3d.log 2>/dev/null || :
+    [ $status = 0 ] || [ $status = 77 ] || { cat "$T"/*.log "$T"/*/run/i3/i3d.log 2>/dev/null; [ -z "$DIED" ] || echo "$DIED"; }
     rm -rf "$T"
     exit $status
 }

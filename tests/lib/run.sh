@@ -3,7 +3,7 @@
 # one line for a pass and the whole output for a failure. A script which needs root to build its own network namespaces
 # says so on its first lines: "# root: ...". Environment: B, the build folder; TEST_SECONDS (600), after which a test is
 # ended; STEP_TIMES=1, for the time of day at each step; and what scripts take from it by hand: SIZE_MB, FETCHES,
-# IDLE_SECONDS, CUT_SECONDS, SCALE, PACKETS, CRASHES.
+# IDLE_SECONDS, CUT_SECONDS, SCALE, PACKETS, CRASHES, SLACK.
 # What a sanitizer finds in any process, daemons in the background included, fails the test.
 script=$1
 name=${script#tests/}
@@ -34,7 +34,7 @@ if [ "$(id -u)" = 0 ] && ! head -5 "$script" | grep -q '^# root:'; then
     fi
     [ $as = root ] || chown nobody "$home"
 fi
-for v in STEP_TIMES SIZE_MB FETCHES IDLE_SECONDS SCALE PACKETS CUT_SECONDS CRASHES; do
+for v in STEP_TIMES SIZE_MB FETCHES IDLE_SECONDS SCALE PACKETS CUT_SECONDS CRASHES SLACK; do
     eval "[ -z \"\${$v-}\" ] || set -- \"\$@\" \"$v=\${$v-}\""
 done
 shift
