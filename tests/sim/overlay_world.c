@@ -123,6 +123,7 @@ void world_ring_young(unsigned nodes, unsigned hosts, uint8_t seed, uint64_t age
     w.now = (mono_t){SEC};
     w.delay = 5 * MS;
     node_config_default(&w.nc);
+    w.nc.triggers_max = 10000; /* a sanitizer pays for what is reserved */
     w.nodes = nodes;
     for (unsigned i = 0; i < nodes; i++)
         node_start(i);
