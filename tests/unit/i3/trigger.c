@@ -257,6 +257,15 @@ static struct trigger_info info0(struct fake *f)
 
 /* ---- behaviour ---- */
 
+/* The first n of the triggers that own_new() makes. */
+static void own_add_all(struct fake *f, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct own o = own_new(i);
+        ck_assert_int_eq(own_add(f, &o), 0);
+    }
+}
+
 START_TEST(trigger_is_inserted_and_kept)
 {
     struct fake *f = fake_new();
@@ -392,10 +401,7 @@ END_TEST
 START_TEST(a_lost_batch_costs_a_repetition)
 {
     struct fake *f = fake_new();
-    for (unsigned i = 0; i < 19; i++) {
-        struct own o = own_new(i);
-        ck_assert_int_eq(own_add(f, &o), 0);
-    }
+    own_add_all(f, 19);
     fake_run(f, SEC);
     f->deaf = true;
     while (!f->seen[WIRE_BATCH])
@@ -451,10 +457,7 @@ END_TEST
 START_TEST(restarted_node_gets_all_triggers_back_soon)
 {
     struct fake *f = fake_new();
-    for (unsigned i = 0; i < 100; i++) {
-        struct own o = own_new(i);
-        ck_assert_int_eq(own_add(f, &o), 0);
-    }
+    own_add_all(f, 100);
     fake_run(f, SEC);
     ck_assert_uint_eq(f->n, 100);
     f->n = 0;
@@ -476,10 +479,7 @@ END_TEST
 START_TEST(moved_host_is_found_out_by_one_trigger_for_all)
 {
     struct fake *f = fake_new();
-    for (unsigned i = 0; i < 50; i++) {
-        struct own o = own_new(i);
-        ck_assert_int_eq(own_add(f, &o), 0);
-    }
+    own_add_all(f, 50);
     fake_run(f, 20 * SEC);
     f->host.port++; /* the NAT in between has forgotten us */
     mono_t first = triggers_deadline(f->t);
@@ -494,10 +494,7 @@ END_TEST
 START_TEST(a_new_trigger_that_shows_another_address_moves_all)
 {
     struct fake *f = fake_new();
-    for (unsigned i = 0; i < 20; i++) {
-        struct own o = own_new(i);
-        ck_assert_int_eq(own_add(f, &o), 0);
-    }
+    own_add_all(f, 20);
     fake_run(f, 2 * SEC);
     f->host.port++;
     struct own one_more = own_new(20);
@@ -512,10 +509,7 @@ END_TEST
 START_TEST(a_doubt_is_settled_by_one_refresh)
 {
     struct fake *f = fake_new();
-    for (unsigned i = 0; i < 20; i++) {
-        struct own o = own_new(i);
-        ck_assert_int_eq(own_add(f, &o), 0);
-    }
+    own_add_all(f, 20);
     fake_run(f, 2 * SEC);
     for (unsigned i = 0; i < 10; i++)
         triggers_doubt(f->t, f->now);
@@ -563,10 +557,7 @@ END_TEST
 START_TEST(a_host_that_moved_inserts_all_at_once_where_they_are_kept)
 {
     struct fake *f = fake_new();
-    for (unsigned i = 0; i < 10; i++) {
-        struct own o = own_new(i);
-        ck_assert_int_eq(own_add(f, &o), 0);
-    }
+    own_add_all(f, 10);
     fake_run(f, SEC);
     f->host = addr_v4(0xc6336401, 9);
     triggers_moved(f->t, f->now);
@@ -666,10 +657,7 @@ END_TEST
 START_TEST(restart_inserts_all_anew_at_once)
 {
     struct fake *f = fake_new();
-    for (unsigned i = 0; i < 10; i++) {
-        struct own o = own_new(i);
-        ck_assert_int_eq(own_add(f, &o), 0);
-    }
+    own_add_all(f, 10);
     fake_run(f, SEC);
     f->host = addr_v4(0xc6336401, 9);
     triggers_restart(f->t, f->now);
