@@ -199,7 +199,7 @@ done
 UDP=$(sed -n 's/^port //p' "$T/systemd.log" | sed -n 2p)
 expect "a datagram" "$(client ask_udp bob.i3 "$UDP" | cut -d' ' -f1,3-)" "$alice mine True"
 if command -v systemd-socket-activate >/dev/null; then
-    PORT=$($PY -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
+    PORT=$(free_port)
     (
         . "$W/bob.env"
         exec systemd-socket-activate --fdname=x -l "$PORT" -E I3_SOCK -E XDG_RUNTIME_DIR -E XDG_CONFIG_HOME -E XDG_DATA_HOME -E PATH \
@@ -231,7 +231,7 @@ for kind in tcp udp; do
     serve bob open_$kind $PY "$S" $kind 0.0.0.0 0
     [ -z "$lan" ] || $PY "$S" $ask "$lan" "$PORT" | grep -q "$lan" || die "$kind: no control: $lan is not reached without it"
     for address in 0.0.0.0 ${lan:+$lan}; do
-        port=$($PY -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
+        port=$(free_port)
         serve bob "only_$port" --overlay-only $PY "$S" $kind "$address" "$port"
         expect "$kind $address name" "$(sed -n 1p "$T/only_$port.log")" "$address $port"
         [ -z "$lan" ] || ! $PY "$S" $ask "$lan" "$port" | grep -q "$lan" || die "$kind $address: $lan leads there"

@@ -10,21 +10,6 @@ need() {
     done
 }
 
-# A port which nothing has, for TCP and UDP and on all addresses: below those that the kernel gives out.
-free_port() {
-    python3 -c 'import random, socket
-while True:
-    port = random.randrange(20000, 32000)
-    try:
-        for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
-            with socket.socket(socket.AF_INET6, kind) as s:
-                s.bind(("::", port))
-        break
-    except OSError:
-        pass
-print(port)'
-}
-
 # A program of USER under i3run, in the background, its output in $T/NAME.log, its process in SERVER: back USER NAME CMD...
 # (`as USER i3run CMD... &` would leave in $! a shell that waits for it, which is of no use for a signal.)
 back() {

@@ -82,6 +82,21 @@ expect() {
     [ "$2" = "$3" ] || die "$1: got '$2', wanted '$3'"
 }
 
+# A port which nothing has, for TCP and UDP and on all addresses: below those that the kernel gives out.
+free_port() {
+    python3 -c 'import random, socket
+while True:
+    port = random.randrange(20000, 32000)
+    try:
+        for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
+            with socket.socket(socket.AF_INET6, kind) as s:
+                s.bind(("::", port))
+        break
+    except OSError:
+        pass
+print(port)'
+}
+
 world_up() {
     W=$T/w
     i3ctl demo up "$W" || {
