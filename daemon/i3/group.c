@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/budget.h"
+
 #define uthash_fatal(msg) abort()
 #include <uthash.h>
 #include <utlist.h>
@@ -162,8 +164,7 @@ struct group_rx {
     uint8_t secret[BLAKE2S_LEN];
     struct epoch *epochs;
     struct sender *senders, *order;
-    uint64_t budget;
-    mono_t budget_at;
+    struct budget tries;
     struct group_stats stats;
 };
 
@@ -173,7 +174,7 @@ struct group_rx *group_rx_new(const struct group_rx_config *c)
     if (!r)
         return NULL;
     r->c = *c;
-    r->budget = GROUP_TRIES_BURST * TRY_PRICE;
+    r->tries.credit = GROUP_TRIES_BURST * TRY_PRICE;
     member_secret(r->secret, c->priv, c->pub);
     return r;
 }
@@ -242,18 +243,6 @@ static struct sender *sender_get(struct group_rx *r, const uint8_t key[KEY_LEN])
     DL_APPEND(r->order, s);
     r->stats.senders++;
     return s;
-}
-
-static bool afford(struct group_rx *r, mono_t now)
-{
-    const uint64_t most = GROUP_TRIES_BURST * TRY_PRICE;
-    uint64_t credit = r->budget + mono_since(r->budget_at, now);
-    r->budget = credit < most ? credit : most;
-    r->budget_at = now;
-    if (r->budget < TRY_PRICE)
-        return false;
-    r->budget -= TRY_PRICE;
-    return true;
 }
 
 /* 0 and -EBADMSG; one counter says why. */
@@ -340,7 +329,7 @@ static int open_first(struct group_rx *r, mono_t now, uint64_t wall_us, uint8_t 
     uint8_t key[KEY_LEN];
     uint64_t time, counter;
     struct seal *seal;
-    if (!afford(r, now))
+    if (!budget_take(&r->tries, now, TRY_PRICE, GROUP_TRIES_BURST))
         return refuse(&r->stats.skipped);
     if (head_read(r, wall_us, body, key, &time, &seal))
         return -EBADMSG;

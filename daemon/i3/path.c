@@ -27,8 +27,7 @@ void path_init(struct path *x, mono_t now, struct drbg *d)
     x->last_sent = x->round = now;
     x->pause = ROUND_PAUSE;
     x->serial = (uint32_t)drbg_u64(d);
-    x->budget = PATH_BURST * PRICE;
-    x->budget_at = now;
+    x->challenges = (struct budget){PATH_BURST * PRICE, now};
 }
 
 /* ---- addresses ---- */
@@ -230,7 +229,7 @@ bool path_heard_elsewhere(
 {
     struct candidate *c = find(x, from);
     if (!c) {
-        if (!usable(own, from) || x->budget < PRICE)
+        if (!usable(own, from) || x->challenges.credit < PRICE)
             return false;
         c = add(x, from, false);
     } else if (c->due.us != MONO_NEVER.us && c->heard.us < c->round.us) {
@@ -347,18 +346,6 @@ static void take_response(struct path *x, mono_t now, const struct addr *from, u
         use(x, now, c);
 }
 
-/* Credit for one challenge. */
-static bool afford(struct path *x, mono_t now)
-{
-    uint64_t credit = x->budget + mono_since(x->budget_at, now);
-    x->budget = credit < PATH_BURST * PRICE ? credit : PATH_BURST * PRICE;
-    x->budget_at = now;
-    if (x->budget < PRICE)
-        return false;
-    x->budget -= PRICE;
-    return true;
-}
-
 static bool any_under_way(const struct path *x)
 {
     for (unsigned i = 0; i < PATH_CANDIDATES; i++)
@@ -375,7 +362,7 @@ static bool challenge_next(struct path *x, mono_t now, struct candidate *c, stru
         c->valid = in_use(x, c); /* of that, watch() decides */
         return false;
     }
-    if (!afford(x, now)) {
+    if (!budget_take(&x->challenges, now, PRICE, PATH_BURST)) {
         c->due = mono_add(now, PRICE);
         return false;
     }

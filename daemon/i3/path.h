@@ -30,6 +30,7 @@
 #ifndef I3_PATH_H
 #define I3_PATH_H
 
+#include "daemon/base/budget.h"
 #include "daemon/base/crypto.h"
 #include "daemon/base/mono.h"
 #include "daemon/i3/inner.h"
@@ -87,8 +88,7 @@ struct path {
 
     struct addr answer_to; /* a response that is due; family 0: none */
     uint64_t answer;
-    uint64_t budget; /* of challenges, in microseconds of credit */
-    mono_t budget_at;
+    struct budget challenges;
 };
 
 /* What a daemon tells of itself; the same for all peers. */

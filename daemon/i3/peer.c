@@ -29,7 +29,7 @@ struct peers *peers_new(const struct peers_config *c)
     mac1_key(ps->mac1_key, c->pub);
     sessions_init(&ps->sessions, c->session_pub);
     ps->sessions.accel = c->accel;
-    ps->budget = HANDSHAKES_BURST * (USEC_PER_SEC / HANDSHAKES_PER_S);
+    ps->handshakes.credit = HANDSHAKES_BURST * HANDSHAKE_PRICE;
     return ps;
 }
 

@@ -179,17 +179,9 @@ void shake_not_present(struct peers *ps, struct peer *p, mono_t now, const struc
 
 /* ---- at the responder ---- */
 
-/* Credit for one handshake's Diffie-Hellmans. */
 static bool afford(struct peers *ps, mono_t now)
 {
-    const uint64_t price = USEC_PER_SEC / HANDSHAKES_PER_S, most = HANDSHAKES_BURST * price;
-    uint64_t credit = ps->budget + mono_since(ps->budget_at, now);
-    ps->budget = credit < most ? credit : most;
-    ps->budget_at = now;
-    if (ps->budget < price)
-        return false;
-    ps->budget -= price;
-    return true;
+    return budget_take(&ps->handshakes, now, HANDSHAKE_PRICE, HANDSHAKES_BURST);
 }
 
 static void push_response(struct peers *ps, struct session *s, mono_t now, struct outbox *out)

@@ -15,6 +15,7 @@
 #include "daemon/i3/pmtu.h"
 #include "daemon/i3/session.h"
 
+#define HANDSHAKE_PRICE      (USEC_PER_SEC / HANDSHAKES_PER_S)
 #define HANDSHAKE_REPEAT     (250 * USEC_PER_MSEC)
 #define HANDSHAKE_REPEAT_MAX (2 * USEC_PER_SEC)
 #define HANDSHAKE_LIFE       (10 * USEC_PER_SEC)
@@ -112,8 +113,7 @@ struct peers {
     struct deadlines due;
     struct peer *event_first, *event_last;
     unsigned vias; /* peers to which packets go by others */
-    uint64_t budget; /* of handshakes to decrypt, in microseconds of credit */
-    mono_t budget_at;
+    struct budget handshakes; /* to decrypt: the Diffie-Hellmans of one each */
     uint64_t unanswered; /* silences that may be due to our triggers: INITs sent again, talks that broke off */
 };
 
