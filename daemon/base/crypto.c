@@ -176,3 +176,8 @@ uint64_t drbg_u64(struct drbg *d)
     drbg_draw(d, &v, sizeof(v));
     return v;
 }
+
+uint64_t drbg_around(struct drbg *d, uint64_t v, unsigned part)
+{
+    return v - v / part + drbg_u64(d) % (2 * v / part + 1);
+}

@@ -58,5 +58,7 @@ struct drbg {
 void drbg_init(struct drbg *d, const uint8_t seed[BLAKE2S_LEN]);
 void drbg_draw(struct drbg *d, void *out, size_t len);
 uint64_t drbg_u64(struct drbg *d);
+/* v give or take a part-th of it, so that many who do the same do not do it at once. */
+uint64_t drbg_around(struct drbg *d, uint64_t v, unsigned part);
 
 #endif

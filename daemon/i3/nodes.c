@@ -6,7 +6,7 @@
 
 #include "daemon/base/log.h"
 
-enum { ROUND = 3, MISSES_MAX = 2 };
+enum { ROUND = 3, MISSES_MAX = 2, JITTER = 4 };
 
 #define IN_USE     (2 * USEC_PER_SEC)
 #define TIMEOUT    (USEC_PER_SEC) /* of a ping to one that is not in use */
@@ -60,11 +60,6 @@ struct nodes *nodes_new(const struct addr *v, unsigned n, const uint8_t probe[ID
 void nodes_free(struct nodes *ns)
 {
     free(ns);
-}
-
-static uint64_t jittered(struct nodes *ns, uint64_t us)
-{
-    return us - us / 4 + drbg_u64(&ns->drbg) % (us / 2 + 1);
 }
 
 static void round_start(struct candidate *c, mono_t at)
@@ -152,7 +147,7 @@ static void ask_again(struct nodes *ns, mono_t now)
         if (c->state != NODE_LIVES || c->left)
             continue;
         c->ask_owner = true;
-        round_start(c, mono_min(c->due, mono_add(now, jittered(ns, ns->strange))));
+        round_start(c, mono_min(c->due, mono_add(now, drbg_around(&ns->drbg, ns->strange, JITTER))));
     }
     ns->strange = 2 * ns->strange < NODES_EVERY ? 2 * ns->strange : NODES_EVERY;
 }
@@ -213,7 +208,7 @@ static void fall_silent(struct nodes *ns, unsigned i, mono_t now)
     c->sent = MONO_NEVER;
     c->misses = 0;
     c->owner.family = 0;
-    round_start(c, mono_add(now, jittered(ns, c->again)));
+    round_start(c, mono_add(now, drbg_around(&ns->drbg, c->again, JITTER)));
     c->again = 2 * c->again < AGAIN_MAX ? 2 * c->again : AGAIN_MAX;
     if (i == ns->chosen)
         leave(ns, now);
@@ -287,7 +282,7 @@ static void round_end(struct nodes *ns, struct candidate *c, mono_t now)
     c->state = NODE_LIVES;
     c->measured = now;
     c->again = AGAIN_MIN;
-    c->due = mono_add(now, jittered(ns, chosen ? NODES_IDLE : NODES_EVERY));
+    c->due = mono_add(now, drbg_around(&ns->drbg, chosen ? NODES_IDLE : NODES_EVERY, JITTER));
     compare(ns, now);
 }
 
@@ -301,7 +296,7 @@ static int on_pong(struct nodes *ns, struct candidate *c, mono_t now, const uint
     c->sent = MONO_NEVER;
     c->misses = 0;
     if (!c->left) { /* a watch, not a round */
-        c->due = mono_add(now, in_use(ns, now) ? NODES_WATCH : jittered(ns, NODES_IDLE));
+        c->due = mono_add(now, in_use(ns, now) ? NODES_WATCH : drbg_around(&ns->drbg, NODES_IDLE, JITTER));
         return 0;
     }
     c->best = c->best && c->best < rtt ? c->best : rtt;

@@ -10,6 +10,7 @@
 #define PING_TIME   (USEC_PER_SEC)
 #define NEARER_US   2000
 
+enum { JITTER = 4 };
 enum step { REST, LOOK, PING }; /* what is awaited */
 
 struct measured {
@@ -54,11 +55,6 @@ static void prefix_of(uint8_t prefix[ID_PREFIX_LEN], const uint8_t pub[KEY_LEN])
     memcpy(prefix, id.b, ID_PREFIX_LEN);
 }
 
-static uint64_t jittered(struct sampler *s, uint64_t us)
-{
-    return us - us / 4 + drbg_u64(&s->drbg) % (us / 2 + 1);
-}
-
 static void wait_until(struct sampler *s, enum step step, mono_t due)
 {
     s->step = step;
@@ -96,7 +92,7 @@ void sampler_free(struct sampler *s)
 void sampler_restart(struct sampler *s, mono_t now)
 {
     if (!s->offered)
-        round_start(s, mono_add(now, jittered(s, 2 * SAMPLER_PACE)), false);
+        round_start(s, mono_add(now, drbg_around(&s->drbg, 2 * SAMPLER_PACE, JITTER)), false);
 }
 
 void sampler_set_home(struct sampler *s, mono_t now, const struct addr *home)
@@ -122,7 +118,7 @@ static bool all_at_one(const struct sampler *s)
 static void round_end(struct sampler *s, mono_t now)
 {
     s->info.rounds++;
-    round_start(s, mono_add(now, jittered(s, SAMPLER_CHECK)), true);
+    round_start(s, mono_add(now, drbg_around(&s->drbg, SAMPLER_CHECK, JITTER)), true);
 }
 
 static void judge(struct sampler *s, mono_t now)
@@ -142,7 +138,7 @@ static void next_key(struct sampler *s, mono_t now)
 {
     s->n++;
     if (s->checking) {
-        round_start(s, mono_add(now, jittered(s, SAMPLER_CHECK)), true);
+        round_start(s, mono_add(now, drbg_around(&s->drbg, SAMPLER_CHECK, JITTER)), true);
         return;
     }
     if (s->n > SAMPLER_KEYS || all_at_one(s)) {
@@ -153,7 +149,7 @@ static void next_key(struct sampler *s, mono_t now)
     x25519_public(s->pub, s->priv);
     prefix_of(s->prefix, s->pub);
     s->info.keys++;
-    wait_until(s, REST, mono_add(now, jittered(s, SAMPLER_PACE)));
+    wait_until(s, REST, mono_add(now, drbg_around(&s->drbg, SAMPLER_PACE, JITTER)));
 }
 
 /* So far away is the owner of the key in use. */
@@ -298,7 +294,7 @@ bool sampler_take(struct sampler *s, uint8_t priv[KEY_LEN], uint8_t pub[KEY_LEN]
     s->in_use_owner = s->best_owner;
     s->offered = false;
     s->info.rounds++;
-    round_start(s, mono_add(s->sent, jittered(s, SAMPLER_CHECK)), true);
+    round_start(s, mono_add(s->sent, drbg_around(&s->drbg, SAMPLER_CHECK, JITTER)), true);
     return true;
 }
 

@@ -33,7 +33,7 @@ void trigger_set_state(struct triggers *ts, struct trigger *t, enum trigger_stat
 
 uint64_t trigger_jittered(struct triggers *ts, uint64_t us)
 {
-    return us - us / 10 + drbg_u64(&ts->drbg) % (us / 5 + 1);
+    return drbg_around(&ts->drbg, us, 10);
 }
 
 uint64_t trigger_next_pause(uint64_t pause)

@@ -3,6 +3,8 @@
 #include "daemon/base/log.h"
 #include "daemon/node/ring_inside.h"
 
+enum { JITTER = 8 };
+
 /* ---- who is known ---- */
 
 static struct known *place_of(const struct ring *r, const struct ring_contact *c)
@@ -318,11 +320,6 @@ void ring_input(struct ring *r, mono_t now, const struct addr *from, const uint8
 
 /* ---- time ---- */
 
-static uint64_t jittered(struct ring *r, uint64_t us)
-{
-    return us - us / 8 + drbg_u64(&r->rng) % (us / 4 + 1);
-}
-
 static void tend_neighbours(struct ring *r, mono_t now, struct outbox *out)
 {
     if (r->successor[0].c.addr.family)
@@ -360,15 +357,15 @@ void ring_expire(struct ring *r, mono_t now, struct outbox *out)
     calls_expire(r, now, out);
     walk_expire(r, now, out);
     if (mono_due(r->neighbours_at, now)) {
-        r->neighbours_at = mono_add(now, jittered(r, c->neighbours_us));
+        r->neighbours_at = mono_add(now, drbg_around(&r->rng, c->neighbours_us, JITTER));
         tend_neighbours(r, now, out);
     }
     if (mono_due(r->fingers_at, now)) {
-        r->fingers_at = mono_add(now, jittered(r, c->fingers_us));
+        r->fingers_at = mono_add(now, drbg_around(&r->rng, c->fingers_us, JITTER));
         find_next_finger(r, now, out);
     }
     if (mono_due(r->seeds_at, now)) {
-        r->seeds_at = mono_add(now, jittered(r, alone ? r->seeds_pause : c->seeds_us));
+        r->seeds_at = mono_add(now, drbg_around(&r->rng, alone ? r->seeds_pause : c->seeds_us, JITTER));
         r->seeds_pause = 2 * r->seeds_pause < RTO_MAX_US ? 2 * r->seeds_pause : RTO_MAX_US;
         tend_seeds(r, now, out);
     }
@@ -404,8 +401,8 @@ struct ring *ring_new(const struct ring_config *c, mono_t now)
     r->calls_at = MONO_NEVER;
     if (c->n_seeds)
         r->alone_at = mono_add(now, JOIN_US);
-    r->neighbours_at = mono_add(now, jittered(r, c->neighbours_us));
-    r->fingers_at = mono_add(now, jittered(r, c->fingers_us));
+    r->neighbours_at = mono_add(now, drbg_around(&r->rng, c->neighbours_us, JITTER));
+    r->fingers_at = mono_add(now, drbg_around(&r->rng, c->fingers_us, JITTER));
     r->seeds_at = now;
     r->seeds_pause = SEEDS_FIRST_US;
     return r;
