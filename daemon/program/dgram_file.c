@@ -1,13 +1,9 @@
 #include "daemon/program/dgram_file.h"
 
+#include "daemon/program/line.h"
 #include "include/ipc.h"
 
 enum { LINE_ROOM = 160 };
-
-static const char *ip_text(const struct addr *a, char out[INET6_ADDRSTRLEN])
-{
-    return inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->ip, out, INET6_ADDRSTRLEN);
-}
 
 char *dgrams_format(const struct dgrams *d, size_t *len)
 {
@@ -19,21 +15,12 @@ char *dgrams_format(const struct dgrams *d, size_t *len)
     text[0] = '\0';
     for (const struct usock *u = usock_next(d, NULL); u; u = usock_next(d, u))
         if (u->server)
-            *len += (size_t)snprintf(text + *len, cap - *len, "udp %s %u %llu %s %u %u\n", ip_text(&u->at, a), u->at.port,
-                (unsigned long long)u->cookie, ip_text(&u->asked, b), u->asked.port, u->flags);
+            *len += (size_t)snprintf(text + *len, cap - *len, "udp %s %u %llu %s %u %u\n", line_ip(&u->at, a), u->at.port,
+                (unsigned long long)u->cookie, line_ip(&u->asked, b), u->asked.port, u->flags);
     for (const struct mirror *m = mirror_next_asked(d, NULL); m; m = mirror_next_asked(d, m))
-        *len += (size_t)snprintf(text + *len, cap - *len, "mirror %s %u %s %u\n", ip_text(&m->virt, a), m->virt.port,
-            ip_text(&m->real, b), m->real.port);
+        *len += (size_t)snprintf(text + *len, cap - *len, "mirror %s %u %s %u\n", line_ip(&m->virt, a), m->virt.port,
+            line_ip(&m->real, b), m->real.port);
     return text;
-}
-
-static bool set_addr(struct addr *a, const char *ip, unsigned port)
-{
-    *a = (struct addr){.port = (uint16_t)port};
-    if (port < 1 || port > 65535)
-        return false;
-    a->family = inet_pton(AF_INET, ip, a->ip) == 1 ? 4 : inet_pton(AF_INET6, ip, a->ip) == 1 ? 6 : 0;
-    return a->family;
 }
 
 static bool parse_line(const char *line, struct dgram_line *out)
@@ -45,10 +32,10 @@ static bool parse_line(const char *line, struct dgram_line *out)
     if (sscanf(line, "udp %45s %u %llu %45s %u %u", a, &port, &cookie, b, &real_port, &flags) == 6) {
         out->cookie = cookie;
         out->flags = (uint8_t)flags;
-        return !(flags & ~IPC_LISTEN_FLAGS) && set_addr(&out->a, a, port) && set_addr(&out->asked, b, real_port);
+        return !(flags & ~IPC_LISTEN_FLAGS) && line_addr(&out->a, a, port) && line_addr(&out->asked, b, real_port);
     }
     out->mirror = sscanf(line, "mirror %45s %u %45s %u", a, &port, b, &real_port) == 4;
-    return out->mirror && set_addr(&out->a, a, port) && set_addr(&out->real, b, real_port);
+    return out->mirror && line_addr(&out->a, a, port) && line_addr(&out->real, b, real_port);
 }
 
 bool dgrams_parse(const char **at, struct dgram_line *out)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/program/line.h"
 #include "include/ipc.h"
 
 struct listeners {
@@ -107,11 +108,6 @@ void listener_remove(struct listeners *ls, uint64_t cookie)
 
 enum { LINE_MAX_LEN = 2 * ADDR_STR + 48 };
 
-static const char *ip_text(const struct addr *a, char out[INET6_ADDRSTRLEN])
-{
-    return inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->ip, out, INET6_ADDRSTRLEN);
-}
-
 char *listeners_format(const struct listeners *ls, size_t *len)
 {
     size_t cap = (size_t)ls->n * LINE_MAX_LEN + 1;
@@ -122,19 +118,10 @@ char *listeners_format(const struct listeners *ls, size_t *len)
     text[0] = '\0';
     for (unsigned i = 0; i < ls->n; i++) {
         const struct listener *l = &ls->v[i];
-        *len += (size_t)snprintf(text + *len, cap - *len, "tcp %s %u %llu %s %u %u\n", ip_text(&l->bound, bound), l->bound.port,
-            (unsigned long long)l->cookie, ip_text(&l->asked, asked), l->asked.port, l->flags);
+        *len += (size_t)snprintf(text + *len, cap - *len, "tcp %s %u %llu %s %u %u\n", line_ip(&l->bound, bound), l->bound.port,
+            (unsigned long long)l->cookie, line_ip(&l->asked, asked), l->asked.port, l->flags);
     }
     return text;
-}
-
-static bool set_addr(struct addr *a, const char *ip, unsigned port)
-{
-    *a = (struct addr){.port = (uint16_t)port};
-    if (port < 1 || port > 65535)
-        return false;
-    a->family = inet_pton(AF_INET, ip, a->ip) == 1 ? 4 : inet_pton(AF_INET6, ip, a->ip) == 1 ? 6 : 0;
-    return a->family;
 }
 
 static bool parse_line(const char *line, struct listener *l)
@@ -148,7 +135,7 @@ static bool parse_line(const char *line, struct listener *l)
         return false;
     l->cookie = cookie;
     l->flags = (uint8_t)flags;
-    return set_addr(&l->bound, bound, port) && set_addr(&l->asked, asked, asked_port);
+    return line_addr(&l->bound, bound, port) && line_addr(&l->asked, asked, asked_port);
 }
 
 void listeners_parse(struct listeners *ls, const char *text)
