@@ -2,25 +2,7 @@
 
 #include <stdlib.h>
 
-#include <jansson.h>
-
-static char *finish(json_t *o)
-{
-    char *text = o ? json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
-    json_decref(o);
-    return text;
-}
-
-static void set(json_t *o, const char *name, json_t *value)
-{
-    json_object_set_new(o, name, value);
-}
-
-static void set_addr(json_t *o, const char *name, const struct addr *a)
-{
-    char s[ADDR_STR];
-    set(o, name, a && a->family ? json_string(addr_str(a, s)) : json_null());
-}
+#include "daemon/control/json.h"
 
 const char *pos_format(ring_pos pos, char out[POS_STR])
 {

@@ -3,38 +3,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include <jansson.h>
-
+#include "daemon/control/json.h"
 #include "include/ipc.h"
-
-#define FLAGS (JSON_COMPACT | JSON_PRESERVE_ORDER)
-
-static char *finish(json_t *o)
-{
-    char *text = o ? json_dumps(o, FLAGS) : NULL;
-    json_decref(o);
-    return text;
-}
-
-static void set(json_t *o, const char *name, json_t *value)
-{
-    json_object_set_new(o, name, value);
-}
-
-static void set_text(json_t *o, const char *name, const char *value)
-{
-    set(o, name, value ? json_string(value) : json_null());
-}
 
 static void set_number(json_t *o, const char *name, uint64_t value)
 {
     set(o, name, json_integer((json_int_t)value));
-}
-
-static void set_addr(json_t *o, const char *name, const struct addr *a)
-{
-    char s[ADDR_STR];
-    set_text(o, name, a && a->family ? addr_str(a, s) : NULL);
 }
 
 static void set_ip(json_t *o, const char *name, uint32_t ip)
