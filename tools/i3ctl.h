@@ -59,6 +59,9 @@ struct link_reply {
     int exit;
 };
 
+/* Milliseconds on a clock that is never set. */
+int64_t clock_ms(void);
+
 /* The next reply with that serial. 0, -ETIMEDOUT, -ECONNRESET (daemon gone), -EBADMSG. */
 int link_recv(int fd, uint32_t serial, int timeout_ms, struct link_reply *out);
 

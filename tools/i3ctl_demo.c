@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "include/bytes.h"
@@ -32,13 +31,6 @@ struct demo {
     struct demo_user user[WORLD_USERS];
     char err[CTL_ERR_LEN];
 };
-
-static int64_t clock_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
-}
 
 static int fail(struct demo *d, int err, const char *what)
 {

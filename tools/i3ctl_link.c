@@ -76,7 +76,7 @@ int link_send(int fd, uint32_t serial, const char *const *words, size_t n)
     return send(fd, buf, writer_len(&w), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static int64_t clock_ms(void)
+int64_t clock_ms(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "include/bytes.h"
@@ -344,13 +343,6 @@ static void signal_all(const struct processes *p, int sig)
     for (size_t i = 0; i < p->n; i++)
         if (p->v[i].fd >= 0)
             (void)pidfd_send_signal(p->v[i].fd, sig, NULL, 0);
-}
-
-static int64_t clock_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
 }
 
 /* Waits until they are gone or the time is over; how many are left. Those gone have fd -1. */
