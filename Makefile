@@ -148,6 +148,7 @@ io_SRC := \
 	daemon/io/mirror.c \
 	daemon/io/pages.c \
 	daemon/io/pair.c \
+	daemon/io/process.c \
 	daemon/io/routes.c \
 	daemon/io/stream.c \
 	daemon/io/stream_join.c \
@@ -198,9 +199,7 @@ i3node_SRC := \
 	daemon/node_workers.c \
 	daemon/io/http.c \
 	daemon/io/notify.c \
-	daemon/io/process.c \
 	daemon/io/sandbox.c \
-	daemon/node_workers.c \
 
 shim_SRC := \
 	shim/init.c \

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "daemon/identity.h"
 #include "daemon/io/files.h"
 #include "daemon/io/log_file.h"
+#include "daemon/io/process.h"
 #include "daemon/paths.h"
 #include "daemon/pump.h"
 
@@ -154,6 +154,7 @@ static void stop(void *ctx)
     if (!d->pump)
         return;
     log_info("daemon stopping");
+    process_heed_no_end();
     pump_stop(d->pump);
     d->pump = NULL;
     uv_close((uv_handle_t *)&d->term, NULL);
@@ -176,14 +177,10 @@ static void stop_later(void *ctx)
 /* No dumps and no tracing of a process with keys; as many fds as we may have. */
 static void harden(void)
 {
-    struct rlimit r;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     prctl(PR_SET_DUMPABLE, 0);
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
-        r.rlim_cur = r.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &r);
-    }
+    process_raise_fds();
 }
 
 static int run(struct options *o, char *why, size_t whylen)

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/io/clock.h"
@@ -322,6 +321,7 @@ static void stop(struct service *s)
     notify_send("STOPPING=1");
     if (node_pump_leave(s->pump))
         linger(s);
+    process_heed_no_end();
     node_control_stop(s->control);
     http_stop(s->http);
     node_watch_stop(&s->watch);
@@ -336,16 +336,6 @@ static void stop(struct service *s)
         unlink(s->o.pid_file);
 }
 
-/* As many file descriptors as may be had. */
-static void raise_fds(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 int main(int argc, char **argv)
 {
     static struct service s = {.ready = -1};
@@ -354,7 +344,7 @@ int main(int argc, char **argv)
     log_set_level(s.o.log_level);
     log_set_format(s.o.log_format);
     signal(SIGPIPE, SIG_IGN);
-    raise_fds();
+    process_raise_fds();
     if (s.o.ring && prepare_ring(&s.o))
         return 1;
     if (s.o.check) {

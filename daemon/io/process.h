@@ -1,4 +1,4 @@
-/* process.h - what the system knows of this process. What is read from is opened at the start, so that it works in a sandbox. */
+/* process.h - what the system knows of this process, and what it lets it do. What is read from is opened at the start, so that it works in a sandbox. */
 #ifndef I3_PROCESS_H
 #define I3_PROCESS_H
 
@@ -14,5 +14,12 @@ struct process_info {
 /* Once, before the sandbox. */
 void process_watch(void);
 void process_look(struct process_info *out);
+
+/* As many file descriptors as may be had. */
+void process_raise_fds(void);
+
+/* From here on SIGTERM, SIGINT and SIGHUP change nothing. For who is about to close libuv's watchers, which would give these signals
+ * back their default: a second "stop" in the wrong moment would then turn an orderly end into a death. */
+void process_heed_no_end(void);
 
 #endif

@@ -470,6 +470,17 @@ def the_sandbox_is_in_force():
     assert n.end() == 0
 
 
+# ---- the end ----
+
+def who_is_told_twice_ends_as_well():
+    """Signals without a pause, so that some arrive in the midst of the end."""
+    for _ in range(20):
+        n = Node()
+        while n.process.poll() is None:
+            n.process.send_signal(signal.SIGTERM)
+        assert n.end() == 0
+
+
 # ---- systemd ----
 
 def systemd_hears_how_it_is():
@@ -597,7 +608,7 @@ try:
                  metrics_are_right_and_count, the_log_stays_small_and_is_opened_anew, too_fast_a_sender_is_told_once,
                  members_of_the_ring_are_spared, memory_becomes_a_number_of_triggers, a_full_node_keeps_what_it_has,
                  without_file_descriptors_the_service_goes_on, the_sandbox_is_in_force,
-                 systemd_hears_how_it_is, the_unit_is_sound):
+                 who_is_told_twice_ends_as_well, systemd_hears_how_it_is, the_unit_is_sound):
         step(test.__name__.replace("_", " "))
         test()
 finally:
