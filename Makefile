@@ -160,31 +160,31 @@ i3d_SRC := \
 	daemon/i3d.c \
 	daemon/ensure.c \
 	daemon/identity.c \
-	daemon/node_pump.c \
-	daemon/node_stream.c \
-	daemon/node_workers.c \
+	daemon/pump/node_pump.c \
+	daemon/pump/node_stream.c \
+	daemon/pump/node_workers.c \
 	daemon/paths.c \
-	daemon/pump.c \
-	daemon/pump_control.c \
-	daemon/pump_dns.c \
-	daemon/pump_dns_tcp.c \
-	daemon/pump_flow.c \
-	daemon/pump_group.c \
-	daemon/pump_group_control.c \
-	daemon/pump_ipc.c \
-	daemon/pump_link.c \
-	daemon/pump_listen.c \
-	daemon/pump_mcast.c \
-	daemon/pump_names.c \
-	daemon/pump_net.c \
-	daemon/pump_ping.c \
-	daemon/pump_udp.c \
-	daemon/pump_waypoint.c \
-	daemon/pump_mirror.c \
-	daemon/pump_deliver.c \
-	daemon/pump_move.c \
-	daemon/pump_sample.c \
-	daemon/pump_shortcut.c \
+	daemon/pump/pump.c \
+	daemon/pump/control.c \
+	daemon/pump/dns.c \
+	daemon/pump/dns_tcp.c \
+	daemon/pump/flow.c \
+	daemon/pump/group.c \
+	daemon/pump/group_control.c \
+	daemon/pump/ipc.c \
+	daemon/pump/link.c \
+	daemon/pump/listen.c \
+	daemon/pump/mcast.c \
+	daemon/pump/names.c \
+	daemon/pump/net.c \
+	daemon/pump/ping.c \
+	daemon/pump/udp.c \
+	daemon/pump/waypoint.c \
+	daemon/pump/mirror.c \
+	daemon/pump/deliver.c \
+	daemon/pump/move.c \
+	daemon/pump/sample.c \
+	daemon/pump/shortcut.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
@@ -192,11 +192,11 @@ i3node_SRC := \
 	daemon/node_control.c \
 	daemon/node_watch.c \
 	daemon/node_options.c \
-	daemon/node_pump.c \
-	daemon/node_stream.c \
+	daemon/pump/node_pump.c \
+	daemon/pump/node_stream.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
-	daemon/node_workers.c \
+	daemon/pump/node_workers.c \
 	daemon/io/http.c \
 	daemon/io/notify.c \
 	daemon/io/sandbox.c \

@@ -6,7 +6,7 @@
 #ifndef I3_ENSURE_H
 #define I3_ENSURE_H
 
-#include "daemon/pump.h"
+#include "daemon/pump/pump.h"
 
 /* Returns the exit status for `i3d --ensure`; says on stderr what is wrong. argv0: to run ourselves again if /proc is missing. */
 int ensure_daemon(const struct pump_paths *paths, const char *argv0);

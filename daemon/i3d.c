@@ -15,7 +15,7 @@
 #include "daemon/io/log_file.h"
 #include "daemon/io/process.h"
 #include "daemon/paths.h"
-#include "daemon/pump.h"
+#include "daemon/pump/pump.h"
 
 enum { EX_CONFIG = 78, EX_USAGE = 2, EX_RUNNING = 75 };
 

@@ -18,7 +18,7 @@
 #include "daemon/io/sandbox.h"
 #include "daemon/node_control.h"
 #include "daemon/node_options.h"
-#include "daemon/node_pump.h"
+#include "daemon/pump/node_pump.h"
 #include "daemon/node_watch.h"
 
 enum { SECRET_MIN = 16 };

@@ -9,7 +9,7 @@
 #ifndef I3_IDENTITY_H
 #define I3_IDENTITY_H
 
-#include "daemon/pump.h"
+#include "daemon/pump/pump.h"
 
 /* Reads it, or makes it. 0, or -errno with a sentence in err. */
 int identity_load(struct pump_identity *id, const char *data_folder, char *err, size_t errlen);

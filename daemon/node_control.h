@@ -11,7 +11,7 @@
 #define I3_NODE_CONTROL_H
 
 #include "daemon/control/node_report.h"
-#include "daemon/node_pump.h"
+#include "daemon/pump/node_pump.h"
 
 enum { CONTROL_WAITERS = 16 }; /* walks and look-ups asked for and not yet answered; further ones are refused */
 

@@ -4,7 +4,7 @@
 
 #include "daemon/io/log_file.h"
 #include "daemon/node/node.h"
-#include "daemon/node_stream.h"
+#include "daemon/pump/node_stream.h"
 
 struct node_options {
     struct addr listen;

@@ -5,7 +5,7 @@
 
 #include "daemon/control/metrics.h"
 #include "daemon/io/http.h"
-#include "daemon/node_pump.h"
+#include "daemon/pump/node_pump.h"
 
 enum { WATCH_MS = 1000, SUMMARY_S = 60 };
 

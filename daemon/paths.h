@@ -2,7 +2,7 @@
 #ifndef I3_PATHS_H
 #define I3_PATHS_H
 
-#include "daemon/pump.h"
+#include "daemon/pump/pump.h"
 
 /* Fills what is still empty from the environment. 0 or -ENAMETOOLONG. */
 int paths_default(struct pump_paths *p);

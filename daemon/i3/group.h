@@ -22,7 +22,7 @@
  * bytes. A member works it out once, at the price of two Diffie-Hellmans, and knows it again by its bytes.
  *
  * A member takes what comes from keys that may speak (the book's), and from members. It ignores its own. Nothing is answered.
- * What is opened is an IP packet; its addresses are not believed but replaced (pump_mcast.c).
+ * What is opened is an IP packet; its addresses are not believed but replaced (pump/mcast.c).
  *
  * Replays: each epoch has a window of 8,192 datagrams. Of a sender the two newest epochs are known, and an older one is refused, as is
  * one whose time is more than an hour off from ours: so far may clocks differ, and so long may a recorded datagram be played to a

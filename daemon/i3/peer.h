@@ -140,7 +140,7 @@ bool peers_has_id(const struct peers *ps, const uint8_t id[ID_LEN]);
 struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t local);
 /* Asks for the members of a group whose suffix begins with these n bytes, at most 8; the rest is drawn by chance. */
 void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n);
-/* What is sent to it bears these ids first, n at most PEER_VIA_MAX: whoever has them passes it on (pump_waypoint.c). No shortcuts then,
+/* What is sent to it bears these ids first, n at most PEER_VIA_MAX: whoever has them passes it on (pump/waypoint.c). No shortcuts then,
  * and packets are smaller by the ids. What the peer sends comes by the shortest way, unless it has such a list for us. */
 void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, unsigned n);
 struct peer *peer_by_address(const struct peers *ps, uint32_t local);

@@ -39,7 +39,7 @@ struct usock {
     bool server;
     mono_t used;
     mono_t verified; /* when it was last seen to be this user's */
-    uint32_t budget;   /* pump_deliver.c: bytes of its buffer that may still be filled */
+    uint32_t budget;   /* pump/deliver.c: bytes of its buffer that may still be filled */
     bool budget_known;
     void *backlog;     /* what waits for room there */
     struct usock *chain;      /* the same port of `asked` */

@@ -38,7 +38,7 @@ struct vsock {
     UT_hash_handle by_mirror;
     struct vsock *prev, *next; /* all that are in use */
 
-    /* flow (pump_flow.c) */
+    /* flow (pump/flow.c) */
     void *io;       /* the pump's: fd and its watch */
     bool can_read;  /* the program's side may have bytes for us */
     bool can_write; /* it may take bytes */

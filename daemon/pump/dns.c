@@ -1,9 +1,9 @@
-/* pump_dns.c - DNS over UDP between programs, the stub and the servers they have chosen; see pump_dns.h.
+/* pump/dns.c - DNS over UDP between programs, the stub and the servers they have chosen; see pump/dns.h.
  *
  * As with any mirror, everybody on this host may send to one of ours: a datagram counts when the kernel says that the socket it
- * came from is this user's (pump_mirror.c).
+ * came from is this user's (pump/mirror.c).
  */
-#include "daemon/pump_dns.h"
+#include "daemon/pump/dns.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/io/mirror.h"
-#include "daemon/pump_udp.h"
+#include "daemon/pump/udp.h"
 
 #define VERIFIED_US (5 * USEC_PER_SEC / 2)
 

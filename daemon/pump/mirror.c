@@ -1,9 +1,9 @@
-/* pump_mirror.c - mirrors and programs' sockets come and go, are remembered, and are held against what the kernel knows.
+/* pump/mirror.c - mirrors and programs' sockets come and go, are remembered, and are held against what the kernel knows.
  *
  * Whose datagram is it? Any local user may send to a mirror, so the sender's socket must be this user's: the kernel is asked
  * (sock_diag) when a socket is first seen, and then about once a second while it is in use.
  */
-#include "daemon/pump_udp.h"
+#include "daemon/pump/udp.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
-/* pump_group_control.c - i3ctl group: make, carry over, leave and list the groups of which this daemon is a member. */
+/* pump/group_control.c - i3ctl group: make, carry over, leave and list the groups of which this daemon is a member. */
 #include <errno.h>
 #include <string.h>
 
 #include "daemon/io/clock.h"
-#include "daemon/pump_control.h"
+#include "daemon/pump/control.h"
 
 static void describe(const struct pump *p, const struct group *g, struct report_group *out)
 {

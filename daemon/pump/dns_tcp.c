@@ -1,4 +1,4 @@
-/* pump_dns_tcp.c - DNS over TCP between programs, the stub and the servers they have chosen.
+/* pump/dns_tcp.c - DNS over TCP between programs, the stub and the servers they have chosen.
  *
  *   program --- pair ---> up: messages ---- not ours ----> server          one connection of ours for each of the program's
  *           <------------ down <--- answers (between two messages of the server's)
@@ -7,7 +7,7 @@
  * which is for it ends the connection. A stream that does not begin as DNS does (something else may serve at port 53) is passed
  * through as it is.
  */
-#include "daemon/pump_dns.h"
+#include "daemon/pump/dns.h"
 
 #include <errno.h>
 #include <stdlib.h>

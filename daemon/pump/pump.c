@@ -1,4 +1,4 @@
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -1,4 +1,4 @@
-/* pump_deliver.c - datagrams of peers into programs' sockets, no faster than those take them.
+/* pump/deliver.c - datagrams of peers into programs' sockets, no faster than those take them.
  *
  * A kernel's socket that is full drops in silence, and what comes in trains fills it in no time: 92 datagrams of 1200 bytes fit
  * into the usual one. So each socket has a budget, what was free in its buffer when the kernel was last asked; when it is used
@@ -7,14 +7,14 @@
  * Bounds: BACKLOG_BYTES per socket, BACKLOGS of them at a time, BACKLOG_AGE_US for a datagram; beyond, they are lost and counted
  * ("overflow").
  */
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "daemon/io/mirror.h"
 #include "daemon/program/backlog.h"
-#include "daemon/pump_udp.h"
+#include "daemon/pump/udp.h"
 
 enum {
     FIRST_BUDGET = 16384,

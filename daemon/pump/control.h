@@ -1,9 +1,9 @@
-/* pump_control.h - what the files with i3ctl's verbs share. */
+/* pump/control.h - what the files with i3ctl's verbs share. */
 #ifndef I3_PUMP_CONTROL_H
 #define I3_PUMP_CONTROL_H
 
 #include "daemon/control/report.h"
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 enum { CONTROL_ARGS_MAX = 8 };
 
@@ -21,7 +21,7 @@ void control_fail(struct control_call *k, char *json);
 /* The name without the suffix, which people may type or not; cut in place. */
 const char *control_bare_name(const struct pump *p, char *name);
 
-/* pump_group_control.c */
+/* pump/group_control.c */
 void verb_group(struct control_call *k);
 /* The groups as status shows them; returns how many. */
 unsigned group_report(const struct pump *p, struct report_group out[GROUPS_MAX]);

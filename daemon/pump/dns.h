@@ -1,9 +1,9 @@
-/* pump_dns.h - what the pump's files for port 53 share. Towards a program the daemon stands for the DNS server that it has chosen
+/* pump/dns.h - what the pump's files for port 53 share. Towards a program the daemon stands for the DNS server that it has chosen
  * (include/ipc.h, daemon/dns/stub.h):
  *
- *   pump_dns.c       UDP: a mirror for each server, and for each program's socket that asks it a socket of ours connected to that
+ *   pump/dns.c       UDP: a mirror for each server, and for each program's socket that asks it a socket of ours connected to that
  *                    server, so that answers, their truncation, refusals and silence are the server's
- *   pump_dns_tcp.c   TCP: message by message, between the program's pair and a connection to the server
+ *   pump/dns_tcp.c   TCP: message by message, between the program's pair and a connection to the server
  *
  * Bounds: SERVERS_MAX mirrors, ASKERS_MAX sockets (fewer where few files may be open), STREAMS_MAX streams; when there is no room the
  * least recently used goes. A socket goes ASKER_IDLE_US after the last datagram, a mirror after SERVER_IDLE_US if no program's
@@ -13,7 +13,7 @@
 #define I3_PUMP_DNS_H
 
 #include "daemon/dns/stub.h"
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 enum { DNS_SERVERS_MAX = 256, DNS_ASKERS_MAX = 1024, DNS_STREAMS_MAX = 256 };
 #define DNS_ASKER_IDLE_US (60 * USEC_PER_SEC)
@@ -41,7 +41,7 @@ size_t dns_answer(struct pump *p, const uint8_t *msg, size_t len, uint8_t out[DN
  * connected or connecting, or -errno; its own address goes to *local. */
 int dns_dial(int type, const struct addr *server, const struct addr *from, struct addr *local);
 
-/* pump_dns_tcp.c */
+/* pump/dns_tcp.c */
 void dns_streams_stop(struct pump *p);
 
 #endif

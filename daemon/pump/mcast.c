@@ -1,4 +1,4 @@
-/* pump_mcast.c - datagrams to multicast groups and from them (i3/group.h): between the programs' side (pump_udp.c) and the node.
+/* pump/mcast.c - datagrams to multicast groups and from them (i3/group.h): between the programs' side (pump/udp.c) and the node.
  *
  * A program sends to the group's virtual address; the packet is sealed once, and the node makes the copies. Where one comes in, its
  * addresses are replaced by those under which this host knows the sender and the group, so that nobody can speak in another's name or
@@ -15,7 +15,7 @@
 #include "daemon/base/log.h"
 #include "daemon/control/report.h"
 #include "daemon/i3/group.h"
-#include "daemon/pump_udp.h"
+#include "daemon/pump/udp.h"
 #include "daemon/tcpip/ip6.h"
 
 enum { MCASTS_MAX = GROUPS_MAX + 64 };

@@ -1,4 +1,4 @@
-/* pump_impl.h - what the pump's files share; see pump.h for the picture. */
+/* pump/impl.h - what the pump's files share; see pump.h for the picture. */
 #ifndef I3_PUMP_IMPL_H
 #define I3_PUMP_IMPL_H
 
@@ -20,10 +20,10 @@
 #include "daemon/naming/book.h"
 #include "daemon/naming/groups.h"
 #include "daemon/naming/pool.h"
-#include "daemon/node_pump.h"
+#include "daemon/pump/node_pump.h"
 #include "daemon/program/listener.h"
 #include "daemon/program/vsock.h"
-#include "daemon/pump.h"
+#include "daemon/pump/pump.h"
 #include "daemon/tcpip/fragment.h"
 #include "daemon/tcpip/tcpip.h"
 
@@ -88,7 +88,7 @@ struct dgram_counters {
     struct reassembly_stats fragments;
 };
 
-/* A key by which this daemon is known (pump_group.c). */
+/* A key by which this daemon is known (pump/group.c). */
 struct side {
     struct pump *p;
     struct side *next;
@@ -193,7 +193,7 @@ void pump_state_save(const struct pump *p, const char *name, char *text, size_t 
 /* For the caller to free; NULL for none. */
 char *pump_state_load(const struct pump *p, const char *name);
 
-/* pump_net.c */
+/* pump/net.c */
 void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len);
 void net_output(struct pump *p);
 void net_peer_events(struct pump *p);
@@ -208,7 +208,7 @@ uint16_t net_mtu(struct pump *p, uint32_t remote);
 /* Why no session with that host could be had a moment ago, an errno; 0: it could, or nobody has tried. */
 int net_failed_lately(const struct pump *p, uint32_t host);
 
-/* pump_group.c */
+/* pump/group.c */
 /* A side with that group's key, NULL: the user's own; with its triggers for sessions. NULL: no memory, or no address. */
 struct side *side_new(struct pump *p, const struct group *g);
 void sides_free(struct pump *p);
@@ -225,7 +225,7 @@ int group_enter(struct pump *p, const struct group *g);
 /* No more; g is gone. -errno: the file could not be written. */
 int group_leave(struct pump *p, const struct group *g);
 
-/* pump_mcast.c */
+/* pump/mcast.c */
 int mcast_start(struct pump *p);
 void mcast_stop(struct pump *p);
 int mcast_join(struct pump *p, const struct group *g);
@@ -243,11 +243,11 @@ bool mcast_in(struct pump *p, const struct wire_data *d);
 /* Fills in what is known of its datagrams. */
 void mcast_report(const struct pump *p, struct report_group *out);
 
-/* pump_waypoint.c */
+/* pump/waypoint.c */
 /* A packet with more than one id, the first of which may be ours. */
 void waypoint_in(struct pump *p, const struct wire_data *d, uint8_t *data, size_t len);
 
-/* pump_link.c: TCP to the nodes where UDP is blocked */
+/* pump/link.c: TCP to the nodes where UDP is blocked */
 int link_start(struct pump *p);
 void link_stop(struct pump *p);
 /* A batch of what has come by connections. True: there may be more. */
@@ -263,12 +263,12 @@ mono_t link_deadline(const struct pump *p);
 /* Moved so far, by UDP and TCP. */
 void link_traffic(const struct pump *p, uint64_t *bytes, uint64_t *packets_in);
 
-/* pump_sample.c */
+/* pump/sample.c */
 int sample_start(struct pump *p);
 void sample_turn(struct pump *p);
 
-/* pump_shortcut.c */
-/* ---- pump_move.c ---- */
+/* pump/shortcut.c */
+/* ---- pump/move.c ---- */
 
 void move_start(struct pump *p);
 void move_stop(struct pump *p);
@@ -278,7 +278,7 @@ void move_turn(struct pump *p);
 /* Tells peers where we are when that has changed. */
 void shortcut_turn(struct pump *p);
 
-/* pump_flow.c */
+/* pump/flow.c */
 /* 0: `client` has its answer, or will have it soon; else -errno, which is its answer. */
 int flow_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial);
 mono_t flow_deadline(const struct pump *p);
@@ -292,7 +292,7 @@ void flow_end_local(struct pump *p, uint32_t own);
 /* A packet of this host on its way to the host with that virtual address. */
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
 
-/* pump_udp.c, pump_mirror.c */
+/* pump/udp.c, pump/mirror.c */
 int dgram_start(struct pump *p);
 void dgram_stop(struct pump *p);
 /* What the daemon before us knew. */
@@ -325,7 +325,7 @@ void dgram_sweep(struct pump *p);
 const struct dgrams *dgram_table(const struct pump *p);
 const struct dgram_counters *dgram_counters(const struct pump *p);
 
-/* pump_dns.c: port 53 of real servers (pump_dns.h) */
+/* pump/dns.c: port 53 of real servers (pump/dns.h) */
 int dns_start(struct pump *p);
 void dns_stop(struct pump *p);
 void dns_expire(struct pump *p);
@@ -338,7 +338,7 @@ const struct addr *dns_peer(struct pump *p, const struct addr *real, struct addr
 /* 0: `client` has its answer; else -errno, which is its answer. */
 int dns_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial);
 
-/* pump_listen.c */
+/* pump/listen.c */
 void listen_load(struct pump *p);
 int listen_add(struct pump *p, const struct listener *l);
 /* Forgets listeners that are gone. */
@@ -351,13 +351,13 @@ const struct listener *listen_find(struct pump *p, const struct addr *own);
 /* Where a program of this host finds the one that is meant by its own address: on loopback. False: there is none. */
 bool listen_self(struct pump *p, uint8_t proto, const struct addr *own, struct addr *at);
 
-/* pump_ipc.c */
+/* pump/ipc.c */
 void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len);
 void ipc_gone(void *ctx, struct ipc_client *c);
 void ipc_reply(struct ipc_client *c, struct writer *w, int fd);
 void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket *s, int fd); /* to CONNECT */
 
-/* pump_names.c */
+/* pump/names.c */
 /* The key of a name with the overlay's suffix, NULL if the book has none. */
 const struct book_entry *names_find(const struct pump *p, const char *name);
 /* May a key open sessions: is it in the book, and not as a multicast group? */
@@ -381,10 +381,10 @@ void names_pin_book(struct pump *p);
 /* There is a multicast group at that address. */
 bool names_is_multicast(struct pump *p, uint32_t ip);
 
-/* pump_control.c */
+/* pump/control.c */
 void control_request(struct pump *p, struct ipc_client *c, uint32_t serial, const uint8_t *data, size_t len);
 
-/* pump_ping.c */
+/* pump/ping.c */
 int ping_start(struct pump *p, struct ipc_client *c, uint32_t serial, const char *name, uint32_t remote, bool v6,
     unsigned count);
 void ping_reply(struct pump *p, const struct tcpip_event *e);

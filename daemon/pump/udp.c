@@ -1,10 +1,10 @@
-/* pump_udp.c - datagrams between programs and peers (program/dgram.h has the picture; pump_udp.h who does what).
+/* pump/udp.c - datagrams between programs and peers (program/dgram.h has the picture; pump/udp.h who does what).
  *
  * Nothing is stored: what a program sends to a mirror is sealed straight out of the receive buffers; what a peer sends goes to
  * the program's socket straight out of the packets, in trains. Datagrams for which there is no room, no session or nobody are
  * lost and counted, as UDP may.
  */
-#include "daemon/pump_udp.h"
+#include "daemon/pump/udp.h"
 
 #include <errno.h>
 

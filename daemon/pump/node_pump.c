@@ -1,10 +1,10 @@
-#include "daemon/node_pump.h"
+#include "daemon/pump/node_pump.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "daemon/io/clock.h"
-#include "daemon/node_workers.h"
+#include "daemon/pump/node_workers.h"
 
 enum { NODE_BUFFER = 8 << 20, NODE_ROUNDS = 64, NODE_TICK_US = 250000 };
 

@@ -1,6 +1,6 @@
-/* pump_shortcut.c - where this daemon is, for peers who would take a shortcut to it: the addresses of the machine, and the one which
+/* pump/shortcut.c - where this daemon is, for peers who would take a shortcut to it: the addresses of the machine, and the one which
  * the node sees. */
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 #include "daemon/base/log.h"
 #include "daemon/io/addresses.h"

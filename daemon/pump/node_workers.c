@@ -1,4 +1,4 @@
-#include "daemon/node_workers.h"
+#include "daemon/pump/node_workers.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-#include "daemon/node_stream.h"
+#include "daemon/pump/node_stream.h"
 
 #include <errno.h>
 #include <pthread.h>

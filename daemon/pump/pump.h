@@ -1,9 +1,9 @@
 /* pump.h - the only corridor between io/ and the pure rooms: one user's daemon as a whole.
  *
- *            programs (ipc, pump_ipc.c)        i3ctl (pump_control.c)
+ *            programs (ipc, pump/ipc.c)        i3ctl (pump/control.c)
  *                 |  connect, listen, resolve       |
  *   bytes         v                                 v
- *   fds <--- pump_flow.c ---> tcpip  --- packets --- pump_net.c ---> i3/peer, i3/trigger ---> io/udp
+ *   fds <--- pump/flow.c ---> tcpip  --- packets --- pump/net.c ---> i3/peer, i3/trigger ---> io/udp
  *
  * Everything happens in turns (pump_turn): one batch of datagrams in; events of the engine; bytes between programs and
  * the engine; packets out, sealed side by side into one buffer; one timer for the earliest deadline of all rooms.

@@ -1,4 +1,4 @@
-/* pump_waypoint.c - a host on the way: packets whose stack of ids begins with ours go on to the next one (paper 2.4, service
+/* pump/waypoint.c - a host on the way: packets whose stack of ids begins with ours go on to the next one (paper 2.4, service
  * composition; `i3ctl book add --via` at the sender).
  *
  *   sender                 this host                       receiver
@@ -8,7 +8,7 @@
  * the config says `waypoint = yes`, for whoever knows our key: a byte out for a byte in, and each pass costs a hop, so that neither can a
  * flood be made larger here nor a packet go round for ever.
  */
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 enum { AT_HOPS = 2, AT_N = 3 };
 

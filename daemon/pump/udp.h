@@ -1,14 +1,14 @@
-/* pump_udp.h - what the pump's files for UDP share.
+/* pump/udp.h - what the pump's files for UDP share.
  *
- *   pump_mirror.c    mirrors and programs' sockets: made, verified, remembered, dropped
- *   pump_udp.c       datagrams from programs to peers and back, fragments, ICMP errors
- *   pump_deliver.c   into programs' sockets, no faster than those take them
+ *   pump/mirror.c    mirrors and programs' sockets: made, verified, remembered, dropped
+ *   pump/udp.c       datagrams from programs to peers and back, fragments, ICMP errors
+ *   pump/deliver.c   into programs' sockets, no faster than those take them
  */
 #ifndef I3_PUMP_UDP_H
 #define I3_PUMP_UDP_H
 
 #include "daemon/program/dgram.h"
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 struct mirrors_io;
 struct backlog;
@@ -46,7 +46,7 @@ struct dgram_side {
     struct dgram_counters count;
 };
 
-/* pump_mirror.c */
+/* pump/mirror.c */
 bool dgram_bucket_take(struct bucket *b, mono_t now, uint32_t burst, uint32_t rate);
 int dgram_fd(const struct mirror *m);
 /* Into the queue of those that have something to read, and out of it. */
@@ -66,7 +66,7 @@ unsigned dgram_deliver_all(struct pump *p, const struct mirror *m, uint16_t port
  * we know: that one. NULL: it is not. A u which is gone, or another's now, is forgotten. */
 struct usock *dgram_verify(struct pump *p, struct usock *u, const struct addr *from);
 
-/* pump_deliver.c */
+/* pump/deliver.c */
 /* To the socket u from the peer m stands for; the bytes must stay until dgram_flush(). */
 void deliver(struct pump *p, struct usock *u, const struct mirror *m, const uint8_t *data, size_t len);
 /* u is going to be freed. ctx: the pump. */

@@ -1,5 +1,5 @@
-/* pump_ping.c - i3ctl ping: ICMP echo through the session, one a second, every answer told as it comes. */
-#include "daemon/pump_impl.h"
+/* pump/ping.c - i3ctl ping: ICMP echo through the session, one a second, every answer told as it comes. */
+#include "daemon/pump/impl.h"
 
 #include <stdio.h>
 

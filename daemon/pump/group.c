@@ -1,8 +1,8 @@
-/* pump_group.c - the keys by which this daemon is known (struct side): its user's own, and those of the anycast groups of which it
+/* pump/group.c - the keys by which this daemon is known (struct side): its user's own, and those of the anycast groups of which it
  * is a member (naming/groups.h). Each has sessions, triggers and virtual addresses of its own; what a program is asked at a group's
  * address it answers from there.
  */
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 #include <errno.h>
 #include <stdlib.h>

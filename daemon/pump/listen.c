@@ -1,8 +1,8 @@
-/* pump_listen.c - local servers on the overlay: registered by their programs, checked with the kernel, and remembered in
+/* pump/listen.c - local servers on the overlay: registered by their programs, checked with the kernel, and remembered in
  * RUNTIME/listeners, so that a server need not be started anew when the daemon is. Addresses of which the kernel knows nothing
  * (program/listener.h) are given out here, for TCP and UDP.
  */
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 #include <errno.h>
 #include <stdlib.h>

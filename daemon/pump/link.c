@@ -1,5 +1,5 @@
-/* pump_link.c - the connections to nodes where UDP is blocked, and the choice between the two (i3/transport.h). */
-#include "daemon/pump_impl.h"
+/* pump/link.c - the connections to nodes where UDP is blocked, and the choice between the two (i3/transport.h). */
+#include "daemon/pump/impl.h"
 
 #include <errno.h>
 

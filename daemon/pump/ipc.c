@@ -1,5 +1,5 @@
-/* pump_ipc.c - what programs ask: a table from request to handler. */
-#include "daemon/pump_impl.h"
+/* pump/ipc.c - what programs ask: a table from request to handler. */
+#include "daemon/pump/impl.h"
 
 #include <errno.h>
 #include <unistd.h>

@@ -8,7 +8,7 @@
 
 #include "daemon/io/udp.h"
 #include "daemon/node/node.h"
-#include "daemon/node_stream.h"
+#include "daemon/pump/node_stream.h"
 
 struct node_pump;
 

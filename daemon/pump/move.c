@@ -1,11 +1,11 @@
-/* pump_move.c - this host has moved to another network, or was asleep. Triggers, the way to each peer and the choice of the node all
+/* pump/move.c - this host has moved to another network, or was asleep. Triggers, the way to each peer and the choice of the node all
  * hang on where we are, so they are told at once, instead of each finding out by silence.
  *
  * Where we are is the address from which packets to the node leave: it changes with interfaces, addresses and routes, of which the
  * kernel tells. Sleep is a turn that comes much too late, since the clock goes on in it and the timer is never set further than a
  * second ahead.
  */
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 #include <unistd.h>
 

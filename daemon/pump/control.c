@@ -1,5 +1,5 @@
-/* pump_control.c - i3ctl's verbs: a table from verb to handler; what they show is made in control/report.c. */
-#include "daemon/pump_control.h"
+/* pump/control.c - i3ctl's verbs: a table from verb to handler; what they show is made in control/report.c. */
+#include "daemon/pump/control.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
-/* pump_sample.c - the user's private ids move to a nearer node (i3/sampler.h): make before break. The trigger of the new key stands before
+/* pump/sample.c - the user's private ids move to a nearer node (i3/sampler.h): make before break. The trigger of the new key stands before
  * a peer is told such an id, and that of the old one goes when the last session that was told one of its ids is over.
  */
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 #include <errno.h>
 

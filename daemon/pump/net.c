@@ -1,5 +1,5 @@
-/* pump_net.c - between the UDP socket and the rooms: packets in, packets out, the choice of the node. */
-#include "daemon/pump_impl.h"
+/* pump/net.c - between the UDP socket and the rooms: packets in, packets out, the choice of the node. */
+#include "daemon/pump/impl.h"
 
 #include <errno.h>
 

@@ -1,9 +1,9 @@
-/* pump_flow.c - between programs and the engine: connections come and go, and bytes flow.
+/* pump/flow.c - between programs and the engine: connections come and go, and bytes flow.
  *
  * Nothing is stored here: bytes go from the program's socket straight into the engine's send buffer, and from received
  * packets (or the engine's receive buffer) straight into the program's socket.
  */
-#include "daemon/pump_impl.h"
+#include "daemon/pump/impl.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* pump_names.c - names to keys to virtual addresses, and back. */
-#include "daemon/pump_impl.h"
+/* pump/names.c - names to keys to virtual addresses, and back. */
+#include "daemon/pump/impl.h"
 
 #include <errno.h>
 #include <stdio.h>
