@@ -281,6 +281,7 @@ i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_group.c \
+	tools/i3ctl_help.c \
 	tools/i3ctl_link.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \

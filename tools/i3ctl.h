@@ -1,6 +1,7 @@
 /* i3ctl.h - what the pieces of i3ctl share: the link to the user's daemon, output, and demo worlds.
  *
- *   i3ctl.c        the table of verbs, options, help
+ *   i3ctl.c        the table of verbs, options
+ *   i3ctl_help.c   help, and what was perhaps meant
  *   i3ctl_link.c   where the daemon is, starting it, asking it (CONTROL of include/ipc.h)
  *   i3ctl_show.c   replies as text for people
  *   i3ctl_group.c  groups
@@ -17,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/un.h>
 
 enum ctl_exit {
@@ -24,9 +26,34 @@ enum ctl_exit {
     CTL_FAILED = 1,    /* understood, but it could not be done */
     CTL_USAGE = 2,     /* not understood */
     CTL_NO_DAEMON = 3, /* no daemon runs, or none could be started */
+    CTL_BAD_CONFIG = 78, /* i3.conf is refused (EX_CONFIG of sysexits.h); nothing was done */
 };
 
 enum { CTL_ERR_LEN = 512, CTL_TIMEOUT_MS = 10000 };
+
+/* ---- verbs ---- */
+
+enum { VERB_NAME_MAX = 24 };
+enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
+enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 256,
+    VERB_NEAR = 16, VERB_VIA = 32, VERB_ANYCAST = 64, VERB_MULTICAST = 128,
+    VERB_OWN = 512 /* options but --help and --json are left in argv, for its own run() to read */ };
+
+struct ctl;
+
+struct ctl_verb {
+    const char *name; /* one word, or two: group and member */
+    const char *args, *summary, *details;
+    int min_args, max_args;
+    enum needs needs;
+    unsigned flags; /* STREAM: several replies; QUIET: -q; LAST: the daemon goes away; the others are options */
+    const char *more_word; /* sent to the daemon when an optional argument is not given */
+    void (*show)(const struct ctl *c, const json_t *doc); /* verbs of the daemon */
+    int (*run)(struct ctl *c);                            /* verbs of our own */
+};
+
+extern const struct ctl_verb ctl_verbs[];
+extern const size_t ctl_verbs_count;
 
 /* Options that take a value. */
 enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OPTIONS };
@@ -39,6 +66,20 @@ struct ctl {
     int argc; /* what follows the verb's own words, options taken out */
     char **argv;
 };
+
+/* ---- help ---- */
+
+int help_run(struct ctl *c);
+void help_overview(FILE *to);
+void help_verb(const struct ctl_verb *v);
+void help_group(FILE *to, const char *group);
+bool help_is_group(const char *word);
+/* How that verb is written. */
+const char *help_synopsis(const struct ctl_verb *v, char out[LINE_MAX]);
+/* The verb that words[0..n) begins with and how many of them are its name, or NULL. */
+const struct ctl_verb *help_find(int n, char **words, int *used);
+/* Says that there is no such verb, and what was perhaps meant; CTL_USAGE. */
+int help_unknown(int n, char **words);
 
 /* ---- the daemon ---- */
 
@@ -77,6 +118,12 @@ int link_run(const char *path, char *const *argv, char *const *env, char err[CTL
 
 /* `i3d --ensure` under env (NULL: our own). 0, or -errno with a sentence in err. */
 int link_ensure(char *const *env, char err[CTL_ERR_LEN]);
+
+/* `i3d --check` says that i3.conf is wrong; its sentence in err unless that is NULL. */
+bool link_config_refused(char err[CTL_ERR_LEN]);
+
+/* "i3ctl VERB: what `arg`" and how the verb is written; CTL_USAGE. */
+int ctl_usage(const struct ctl_verb *v, const char *what, const char *arg);
 
 /* Sends a request and shows what comes of it, by the verb's own `show`. An exit status. */
 int ctl_ask(const struct ctl *c, int fd, const char *const *words, size_t n);

@@ -211,3 +211,12 @@ int link_ensure(char *const *env, char err[CTL_ERR_LEN])
         snprintf(err, CTL_ERR_LEN, "i3d did not start (exit status %d)", rc);
     return rc < 0 ? rc : rc ? -ECHILD : 0;
 }
+
+bool link_config_refused(char err[CTL_ERR_LEN])
+{
+    char dir[PATH_MAX], path[PATH_MAX + 8], said[CTL_ERR_LEN];
+    if (link_bin_dir(dir))
+        return false;
+    snprintf(path, sizeof(path), "%s/i3d", dir);
+    return link_run(path, (char *[]){path, "--check", NULL}, NULL, err ? err : said) == CTL_BAD_CONFIG;
+}

@@ -72,8 +72,10 @@ W=''
 
 step "a bad config names file, line and option"
 echo 'mtu = "many"' >"$T/u/config/i3.conf" && mkdir -p "$T/u/config/i3" && mv "$T/u/config/i3.conf" "$T/u/config/i3/i3.conf"
-status 3 new i3ctl id
+status 78 new i3ctl id
 said 'i3.conf:1:'
+status 78 new i3ctl id --json
+json
 
 world_up
 alice() {
