@@ -131,9 +131,13 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
+	daemon/control/pcapng.c \
+	daemon/control/prom.c \
 	daemon/control/report.c \
+	daemon/control/warnings.c \
 
 io_SRC := \
 	daemon/io/accel.c \
@@ -174,6 +178,7 @@ i3d_SRC := \
 	daemon/pump/ipc.c \
 	daemon/pump/link.c \
 	daemon/pump/listen.c \
+	daemon/pump/look.c \
 	daemon/pump/mcast.c \
 	daemon/pump/names.c \
 	daemon/pump/net.c \
@@ -185,6 +190,7 @@ i3d_SRC := \
 	daemon/pump/move.c \
 	daemon/pump/sample.c \
 	daemon/pump/shortcut.c \
+	daemon/pump/trace.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
@@ -196,6 +202,7 @@ i3node_SRC := \
 	daemon/pump/node_stream.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
+	daemon/control/prom.c \
 	daemon/pump/node_workers.c \
 	daemon/io/http.c \
 	daemon/io/notify.c \
@@ -282,10 +289,16 @@ i3ctl_SRC := \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_help.c \
+	tools/i3ctl_doctor.c \
 	tools/i3ctl_link.c \
+	tools/i3ctl_log.c \
+	tools/i3ctl_packet.c \
+	tools/i3ctl_ping.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
+	tools/i3ctl_status.c \
 	tools/i3ctl_table.c \
+	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
 
 PURE_ROOMS := base dns naming policy i3 node tcpip program control

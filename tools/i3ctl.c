@@ -55,21 +55,42 @@ const struct ctl_verb ctl_verbs[] = {
         "The secret is deleted here. It is the same for all, so who has had it can still read: for that make a new group.",
         1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_group_leave, NULL},
     {"group list", "", "list the groups you are in", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_group_list, NULL},
-    {"status", "", "what your daemon does: node, triggers, peers, connections",
-        "Starts nothing: exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_status,
-        NULL},
+    {"status", "", "am I online, who can reach what, who is connected and how",
+        "What is wrong is said with what to do about it. Starts nothing: exits 3 when no daemon runs.\n"
+        "  -v               also the triggers, the files, and what every session is made of",
+        0, 0, NEEDS_RUNNING, VERB_JSON | VERB_VERBOSE, NULL, show_status, NULL},
+    {"doctor", "", "look for what could be wrong here, and say how to put it right",
+        "One line for each check: ok, warn or FAIL, and below it what to do. Changes nothing, and starts no daemon.\n"
+        "  --start          start the daemon first, if none runs\n"
+        "Exits 0 when nothing failed, 1 when something did, 3 when no daemon runs (the other checks are made all the same), 78 when\n"
+        "the configuration is refused.",
+        0, 0, NEEDS_RUNNING, VERB_JSON | VERB_START, NULL, NULL, run_doctor},
     {"ping", "NAME [COUNT]", "send COUNT (4) echo requests to NAME, one a second",
         "NAME may be a virtual address as well; one in IPv6 is asked over IPv6.\n"
-        "With --json one object a line. Exits 1 when no answer came.", 1, 2, NEEDS_STARTED,
-        VERB_JSON | VERB_STREAM, "4", show_ping, NULL},
+        "Ctrl-C ends it early, with the summary. With --json one object a line. Exits 1 when no answer came.", 1, 2, NEEDS_STARTED,
+        VERB_JSON, NULL, NULL, run_ping},
     {"ring", "[ID]", "the ring of overlay nodes: who is there, who owns what; or who owns ID",
         "Asked is the node of this machine, if one runs, else your daemon, which knows less. --node NODE names one of several:\n"
         "its port, its address, or its control socket. ID is 64 hex digits, or a key. Exits 3 when there is nobody to ask, 1 when\n"
         "the map is incomplete or the owner was not found.",
         0, 1, NEEDS_RUNNING, VERB_JSON | VERB_NODE, NULL, show_ring, ring_run},
-    {"metrics", "", "the counters of the overlay node on this machine, as Prometheus reads them",
-        "--node NODE names one of several, as with `ring`.", 0, 0, NEEDS_NOTHING, VERB_JSON | VERB_NODE, NULL, show_metrics,
-        metrics_run},
+    {"log", "[-f] [-n LINES]", "what your daemon has written down",
+        "  -f, --follow     and what it writes from now on, until Ctrl-C; over restarts of the daemon, too\n"
+        "  -n LINES         begin that many lines before the end (20 with -f, else all)\n"
+        "With --json one object a line: time, level, event, and the fields of the line. Needs no daemon.",
+        0, 0, NEEDS_NOTHING, VERB_JSON | VERB_OWN, NULL, NULL, run_log},
+    {"trace", "[-w FILE] [-c COUNT] [--peer NAME] [--snaplen BYTES]", "packets that your programs send and receive, as they do",
+        "These are the IP packets inside: readable, where the network sees sealed ones. One line each, or\n"
+        "  -w FILE          into FILE (which is overwritten) for Wireshark: pcapng; - is standard output, as in\n"
+        "                   i3ctl trace -w - | wireshark -k -i -\n"
+        "  -c COUNT         end after that many\n"
+        "  --peer NAME      those to and from NAME alone\n"
+        "  --snaplen BYTES  keep only the first bytes of each\n"
+        "Ctrl-C ends it and leaves a whole file. When its reader is too slow packets are left out, and counted.",
+        0, 0, NEEDS_RUNNING, VERB_JSON | VERB_OWN, NULL, NULL, run_trace},
+    {"metrics", "", "the counters of your daemon, as Prometheus reads them",
+        "  --node           those of the overlay node on this machine; --node NODE names one of several, as with `ring`",
+        0, 0, NEEDS_RUNNING, VERB_JSON | VERB_NODE, NULL, show_metrics, metrics_run},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
         VERB_JSON | VERB_LAST, NULL, show_stop, NULL},
     {"demo up", "[DIR]", "build a local world in DIR: a ring, and two users alice and bob",
@@ -256,6 +277,9 @@ static const struct option options[] = {
     {"--multicast", VERB_MULTICAST, offsetof(struct ctl, multicast)},
     {"-q", VERB_QUIET, offsetof(struct ctl, quiet)},
     {"--quiet", VERB_QUIET, offsetof(struct ctl, quiet)},
+    {"--start", VERB_START, offsetof(struct ctl, start)},
+    {"-v", VERB_VERBOSE, offsetof(struct ctl, verbose)},
+    {"--verbose", VERB_VERBOSE, offsetof(struct ctl, verbose)},
 };
 
 static const struct {
@@ -277,6 +301,8 @@ static int take_valued(struct ctl *c, int n, char **words)
         }
         if (words[0][len])
             continue;
+        if (n < 2 && valued[i].option == CTL_NODE && !c->verb->max_args) /* of metrics: the node, whichever it is */
+            return c->option[CTL_NODE] = "", 1;
         if (n < 2)
             return -1;
         c->option[valued[i].option] = words[1];

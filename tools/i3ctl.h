@@ -6,6 +6,9 @@
  *   i3ctl_show.c   replies as text for people
  *   i3ctl_group.c  groups
  *   i3ctl_ring.c   overlay nodes: where their sockets are, the ring's map
+ *   i3ctl_status.c what the daemon does, for people
+ *   i3ctl_ping.c, i3ctl_log.c, i3ctl_trace.c, i3ctl_doctor.c   the verbs of these names
+ *   i3ctl_packet.c a packet as one line
  *   i3ctl_table.c  tables, sizes and times for people
  *   i3ctl_demo.c   demo worlds: up, down, status
  *   i3ctl_world.c  a world's processes and files: starting, finding, ending, removing
@@ -37,6 +40,7 @@ enum { VERB_NAME_MAX = 24 };
 enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
 enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 256,
     VERB_NEAR = 16, VERB_VIA = 32, VERB_ANYCAST = 64, VERB_MULTICAST = 128,
+    VERB_VERBOSE = 1024, VERB_START = 2048,
     VERB_OWN = 512 /* options but --help and --json are left in argv, for its own run() to read */ };
 
 struct ctl;
@@ -61,7 +65,7 @@ enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OPTIONS };
 /* How one run of i3ctl was called. */
 struct ctl {
     const struct ctl_verb *verb;
-    bool json, quiet, anycast, multicast;
+    bool json, quiet, verbose, start, anycast, multicast;
     const char *option[CTL_OPTIONS]; /* NULL: not given */
     int argc; /* what follows the verb's own words, options taken out */
     char **argv;
@@ -98,6 +102,7 @@ struct link_reply {
     json_t *doc; /* an object, owned by the caller */
     bool more;
     int exit;
+    int fd; /* that came with it, the caller's; -1: none. Only `trace` is sent one */
 };
 
 /* Milliseconds on a clock that is never set. */
@@ -131,6 +136,16 @@ int ctl_ask(const struct ctl *c, int fd, const char *const *words, size_t n);
 /* The daemon, started if the verb wants that. fd, or -1 with the error shown and *exit set. */
 int ctl_open_daemon(const struct ctl *c, int *exit);
 
+/* Becomes readable with SIGINT, SIGTERM or SIGHUP, which end nothing any more, so that what was begun is ended in good order. */
+int signals_open(void);
+
+/* ---- looking in ---- */
+
+int run_ping(struct ctl *c);
+int run_log(struct ctl *c);
+int run_trace(struct ctl *c);
+int run_doctor(struct ctl *c);
+
 /* ---- overlay nodes ---- */
 
 int ring_run(struct ctl *c);
@@ -154,7 +169,6 @@ void show_book_add(const struct ctl *c, const json_t *doc);
 void show_book_rm(const struct ctl *c, const json_t *doc);
 void show_book_ls(const struct ctl *c, const json_t *doc);
 void show_status(const struct ctl *c, const json_t *doc);
-void show_ping(const struct ctl *c, const json_t *doc);
 void show_stop(const struct ctl *c, const json_t *doc);
 /* The groups of a document as a table; false: there are none. */
 bool show_groups(const json_t *doc);
