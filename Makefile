@@ -290,6 +290,8 @@ i3ctl_SRC := \
 	tools/i3ctl_group.c \
 	tools/i3ctl_help.c \
 	tools/i3ctl_doctor.c \
+	tools/i3ctl_doctor_host.c \
+	tools/i3ctl_doctor_net.c \
 	tools/i3ctl_link.c \
 	tools/i3ctl_log.c \
 	tools/i3ctl_packet.c \

@@ -375,6 +375,10 @@ char *report_status(const struct report_view *v)
     set(o, "warnings", warnings_array(v));
     set_text(o, "name", full_name(v, v->key, name));
     set_self(o, v);
+    char network[24];
+    snprintf(network, sizeof(network), "%u.%u.%u.%u/%u", v->network >> 24, v->network >> 16 & 255, v->network >> 8 & 255, v->network & 255,
+        v->network_bits);
+    set_text(o, "network", network);
     set_text(o, "config", v->config);
     set_text(o, "data", v->data);
     set_text(o, "socket", v->socket);

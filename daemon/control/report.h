@@ -47,6 +47,8 @@ struct report_view {
     const struct sampler *sampler; /* as well */
     const char *transport, *transport_why; /* how nodes are reached (i3/transport.h) */
     unsigned nat;          /* enum nat_kind */
+    uint32_t network;      /* of virtual addresses, host order, and its length */
+    unsigned network_bits;
     uint64_t started_wall; /* microseconds since 1970 */
     const char *config_wrong; /* why the file as it is now is not in force, "FILE:LINE: ..."; NULL: it is */
     const char *state_wrong;  /* why what is learned cannot be kept on disk; NULL: it can */

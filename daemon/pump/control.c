@@ -54,6 +54,8 @@ struct report_view control_view(struct pump *p)
         .node_embedded = p->node != NULL,
         .nat = p->own_addresses.nat ? p->own_addresses.nat : p->nat_seen,
         .started_wall = p->wall_started,
+        .network = p->config.network,
+        .network_bits = p->config.network_bits,
         .nodes = p->nodes,
         .sampler = p->sample.sampler,
         .transport = transport_name(&p->transport),
