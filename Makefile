@@ -371,6 +371,8 @@ UNIT_TESTS := \
 	unit/io/mirror \
 	unit/io/operator \
 	unit/io/sandbox \
+	unit/control/pcapng \
+	unit/tools/packet \
 
 SIM_TESTS := \
 	sim/sessions \
@@ -550,6 +552,8 @@ unit/io/operator_OBJ := daemon/io/http.o daemon/io/log_format.o
 unit/io/operator_LIBS := -luv -ljansson
 unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
+unit/control/pcapng_OBJ := daemon/control/pcapng.o
+unit/tools/packet_OBJ := tools/i3ctl_packet.o
 unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io
