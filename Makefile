@@ -131,9 +131,13 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
+	daemon/control/pcapng.c \
+	daemon/control/prom.c \
 	daemon/control/report.c \
+	daemon/control/warnings.c \
 
 io_SRC := \
 	daemon/io/accel.c \
@@ -174,6 +178,7 @@ i3d_SRC := \
 	daemon/pump/ipc.c \
 	daemon/pump/link.c \
 	daemon/pump/listen.c \
+	daemon/pump/look.c \
 	daemon/pump/mcast.c \
 	daemon/pump/names.c \
 	daemon/pump/net.c \
@@ -185,6 +190,7 @@ i3d_SRC := \
 	daemon/pump/move.c \
 	daemon/pump/sample.c \
 	daemon/pump/shortcut.c \
+	daemon/pump/trace.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
@@ -196,6 +202,7 @@ i3node_SRC := \
 	daemon/pump/node_stream.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
+	daemon/control/prom.c \
 	daemon/pump/node_workers.c \
 	daemon/io/http.c \
 	daemon/io/notify.c \
@@ -281,10 +288,19 @@ i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_group.c \
+	tools/i3ctl_help.c \
+	tools/i3ctl_doctor.c \
+	tools/i3ctl_doctor_host.c \
+	tools/i3ctl_doctor_net.c \
 	tools/i3ctl_link.c \
+	tools/i3ctl_log.c \
+	tools/i3ctl_packet.c \
+	tools/i3ctl_ping.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
+	tools/i3ctl_status.c \
 	tools/i3ctl_table.c \
+	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
 
 PURE_ROOMS := base dns naming policy i3 node tcpip program control
@@ -355,6 +371,8 @@ UNIT_TESTS := \
 	unit/io/mirror \
 	unit/io/operator \
 	unit/io/sandbox \
+	unit/control/pcapng \
+	unit/tools/packet \
 
 SIM_TESTS := \
 	sim/sessions \
@@ -468,6 +486,7 @@ INTEROP_TESTS := \
 	interop/languages.sh \
 	interop/node.sh \
 	interop/python_async.sh \
+	interop/wireshark.py \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
@@ -534,6 +553,8 @@ unit/io/operator_OBJ := daemon/io/http.o daemon/io/log_format.o
 unit/io/operator_LIBS := -luv -ljansson
 unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
+unit/control/pcapng_OBJ := daemon/control/pcapng.o
+unit/tools/packet_OBJ := tools/i3ctl_packet.o
 unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
 unit/io/sockets_ROOMS := io
@@ -700,6 +721,7 @@ install: build
 	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
+	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
 	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
@@ -711,7 +733,7 @@ uninstall:
 	$(Q)for f in $(MAN_PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f; done
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3node $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3run
-	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run $(DESTDIR)$(PREFIX)/share/i3run
 
 clean:
 	rm -rf build

@@ -108,12 +108,7 @@ size_t node_watch_page(void *ctx, char *buf, size_t cap)
         .http_dropped = h->dropped,
         .memory_max = w->memory_max,
         .triggers_max = w->triggers_max,
-        .resident = me.resident,
-        .virtual_size = me.virtual_size,
-        .cpu_us = me.cpu_us,
-        .started = me.started,
-        .fds = me.fds,
-        .fds_max = me.fds_max,
+        .process = {me.resident, me.virtual_size, me.cpu_us, me.started, me.fds, me.fds_max},
     }};
     node_pump_with(w->pump, write_page, &p);
     return p.len;

@@ -3,7 +3,7 @@
 # Sets: build (compile and demo), check (the tests), interop (heavy programs).
 build="gcc libc6-dev make libuv1-dev libssl-dev libconfuse-dev libjansson-dev libseccomp-dev uthash-dev curl python3-minimal python3 procps"
 check="netbase nftables check clang libclang-rt-14-dev iproute2 strace util-linux"
-interop="openssh-client openssh-server nginx-light wget socat netcat-openbsd bind9-dnsutils dnsmasq-base iperf3 sip-tester"
+interop="tshark openssh-client openssh-server nginx-light wget socat netcat-openbsd bind9-dnsutils dnsmasq-base iperf3 sip-tester"
 interop="$interop libnss-wrapper rsync git apache2-bin apache2-utils vsftpd lftp redis-server redis-tools postgresql mosh ncat"
 interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs python3-uvloop"
 interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs perl php-cli python3-uvloop ruby"

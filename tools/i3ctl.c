@@ -13,25 +13,9 @@
 
 #include "include/bytes.h"
 
-enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
-enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 256,
-    VERB_NEAR = 16, VERB_VIA = 32, VERB_ANYCAST = 64, VERB_MULTICAST = 128 };
-
-struct ctl_verb {
-    const char *name; /* one word, or two: group and member */
-    const char *args, *summary, *details;
-    int min_args, max_args;
-    enum needs needs;
-    unsigned flags; /* STREAM: several replies; QUIET: -q; LAST: the daemon goes away; the others are options */
-    const char *more_word; /* sent to the daemon when an optional argument is not given */
-    void (*show)(const struct ctl *c, const json_t *doc); /* verbs of the daemon */
-    int (*run)(struct ctl *c);                            /* verbs of our own */
-};
-
 static int run_version(struct ctl *c);
-static int run_help(struct ctl *c);
 
-static const struct ctl_verb verbs[] = {
+const struct ctl_verb ctl_verbs[] = {
     {"init", "", "make your identity, if you have none yet, and print it",
         "The identity is a key pair; the private half stays in $XDG_DATA_HOME/i3/identity, readable by you alone. Give the\n"
         "printed key to the people you want to reach and be reached by; they enter it with `i3ctl book add NAME KEY`.\n"
@@ -71,21 +55,42 @@ static const struct ctl_verb verbs[] = {
         "The secret is deleted here. It is the same for all, so who has had it can still read: for that make a new group.",
         1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_group_leave, NULL},
     {"group list", "", "list the groups you are in", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_group_list, NULL},
-    {"status", "", "what your daemon does: node, triggers, peers, connections",
-        "Starts nothing: exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_status,
-        NULL},
+    {"status", "", "am I online, who can reach what, who is connected and how",
+        "What is wrong is said with what to do about it. Starts nothing: exits 3 when no daemon runs.\n"
+        "  -v               also the triggers, the files, and what every session is made of",
+        0, 0, NEEDS_RUNNING, VERB_JSON | VERB_VERBOSE, NULL, show_status, NULL},
+    {"doctor", "", "look for what could be wrong here, and say how to put it right",
+        "One line for each check: ok, warn or FAIL, and below it what to do. Changes nothing, and starts no daemon.\n"
+        "  --start          start the daemon first, if none runs\n"
+        "Exits 0 when nothing failed, 1 when something did, 3 when no daemon runs (the other checks are made all the same), 78 when\n"
+        "the configuration is refused.",
+        0, 0, NEEDS_RUNNING, VERB_JSON | VERB_START, NULL, NULL, run_doctor},
     {"ping", "NAME [COUNT]", "send COUNT (4) echo requests to NAME, one a second",
         "NAME may be a virtual address as well; one in IPv6 is asked over IPv6.\n"
-        "With --json one object a line. Exits 1 when no answer came.", 1, 2, NEEDS_STARTED,
-        VERB_JSON | VERB_STREAM, "4", show_ping, NULL},
+        "Ctrl-C ends it early, with the summary. With --json one object a line. Exits 1 when no answer came.", 1, 2, NEEDS_STARTED,
+        VERB_JSON, NULL, NULL, run_ping},
     {"ring", "[ID]", "the ring of overlay nodes: who is there, who owns what; or who owns ID",
         "Asked is the node of this machine, if one runs, else your daemon, which knows less. --node NODE names one of several:\n"
         "its port, its address, or its control socket. ID is 64 hex digits, or a key. Exits 3 when there is nobody to ask, 1 when\n"
         "the map is incomplete or the owner was not found.",
         0, 1, NEEDS_RUNNING, VERB_JSON | VERB_NODE, NULL, show_ring, ring_run},
-    {"metrics", "", "the counters of the overlay node on this machine, as Prometheus reads them",
-        "--node NODE names one of several, as with `ring`.", 0, 0, NEEDS_NOTHING, VERB_JSON | VERB_NODE, NULL, show_metrics,
-        metrics_run},
+    {"log", "[-f] [-n LINES]", "what your daemon has written down",
+        "  -f, --follow     and what it writes from now on, until Ctrl-C; over restarts of the daemon, too\n"
+        "  -n LINES         begin that many lines before the end (20 with -f, else all)\n"
+        "With --json one object a line: time, level, event, and the fields of the line. Needs no daemon.",
+        0, 0, NEEDS_NOTHING, VERB_JSON | VERB_OWN, NULL, NULL, run_log},
+    {"trace", "[-w FILE] [-c COUNT] [--peer NAME] [--snaplen BYTES]", "packets that your programs send and receive, as they do",
+        "These are the IP packets inside: readable, where the network sees sealed ones. One line each, or\n"
+        "  -w FILE          into FILE (which is overwritten) for Wireshark: pcapng; - is standard output, as in\n"
+        "                   i3ctl trace -w - | wireshark -k -i -\n"
+        "  -c COUNT         end after that many\n"
+        "  --peer NAME      those to and from NAME alone\n"
+        "  --snaplen BYTES  keep only the first bytes of each\n"
+        "Ctrl-C ends it and leaves a whole file. When its reader is too slow packets are left out, and counted.",
+        0, 0, NEEDS_RUNNING, VERB_JSON | VERB_OWN, NULL, NULL, run_trace},
+    {"metrics", "", "the counters of your daemon, as Prometheus reads them",
+        "  --node           those of the overlay node on this machine; --node NODE names one of several, as with `ring`",
+        0, 0, NEEDS_RUNNING, VERB_JSON | VERB_NODE, NULL, show_metrics, metrics_run},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
         VERB_JSON | VERB_LAST, NULL, show_stop, NULL},
     {"demo up", "[DIR]", "build a local world in DIR: a ring, and two users alice and bob",
@@ -97,170 +102,14 @@ static const struct ctl_verb verbs[] = {
     {"demo down", "DIR", "end the world in DIR: its processes and its files", NULL, 1, 1, NEEDS_NOTHING,
         VERB_JSON, NULL, NULL, demo_down},
     {"version", "", "print the version", NULL, 0, 0, NEEDS_NOTHING, VERB_JSON, NULL, NULL, run_version},
-    {"help", "[VERB]", "print this, or all about VERB", NULL, 0, 2, NEEDS_NOTHING, 0, NULL, NULL, run_help},
+    {"help", "[VERB]", "print this, or all about VERB", NULL, 0, 2, NEEDS_NOTHING, 0, NULL, NULL, help_run},
 };
 
-/* ---- help ---- */
-
-static void print_line(FILE *to, const struct ctl_verb *v)
-{
-    int used = fprintf(to, "  %s%s%s", v->name, *v->args ? " " : "", v->args);
-    fprintf(to, "%*s%s\n", used < 24 ? 24 - used : 1, "", v->summary);
-}
-
-static void print_overview(FILE *to)
-{
-    fputs("i3ctl VERB [ARGUMENTS] [--json]\n\n", to);
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        print_line(to, &verbs[i]);
-    fputs(
-        "\nExit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon. `i3ctl VERB --help` tells more; see also i3ctl(1).\n",
-        to);
-}
-
-static const char *verb_synopsis(const struct ctl_verb *v, char out[LINE_MAX])
-{
-    snprintf(out, LINE_MAX, "%s%s%s%s%s%s%s%s%s%s", v->name, *v->args ? " " : "", v->args, v->flags & VERB_ANYCAST ? " [--anycast]" : "",
-        v->flags & VERB_MULTICAST ? " [--multicast]" : "", v->flags & VERB_NEAR ? " [--near PLACE]" : "",
-        v->flags & VERB_VIA ? " [--via NAME,...]" : "", v->flags & VERB_NODE ? " [--node NODE]" : "", v->flags & VERB_QUIET ? " [-q]" : "", v->flags & VERB_JSON ? " [--json]" : "");
-    return out;
-}
-
-static void print_verb(const struct ctl_verb *v)
-{
-    char synopsis[LINE_MAX];
-    printf("i3ctl %s\n    %s\n", verb_synopsis(v, synopsis), v->summary);
-    if (v->details)
-        printf("\n%s\n", v->details);
-}
-
-/* Words of the verb's name that words[0..n) begins with: 0 when they do not. */
-static int verb_matches(const struct ctl_verb *v, int n, char **words)
-{
-    const char *space = strchr(v->name, ' ');
-    size_t first = space ? (size_t)(space - v->name) : strlen(v->name);
-    if (n < 1 || strlen(words[0]) != first || memcmp(words[0], v->name, first))
-        return 0;
-    if (!space)
-        return 1;
-    return n >= 2 && !strcmp(words[1], space + 1) ? 2 : 0;
-}
-
-static const struct ctl_verb *verb_find(int n, char **words, int *used)
-{
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        if ((*used = verb_matches(&verbs[i], n, words)))
-            return &verbs[i];
-    return NULL;
-}
-
-static bool verb_is_in(const struct ctl_verb *v, const char *group)
-{
-    size_t len = strlen(group);
-    return !strncmp(v->name, group, len) && v->name[len] == ' ';
-}
-
-static bool verb_is_group(const char *word)
-{
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        if (verb_is_in(&verbs[i], word))
-            return true;
-    return false;
-}
-
-static void print_group(FILE *to, const char *group)
-{
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        if (verb_is_in(&verbs[i], group))
-            print_line(to, &verbs[i]);
-}
-
-/* ---- the nearest verb to a misspelt one ---- */
-
-enum { WORD_MAX = 24, NEAR_ENOUGH = 2 };
-
-static unsigned min3(unsigned a, unsigned b, unsigned c)
-{
-    unsigned m = a < b ? a : b;
-    return m < c ? m : c;
-}
-
-/* Edits (insert, delete, replace, swap neighbours) between a and b; WORD_MAX when one is too long to be a verb. */
-static unsigned distance(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    unsigned d[WORD_MAX + 1][WORD_MAX + 1];
-    if (n > WORD_MAX || m > WORD_MAX)
-        return WORD_MAX;
-    for (size_t i = 0; i <= n; i++) {
-        for (size_t j = 0; j <= m; j++) {
-            if (!i || !j) {
-                d[i][j] = (unsigned)(i + j);
-                continue;
-            }
-            d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                d[i - 2][j - 2] + 1 < d[i][j])
-                d[i][j] = d[i - 2][j - 2] + 1;
-        }
-    }
-    return d[n][m];
-}
-
-static const char *nearest(int n, char **words)
-{
-    const char *best = NULL;
-    unsigned best_distance = NEAR_ENOUGH + 1;
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-        char typed[2 * WORD_MAX];
-        bool two = strchr(verbs[i].name, ' ') && n > 1;
-        if (snprintf(typed, sizeof(typed), two ? "%s %s" : "%s", words[0], n > 1 ? words[1] : "") >=
-            (int)sizeof(typed))
-            continue;
-        unsigned d = distance(typed, verbs[i].name);
-        if (d < best_distance) {
-            best_distance = d;
-            best = verbs[i].name;
-        }
-    }
-    return best;
-}
-
-static int unknown_verb(int n, char **words)
-{
-    const char *near = nearest(n, words);
-    if (verb_is_group(words[0])) {
-        fprintf(stderr, n > 1 ? "i3ctl: no verb `%s %s`; there are\n" : "i3ctl: `%s` is one of\n", words[0],
-            words[n > 1]);
-        print_group(stderr, words[0]);
-        return CTL_USAGE;
-    }
-    fprintf(stderr, "i3ctl: no verb `%s`", words[0]);
-    if (near)
-        fprintf(stderr, "; did you mean `%s`?\n", near);
-    else
-        fputs("; `i3ctl help` lists them\n", stderr);
-    return CTL_USAGE;
-}
+const size_t ctl_verbs_count = ARRAY_LEN(ctl_verbs);
 
 static int run_version(struct ctl *c)
 {
     puts(c->json ? "{\"version\":\"" I3_VERSION "\"}" : "i3ctl " I3_VERSION);
-    return CTL_OK;
-}
-
-static int run_help(struct ctl *c)
-{
-    int used;
-    const struct ctl_verb *v = c->argc ? verb_find(c->argc, c->argv, &used) : NULL;
-    if (v)
-        print_verb(v);
-    else if (!c->argc)
-        print_overview(stdout);
-    else if (c->argc == 1 && verb_is_group(c->argv[0]))
-        print_group(stdout, c->argv[0]);
-    else
-        return unknown_verb(c->argc, c->argv);
     return CTL_OK;
 }
 
@@ -285,7 +134,7 @@ int ctl_open_daemon(const struct ctl *c, int *exit)
             return -1;
         }
         if (link_ensure(NULL, err)) {
-            show_error(c, CTL_NO_DAEMON, "%s", err);
+            *exit = show_error(c, link_config_refused(NULL) ? CTL_BAD_CONFIG : CTL_NO_DAEMON, "%s", err);
             return -1;
         }
         fd = link_open(path);
@@ -391,7 +240,7 @@ static int run_daemon_verb(struct ctl *c)
 {
     const char *words[8];
     size_t n = 0;
-    char name[WORD_MAX];
+    char name[VERB_NAME_MAX];
     snprintf(name, sizeof(name), "%s", c->verb->name);
     char *second = strchr(name, ' ');
     if (second)
@@ -408,11 +257,11 @@ static int run_daemon_verb(struct ctl *c)
 
 /* ---- the command line ---- */
 
-static int usage(const struct ctl_verb *v, const char *what, const char *arg)
+int ctl_usage(const struct ctl_verb *v, const char *what, const char *arg)
 {
     fprintf(stderr, "i3ctl %s: %s%s%s%s\n", v->name, what, *arg ? " `" : "", arg, *arg ? "`" : "");
     char synopsis[LINE_MAX];
-    fprintf(stderr, "usage: i3ctl %s\n", verb_synopsis(v, synopsis));
+    fprintf(stderr, "usage: i3ctl %s\n", help_synopsis(v, synopsis));
     return CTL_USAGE;
 }
 
@@ -428,6 +277,9 @@ static const struct option options[] = {
     {"--multicast", VERB_MULTICAST, offsetof(struct ctl, multicast)},
     {"-q", VERB_QUIET, offsetof(struct ctl, quiet)},
     {"--quiet", VERB_QUIET, offsetof(struct ctl, quiet)},
+    {"--start", VERB_START, offsetof(struct ctl, start)},
+    {"-v", VERB_VERBOSE, offsetof(struct ctl, verbose)},
+    {"--verbose", VERB_VERBOSE, offsetof(struct ctl, verbose)},
 };
 
 static const struct {
@@ -449,6 +301,8 @@ static int take_valued(struct ctl *c, int n, char **words)
         }
         if (words[0][len])
             continue;
+        if (n < 2 && valued[i].option == CTL_NODE && !c->verb->max_args) /* of metrics: the node, whichever it is */
+            return c->option[CTL_NODE] = "", 1;
         if (n < 2)
             return -1;
         c->option[valued[i].option] = words[1];
@@ -484,18 +338,22 @@ static int run_verb(struct ctl *c, int argc, char **argv)
         else if (words_only || argv[i][0] != '-' || !argv[i][1])
             argv[c->argc++] = argv[i];
         else if (is_help(argv[i]))
-            return print_verb(c->verb), CTL_OK;
+            return help_verb(c->verb), CTL_OK;
+        else if (c->verb->flags & VERB_OWN && strcmp(argv[i], "--json"))
+            argv[c->argc++] = argv[i];
         else if (!take_option(c, argv[i])) {
             int used = take_valued(c, argc - i, argv + i);
             if (used <= 0)
-                return usage(c->verb, used ? "a value is missing after" : "no option", argv[i]);
+                return ctl_usage(c->verb, used ? "a value is missing after" : "no option", argv[i]);
             i += used - 1;
         }
     }
+    if (c->verb->flags & VERB_OWN)
+        return c->verb->run(c);
     if (c->argc < c->verb->min_args)
-        return usage(c->verb, "too few arguments", "");
+        return ctl_usage(c->verb, "too few arguments", "");
     if (c->argc > c->verb->max_args)
-        return usage(c->verb, "too many arguments:", argv[c->verb->max_args]);
+        return ctl_usage(c->verb, "too many arguments:", argv[c->verb->max_args]);
     return c->verb->run ? c->verb->run(c) : run_daemon_verb(c);
 }
 
@@ -507,16 +365,16 @@ int main(int argc, char **argv)
     while (argc && !strcmp(argv[0], "--json")) /* before the verb as well as after it */
         c.json = true, argc--, argv++;
     if (!argc)
-        return print_overview(stderr), CTL_USAGE;
+        return help_overview(stderr), CTL_USAGE;
     if (is_help(argv[0]))
-        return print_overview(stdout), CTL_OK;
+        return help_overview(stdout), CTL_OK;
     if (!strcmp(argv[0], "--version"))
         return run_version(&c);
-    c.verb = verb_find(argc, argv, &used);
+    c.verb = help_find(argc, argv, &used);
     if (!c.verb) {
-        if (argc == 2 && is_help(argv[1]) && verb_is_group(argv[0]))
-            return print_group(stdout, argv[0]), CTL_OK;
-        return unknown_verb(argc, argv);
+        if (argc == 2 && is_help(argv[1]) && help_is_group(argv[0]))
+            return help_group(stdout, argv[0]), CTL_OK;
+        return help_unknown(argc, argv);
     }
     int exit = run_verb(&c, argc - used, argv + used);
     if (fflush(stdout) || ferror(stdout)) {

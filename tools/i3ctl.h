@@ -1,10 +1,14 @@
 /* i3ctl.h - what the pieces of i3ctl share: the link to the user's daemon, output, and demo worlds.
  *
- *   i3ctl.c        the table of verbs, options, help
+ *   i3ctl.c        the table of verbs, options
+ *   i3ctl_help.c   help, and what was perhaps meant
  *   i3ctl_link.c   where the daemon is, starting it, asking it (CONTROL of include/ipc.h)
  *   i3ctl_show.c   replies as text for people
  *   i3ctl_group.c  groups
  *   i3ctl_ring.c   overlay nodes: where their sockets are, the ring's map
+ *   i3ctl_status.c what the daemon does, for people
+ *   i3ctl_ping.c, i3ctl_log.c, i3ctl_trace.c, i3ctl_doctor.c   the verbs of these names
+ *   i3ctl_packet.c a packet as one line
  *   i3ctl_table.c  tables, sizes and times for people
  *   i3ctl_demo.c   demo worlds: up, down, status
  *   i3ctl_world.c  a world's processes and files: starting, finding, ending, removing
@@ -17,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/un.h>
 
 enum ctl_exit {
@@ -24,9 +29,35 @@ enum ctl_exit {
     CTL_FAILED = 1,    /* understood, but it could not be done */
     CTL_USAGE = 2,     /* not understood */
     CTL_NO_DAEMON = 3, /* no daemon runs, or none could be started */
+    CTL_BAD_CONFIG = 78, /* i3.conf is refused (EX_CONFIG of sysexits.h); nothing was done */
 };
 
 enum { CTL_ERR_LEN = 512, CTL_TIMEOUT_MS = 10000 };
+
+/* ---- verbs ---- */
+
+enum { VERB_NAME_MAX = 24 };
+enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
+enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 256,
+    VERB_NEAR = 16, VERB_VIA = 32, VERB_ANYCAST = 64, VERB_MULTICAST = 128,
+    VERB_VERBOSE = 1024, VERB_START = 2048,
+    VERB_OWN = 512 /* options but --help and --json are left in argv, for its own run() to read */ };
+
+struct ctl;
+
+struct ctl_verb {
+    const char *name; /* one word, or two: group and member */
+    const char *args, *summary, *details;
+    int min_args, max_args;
+    enum needs needs;
+    unsigned flags; /* STREAM: several replies; QUIET: -q; LAST: the daemon goes away; the others are options */
+    const char *more_word; /* sent to the daemon when an optional argument is not given */
+    void (*show)(const struct ctl *c, const json_t *doc); /* verbs of the daemon */
+    int (*run)(struct ctl *c);                            /* verbs of our own */
+};
+
+extern const struct ctl_verb ctl_verbs[];
+extern const size_t ctl_verbs_count;
 
 /* Options that take a value. */
 enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OPTIONS };
@@ -34,11 +65,25 @@ enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OPTIONS };
 /* How one run of i3ctl was called. */
 struct ctl {
     const struct ctl_verb *verb;
-    bool json, quiet, anycast, multicast;
+    bool json, quiet, verbose, start, anycast, multicast;
     const char *option[CTL_OPTIONS]; /* NULL: not given */
     int argc; /* what follows the verb's own words, options taken out */
     char **argv;
 };
+
+/* ---- help ---- */
+
+int help_run(struct ctl *c);
+void help_overview(FILE *to);
+void help_verb(const struct ctl_verb *v);
+void help_group(FILE *to, const char *group);
+bool help_is_group(const char *word);
+/* How that verb is written. */
+const char *help_synopsis(const struct ctl_verb *v, char out[LINE_MAX]);
+/* The verb that words[0..n) begins with and how many of them are its name, or NULL. */
+const struct ctl_verb *help_find(int n, char **words, int *used);
+/* Says that there is no such verb, and what was perhaps meant; CTL_USAGE. */
+int help_unknown(int n, char **words);
 
 /* ---- the daemon ---- */
 
@@ -57,6 +102,7 @@ struct link_reply {
     json_t *doc; /* an object, owned by the caller */
     bool more;
     int exit;
+    int fd; /* that came with it, the caller's; -1: none. Only `trace` is sent one */
 };
 
 /* Milliseconds on a clock that is never set. */
@@ -78,11 +124,27 @@ int link_run(const char *path, char *const *argv, char *const *env, char err[CTL
 /* `i3d --ensure` under env (NULL: our own). 0, or -errno with a sentence in err. */
 int link_ensure(char *const *env, char err[CTL_ERR_LEN]);
 
+/* `i3d --check` says that i3.conf is wrong; its sentence in err unless that is NULL. */
+bool link_config_refused(char err[CTL_ERR_LEN]);
+
+/* "i3ctl VERB: what `arg`" and how the verb is written; CTL_USAGE. */
+int ctl_usage(const struct ctl_verb *v, const char *what, const char *arg);
+
 /* Sends a request and shows what comes of it, by the verb's own `show`. An exit status. */
 int ctl_ask(const struct ctl *c, int fd, const char *const *words, size_t n);
 
 /* The daemon, started if the verb wants that. fd, or -1 with the error shown and *exit set. */
 int ctl_open_daemon(const struct ctl *c, int *exit);
+
+/* Becomes readable with SIGINT, SIGTERM or SIGHUP, which end nothing any more, so that what was begun is ended in good order. */
+int signals_open(void);
+
+/* ---- looking in ---- */
+
+int run_ping(struct ctl *c);
+int run_log(struct ctl *c);
+int run_trace(struct ctl *c);
+int run_doctor(struct ctl *c);
 
 /* ---- overlay nodes ---- */
 
@@ -107,7 +169,6 @@ void show_book_add(const struct ctl *c, const json_t *doc);
 void show_book_rm(const struct ctl *c, const json_t *doc);
 void show_book_ls(const struct ctl *c, const json_t *doc);
 void show_status(const struct ctl *c, const json_t *doc);
-void show_ping(const struct ctl *c, const json_t *doc);
 void show_stop(const struct ctl *c, const json_t *doc);
 /* The groups of a document as a table; false: there are none. */
 bool show_groups(const json_t *doc);

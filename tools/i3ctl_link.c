@@ -83,8 +83,25 @@ int64_t clock_ms(void)
     return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
 }
 
+/* recv() that takes the fd which may come with a record; *passed: it, or -1. */
+static ssize_t receive_with_fd(int fd, void *buf, size_t cap, int *passed)
+{
+    struct iovec v = {buf, cap};
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    *passed = -1;
+    ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *h = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+    if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(*passed)))
+        memcpy(passed, CMSG_DATA(h), sizeof(*passed));
+    return n;
+}
+
 /* One record from the daemon: its length, 0 at the end, or -errno. */
-static ssize_t receive_record(int fd, int64_t until, void *buf, size_t cap)
+static ssize_t receive_record(int fd, int64_t until, void *buf, size_t cap, int *passed)
 {
     for (;;) {
         int64_t left = until - clock_ms();
@@ -96,7 +113,7 @@ static ssize_t receive_record(int fd, int64_t until, void *buf, size_t cap)
             return -errno;
         if (ready < 0)
             continue;
-        ssize_t n = recv(fd, buf, cap, MSG_DONTWAIT);
+        ssize_t n = receive_with_fd(fd, buf, cap, passed);
         if (n >= 0 || (errno != EINTR && errno != EAGAIN))
             return n < 0 ? -errno : n;
     }
@@ -131,10 +148,12 @@ int link_recv(int fd, uint32_t serial, int timeout_ms, struct link_reply *out)
     uint8_t buf[IPC_CONTROL_MAX];
     int64_t until = clock_ms() + timeout_ms;
     for (;;) {
-        ssize_t n = receive_record(fd, until, buf, sizeof(buf));
+        ssize_t n = receive_record(fd, until, buf, sizeof(buf), &out->fd);
         if (n <= 0)
             return n < 0 ? (int)n : -ECONNRESET;
         int err = decode_reply(buf, (size_t)n, serial, out);
+        if (err && out->fd >= 0)
+            close(out->fd);
         if (err != -EAGAIN)
             return err;
     }
@@ -210,4 +229,13 @@ int link_ensure(char *const *env, char err[CTL_ERR_LEN])
     else if (rc && !err[0])
         snprintf(err, CTL_ERR_LEN, "i3d did not start (exit status %d)", rc);
     return rc < 0 ? rc : rc ? -ECHILD : 0;
+}
+
+bool link_config_refused(char err[CTL_ERR_LEN])
+{
+    char dir[PATH_MAX], path[PATH_MAX + 8], said[CTL_ERR_LEN];
+    if (link_bin_dir(dir))
+        return false;
+    snprintf(path, sizeof(path), "%s/i3d", dir);
+    return link_run(path, (char *[]){path, "--check", NULL}, NULL, err ? err : said) == CTL_BAD_CONFIG;
 }

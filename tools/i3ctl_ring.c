@@ -132,11 +132,17 @@ int ring_run(struct ctl *c)
     return exit;
 }
 
+/* The daemon's own, or with --node a node's. */
 int metrics_run(struct ctl *c)
 {
+    const char *node = c->option[CTL_NODE];
+    if (!node)
+        return daemon_words(c, (const char *[]){"metrics"}, 1);
+    if (!*node)
+        c->option[CTL_NODE] = NULL;
     int exit, fd = open_node(c, &exit);
     if (fd == -2)
-        return show_error(c, CTL_NO_DAEMON, "no node runs here");
+        return show_error(c, CTL_NO_DAEMON, "no overlay node runs on this machine");
     if (fd < 0)
         return exit;
     exit = ctl_ask(c, fd, (const char *[]){"metrics"}, 1);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "include/bytes.h"
 
@@ -72,13 +74,62 @@ void cell_set(char cell[CELL_MAX], const char *s)
     snprintf(cell, CELL_MAX, "%s", *s ? s : "-");
 }
 
+/* ---- the terminal ---- */
+
+bool out_is_terminal(void)
+{
+    static int is = -1;
+    if (is < 0)
+        is = isatty(STDOUT_FILENO);
+    return is;
+}
+
+const char *ink(enum ink which)
+{
+    static const char *const code[] = {[INK_END] = "\033[0m", [INK_GOOD] = "\033[32m", [INK_BAD] = "\033[1;31m", [INK_WARN] = "\033[33m",
+        [INK_HEAD] = "\033[1m"};
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    bool plain = !out_is_terminal() || (no && *no) || !term || !strcmp(term, "dumb");
+    return plain ? "" : code[which];
+}
+
+size_t out_width(void)
+{
+    struct winsize w;
+    if (!out_is_terminal() || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0)
+        return 0;
+    return w.ws_col;
+}
+
+/* ---- printing ---- */
+
+/* At least that much is left of a cell. */
+enum { CELL_LEAST = 12 };
+
+/* The widest columns give until the line fits. */
+static void fit(const struct table *t, size_t *width, size_t room)
+{
+    for (;;) {
+        size_t sum = 0, widest = 0;
+        for (size_t c = 0; c < t->columns; c++) {
+            sum += width[c] + 2;
+            if (width[c] > width[widest])
+                widest = c;
+        }
+        if (!room || sum <= room || width[widest] <= CELL_LEAST)
+            return;
+        width[widest]--;
+    }
+}
+
 static void table_line(const struct table *t, const size_t *width, const char *const *text)
 {
     for (size_t i = 0; i < t->columns; i++) {
         const char *s = text[i] + (text[i] == t->head[i] && *text[i] == '>');
-        int pad = (int)(width[i] - strlen(s));
-        bool right = *t->head[i] == '>', last = i + 1 == t->columns;
-        printf("  %*s%s%*s", right ? pad : 0, "", s, right || last ? 0 : pad, "");
+        size_t len = strlen(s);
+        bool right = *t->head[i] == '>', last = i + 1 == t->columns, cut = len > width[i];
+        int pad = cut ? 0 : (int)(width[i] - len);
+        printf("  %*s%.*s%s%*s", right ? pad : 0, "", cut ? (int)width[i] - 2 : (int)len, s, cut ? ".." : "", right || last ? 0 : pad, "");
     }
     putchar('\n');
 }
@@ -92,6 +143,7 @@ void table_print(struct table *t)
     for (size_t i = 0; i < t->rows * t->columns; i++)
         if (strlen(t->cell[i]) > width[i % t->columns])
             width[i % t->columns] = strlen(t->cell[i]);
+    fit(t, width, out_width());
     if (t->rows)
         table_line(t, width, t->head);
     for (size_t r = 0; r < t->rows; r++) {

@@ -13,6 +13,14 @@ const char *seconds_str(int64_t s, char buf[PIECE]);
 /* A number that may be null. */
 const char *seconds_or_dash(const json_t *o, const char *key, char buf[PIECE]);
 
+/* Standard output is a terminal; how many columns it has, 0: as many as one likes. */
+bool out_is_terminal(void);
+size_t out_width(void);
+
+/* What switches to that colour: nothing where there is no terminal, or NO_COLOR is set. */
+enum ink { INK_END, INK_GOOD, INK_BAD, INK_WARN, INK_HEAD };
+const char *ink(enum ink which);
+
 struct table {
     const char *const *head; /* `columns` of them; a leading '>' sets the column flush right */
     size_t columns, rows;
@@ -22,7 +30,7 @@ struct table {
 /* A new row of empty cells. */
 char (*table_row(struct table *t))[CELL_MAX];
 void cell_set(char cell[CELL_MAX], const char *s);
-/* Nothing for a table without rows; frees it. */
+/* Nothing for a table without rows; frees it. On a terminal the widest cells are cut until a row fits into a line. */
 void table_print(struct table *t);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef I3_METRICS_H
 #define I3_METRICS_H
 
+#include "daemon/control/prom.h"
 #include "daemon/node/node.h"
 
 struct metrics_view {
@@ -14,9 +15,7 @@ struct metrics_view {
     uint64_t http_served, http_refused, http_dropped;
     uint64_t memory_max; /* bytes; 0: none was set */
     uint32_t triggers_max;
-    /* the process */
-    uint64_t resident, virtual_size, cpu_us, started;
-    uint32_t fds, fds_max;
+    struct prom_process process;
 };
 
 /* Its length, at most cap; the last metric is left out rather than cut. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/control/json.h"
+#include "daemon/control/warnings.h"
 #include "include/ipc.h"
 
 static void set_number(json_t *o, const char *name, uint64_t value)
@@ -64,6 +65,12 @@ static void set_member(json_t *o, const char *name, const uint8_t member[GROUP_M
     set_text(o, name, some ? s : NULL);
 }
 
+static const char *nat_name(unsigned kind)
+{
+    static const char *const name[NAT_KINDS] = {"unknown", "none", "cone", "symmetric"};
+    return kind < NAT_KINDS ? name[kind] : "unknown";
+}
+
 static json_t *node_object(const struct report_view *v)
 {
     json_t *o = json_object();
@@ -79,6 +86,7 @@ static json_t *node_object(const struct report_view *v)
     else
         set_number(o, "answered_ms_ago", mono_since(heard, v->now) / 1000);
     set_addr(o, "seen_address", triggers_seen_address(v->triggers));
+    set_text(o, "nat", nat_name(v->nat));
     return o;
 }
 
@@ -177,6 +185,11 @@ static json_t *peer_object(const struct report_view *v, const struct peer_info *
     return o;
 }
 
+bool report_peer_is_shown(const struct peer_info *p)
+{
+    return p->standing || p->handshakes || strcmp(p->state, "idle");
+}
+
 static json_t *peer_array(const struct report_view *v)
 {
     json_t *a = json_array();
@@ -184,8 +197,8 @@ static json_t *peer_array(const struct report_view *v)
     for (struct peer *p = peer_next(v->peers, NULL); p && n < REPORT_ROWS_MAX; p = peer_next(v->peers, p)) {
         struct peer_info info;
         peer_info(v->peers, p, v->now, &info);
-        if (!info.standing && !info.handshakes && strcmp(info.state, "idle") == 0)
-            continue; /* only in the book */
+        if (!report_peer_is_shown(&info))
+            continue;
         json_array_append_new(a, peer_object(v, &info));
         n++;
     }
@@ -272,21 +285,8 @@ static json_t *connection_array(const struct report_view *v)
 static json_t *counter_object(const struct report_view *v)
 {
     json_t *o = json_object();
-    struct tcpip_stats t;
-    tcpip_stats(v->tcpip, &t);
     for (unsigned i = 0; i < v->n_counters; i++)
         set_number(o, v->counters[i].name, v->counters[i].value);
-    set_number(o, "tcp_segments_in", t.in_packets);
-    set_number(o, "tcp_segments_out", t.out_packets);
-    set_number(o, "tcp_retransmits", t.retransmits);
-    set_number(o, "tcp_timeouts", t.timeouts);
-    set_number(o, "tcp_bad", t.in_bad);
-    set_number(o, "tcp_memory", t.memory);
-    set_number(o, "tcp_memory_max", t.memory_max);
-    set_number(o, "tcp_refused_memory", t.refused_memory);
-    set_number(o, "tcp_dropped_memory", t.dropped_memory);
-    set_number(o, "tcp_ecn_marked", t.ecn_marked);
-    set_number(o, "tcp_ecn_cuts", t.ecn_cuts);
     return o;
 }
 
@@ -363,13 +363,22 @@ char *report_groups(const struct report_group *g, unsigned n, const struct trigg
 
 char *report_status(const struct report_view *v)
 {
+    char name[BOOK_NAME_MAX + 66];
     struct tcpip_stats t;
     json_t *o = json_object();
     tcpip_stats(v->tcpip, &t);
     set_text(o, "version", v->version);
     set_number(o, "pid", v->pid);
     set_number(o, "uptime_s", mono_since(v->started, v->now) / USEC_PER_SEC);
+    set_number(o, "started", v->started_wall / USEC_PER_SEC);
+    set(o, "online", json_boolean(triggers_all_standing(v->triggers)));
+    set(o, "warnings", warnings_array(v));
+    set_text(o, "name", full_name(v, v->key, name));
     set_self(o, v);
+    char network[24];
+    snprintf(network, sizeof(network), "%u.%u.%u.%u/%u", v->network >> 24, v->network >> 16 & 255, v->network >> 8 & 255, v->network & 255,
+        v->network_bits);
+    set_text(o, "network", network);
     set_text(o, "config", v->config);
     set_text(o, "data", v->data);
     set_text(o, "socket", v->socket);
@@ -383,6 +392,7 @@ char *report_status(const struct report_view *v)
     set(o, "listeners", listener_array(v));
     set(o, "connections", connection_array(v));
     set_number(o, "connections_total", t.conns);
+    set_number(o, "book_entries", book_count(v->book));
     set(o, "counters", counter_object(v));
     return finish(o);
 }

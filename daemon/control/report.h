@@ -18,9 +18,11 @@
 
 enum { REPORT_ROWS_MAX = 100, REPORT_ENTRIES_MAX = 300 }; /* a reply is one record of ipc.h; connections_total says how many there are */
 
+/* help: a sentence. gauge: it is not counted, but says how much there is now. */
 struct report_counter {
-    const char *name;
+    const char *name, *help;
     uint64_t value;
+    bool gauge;
 };
 
 /* A group that this daemon is in. */
@@ -44,6 +46,12 @@ struct report_view {
     const struct nodes *nodes; /* NULL: none is configured */
     const struct sampler *sampler; /* as well */
     const char *transport, *transport_why; /* how nodes are reached (i3/transport.h) */
+    unsigned nat;          /* enum nat_kind */
+    uint32_t network;      /* of virtual addresses, host order, and its length */
+    unsigned network_bits;
+    uint64_t started_wall; /* microseconds since 1970 */
+    const char *config_wrong; /* why the file as it is now is not in force, "FILE:LINE: ..."; NULL: it is */
+    const char *state_wrong;  /* why what is learned cannot be kept on disk; NULL: it can */
     const struct triggers *triggers;
     const struct peers *peers;
     const struct book *book;
@@ -60,6 +68,9 @@ struct report_view {
 /* "shortcut ADDRESS, rtt N ms" or "relayed by NODE (why)", into out; returns out. by: of a node that is reached by TCP, why. */
 enum { REPORT_PATH = ADDR_STR + PATH_WORDS + 64 };
 const char *report_path(const struct peer_info *p, const struct addr *node, const char *by, char out[REPORT_PATH]);
+
+/* A peer that something was done with, not one which is merely in the book. */
+bool report_peer_is_shown(const struct peer_info *p);
 
 char *report_status(const struct report_view *v);
 /* What a host knows of its ring: schema as that of `i3ctl ring`, kind "host". */

@@ -35,9 +35,9 @@ void control_fail(struct control_call *k, char *json)
     control_reply(k->client, k->serial, false, 1, json);
 }
 
-/* ---- id, status ---- */
+/* ---- id ---- */
 
-static struct report_view view_of(struct pump *p)
+struct report_view control_view(struct pump *p)
 {
     return (struct report_view){.now = p->now,
         .started = p->started,
@@ -52,6 +52,10 @@ static struct report_view view_of(struct pump *p)
         .udp = *udp_local(p->udp),
         .node = p->node_addr,
         .node_embedded = p->node != NULL,
+        .nat = p->own_addresses.nat ? p->own_addresses.nat : p->nat_seen,
+        .started_wall = p->wall_started,
+        .network = p->config.network,
+        .network_bits = p->config.network_bits,
         .nodes = p->nodes,
         .sampler = p->sample.sampler,
         .transport = transport_name(&p->transport),
@@ -67,77 +71,15 @@ static struct report_view view_of(struct pump *p)
 
 static void verb_id(struct control_call *k)
 {
-    struct report_view v = view_of(k->p);
+    struct report_view v = control_view(k->p);
     control_done(k, report_id(&v, NULL));
 }
 
 static void verb_init(struct control_call *k)
 {
-    struct report_view v = view_of(k->p);
+    struct report_view v = control_view(k->p);
     control_done(k, report_id(&v, &k->p->identity.created));
     k->p->identity.created = false;
-}
-
-static void verb_status(struct control_call *k)
-{
-    struct pump *p = k->p;
-    const struct udp_stats *u = udp_stats(p->udp);
-    const struct streams_stats t = p->streams ? *streams_stats(p->streams) : (struct streams_stats){0};
-    const struct dgram_counters *d = dgram_counters(p);
-    const struct report_counter counters[] = {
-        {"udp_packets_in", u->packets_in},
-        {"udp_packets_out", u->packets_out},
-        {"udp_bytes_in", u->bytes_in},
-        {"udp_bytes_out", u->bytes_out},
-        {"udp_calls_in", u->calls_in},
-        {"udp_calls_out", u->calls_out},
-        {"udp_send_lost", u->send_lost},
-        {"stream_frames_in", t.frames_in},
-        {"stream_frames_out", t.frames_out},
-        {"stream_bytes_in", t.bytes_in},
-        {"stream_bytes_out", t.bytes_out},
-        {"stream_calls_in", t.calls_in},
-        {"stream_calls_out", t.calls_out},
-        {"stream_lost", t.lost + t.nobody},
-        {"streams", t.open},
-        {"packets_bad", p->count.packets_bad},
-        {"packets_spoofed", p->count.packets_spoofed},
-        {"packets_passed_on", p->count.waypoint},
-        {"packets_unsealed", p->count.packets_unsealed},
-        {"packets_held_lost", p->count.held_lost},
-        {"connects", p->count.connects},
-        {"incoming", p->count.incoming},
-        {"refused", p->count.refused},
-        {"slowed_by_node", p->count.slowed},
-        {"dgrams_in", d->in},
-        {"dgrams_out", d->out},
-        {"dgrams_bad", d->bad},
-        {"dgrams_strangers", d->strangers},
-        {"dgrams_unreachable", d->unreachable},
-        {"dgrams_refused", d->refused},
-        {"dgrams_overflow", d->overflow},
-        {"dgrams_undelivered", d->undelivered},
-        {"dgrams_no_room", d->no_room},
-        {"fragments_in", d->fragments.fragments},
-        {"fragments_bad", d->fragments.bad},
-        {"fragments_lost", d->fragments.expired + d->fragments.evicted},
-        {"mirrors_evicted", d->evicted},
-        {"mirrors", d->mirrors},
-        {"dgram_sockets", d->sockets},
-        {"programs", ipc_server_clients(p->ipc)},
-    };
-    char socket[sizeof(p->paths.runtime) + 16];
-    struct report_view v = view_of(p);
-    snprintf(socket, sizeof(socket), "%s/i3d.sock", p->paths.runtime);
-    listen_sweep(p); /* what is gone is not shown */
-    dgram_sweep(p);
-    v.socket = socket;
-    v.counters = counters;
-    v.n_counters = ARRAY_LEN(counters);
-    struct report_group groups[GROUPS_MAX];
-    v.groups = groups;
-    v.n_groups = group_report(p, groups);
-    control_done(k, report_status(&v));
 }
 
 /* ---- book ---- */
@@ -319,9 +261,15 @@ static void verb_ping(struct control_call *k)
         control_fail(k, report_error("too many pings at once"));
 }
 
+static void verb_ping_end(struct control_call *k)
+{
+    ping_finish(k->p, k->client);
+    control_done(k, report_flag("ended", true));
+}
+
 static void verb_ring(struct control_call *k)
 {
-    struct report_view v = view_of(k->p);
+    struct report_view v = control_view(k->p);
     if (k->argc > 1)
         control_fail(k, report_error("only an overlay node can look that up, and none runs here: i3ctl ring --node NODE %s", k->argv[1]));
     else
@@ -349,7 +297,10 @@ static const struct {
     {"book", verb_book},
     {"group", verb_group},
     {"ping", verb_ping},
+    {"ping-end", verb_ping_end},
     {"ring", verb_ring},
+    {"metrics", verb_metrics},
+    {"trace", verb_trace},
     {"stop", verb_stop},
     {"version", verb_version},
 };

@@ -21,6 +21,16 @@ void control_fail(struct control_call *k, char *json);
 /* The name without the suffix, which people may type or not; cut in place. */
 const char *control_bare_name(const struct pump *p, char *name);
 
+/* All that the reports are made of, but for what is counted (pump/look.c). */
+struct report_view control_view(struct pump *p);
+
+/* pump/look.c */
+void verb_status(struct control_call *k);
+void verb_metrics(struct control_call *k);
+
+/* pump/trace.c */
+void verb_trace(struct control_call *k);
+
 /* pump/group_control.c */
 void verb_group(struct control_call *k);
 /* The groups as status shows them; returns how many. */

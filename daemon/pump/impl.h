@@ -117,6 +117,8 @@ struct pump {
     uint8_t own6[16];
     mono_t now, started;
     uint64_t wall; /* microseconds since 1970, of this turn as `now` is */
+    uint64_t wall_started;
+    struct trace *trace; /* NULL: nobody looks on (pump/trace.c) */
     struct drbg random;
 
     uv_loop_t *loop;
@@ -381,12 +383,19 @@ void names_pin_book(struct pump *p);
 /* There is a multicast group at that address. */
 bool names_is_multicast(struct pump *p, uint32_t ip);
 
+/* pump/trace.c: packets as programs send and receive them, for who looks on */
+void trace_packet(struct pump *p, uint32_t host, bool out, const struct iovec *v, int n, size_t len);
+void trace_turn(struct pump *p);
+void trace_stop(struct pump *p);
+
 /* pump/control.c */
 void control_request(struct pump *p, struct ipc_client *c, uint32_t serial, const uint8_t *data, size_t len);
 
 /* pump/ping.c */
 int ping_start(struct pump *p, struct ipc_client *c, uint32_t serial, const char *name, uint32_t remote, bool v6,
     unsigned count);
+/* The client wants no more: its pings end with what they have. */
+void ping_finish(struct pump *p, const struct ipc_client *c);
 void ping_reply(struct pump *p, const struct tcpip_event *e);
 void ping_expire(struct pump *p);
 mono_t ping_deadline(const struct pump *p);

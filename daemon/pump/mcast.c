@@ -179,6 +179,8 @@ bool mcast_send(struct pump *p, uint32_t remote, const struct iovec *v, int n, s
     outbox_push(&p->out, owners_node(p->owners, &m->all), p->seal + p->sealed, (size_t)sealed);
     outbox_set_ecn(&p->out, ip_ecn(v[0].iov_base));
     p->sealed += (size_t)sealed;
+    if (p->trace)
+        trace_packet(p, remote, true, v, n, len);
     m->out++;
     return true;
 }
@@ -231,6 +233,8 @@ bool mcast_in(struct pump *p, const struct wire_data *d)
         m->bad++;
         return true;
     }
+    if (p->trace)
+        trace_packet(p, from, false, &(struct iovec){packet, len}, 1, len);
     if (dgram_multicast_in(p, from, packet, len) == 0)
         m->nobody++;
     return true;

@@ -19,6 +19,8 @@ static void peer_packet(struct pump *p, const struct side *s, const struct peer 
         p->count.packets_bad++;
         return;
     }
+    if (p->trace && local)
+        trace_packet(p, local, false, &(struct iovec){packet, len}, 1, len);
     if (ip_addresses(packet, len, &src, &dst) && src == local && dst == s->own) {
         if (!dgram_packet_in(p, s, local, packet, len))
             tcpip_input(p->tcpip, p->now, packet, len);
@@ -189,6 +191,8 @@ static void packet_out(struct pump *p, const struct side *s, struct peer *peer, 
         net_flush(p);
     ssize_t sealed = seal(p, s, peer, v, n, len);
     if (sealed > 0) {
+        if (p->trace)
+            trace_packet(p, remote, true, v, n, len);
         outbox_push(&p->out, peer_destination(s->peers, peer), p->seal + p->sealed, (size_t)sealed);
         if (!peer_is_direct(peer))
             transport_used(&p->transport, p->now);

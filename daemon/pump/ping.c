@@ -100,6 +100,13 @@ void ping_expire(struct pump *p)
     }
 }
 
+void ping_finish(struct pump *p, const struct ipc_client *c)
+{
+    for (unsigned i = 0; i < PUMP_PINGS_MAX; i++)
+        if (p->pings[i].client == c)
+            ping_end(p, &p->pings[i]);
+}
+
 mono_t ping_deadline(const struct pump *p)
 {
     mono_t at = MONO_NEVER;

@@ -117,6 +117,8 @@ void pump_turn(struct pump *p)
         net_output(p);
         net_peer_events(p);
     } while (more && ++rounds < PUMP_ROUNDS);
+    if (p->trace)
+        trace_turn(p);
     if (more)
         uv_idle_start(&p->idle, on_idle);
     else
@@ -387,6 +389,7 @@ static void pump_free(struct pump *p)
     dgram_stop(p); /* before those who wait for our end see the socket close */
     ipc_server_close(p->ipc);
     if (p->set) {
+        trace_stop(p);
         move_stop(p);
         link_stop(p);
         fdset_del(p->set, p->udp_watch);
@@ -432,6 +435,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->timer_fd = p->addresses_fd = -1;
     pump_clock(p);
     p->started = p->now;
+    p->wall_started = p->wall;
     entropy_fill(seed, sizeof(seed));
     drbg_init(&p->random, seed);
     snprintf(why, whylen, "out of memory or file descriptors");

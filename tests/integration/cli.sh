@@ -72,8 +72,10 @@ W=''
 
 step "a bad config names file, line and option"
 echo 'mtu = "many"' >"$T/u/config/i3.conf" && mkdir -p "$T/u/config/i3" && mv "$T/u/config/i3.conf" "$T/u/config/i3/i3.conf"
-status 3 new i3ctl id
+status 78 new i3ctl id
 said 'i3.conf:1:'
+status 78 new i3ctl id --json
+json
 
 world_up
 alice() {
@@ -100,7 +102,7 @@ said carol
 
 step "ping"
 status 0 alice ping bob.i3 2
-expect "lines of ping" "$(wc -l <"$T/out")" 3
+expect "lines of ping" "$(wc -l <"$T/out")" 5
 status 0 alice ping --json bob 1
 python3 -c 'import json,sys
 rows = [json.loads(line) for line in sys.stdin]
@@ -113,6 +115,8 @@ status 1 alice ping bob many
 
 step "status"
 status 0 alice status
+grep -q '^online *yes, by overlay node' "$T/out" || die "status: $(cat "$T/out")"
+status 0 alice status -v
 grep -q 'all standing' "$T/out" || die "status: $(cat "$T/out")"
 status 0 alice status --json
 json

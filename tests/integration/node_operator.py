@@ -214,7 +214,7 @@ def a_lone_node_is_a_ring_of_one():
     assert twin.end() == 0
     rc, out, err = ctl("ring")  # the only one
     assert rc == 0 and "owns every id" in out, (rc, out, err)
-    rc, out, err = ctl("metrics")
+    rc, out, err = ctl("metrics", "--node")
     assert rc == 0 and prom.parse(out)["i3node_ring_member"] == 0, err
     folder = os.stat(os.path.join(T, "i3"))
     assert stat.S_IMODE(folder.st_mode) == 0o700 and folder.st_uid == os.geteuid()

@@ -1,0 +1,51 @@
+#include "daemon/control/warnings.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "daemon/control/json.h"
+
+enum { TEXT_MAX = 400 };
+
+static void warn(json_t *list, const char *code, const char *fix, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void warn(json_t *list, const char *code, const char *fix, const char *fmt, ...)
+{
+    char text[TEXT_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    json_t *o = json_object();
+    set_text(o, "code", code);
+    set_text(o, "text", text);
+    set_text(o, "fix", fix);
+    json_array_append_new(list, o);
+}
+
+static void about_node(json_t *list, const struct report_view *v)
+{
+    enum { JUST_STARTED_US = 3000000 };
+    struct addr plain = addr_by(&v->node, ADDR_UDP);
+    char a[ADDR_STR];
+    if (!triggers_all_standing(v->triggers) && mono_since(v->started, v->now) > JUST_STARTED_US)
+        warn(list, "offline", "see that this machine is online; i3ctl doctor tries every node",
+            "the overlay node %s does not answer: nobody can reach you", addr_str(&plain, a));
+    else if (v->transport_why && !strcmp(v->transport, "tcp"))
+        warn(list, "udp_blocked", "let UDP to that node pass the firewall; until then all works, but slower",
+            "the overlay node is reached by TCP: %s", v->transport_why);
+    if (!v->nodes)
+        warn(list, "no_node", "name a node of others in i3.conf: nodes = { \"HOST:5610\" }; or run i3node where all of you can reach it",
+            "no overlay node is configured: only users of this very machine can be reached");
+}
+
+json_t *warnings_array(const struct report_view *v)
+{
+    json_t *list = json_array();
+    if (v->config_wrong)
+        warn(list, "config_refused", "correct that line, then i3ctl reload", "i3.conf as it is now is not in force: %s", v->config_wrong);
+    if (v->state_wrong)
+        warn(list, "state_not_saved", "make room on that disk; it is tried again by itself", "what is learned cannot be kept: %s",
+            v->state_wrong);
+    about_node(list, v);
+    return list;
+}

@@ -1,0 +1,147 @@
+/* pump/look.c - looking in: what is counted, for i3ctl status and for Prometheus alike. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon/control/host_metrics.h"
+#include "daemon/io/process.h"
+#include "daemon/pump/control.h"
+
+enum { COUNTERS_MAX = 96, PAGE_MAX = IPC_TEXT_MAX / 2 /* as JSON every newline and quote takes two bytes */ };
+
+/* A full table loses the rest; COUNTERS_MAX is well above what there is. */
+struct tally {
+    struct report_counter v[COUNTERS_MAX];
+    unsigned n;
+};
+
+static void add(struct tally *t, const char *name, uint64_t value, const char *help)
+{
+    if (t->n < COUNTERS_MAX)
+        t->v[t->n++] = (struct report_counter){name, help, value, false};
+}
+
+static void add_gauge(struct tally *t, const char *name, uint64_t value, const char *help)
+{
+    add(t, name, value, help);
+    t->v[t->n - 1].gauge = true;
+}
+
+static void tally_sockets(struct pump *p, struct tally *t)
+{
+    const struct udp_stats *u = udp_stats(p->udp);
+    const struct streams_stats s = p->streams ? *streams_stats(p->streams) : (struct streams_stats){0};
+    add(t, "udp_packets_in", u->packets_in, "Datagrams that came.");
+    add(t, "udp_packets_out", u->packets_out, "Datagrams sent.");
+    add(t, "udp_bytes_in", u->bytes_in, "Bytes in the datagrams that came.");
+    add(t, "udp_bytes_out", u->bytes_out, "Bytes in the datagrams sent.");
+    add(t, "udp_calls_in", u->calls_in, "System calls that received datagrams.");
+    add(t, "udp_calls_out", u->calls_out, "System calls that sent datagrams.");
+    add(t, "udp_send_lost", u->send_lost, "Datagrams that the socket did not take.");
+    add(t, "stream_frames_in", s.frames_in, "Packets that came by TCP, from nodes.");
+    add(t, "stream_frames_out", s.frames_out, "Packets for nodes that went by TCP.");
+    add(t, "stream_bytes_in", s.bytes_in, "Bytes that came by TCP.");
+    add(t, "stream_bytes_out", s.bytes_out, "Bytes that went by TCP.");
+    add(t, "stream_calls_in", s.calls_in, "System calls that read from TCP.");
+    add(t, "stream_calls_out", s.calls_out, "System calls that wrote to TCP.");
+    add(t, "stream_lost", s.lost + s.nobody, "Packets for TCP that were dropped.");
+    add_gauge(t, "streams", s.open, "TCP connections to nodes now.");
+}
+
+static void tally_packets(struct pump *p, struct tally *t)
+{
+    add(t, "packets_bad", p->count.packets_bad, "Packets that were not understood.");
+    add(t, "packets_spoofed", p->count.packets_spoofed, "Packets of peers that spoke for an address which is not theirs.");
+    add(t, "packets_passed_on", p->count.waypoint, "Packets passed on for others, as a waypoint.");
+    add(t, "packets_unsealed", p->count.packets_unsealed, "Packets that could not be sealed.");
+    add(t, "packets_held_lost", p->count.held_lost, "Packets that waited for a session and gave way to others.");
+    add(t, "connects", p->count.connects, "Connections that programs asked for.");
+    add(t, "incoming", p->count.incoming, "Connections that peers asked for.");
+    add(t, "refused", p->count.refused, "Connections of peers that were refused.");
+    add(t, "slowed_by_node", p->count.slowed, "Times that a node said that we send faster than its operator allows.");
+}
+
+static void tally_datagrams(struct pump *p, struct tally *t)
+{
+    const struct dgram_counters *d = dgram_counters(p);
+    add(t, "dgrams_in", d->in, "Datagrams for programs.");
+    add(t, "dgrams_out", d->out, "Datagrams of programs.");
+    add(t, "dgrams_bad", d->bad, "Datagrams that were malformed.");
+    add(t, "dgrams_strangers", d->strangers, "Datagrams of sockets that are not this user's.");
+    add(t, "dgrams_unreachable", d->unreachable, "Datagrams for a port that nobody has.");
+    add(t, "dgrams_refused", d->refused, "Datagrams which a peer had no port for.");
+    add(t, "dgrams_overflow", d->overflow, "Datagrams dropped because the program read too slowly.");
+    add(t, "dgrams_undelivered", d->undelivered, "Datagrams that the program's socket did not take.");
+    add(t, "dgrams_no_room", d->no_room, "Datagrams for which no mirror could be had.");
+    add(t, "fragments_in", d->fragments.fragments, "Fragments that came.");
+    add(t, "fragments_bad", d->fragments.bad, "Fragments that were malformed.");
+    add(t, "fragments_lost", d->fragments.expired + d->fragments.evicted, "Datagrams whose fragments never came together.");
+    add(t, "mirrors_evicted", d->evicted, "Mirrors that made room for others.");
+    add_gauge(t, "mirrors", d->mirrors, "Mirrors now.");
+    add_gauge(t, "dgram_sockets", d->sockets, "Sockets of programs with UDP now.");
+    add_gauge(t, "programs", ipc_server_clients(p->ipc), "Programs that talk to the daemon now, i3ctl among them.");
+}
+
+static void tally_tcp(struct pump *p, struct tally *t)
+{
+    struct tcpip_stats s;
+    tcpip_stats(p->tcpip, &s);
+    add(t, "tcp_segments_in", s.in_packets, "Segments that came through the overlay.");
+    add(t, "tcp_segments_out", s.out_packets, "Segments sent through the overlay.");
+    add(t, "tcp_retransmits", s.retransmits, "Segments sent again.");
+    add(t, "tcp_timeouts", s.timeouts, "Retransmission timers that ran out.");
+    add(t, "tcp_bad", s.in_bad, "Segments that were malformed.");
+    add_gauge(t, "tcp_memory", s.memory, "Bytes held for connections now.");
+    add_gauge(t, "tcp_memory_max", s.memory_max, "Bytes that may be held for connections.");
+    add(t, "tcp_refused_memory", s.refused_memory, "Connections refused for want of memory.");
+    add(t, "tcp_dropped_memory", s.dropped_memory, "Segments dropped for want of memory.");
+    add(t, "tcp_ecn_marked", s.ecn_marked, "Segments that came with a mark of congestion.");
+    add(t, "tcp_ecn_cuts", s.ecn_cuts, "Times that we slowed down for marks of congestion.");
+}
+
+static void tally_all(struct pump *p, struct tally *t)
+{
+    t->n = 0;
+    tally_sockets(p, t);
+    tally_packets(p, t);
+    tally_datagrams(p, t);
+    tally_tcp(p, t);
+}
+
+void verb_status(struct control_call *k)
+{
+    struct pump *p = k->p;
+    struct tally t;
+    struct report_group groups[GROUPS_MAX];
+    char socket[sizeof(p->paths.runtime) + 16];
+    struct report_view v = control_view(p);
+    snprintf(socket, sizeof(socket), "%s/i3d.sock", p->paths.runtime);
+    listen_sweep(p); /* what is gone is not shown */
+    dgram_sweep(p);
+    tally_all(p, &t);
+    v.socket = socket;
+    v.counters = t.v;
+    v.n_counters = t.n;
+    v.groups = groups;
+    v.n_groups = group_report(p, groups);
+    control_done(k, report_status(&v));
+}
+
+void verb_metrics(struct control_call *k)
+{
+    struct tally t;
+    struct process_info me;
+    struct report_view v = control_view(k->p);
+    char *page = malloc(PAGE_MAX + 1);
+    if (!page) {
+        control_fail(k, report_error("out of memory"));
+        return;
+    }
+    tally_all(k->p, &t);
+    v.counters = t.v;
+    v.n_counters = t.n;
+    process_look(&me);
+    const struct prom_process process = {me.resident, me.virtual_size, me.cpu_us, me.started, me.fds, me.fds_max};
+    page[host_metrics_write(&v, &process, page, PAGE_MAX)] = '\0';
+    control_done(k, report_string("text", page));
+    free(page);
+}
