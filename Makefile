@@ -181,6 +181,7 @@ i3d_SRC := \
 	daemon/pump/look.c \
 	daemon/pump/mcast.c \
 	daemon/pump/names.c \
+	daemon/pump/overlay.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
 	daemon/pump/udp.c \

@@ -39,29 +39,30 @@ void control_fail(struct control_call *k, char *json)
 
 struct report_view control_view(struct pump *p)
 {
+    const struct overlay *o = p->overlays;
     return (struct report_view){.now = p->now,
         .started = p->started,
         .pid = (uint32_t)getpid(),
         .version = I3_VERSION,
         .config = p->paths.config,
         .data = p->paths.data,
-        .suffix = p->config.suffix,
+        .suffix = o->suffix,
         .key = p->identity.pub,
         .id = &p->public_id,
         .own = p->own,
-        .udp = *udp_local(p->udp),
-        .node = p->node_addr,
-        .node_embedded = p->node != NULL,
-        .nat = p->own_addresses.nat ? p->own_addresses.nat : p->nat_seen,
+        .udp = *udp_local(o->udp),
+        .node = o->node_addr,
+        .node_embedded = o->node != NULL,
+        .nat = o->own_addresses.nat ? o->own_addresses.nat : o->nat_seen,
         .started_wall = p->wall_started,
         .network = p->config.network,
         .network_bits = p->config.network_bits,
-        .nodes = p->nodes,
-        .sampler = p->sample.sampler,
-        .transport = transport_name(&p->transport),
-        .transport_why = transport_why(&p->transport),
-        .triggers = p->triggers,
-        .peers = p->peers,
+        .nodes = o->nodes,
+        .sampler = o->sample.sampler,
+        .transport = transport_name(&o->transport),
+        .transport_why = transport_why(&o->transport),
+        .triggers = o->triggers,
+        .peers = o->peers,
         .book = p->book,
         .vsocks = p->vsocks,
         .listeners = p->listeners,
@@ -92,9 +93,9 @@ static uint32_t book_address(void *ctx, const uint8_t *key)
 
 const char *control_bare_name(const struct pump *p, char *name)
 {
-    size_t len = strlen(name), suffix = strlen(p->config.suffix);
-    if (len > suffix && !strcasecmp(name + len - suffix, p->config.suffix))
-        name[len - suffix] = '\0';
+    char bare[IPC_NAME_MAX + 1];
+    if (names_bare(p, name, bare) && strlen(bare) <= strlen(name))
+        strcpy(name, bare);
     return name;
 }
 
@@ -167,13 +168,14 @@ static void forget_key(struct pump *p, const uint8_t key[KEY_LEN])
     if (book_find_key(p->book, key))
         return;
     mcast_forget(p, key);
-    for (struct side *s = p->sides; s; s = s->next) {
-        struct peer *peer = peer_by_key(s->peers, key);
-        if (!peer)
-            continue;
-        tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, EHOSTUNREACH, true);
-        peer_drop(s->peers, peer);
-    }
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        for (struct side *s = o->sides; s; s = s->next) {
+            struct peer *peer = peer_by_key(s->peers, key);
+            if (!peer)
+                continue;
+            tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, EHOSTUNREACH, true);
+            peer_drop(s->peers, peer);
+        }
     if (!groups_by_key(p->groups, key))
         pool_pin(p->pool, key, false);
 }
@@ -253,7 +255,7 @@ static void verb_ping(struct control_call *k)
     uint32_t ip = names_address(p, e->key, 0);
     if (e->multicast)
         control_fail(k, report_error("%s is a multicast group: it takes datagrams and answers nothing", k->argv[1]));
-    else if (ip && side_by_own(p, ip) != p->sides && side_by_own(p, ip))
+    else if (ip && ip != p->own && side_by_own(p, ip))
         control_fail(k, report_error("%s is a group that this very host is a member of", k->argv[1]));
     else if (!ip || ip == p->own)
         control_fail(k, report_error(ip ? "%s is this very host" : "%s: no virtual address is left", k->argv[1]));

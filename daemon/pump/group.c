@@ -12,9 +12,9 @@
 
 /* ---- which side ---- */
 
-struct side *side_by_id(const struct pump *p, const uint8_t id[ID_LEN])
+struct side *side_by_id(const struct overlay *o, const uint8_t id[ID_LEN])
 {
-    for (struct side *s = p->sides; s; s = s->next)
+    for (struct side *s = o->sides; s; s = s->next)
         if (peers_has_id(s->peers, id))
             return s;
     return NULL;
@@ -22,30 +22,30 @@ struct side *side_by_id(const struct pump *p, const uint8_t id[ID_LEN])
 
 struct side *side_by_own(const struct pump *p, uint32_t own)
 {
-    for (struct side *s = p->sides; s; s = s->next)
-        if (s->own == own)
-            return s;
+    for (const struct overlay *o = p->overlays; o; o = o->next)
+        for (struct side *s = o->sides; s; s = s->next)
+            if (s->own == own)
+                return s;
     return NULL;
 }
 
-struct side *side_of_packet(const struct pump *p, const uint8_t *ip)
+uint32_t side_source(const struct pump *p, const uint8_t *ip)
 {
     uint32_t src, dst;
-    if (!p->sides->next)
-        return p->sides;
     if (ip[0] >> 4 == 4)
-        return ip_addresses(ip, IP_HEAD, &src, &dst) ? side_by_own(p, src) : NULL;
-    for (struct side *s = p->sides; s; s = s->next)
-        if (!memcmp(ip + IP6_SRC, s->own6, sizeof(s->own6)))
-            return s;
-    return NULL;
+        return ip_addresses(ip, IP_HEAD, &src, &dst) ? src : 0;
+    for (const struct overlay *o = p->overlays; o; o = o->next)
+        for (const struct side *s = o->sides; s; s = s->next)
+            if (!memcmp(ip + IP6_SRC, s->own6, sizeof(s->own6)))
+                return s->own;
+    return 0;
 }
 
 /* ---- sides come and go ---- */
 
-static void side_link(struct pump *p, struct side *s)
+static void side_link(struct side *s)
 {
-    struct side **at = &p->sides;
+    struct side **at = &s->o->sides;
     while (*at)
         at = &(*at)->next;
     *at = s;
@@ -69,39 +69,43 @@ static struct i3_id group_id(const uint8_t key[KEY_LEN], const uint8_t *member)
     return id;
 }
 
-static int add_triggers(struct pump *p, const struct group *g)
+static int add_triggers(struct overlay *o, const struct group *g)
 {
+    mono_t now = o->p->now;
     struct i3_id one = group_id(g->entry.key, g->member), all = group_id(g->entry.key, NULL);
-    int err = trigger_add(p->triggers, p->now, &all, 256, g->priv, g->entry.key, NULL, 0, INSERT_SHORTCUT);
+    int err = trigger_add(o->triggers, now, &all, 256, g->priv, g->entry.key, NULL, 0, INSERT_SHORTCUT);
     if (!err && g->kind == GROUP_ANYCAST)
-        err = trigger_add(p->triggers, p->now, &one, 128, g->priv, g->entry.key, NULL, 0, INSERT_SHORTCUT);
+        err = trigger_add(o->triggers, now, &one, 128, g->priv, g->entry.key, NULL, 0, INSERT_SHORTCUT);
     return err;
 }
 
-static void remove_triggers(struct pump *p, const struct group *g)
+static void remove_triggers(struct overlay *o, const struct group *g)
 {
+    mono_t now = o->p->now;
     struct i3_id one = group_id(g->entry.key, g->member), all = group_id(g->entry.key, NULL);
-    trigger_remove(p->triggers, p->now, &all, 256, &p->out);
-    trigger_remove(p->triggers, p->now, &one, 128, &p->out);
+    trigger_remove(o->triggers, now, &all, 256, &o->out);
+    trigger_remove(o->triggers, now, &one, 128, &o->out);
 }
 
 /* May that key have a session with us as the group's member? As with us ourselves: it is in the book. */
 static bool side_known(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct side *s = ctx;
-    if (!names_may_talk(s->p, key))
+    struct pump *p = s->o->p;
+    if (!names_may_talk(p, key) || overlay_of_key(p, key) != s->o)
         return false;
-    uint32_t ip = pool_get(s->p->pool, s->p->now, key);
-    return ip && !side_by_own(s->p, ip) && peer_get(s->peers, key, ip);
+    uint32_t ip = pool_get(p->pool, p->now, key);
+    return ip && !side_by_own(p, ip) && peer_get(s->peers, key, ip);
 }
 
-struct side *side_new(struct pump *p, const struct group *g)
+struct side *side_new(struct overlay *o, const struct group *g)
 {
+    struct pump *p = o->p;
     struct side *s = calloc(1, sizeof(*s));
     struct peers_config c;
     if (!s)
         return NULL;
-    s->p = p;
+    s->o = o;
     s->group = g;
     const uint8_t *key = g ? g->entry.key : p->identity.pub;
     s->own = pool_get(p->pool, p->now, key);
@@ -111,7 +115,7 @@ struct side *side_new(struct pump *p, const struct group *g)
         return NULL;
     }
     pool_address6(p->pool, s->own, s->own6);
-    pump_peers_config(p, &c);
+    pump_peers_config(o, &c);
     c.own_address = s->own;
     memcpy(c.priv, g ? g->priv : p->identity.priv, KEY_LEN);
     memcpy(c.pub, key, KEY_LEN);
@@ -122,41 +126,43 @@ struct side *side_new(struct pump *p, const struct group *g)
     }
     s->peers = peers_new(&c);
     if (s->peers) {
-        peers_set_owners(s->peers, p->owners);
-        peers_set_node(s->peers, &p->node_addr);
-        if (p->own_addresses.n)
-            peers_set_own(s->peers, p->now, &p->own_addresses);
+        peers_set_owners(s->peers, o->owners);
+        peers_set_node(s->peers, &o->node_addr);
+        if (o->own_addresses.n)
+            peers_set_own(s->peers, p->now, &o->own_addresses);
         id_of_key(&s->session_id, c.session_pub, NULL);
     }
-    if (!s->peers || trigger_add(p->triggers, p->now, &s->session_id, 128, c.session_priv, c.session_pub, NULL, 0, INSERT_SHORTCUT | INSERT_ALONE)) {
+    if (!s->peers || trigger_add(o->triggers, p->now, &s->session_id, 128, c.session_priv, c.session_pub, NULL, 0, INSERT_SHORTCUT | INSERT_ALONE)) {
         crypto_wipe(&c, sizeof(c));
         side_free(s);
         return NULL;
     }
     crypto_wipe(&c, sizeof(c));
-    side_link(p, s);
+    side_link(s);
     return s;
 }
 
-void sides_free(struct pump *p)
+void sides_free(struct overlay *o)
 {
-    for (struct side *s = p->sides, *next; s; s = next) {
+    for (struct side *s = o->sides, *next; s; s = next) {
         next = s->next;
         side_free(s);
     }
-    p->sides = NULL;
+    o->sides = NULL;
 }
 
 /* Its connections are reset, its triggers taken back. */
-static void side_end(struct pump *p, struct side *s)
+static void side_end(struct side *s)
 {
-    struct side **at = &p->sides;
+    struct overlay *o = s->o;
+    struct pump *p = o->p;
+    struct side **at = &o->sides;
     flow_end_local(p, s->own);
     net_output(p); /* the resets */
-    while (peers_leave(s->peers, p->now, &p->out))
-        net_flush(p);
-    net_flush(p);
-    trigger_remove(p->triggers, p->now, &s->session_id, 128, &p->out);
+    while (peers_leave(s->peers, p->now, &o->out))
+        net_flush(o);
+    net_flush(o);
+    trigger_remove(o->triggers, p->now, &s->session_id, 128, &o->out);
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
@@ -168,22 +174,26 @@ static void side_end(struct pump *p, struct side *s)
 /* From now on a session with the group would be one with ourselves. */
 static void forget_as_peer(struct pump *p, const uint8_t key[KEY_LEN])
 {
-    struct peer *peer = peer_by_key(p->peers, key);
-    if (!peer)
-        return;
-    tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, ENETRESET, true);
-    peer_drop(p->peers, peer);
+    for (struct overlay *o = p->overlays; o; o = o->next) {
+        struct peer *peer = peer_by_key(o->peers, key);
+        if (!peer)
+            continue;
+        tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, ENETRESET, true);
+        peer_drop(o->peers, peer);
+    }
 }
 
 static int group_begin(struct pump *p, const struct group *g)
 {
-    int err = add_triggers(p, g);
+    char full[IPC_NAME_MAX + 1];
+    struct overlay *o = overlay_of_entry(p, g->entry.name, full);
+    int err = add_triggers(o, g);
     if (err)
         return err;
     pool_pin(p->pool, g->entry.key, true);
-    err = g->kind == GROUP_MULTICAST ? mcast_join(p, g) : side_new(p, g) ? 0 : -ENOMEM;
+    err = g->kind == GROUP_MULTICAST ? mcast_join(p, g) : side_new(o, g) ? 0 : -ENOMEM;
     if (err)
-        remove_triggers(p, g);
+        remove_triggers(o, g);
     return err;
 }
 
@@ -227,13 +237,15 @@ int group_enter(struct pump *p, const struct group *g)
 int group_leave(struct pump *p, const struct group *g)
 {
     struct group old = *g;
-    struct side *s = p->sides;
-    while (s && s->group != g)
-        s = s->next;
-    remove_triggers(p, g);
-    if (s)
-        side_end(p, s);
-    net_flush(p);
+    for (struct overlay *o = p->overlays; o; o = o->next) {
+        struct side *s = o->sides;
+        while (s && s->group != g)
+            s = s->next;
+        remove_triggers(o, g);
+        if (s)
+            side_end(s);
+        net_flush(o);
+    }
     mcast_leave(p, g->entry.key);
     groups_remove(p->groups, g);
     if (!book_find_key(p->book, old.entry.key))
@@ -267,9 +279,10 @@ int group_load(struct pump *p, char *why, size_t whylen)
 
 void group_stop(struct pump *p)
 {
-    for (struct side *s = p->sides; s; s = s->next)
-        while (s->group && peers_leave(s->peers, p->now, &p->out))
-            net_flush(p);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        for (struct side *s = o->sides; s; s = s->next)
+            while (s->group && peers_leave(s->peers, p->now, &o->out))
+                net_flush(o);
 }
 
 void group_start(struct pump *p)

@@ -5,15 +5,28 @@
 #include "daemon/io/clock.h"
 #include "daemon/pump/control.h"
 
+static const struct side *group_side(const struct pump *p, const struct group *g)
+{
+    for (const struct overlay *o = p->overlays; o; o = o->next)
+        for (const struct side *s = o->sides; s; s = s->next)
+            if (s->group == g)
+                return s;
+    return NULL;
+}
+
+static const struct triggers *triggers_of(const struct pump *p, const struct group *g)
+{
+    return overlay_of_key(p, g->entry.key)->triggers;
+}
+
 static void describe(const struct pump *p, const struct group *g, struct report_group *out)
 {
     *out = (struct report_group){.group = g, .address = pool_get(p->pool, p->now, g->entry.key)};
-    for (const struct side *s = p->sides; s; s = s->next) {
-        for (struct peer *peer = s->group == g ? peer_next(s->peers, NULL) : NULL; peer; peer = peer_next(s->peers, peer)) {
-            struct peer_info info;
-            peer_info(s->peers, peer, p->now, &info);
-            out->sessions += info.standing;
-        }
+    const struct side *s = group_side(p, g);
+    for (struct peer *peer = s ? peer_next(s->peers, NULL) : NULL; peer; peer = peer_next(s->peers, peer)) {
+        struct peer_info info;
+        peer_info(s->peers, peer, p->now, &info);
+        out->sessions += info.standing;
     }
     mcast_report(p, out);
 }
@@ -30,7 +43,7 @@ static char *report_of(const struct pump *p, const struct group *g)
 {
     struct report_group r;
     describe(p, g, &r);
-    return report_group(&r, p->triggers);
+    return report_group(&r, triggers_of(p, g));
 }
 
 /* Takes a group into the table, or says why not. */
@@ -125,7 +138,7 @@ static void group_leave_verb(struct control_call *k)
 static void group_list(struct control_call *k)
 {
     struct report_group r[GROUPS_MAX];
-    control_done(k, report_groups(r, group_report(k->p, r), k->p->triggers));
+    control_done(k, report_groups(r, group_report(k->p, r), k->p->overlays->triggers));
 }
 
 void verb_group(struct control_call *k)

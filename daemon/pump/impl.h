@@ -88,9 +88,9 @@ struct dgram_counters {
     struct reassembly_stats fragments;
 };
 
-/* A key by which this daemon is known (pump/group.c). */
+/* A key by which this daemon is known in one of the overlays (pump/group.c). */
 struct side {
-    struct pump *p;
+    struct overlay *o;
     struct side *next;
     const struct group *group; /* NULL: the user's own, which is the first */
     struct peers *peers;
@@ -106,6 +106,49 @@ struct sample {
     struct i3_id next, old;
     uint8_t next_pub[KEY_LEN];
     mono_t retire_at; /* when the old one's trigger goes */
+};
+
+enum { OVERLAYS_MAX = 8, OVERLAY_NAME_MAX = 63 };
+
+/* A ring of nodes and what we are in it (pump/overlay.c has the picture). Bound: OVERLAYS_MAX. */
+struct overlay {
+    struct pump *p;
+    struct overlay *next;
+    char name[OVERLAY_NAME_MAX + 1];
+    char suffix[OVERLAY_NAME_MAX + 1]; /* of its names, with the dot, lower case */
+
+    struct udp *udp;
+    struct fdset_entry *udp_watch;
+    bool udp_ready;
+    struct streams *streams; /* to nodes, NULL: never by TCP */
+    struct fdset_entry *streams_watch;
+    bool streams_ready;
+    struct transport transport;
+    struct outbox out;
+    uint8_t *seal;
+    size_t sealed;
+
+    struct addr configured[CONFIG_NODES_MAX];
+    unsigned n_configured;
+    struct nodes *nodes;    /* NULL: none is configured */
+    struct node_pump *node; /* embedded, NULL if none */
+    unsigned node_index;    /* of `configured` */
+    struct addr node_addr;
+    mono_t node_since;
+    struct sample sample;
+
+    struct triggers *triggers;
+    struct owners *owners;
+    uint64_t unanswered; /* peers_unanswered() when the triggers were last doubted */
+    struct side *sides;  /* the user's own key, then those of groups */
+    struct peers *peers; /* of the first */
+
+    struct path_own own_addresses; /* as offered to peers */
+    struct addr addresses_seen;    /* the node's part of them */
+    unsigned nat_seen;             /* enum nat_kind, as the nodes make it out */
+    bool addresses_dirty, place_dirty; /* the offered ones, and where we are, are to be looked at */
+    struct addr place;                 /* the address from which packets to the node leave; family 0: there is no way to it */
+    mono_t place_at;
 };
 
 struct pump {
@@ -128,35 +171,12 @@ struct pump {
     struct fdset_entry *timer_watch;
     mono_t timer_at; /* what timer_fd is set to */
 
-    struct udp *udp;
-    struct fdset_entry *udp_watch;
-    bool udp_ready;
-    struct streams *streams; /* to nodes, NULL: never by TCP */
-    struct fdset_entry *streams_watch;
-    bool streams_ready;
-    struct transport transport;
-    struct node_pump *node; /* embedded, NULL if none */
-    unsigned node_index;    /* of config.nodes */
-    struct nodes *nodes;    /* NULL: none is configured */
-    struct sample sample;
-    struct addr node_addr;
-    mono_t node_since;
-
-    struct triggers *triggers;
-    struct owners *owners;
-    uint64_t unanswered; /* peers_unanswered() when the triggers were last doubted */
+    struct overlay *overlays; /* the first has the top-level `suffix` and `nodes` */
     struct groups *groups;
     struct mcasts *mcasts;
-    struct side *sides;  /* the user's own key, then those of groups */
-    struct peers *peers; /* of the first */
-    struct path_own own_addresses; /* as offered to peers */
-    struct addr addresses_seen;    /* the node's part of them */
-    unsigned nat_seen;             /* enum nat_kind, as the nodes make it out */
     int addresses_fd;
     struct fdset_entry *addresses_entry;
-    bool addresses_dirty, place_dirty; /* the offered ones, and where we are, are to be looked at */
-    struct addr place;                 /* the address from which packets to the node leave; family 0: there is no way to it */
-    mono_t place_at, last_turn;
+    mono_t last_turn;
     struct tcpip *tcpip;
     struct pool *pool;
     struct book *book;
@@ -169,11 +189,8 @@ struct pump {
     void *accel;
     struct ipc_server *ipc;
 
-    struct outbox out;
     mono_t trim_at;       /* when memory is next looked at */
     uint64_t memory_peak; /* of the engine since it was last given back */
-    uint8_t *seal;
-    size_t sealed;
     struct held *held; /* ring */
     unsigned held_first, held_n;
     struct ping pings[PUMP_PINGS_MAX];
@@ -186,7 +203,7 @@ struct pump {
 
 /* pump.c */
 /* What all sides have in common; a fresh session key. */
-void pump_peers_config(struct pump *p, struct peers_config *c);
+void pump_peers_config(struct overlay *o, struct peers_config *c);
 void pump_clock(struct pump *p);
 void pump_turn(struct pump *p);
 int pump_book_save(struct pump *p);
@@ -195,16 +212,41 @@ void pump_state_save(const struct pump *p, const char *name, char *text, size_t 
 /* For the caller to free; NULL for none. */
 char *pump_state_load(const struct pump *p, const char *name);
 
+/* pump/overlay.c */
+/* One more, behind the others: its socket, triggers, sessions. 0 or -errno with a sentence. */
+int overlay_new(struct pump *p, const char *name, const char *suffix, const struct addr *nodes, unsigned n, struct overlay **out, char *why,
+    size_t whylen);
+void overlay_free(struct overlay *o);
+void overlays_free(struct pump *p);
+/* When something in it is due. */
+mono_t overlay_deadline(const struct overlay *o);
+/* Each turn: what has come, a batch; true: there may be more. And what is due. */
+bool overlay_recv(struct overlay *o);
+void overlay_turn(struct overlay *o);
+/* The one with the longest suffix that the name has; *bare: how much is before it. NULL: none. */
+struct overlay *overlay_of_name(const struct pump *p, const char *name, size_t len, size_t *bare);
+/* That of a name in the book, and how it is asked for. */
+struct overlay *overlay_of_entry(const struct pump *p, const char *name, char full[IPC_NAME_MAX + 1]);
+/* By which a key is reached: that of its name in the book. */
+struct overlay *overlay_of_key(const struct pump *p, const uint8_t key[KEY_LEN]);
+struct overlay *overlay_named(const struct pump *p, const char *name);
+/* The side and the peer by which packets from `own` to `remote` go; false: there is no such peer. */
+bool overlay_route(const struct pump *p, uint32_t own, uint32_t remote, struct side **s, struct peer **peer);
+/* Those by which the host at that address is reached; false: it is no peer of our own key. */
+bool overlay_route_own(const struct pump *p, uint32_t remote, struct side **s, struct peer **peer);
+
 /* pump/net.c */
+/* ctx: the overlay. */
 void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len);
+/* All that is due, of all overlays. */
 void net_output(struct pump *p);
 void net_peer_events(struct pump *p);
-void net_flush(struct pump *p);
-void net_choose_node(struct pump *p);
+void net_flush(struct overlay *o);
+void net_choose_node(struct overlay *o);
 /* The home node from now on, by the way that the address says. */
-void net_set_home(struct pump *p, const struct addr *node);
+void net_set_home(struct overlay *o, const struct addr *node);
 /* The i-th of those configured. */
-void net_use_node(struct pump *p, unsigned i);
+void net_use_node(struct overlay *o, unsigned i);
 /* The largest packet that fits all ways to a host: there may be sessions with several sides of ours. */
 uint16_t net_mtu(struct pump *p, uint32_t remote);
 /* Why no session with that host could be had a moment ago, an errno; 0: it could, or nobody has tried. */
@@ -212,12 +254,13 @@ int net_failed_lately(const struct pump *p, uint32_t host);
 
 /* pump/group.c */
 /* A side with that group's key, NULL: the user's own; with its triggers for sessions. NULL: no memory, or no address. */
-struct side *side_new(struct pump *p, const struct group *g);
-void sides_free(struct pump *p);
-/* Whose id that is, whose address, and who has sent this packet (an IP header); NULL: nobody of ours. */
-struct side *side_by_id(const struct pump *p, const uint8_t id[ID_LEN]);
+struct side *side_new(struct overlay *o, const struct group *g);
+void sides_free(struct overlay *o);
+/* Whose id that is, and whose address (the first overlay's, where all have it); NULL: nobody of ours. */
+struct side *side_by_id(const struct overlay *o, const uint8_t id[ID_LEN]);
 struct side *side_by_own(const struct pump *p, uint32_t own);
-struct side *side_of_packet(const struct pump *p, const uint8_t *ip);
+/* The address of ours that has sent this packet (an IP header), 0: none of ours. */
+uint32_t side_source(const struct pump *p, const uint8_t *ip);
 int group_load(struct pump *p, char *why, size_t whylen);
 void group_start(struct pump *p);
 /* The daemon ends: clients of its groups are told to look for others. */
@@ -241,44 +284,47 @@ bool mcast_is_member(struct pump *p, uint32_t remote);
 /* The largest IP packet for a group. */
 uint16_t mcast_mtu(const struct pump *p);
 /* A GROUP packet; false: it is for none of our groups. */
-bool mcast_in(struct pump *p, const struct wire_data *d);
+bool mcast_in(struct overlay *o, const struct wire_data *d);
 /* Fills in what is known of its datagrams. */
 void mcast_report(const struct pump *p, struct report_group *out);
 
 /* pump/waypoint.c */
 /* A packet with more than one id, the first of which may be ours. */
-void waypoint_in(struct pump *p, const struct wire_data *d, uint8_t *data, size_t len);
+void waypoint_in(struct overlay *o, const struct wire_data *d, uint8_t *data, size_t len);
 
 /* pump/link.c: TCP to the nodes where UDP is blocked */
-int link_start(struct pump *p);
-void link_stop(struct pump *p);
+int link_start(struct overlay *o);
+void link_stop(struct overlay *o);
 /* A batch of what has come by connections. True: there may be more. */
-bool link_recv(struct pump *p);
+bool link_recv(struct overlay *o);
 /* What the outbox has for connections is taken out and sent. */
-void link_send(struct pump *p);
+void link_send(struct overlay *o);
 /* What can wait for a connection's room should: there is a turn when it has some. */
-bool link_is_full(const struct pump *p);
-void link_turn(struct pump *p);
+bool link_is_full(const struct overlay *o);
+void link_turn(struct overlay *o);
 /* We are elsewhere, or were asleep: connections are made anew, and UDP is tried. */
-void link_moved(struct pump *p);
-mono_t link_deadline(const struct pump *p);
+void link_moved(struct overlay *o);
+mono_t link_deadline(const struct overlay *o);
 /* Moved so far, by UDP and TCP. */
 void link_traffic(const struct pump *p, uint64_t *bytes, uint64_t *packets_in);
 
 /* pump/sample.c */
-int sample_start(struct pump *p);
-void sample_turn(struct pump *p);
+int sample_start(struct overlay *o);
+void sample_turn(struct overlay *o);
 
-/* pump/shortcut.c */
-/* ---- pump/move.c ---- */
-
+/* pump/move.c */
 void move_start(struct pump *p);
 void move_stop(struct pump *p);
 /* Every turn, before anything that is late is held against others. */
 void move_turn(struct pump *p);
+/* An overlay that has come later. */
+void move_begin(struct overlay *o);
+/* Everything is asked again, as at another place. */
+void move_ask_again(struct overlay *o);
 
+/* pump/shortcut.c */
 /* Tells peers where we are when that has changed. */
-void shortcut_turn(struct pump *p);
+void shortcut_turn(struct overlay *o);
 
 /* pump/flow.c */
 /* 0: `client` has its answer, or will have it soon; else -errno, which is its answer. */
@@ -360,7 +406,11 @@ void ipc_reply(struct ipc_client *c, struct writer *w, int fd);
 void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket *s, int fd); /* to CONNECT */
 
 /* pump/names.c */
-/* The key of a name with the overlay's suffix, NULL if the book has none. */
+/* What the book calls that name, and the overlay of it; NULL: its suffix is no overlay's. */
+struct overlay *names_bare(const struct pump *p, const char *name, char bare[IPC_NAME_MAX + 1]);
+/* The first entry of that key, in the book or among our groups; NULL: none. */
+const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY_LEN]);
+/* The key of a name with an overlay's suffix, NULL if the book has none there. */
 const struct book_entry *names_find(const struct pump *p, const char *name);
 /* May a key open sessions: is it in the book, and not as a multicast group? */
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN]);

@@ -28,8 +28,8 @@ static void add_gauge(struct tally *t, const char *name, uint64_t value, const c
 
 static void tally_sockets(struct pump *p, struct tally *t)
 {
-    const struct udp_stats *u = udp_stats(p->udp);
-    const struct streams_stats s = p->streams ? *streams_stats(p->streams) : (struct streams_stats){0};
+    const struct udp_stats *u = udp_stats(p->overlays->udp);
+    const struct streams_stats s = p->overlays->streams ? *streams_stats(p->overlays->streams) : (struct streams_stats){0};
     add(t, "udp_packets_in", u->packets_in, "Datagrams that came.");
     add(t, "udp_packets_out", u->packets_out, "Datagrams sent.");
     add(t, "udp_bytes_in", u->bytes_in, "Bytes in the datagrams that came.");

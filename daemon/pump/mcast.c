@@ -21,7 +21,7 @@
 enum { MCASTS_MAX = GROUPS_MAX + 64 };
 
 struct mcast {
-    struct pump *p;
+    struct overlay *o;
     uint8_t key[KEY_LEN];
     struct i3_id all;
     struct group_tx *tx;       /* NULL: nothing was sent yet */
@@ -83,7 +83,7 @@ static struct mcast *mcast_get(struct pump *p, const uint8_t key[KEY_LEN])
     m = calloc(1, sizeof(*m));
     if (!m)
         return NULL;
-    m->p = p;
+    m->o = overlay_of_key(p, key);
     memcpy(m->key, key, KEY_LEN);
     group_all_id(&m->all, key);
     p->mcasts->v[p->mcasts->n++] = m;
@@ -109,7 +109,7 @@ void mcast_stop(struct pump *p)
 static bool may_speak(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct mcast *m = ctx;
-    return names_may_talk(m->p, key);
+    return names_may_talk(m->o->p, key) && overlay_of_key(m->o->p, key) == m->o;
 }
 
 void mcast_leave(struct pump *p, const uint8_t key[KEY_LEN])
@@ -152,7 +152,7 @@ static struct group_tx *tx_of(struct pump *p, struct mcast *m)
     struct peers_config c;
     if (m->tx)
         return m->tx;
-    pump_peers_config(p, &c);
+    pump_peers_config(m->o, &c);
     drbg_draw(&p->random, seed, sizeof(seed));
     enum peer_cipher cipher = (enum peer_cipher)(c.ciphers & -c.ciphers);
     m->tx = group_tx_new(
@@ -168,17 +168,18 @@ bool mcast_send(struct pump *p, uint32_t remote, const struct iovec *v, int n, s
     struct mcast *m = key ? mcast_get(p, key) : NULL;
     if (!m || !tx_of(p, m))
         return key;
-    if (outbox_is_tight(&p->out) || PUMP_SEAL_BUF - p->sealed < len + GROUP_OVERHEAD)
-        net_flush(p);
-    ssize_t sealed = group_seal(m->tx, p->now, p->wall, v, n, p->seal + p->sealed, PUMP_SEAL_BUF - p->sealed);
+    struct overlay *o = m->o;
+    if (outbox_is_tight(&o->out) || PUMP_SEAL_BUF - o->sealed < len + GROUP_OVERHEAD)
+        net_flush(o);
+    ssize_t sealed = group_seal(m->tx, p->now, p->wall, v, n, o->seal + o->sealed, PUMP_SEAL_BUF - o->sealed);
     m->used = p->now;
     if (sealed < 0) {
         p->count.packets_unsealed++;
         return true;
     }
-    outbox_push(&p->out, owners_node(p->owners, &m->all), p->seal + p->sealed, (size_t)sealed);
-    outbox_set_ecn(&p->out, ip_ecn(v[0].iov_base));
-    p->sealed += (size_t)sealed;
+    outbox_push(&o->out, owners_node(o->owners, &m->all), o->seal + o->sealed, (size_t)sealed);
+    outbox_set_ecn(&o->out, ip_ecn(v[0].iov_base));
+    o->sealed += (size_t)sealed;
     if (p->trace)
         trace_packet(p, remote, true, v, n, len);
     m->out++;
@@ -216,13 +217,14 @@ static bool readdress(struct pump *p, const struct mcast *m, const uint8_t sende
     return ip6_is_from_to(packet, len, src6, dst6) && (packet[6] == IP_UDP || ip_is_fragment(packet, len));
 }
 
-bool mcast_in(struct pump *p, const struct wire_data *d)
+bool mcast_in(struct overlay *o, const struct wire_data *d)
 {
+    struct pump *p = o->p;
     uint8_t sender[KEY_LEN], *packet;
     struct mcast *m = NULL;
     size_t len;
     for (unsigned i = 0; i < p->mcasts->n && !m; i++)
-        if (p->mcasts->v[i]->rx && !memcmp(d->ids, p->mcasts->v[i]->all.b, ID_LEN))
+        if (p->mcasts->v[i]->rx && p->mcasts->v[i]->o == o && !memcmp(d->ids, p->mcasts->v[i]->all.b, ID_LEN))
             m = p->mcasts->v[i];
     if (!m || d->n != 1)
         return m;

@@ -15,30 +15,31 @@
 enum { SLEPT_US = 5000000, LOOK_PAUSE_US = 20000, LOOK_ANYWAY_US = 1000000 };
 
 /* What is outstanding was asked elsewhere, or long ago, and says nothing of those who were asked. */
-static void ask_all_again(struct pump *p)
+void move_ask_again(struct overlay *o)
 {
-    p->node_since = p->now;
-    if (p->nodes)
-        nodes_restart(p->nodes, p->now), sampler_restart(p->sample.sampler, p->now);
-    triggers_moved(p->triggers, p->now);
-    owners_moved(p->owners, p->now);
-    for (struct side *s = p->sides; s; s = s->next)
+    struct pump *p = o->p;
+    o->node_since = p->now;
+    if (o->nodes)
+        nodes_restart(o->nodes, p->now), sampler_restart(o->sample.sampler, p->now);
+    triggers_moved(o->triggers, p->now);
+    owners_moved(o->owners, p->now);
+    for (struct side *s = o->sides; s; s = s->next)
         peers_uprooted(s->peers, p->now);
-    link_moved(p);
+    link_moved(o);
 }
 
 /* A node to which there is a way from here: the present one if possible. */
-static bool find_way(struct pump *p, struct addr *source)
+static bool find_way(struct overlay *o, struct addr *source)
 {
-    if (addresses_source(&p->node_addr, source) == 0)
+    if (addresses_source(&o->node_addr, source) == 0)
         return true;
-    for (unsigned i = 1; i < p->config.n_nodes; i++) {
-        unsigned k = (p->node_index + i) % p->config.n_nodes;
-        const struct addr *node = &p->config.nodes[k];
-        if (node->family == 6 && udp_local(p->udp)->family == 4)
+    for (unsigned i = 1; i < o->n_configured; i++) {
+        unsigned k = (o->node_index + i) % o->n_configured;
+        const struct addr *node = &o->configured[k];
+        if (node->family == 6 && udp_local(o->udp)->family == 4)
             continue;
         if (addresses_source(node, source) == 0) {
-            net_use_node(p, k);
+            net_use_node(o, k);
             return true;
         }
     }
@@ -46,29 +47,34 @@ static bool find_way(struct pump *p, struct addr *source)
     return false;
 }
 
-static void look(struct pump *p)
+static void look(struct overlay *o)
 {
-    struct addr before = p->place;
+    struct pump *p = o->p;
+    struct addr before = o->place;
     char s[ADDR_STR], t[ADDR_STR];
-    p->place_dirty = false;
-    p->place_at = p->now;
-    if (!p->node_addr.family || !find_way(p, &p->place) || addr_eq(&before, &p->place))
+    o->place_dirty = false;
+    o->place_at = p->now;
+    if (!o->node_addr.family || !find_way(o, &o->place) || addr_eq(&before, &o->place))
         return;
-    log_info("host moved from=%s to=%s", before.family ? addr_str(&before, s) : "nowhere", addr_str(&p->place, t));
-    ask_all_again(p);
+    log_info("host moved from=%s to=%s", before.family ? addr_str(&before, s) : "nowhere", addr_str(&o->place, t));
+    move_ask_again(o);
 }
 
 void move_turn(struct pump *p)
 {
     mono_t before = p->last_turn;
-    bool anyway = p->addresses_fd < 0 && mono_since(p->place_at, p->now) >= LOOK_ANYWAY_US;
+    bool slept = mono_since(before, p->now) > SLEPT_US;
     p->last_turn = p->now;
-    if ((p->place_dirty && mono_since(p->place_at, p->now) >= LOOK_PAUSE_US) || anyway)
-        look(p);
-    if (mono_since(before, p->now) > SLEPT_US) {
+    if (slept)
         log_info("host slept s=%u", (unsigned)(mono_since(before, p->now) / USEC_PER_SEC));
-        ask_all_again(p);
-        for (struct side *s = p->sides; s; s = s->next)
+    for (struct overlay *o = p->overlays; o; o = o->next) {
+        uint64_t since = mono_since(o->place_at, p->now);
+        if ((o->place_dirty && since >= LOOK_PAUSE_US) || (p->addresses_fd < 0 && since >= LOOK_ANYWAY_US))
+            look(o);
+        if (!slept)
+            continue;
+        move_ask_again(o);
+        for (struct side *s = o->sides; s; s = s->next)
             peers_woke(s->peers, before, p->now);
     }
 }
@@ -78,8 +84,17 @@ static void on_change(void *ctx, uint32_t events)
     struct pump *p = ctx;
     (void)events;
     addresses_drain(p->addresses_fd);
-    p->addresses_dirty = p->place_dirty = true;
-    transport_moved(&p->transport, p->now);
+    for (struct overlay *o = p->overlays; o; o = o->next) {
+        o->addresses_dirty = o->place_dirty = true;
+        transport_moved(&o->transport, p->now);
+    }
+}
+
+void move_begin(struct overlay *o)
+{
+    o->addresses_dirty = true;
+    find_way(o, &o->place);
+    o->place_at = o->p->now;
 }
 
 void move_start(struct pump *p)
@@ -90,9 +105,8 @@ void move_start(struct pump *p)
         p->addresses_entry = fdset_add(p->set, p->addresses_fd, false, on_change, p);
     else
         log_info("changes of addresses are not told here err=%d", p->addresses_fd);
-    p->addresses_dirty = true;
-    find_way(p, &p->place);
-    p->place_at = p->now;
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        move_begin(o);
 }
 
 void move_stop(struct pump *p)

@@ -9,23 +9,32 @@
  * processor, where it would wait for the end of it. */
 enum { AFTER_ANSWER_US = 300 };
 
+struct overlay *names_bare(const struct pump *p, const char *name, char bare[IPC_NAME_MAX + 1])
+{
+    size_t len = strlen(name), n, first = strlen(p->overlays->suffix);
+    if (len && name[len - 1] == '.')
+        len--;
+    struct overlay *o = overlay_of_name(p, name, len, &n);
+    if (!o || len > IPC_NAME_MAX)
+        return NULL;
+    if (o != p->overlays)
+        n = len > first && !strncasecmp(name + len - first, p->overlays->suffix, first) ? len - first : len;
+    memcpy(bare, name, n);
+    bare[n] = '\0';
+    return o;
+}
+
 const struct book_entry *names_find(const struct pump *p, const char *name)
 {
     char bare[IPC_NAME_MAX + 1];
-    size_t len = strlen(name), suffix = strlen(p->config.suffix);
-    if (len && name[len - 1] == '.')
-        len--;
-    if (len <= suffix || len >= sizeof(bare) || strncasecmp(name + len - suffix, p->config.suffix, suffix))
-        return NULL;
-    memcpy(bare, name, len - suffix);
-    bare[len - suffix] = '\0';
-    const struct book_entry *e = book_find(p->book, bare);
-    const struct group *g = e ? NULL : groups_find(p->groups, bare);
-    return g ? &g->entry : e;
+    const struct overlay *o = names_bare(p, name, bare);
+    const struct book_entry *e = o ? book_find(p->book, bare) : NULL;
+    const struct group *g = !o || e ? NULL : groups_find(p->groups, bare);
+    e = g ? &g->entry : e;
+    return e && overlay_of_key(p, e->key) == o ? e : NULL;
 }
 
-/* The entry of that key, as names_find() has it. */
-static const struct book_entry *entry_of(const struct pump *p, const uint8_t key[KEY_LEN])
+const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY_LEN])
 {
     const struct book_entry *e = book_find_key(p->book, key);
     const struct group *g = e ? NULL : groups_by_key(p->groups, key);
@@ -41,23 +50,24 @@ bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
 bool names_is_multicast(struct pump *p, uint32_t ip)
 {
     const uint8_t *key = pool_key(p->pool, p->now, ip);
-    const struct book_entry *e = key ? entry_of(p, key) : NULL;
+    const struct book_entry *e = key ? names_entry(p, key) : NULL;
     return e && e->multicast;
 }
 
-/* The ids of those that packets to e pass first. A name that is in the book no more, or a group, keeps its place as an id that nobody
+/* The ids of those that packets to e pass first. A name that is in the book no more, or a group, or of another overlay, keeps its place as an id that nobody
  * has: rather no way than one that was not meant. */
-static void set_via(struct pump *p, struct peer *peer, const struct book_entry *e)
+static void set_via(struct overlay *o, struct peer *peer, const struct book_entry *e)
 {
+    struct pump *p = o->p;
     struct i3_id via[PEER_VIA_MAX] = {0};
     char name[BOOK_NAME_MAX + 1];
     unsigned n = 0;
     for (const char *at = e->via; n < PEER_VIA_MAX && book_via_next(&at, name); n++) {
         const struct book_entry *box = book_find(p->book, name);
-        if (box && !box->multicast)
+        if (box && !box->multicast && overlay_of_key(p, box->key) == o)
             id_of_key(&via[n], box->key, NULL);
     }
-    peer_set_via(p->peers, peer, via, n);
+    peer_set_via(o->peers, peer, via, n);
 }
 
 /* The peer of an entry in the book; NULL: it is ourselves, or none can be had, or there is none at a multicast group. */
@@ -66,9 +76,10 @@ static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t
     uint8_t place[GROUP_MEMBER_LEN];
     if (!ip || side_by_own(p, ip) || e->multicast)
         return NULL;
-    struct peer *peer = peer_get(p->peers, e->key, ip);
+    struct overlay *o = overlay_of_key(p, e->key);
+    struct peer *peer = peer_get(o->peers, e->key, ip);
     if (peer && e->via)
-        set_via(p, peer, e);
+        set_via(o, peer, e);
     if (peer && e->near)
         peer_set_near(peer, place, place_bytes(e->near, place));
     return peer;
@@ -77,10 +88,11 @@ static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us)
 {
     uint32_t ip = pool_get(p->pool, p->now, key);
-    const struct book_entry *e = entry_of(p, key);
-    struct peer *peer = e ? peer_of(p, e, ip) : ip && !side_by_own(p, ip) ? peer_get(p->peers, key, ip) : NULL;
+    const struct book_entry *e = names_entry(p, key);
+    struct overlay *o = overlay_of_key(p, key);
+    struct peer *peer = e ? peer_of(p, e, ip) : ip && !side_by_own(p, ip) ? peer_get(o->peers, key, ip) : NULL;
     if (peer)
-        peer_open(p->peers, peer, mono_add(p->now, later_us), p->wall);
+        peer_open(o->peers, peer, mono_add(p->now, later_us), p->wall);
     return ip;
 }
 
@@ -113,11 +125,11 @@ struct addr names_host_address(const struct pump *p, uint32_t ip, uint8_t family
 const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1])
 {
     const uint8_t *key = pool_contains(p->pool, ip) ? pool_key(p->pool, p->now, ip) : NULL;
-    const struct book_entry *e = key ? entry_of(p, key) : NULL;
+    const struct book_entry *e = key ? names_entry(p, key) : NULL;
     if (!e)
         return NULL;
-    int n = snprintf(out, IPC_NAME_MAX + 1, "%s%s", e->name, p->config.suffix);
-    return n > 0 && n <= IPC_NAME_MAX ? out : NULL;
+    overlay_of_entry(p, e->name, out);
+    return out;
 }
 
 bool names_is_virtual(struct pump *p, uint32_t ip)

@@ -32,8 +32,9 @@ static void peer_packet(struct pump *p, const struct side *s, const struct peer 
     }
 }
 
-static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
+static void data_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
 {
+    struct pump *p = o->p;
     struct wire_data d;
     struct peer *peer;
     uint8_t *plain;
@@ -42,66 +43,70 @@ static void data_in(struct pump *p, const struct addr *from, uint8_t *data, size
         p->count.packets_bad++;
         return;
     }
-    if (d.proto == PROTO_GROUP && mcast_in(p, &d))
+    if (d.proto == PROTO_GROUP && mcast_in(o, &d))
         return;
     if (d.n > 1) {
-        waypoint_in(p, &d, data, len);
+        waypoint_in(o, &d, data, len);
         return;
     }
-    struct side *s = side_by_id(p, d.ids);
-    if (!s || peers_input(s->peers, p->now, p->wall, from, &d, &p->out, &peer, &plain, &plain_len) != PEER_PACKET)
+    struct side *s = side_by_id(o, d.ids);
+    if (!s || peers_input(s->peers, p->now, p->wall, from, &d, &o->out, &peer, &plain, &plain_len) != PEER_PACKET)
         return;
-    triggers_delivered(p->triggers, p->now, from);
-    if (mono_since(p->transport.heard, p->now) > HEARD_AGAIN_US && owners_has(p->owners, from))
-        transport_heard(&p->transport, p->now, from);
-    peer_packet(p, s, peer, from->via == ADDR_UDP ? udp_ecn(p->udp) : 0, plain, plain_len);
+    triggers_delivered(o->triggers, p->now, from);
+    if (mono_since(o->transport.heard, p->now) > HEARD_AGAIN_US && owners_has(o->owners, from))
+        transport_heard(&o->transport, p->now, from);
+    peer_packet(p, s, peer, from->via == ADDR_UDP ? udp_ecn(o->udp) : 0, plain, plain_len);
 }
 
-static void not_present_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
+static void not_present_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
 {
+    struct pump *p = o->p;
     struct wire_not_present np;
-    if (!owners_has(p->owners, from) || not_present_decode(data, len, &np) < 0) {
+    if (!owners_has(o->owners, from) || not_present_decode(data, len, &np) < 0) {
         p->count.packets_bad++;
         return;
     }
-    for (struct side *s = p->sides; s; s = s->next)
+    for (struct side *s = o->sides; s; s = s->next)
         peers_not_present(s->peers, p->now, p->wall, &np);
-    triggers_doubt(p->triggers, p->now); /* the node may have lost ours as well */
+    triggers_doubt(o->triggers, p->now); /* the node may have lost ours as well */
 }
 
-static void trigger_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
+static void trigger_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
 {
-    if (triggers_input(p->triggers, p->now, from, data, len) < 0)
+    struct pump *p = o->p;
+    if (triggers_input(o->triggers, p->now, from, data, len) < 0)
         p->count.packets_bad++;
     else
-        transport_heard(&p->transport, p->now, from);
+        transport_heard(&o->transport, p->now, from);
 }
 
 /* That of a trigger; or we send faster than the node's operator allows, which it says once. */
-static void refused_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
+static void refused_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
 {
+    struct pump *p = o->p;
     struct wire_refused r;
     if (refused_decode(data, len, &r) || r.reason != REFUSED_RATE)
-        trigger_in(p, from, data, len);
+        trigger_in(o, from, data, len);
     else
         p->count.slowed++;
 }
 
 /* Who owns an id, for a packet or for a trigger of ours; and whether a node lives. */
-static void owner_in(struct pump *p, const struct addr *from, uint8_t *data, size_t len)
+static void owner_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
 {
-    bool ours = owners_input(p->owners, p->now, from, data, len) == 0;
-    if (!ours && p->nodes)
-        ours = nodes_input(p->nodes, p->now, from, data, len) == 0 || sampler_input(p->sample.sampler, p->now, from, data, len) == 0;
+    struct pump *p = o->p;
+    bool ours = owners_input(o->owners, p->now, from, data, len) == 0;
+    if (!ours && o->nodes)
+        ours = nodes_input(o->nodes, p->now, from, data, len) == 0 || sampler_input(o->sample.sampler, p->now, from, data, len) == 0;
     if (ours)
-        transport_heard(&p->transport, p->now, from);
-    else if (transport_input(&p->transport, p->now, from, data, len) < 0)
-        trigger_in(p, from, data, len);
+        transport_heard(&o->transport, p->now, from);
+    else if (transport_input(&o->transport, p->now, from, data, len) < 0)
+        trigger_in(o, from, data, len);
 }
 
 void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len)
 {
-    static void (*const handler[16])(struct pump *, const struct addr *, uint8_t *, size_t) = {
+    static void (*const handler[16])(struct overlay *, const struct addr *, uint8_t *, size_t) = {
         [WIRE_DATA] = data_in,
         [WIRE_NOT_PRESENT] = not_present_in,
         [WIRE_CHALLENGE] = trigger_in,
@@ -111,14 +116,14 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
         [WIRE_OWNER] = owner_in,
         [WIRE_PONG] = owner_in,
     };
-    struct pump *p = ctx;
+    struct overlay *o = ctx;
     unsigned kind = wire_kind(data, len);
     if (handler[kind])
-        handler[kind](p, from, data, len);
+        handler[kind](o, from, data, len);
     else
-        p->count.packets_bad++; /* and not a word to strangers */
-    if (outbox_is_tight(&p->out))
-        net_flush(p);
+        o->p->count.packets_bad++; /* and not a word to strangers */
+    if (outbox_is_tight(&o->out))
+        net_flush(o);
 }
 
 /* ---- out ---- */
@@ -126,31 +131,34 @@ void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len
 /* A socket which is full is no news, one that cannot send there at all is. */
 static void net_send_failed(void *ctx, const struct addr *to, size_t len, int err)
 {
-    struct pump *p = ctx;
-    for (struct side *s = p->sides; s && err == EMSGSIZE; s = s->next)
+    struct overlay *o = ctx;
+    struct pump *p = o->p;
+    for (struct side *s = o->sides; s && err == EMSGSIZE; s = s->next)
         peers_too_big(s->peers, p->now, to, len);
     if (err == ENETUNREACH || err == EHOSTUNREACH || err == EADDRNOTAVAIL || err == EACCES || err == EPERM || err == EINVAL ||
         err == EAFNOSUPPORT)
-        for (struct side *s = p->sides; s; s = s->next)
+        for (struct side *s = o->sides; s; s = s->next)
             peers_send_failed(s->peers, p->now, to);
 }
 
-void net_flush(struct pump *p)
+void net_flush(struct overlay *o)
 {
-    if (p->out.n)
-        link_send(p);
-    if (p->out.n)
-        udp_send(p->udp, &p->out, net_send_failed, p);
-    p->sealed = 0;
+    if (o->out.n)
+        link_send(o);
+    if (o->out.n)
+        udp_send(o->udp, &o->out, net_send_failed, o);
+    o->sealed = 0;
 }
 
 /* On the way the packet bears the addresses of the peer's end. Normally they are ours too (10.H24 of the ids, paper 3.3) and
  * nothing is to be done; a rewritten packet is built whole first. IPv6 addresses are the same everywhere. */
-static ssize_t seal(struct pump *p, const struct side *s, struct peer *peer, const struct iovec *v, int n, size_t len)
+static ssize_t seal(const struct side *s, struct peer *peer, const struct iovec *v, int n, size_t len)
 {
+    struct overlay *o = s->o;
+    struct pump *p = o->p;
     struct peer_addresses a = peer_addresses(peer);
-    uint8_t *out = p->seal + p->sealed;
-    size_t cap = PUMP_SEAL_BUF - p->sealed;
+    uint8_t *out = o->seal + o->sealed;
+    size_t cap = PUMP_SEAL_BUF - o->sealed;
     if ((a.local == a.address && s->own == a.we_are) || *(const uint8_t *)v[0].iov_base >> 4 == 6)
         return peer_seal(s->peers, peer, p->now, p->wall, v, n, out, cap);
 
@@ -185,19 +193,21 @@ static void hold(struct pump *p, uint32_t remote, const struct iovec *v, int n, 
     }
 }
 
-static void packet_out(struct pump *p, const struct side *s, struct peer *peer, uint32_t remote, const struct iovec *v, int n, size_t len)
+static void packet_out(const struct side *s, struct peer *peer, uint32_t remote, const struct iovec *v, int n, size_t len)
 {
-    if (outbox_is_tight(&p->out) || PUMP_SEAL_BUF - p->sealed < PUMP_PACKET_MAX)
-        net_flush(p);
-    ssize_t sealed = seal(p, s, peer, v, n, len);
+    struct overlay *o = s->o;
+    struct pump *p = o->p;
+    if (outbox_is_tight(&o->out) || PUMP_SEAL_BUF - o->sealed < PUMP_PACKET_MAX)
+        net_flush(o);
+    ssize_t sealed = seal(s, peer, v, n, len);
     if (sealed > 0) {
         if (p->trace)
             trace_packet(p, remote, true, v, n, len);
-        outbox_push(&p->out, peer_destination(s->peers, peer), p->seal + p->sealed, (size_t)sealed);
+        outbox_push(&o->out, peer_destination(s->peers, peer), o->seal + o->sealed, (size_t)sealed);
         if (!peer_is_direct(peer))
-            transport_used(&p->transport, p->now);
-        outbox_set_ecn(&p->out, ip_ecn(v[0].iov_base)); /* RFC 6040: a tunnel that keeps to the normal mode */
-        p->sealed += (size_t)sealed;
+            transport_used(&o->transport, p->now);
+        outbox_set_ecn(&o->out, ip_ecn(v[0].iov_base)); /* RFC 6040: a tunnel that keeps to the normal mode */
+        o->sealed += (size_t)sealed;
     } else if (sealed == -ENOTCONN) {
         hold(p, remote, v, n, len);
     } else {
@@ -207,12 +217,21 @@ static void packet_out(struct pump *p, const struct side *s, struct peer *peer, 
 
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len)
 {
-    const struct side *s = side_of_packet(p, v[0].iov_base);
-    struct peer *peer = s ? peer_by_address(s->peers, remote) : NULL;
-    if (peer)
-        packet_out(p, s, peer, remote, v, n, len);
+    struct side *s;
+    struct peer *peer;
+    if (overlay_route(p, side_source(p, v[0].iov_base), remote, &s, &peer))
+        packet_out(s, peer, remote, v, n, len);
     else
         mcast_send(p, remote, v, n, len);
+}
+
+/* One overlay that is slow does not hold up the others: what it cannot take is lost there, as in a router's queue. */
+static bool all_full(const struct pump *p)
+{
+    for (const struct overlay *o = p->overlays; o; o = o->next)
+        if (!link_is_full(o))
+            return false;
+    return true;
 }
 
 static void engine_output(struct pump *p)
@@ -220,44 +239,52 @@ static void engine_output(struct pump *p)
     struct tcpip_packet v[64];
     uint32_t src, dst;
     size_t n;
-    while (!link_is_full(p) && (n = tcpip_output(p->tcpip, p->now, v, ARRAY_LEN(v), &src, &dst)) > 0) {
-        const struct side *s = side_by_own(p, src);
-        struct peer *peer = s ? peer_by_address(s->peers, dst) : NULL;
-        for (size_t i = 0; peer && i < n; i++) {
+    while (!all_full(p) && (n = tcpip_output(p->tcpip, p->now, v, ARRAY_LEN(v), &src, &dst)) > 0) {
+        struct side *s;
+        struct peer *peer;
+        bool known = overlay_route(p, src, dst, &s, &peer);
+        for (size_t i = 0; known && i < n; i++) {
             struct iovec iov[3] = {{v[i].head, v[i].head_len}, v[i].body[0], v[i].body[1]};
-            packet_out(p, s, peer, dst, iov, v[i].body[1].iov_len ? 3 : v[i].body[0].iov_len ? 2 : 1, v[i].len);
+            packet_out(s, peer, dst, iov, v[i].body[1].iov_len ? 3 : v[i].body[0].iov_len ? 2 : 1, v[i].len);
         }
     }
+}
+
+static void overlay_output(struct overlay *o)
+{
+    struct pump *p = o->p;
+    if (outbox_is_tight(&o->out))
+        net_flush(o);
+    owners_output(o->owners, p->now, &o->out);
+    if (o->nodes && mono_due(nodes_deadline(o->nodes), p->now))
+        nodes_output(o->nodes, p->now, &o->out);
+    if (o->nodes && mono_due(sampler_deadline(o->sample.sampler), p->now))
+        sampler_output(o->sample.sampler, p->now, &o->out);
+    uint64_t unanswered = 0;
+    for (struct side *s = o->sides; s; s = s->next) {
+        if (outbox_is_tight(&o->out))
+            net_flush(o);
+        if (mono_due(peers_deadline(s->peers), p->now))
+            peers_output(s->peers, p->now, p->wall, &o->out);
+        unanswered += peers_unanswered(s->peers);
+    }
+    if (unanswered != o->unanswered) {
+        o->unanswered = unanswered;
+        triggers_doubt(o->triggers, p->now);
+        transport_doubt(&o->transport, p->now);
+    }
+    if (outbox_is_tight(&o->out))
+        net_flush(o);
+    if (mono_due(triggers_deadline(o->triggers), p->now))
+        triggers_output(o->triggers, p->now, &o->out);
+    net_flush(o);
 }
 
 void net_output(struct pump *p)
 {
     engine_output(p);
-    if (outbox_is_tight(&p->out))
-        net_flush(p);
-    owners_output(p->owners, p->now, &p->out);
-    if (p->nodes && mono_due(nodes_deadline(p->nodes), p->now))
-        nodes_output(p->nodes, p->now, &p->out);
-    if (p->nodes && mono_due(sampler_deadline(p->sample.sampler), p->now))
-        sampler_output(p->sample.sampler, p->now, &p->out);
-    uint64_t unanswered = 0;
-    for (struct side *s = p->sides; s; s = s->next) {
-        if (outbox_is_tight(&p->out))
-            net_flush(p);
-        if (mono_due(peers_deadline(s->peers), p->now))
-            peers_output(s->peers, p->now, p->wall, &p->out);
-        unanswered += peers_unanswered(s->peers);
-    }
-    if (unanswered != p->unanswered) {
-        p->unanswered = unanswered;
-        triggers_doubt(p->triggers, p->now);
-        transport_doubt(&p->transport, p->now);
-    }
-    if (outbox_is_tight(&p->out))
-        net_flush(p);
-    if (mono_due(triggers_deadline(p->triggers), p->now))
-        triggers_output(p->triggers, p->now, &p->out);
-    net_flush(p);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        overlay_output(o);
 }
 
 /* ---- sessions ---- */
@@ -268,8 +295,8 @@ static void send_held(struct pump *p, const struct side *s, struct peer *peer, u
         struct held h = p->held[p->held_first];
         p->held_first = (p->held_first + 1) % PUMP_HELD_MAX;
         p->held_n--;
-        if (h.remote == remote && side_of_packet(p, h.data) == s)
-            packet_out(p, s, peer, remote, &(struct iovec){h.data, h.len}, 1, h.len);
+        if (h.remote == remote && side_source(p, h.data) == s->own)
+            packet_out(s, peer, remote, &(struct iovec){h.data, h.len}, 1, h.len);
         else
             hold(p, h.remote, &(struct iovec){h.data, h.len}, 1, h.len);
     }
@@ -299,17 +326,19 @@ static void note_failure(struct pump *p, uint32_t host, int err)
 uint16_t net_mtu(struct pump *p, uint32_t remote)
 {
     uint16_t mtu = (uint16_t)p->config.mtu;
-    for (const struct side *s = p->sides; s; s = s->next) {
-        struct peer_info info;
-        const struct peer *peer = peer_by_address(s->peers, remote);
-        if (peer)
+    bool peers = false;
+    for (const struct overlay *o = p->overlays; o; o = o->next)
+        for (const struct side *s = o->sides; s; s = s->next) {
+            struct peer_info info;
+            const struct peer *peer = peer_by_address(s->peers, remote);
+            if (!peer)
+                continue;
+            peers |= !s->group;
             peer_info(s->peers, peer, p->now, &info);
-        if (peer && info.standing && info.mtu < mtu)
-            mtu = info.mtu;
-        if (!peer && !s->group && names_is_multicast(p, remote))
-            return mcast_mtu(p);
-    }
-    return mtu;
+            if (info.standing && info.mtu < mtu)
+                mtu = info.mtu;
+        }
+    return !peers && names_is_multicast(p, remote) ? mcast_mtu(p) : mtu;
 }
 
 static void peer_event(struct pump *p, const struct side *s, const struct peer_event *e)
@@ -334,102 +363,110 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
 void net_peer_events(struct pump *p)
 {
     struct peer_event e;
-    for (struct side *s = p->sides; s; s = s->next)
-        while (peers_event(s->peers, &e))
-            peer_event(p, s, &e);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        for (struct side *s = o->sides; s; s = s->next)
+            while (peers_event(s->peers, &e))
+                peer_event(p, s, &e);
 }
 
 /* ---- the node ---- */
 
 enum { NODE_SILENCE_US = 6000000 };
 
-static void set_home(struct pump *p, const struct addr *node)
+static void set_home(struct overlay *o, const struct addr *node)
 {
+    struct pump *p = o->p;
     char s[ADDR_STR];
-    p->node_addr = *node;
-    p->node_since = p->now;
-    log_info("node address=%s%s", addr_str(node, s), p->node ? " embedded" : "");
-    for (struct side *side = p->sides; side; side = side->next)
+    o->node_addr = *node;
+    o->node_since = p->now;
+    log_info("node address=%s%s", addr_str(node, s), o->node ? " embedded" : "");
+    for (struct side *side = o->sides; side; side = side->next)
         peers_set_node(side->peers, node);
-    if (p->nodes)
-        sampler_set_home(p->sample.sampler, p->now, node);
-    transport_home(&p->transport, p->now, node);
+    if (o->nodes)
+        sampler_set_home(o->sample.sampler, p->now, node);
+    transport_home(&o->transport, p->now, node);
 }
 
-void net_set_home(struct pump *p, const struct addr *node)
+void net_set_home(struct overlay *o, const struct addr *node)
 {
-    set_home(p, node);
-    owners_set_home(p->owners, node);
-    triggers_set_node(p->triggers, p->now, node);
+    struct pump *p = o->p;
+    set_home(o, node);
+    owners_set_home(o->owners, node);
+    triggers_set_node(o->triggers, p->now, node);
 }
 
 /* What is known of other nodes stays true, as long as they are reached as before. */
-static void use_node(struct pump *p, const struct addr *node, bool old_lives)
+static void use_node(struct overlay *o, const struct addr *node, bool old_lives)
 {
-    struct addr way = transport_way(&p->transport, node);
-    if (!p->node_addr.family || p->node_addr.via != way.via) {
-        net_set_home(p, &way);
+    struct pump *p = o->p;
+    struct addr way = transport_way(&o->transport, node);
+    if (!o->node_addr.family || o->node_addr.via != way.via) {
+        net_set_home(o, &way);
         return;
     }
-    set_home(p, &way);
-    owners_change_home(p->owners, p->now, &way, old_lives);
-    triggers_change_node(p->triggers, p->now, &way, old_lives);
+    set_home(o, &way);
+    owners_change_home(o->owners, p->now, &way, old_lives);
+    triggers_change_node(o->triggers, p->now, &way, old_lives);
 }
 
 /* No node configured: the first daemon of a machine runs one on the well-known port, the others use it, and whoever notices
  * that it is gone takes its place. */
-static void use_local_node(struct pump *p)
+static void use_local_node(struct overlay *o)
 {
+    struct pump *p = o->p;
     struct addr local = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT);
-    int err = p->node ? -EALREADY : node_pump_start(&p->node, p->loop, &local, NULL, NULL);
+    int err = o->node ? -EALREADY : node_pump_start(&o->node, p->loop, &local, NULL, NULL);
     if (err && err != -EADDRINUSE && err != -EALREADY)
         log_error("node embedded start failed err=%d", err);
-    use_node(p, &local, false);
+    use_node(o, &local, false);
 }
 
-void net_use_node(struct pump *p, unsigned i)
+void net_use_node(struct overlay *o, unsigned i)
 {
-    nodes_prefer(p->nodes, p->now, i);
-    p->node_index = i;
-    use_node(p, &p->config.nodes[i], false);
+    struct pump *p = o->p;
+    nodes_prefer(o->nodes, p->now, i);
+    o->node_index = i;
+    use_node(o, &o->configured[i], false);
 }
 
 /* Another one when the present one has been silent for long. */
-static void choose_by_silence(struct pump *p)
+static void choose_by_silence(struct overlay *o)
 {
-    mono_t heard = triggers_last_answer(p->triggers);
-    if (p->node_addr.family && p->node)
+    struct pump *p = o->p;
+    mono_t heard = triggers_last_answer(o->triggers);
+    if (o->node_addr.family && o->node)
         return;
-    bool silent = !triggers_all_standing(p->triggers) && mono_since(p->node_since, p->now) > NODE_SILENCE_US &&
+    bool silent = !triggers_all_standing(o->triggers) && mono_since(o->node_since, p->now) > NODE_SILENCE_US &&
                   (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
-    if (p->node_addr.family && !silent && !owners_home_silent(p->owners, p->now))
+    if (o->node_addr.family && !silent && !owners_home_silent(o->owners, p->now))
         return;
-    if (!p->nodes)
-        use_local_node(p);
+    if (!o->nodes)
+        use_local_node(o);
     else
-        net_use_node(p, (p->node_index + 1) % p->config.n_nodes);
+        net_use_node(o, (o->node_index + 1) % o->n_configured);
 }
 
 /* The nearest that answers (i3/nodes.h), where it is measured: by UDP. */
-static void choose_by_distance(struct pump *p)
+static void choose_by_distance(struct overlay *o)
 {
-    mono_t used = owners_home_used(p->owners);
-    if (!triggers_all_standing(p->triggers))
-        nodes_used(p->nodes, p->now);
+    struct pump *p = o->p;
+    mono_t used = owners_home_used(o->owners);
+    if (!triggers_all_standing(o->triggers))
+        nodes_used(o->nodes, p->now);
     else if (used.us && mono_since(used, p->now) < USEC_PER_SEC)
-        nodes_used(p->nodes, used);
-    unsigned i = nodes_choice(p->nodes);
-    if (p->node_addr.family && i == p->node_index)
+        nodes_used(o->nodes, used);
+    unsigned i = nodes_choice(o->nodes);
+    if (o->node_addr.family && i == o->node_index)
         return;
-    bool old_lives = p->node_addr.family && nodes_lives(p->nodes, p->node_index);
-    p->node_index = i;
-    use_node(p, &p->config.nodes[i], old_lives);
+    bool old_lives = o->node_addr.family && nodes_lives(o->nodes, o->node_index);
+    o->node_index = i;
+    use_node(o, &o->configured[i], old_lives);
 }
 
-void net_choose_node(struct pump *p)
+void net_choose_node(struct overlay *o)
 {
-    if (p->nodes && p->node_addr.via == ADDR_UDP)
-        choose_by_distance(p);
+    if (o->nodes && o->node_addr.via == ADDR_UDP)
+        choose_by_distance(o);
     else
-        choose_by_silence(p);
+        choose_by_silence(o);
 }

@@ -25,15 +25,17 @@ int ping_start(struct pump *p, struct ipc_client *c, uint32_t serial, const char
 static void ping_end(struct pump *p, struct ping *g)
 {
     char path[REPORT_PATH] = "";
-    const struct peer *peer = peer_by_address(p->peers, g->remote);
+    struct side *s;
+    struct peer *peer;
     struct peer_info info;
-    if (peer) {
-        peer_info(p->peers, peer, p->now, &info);
-        report_path(&info, &p->node_addr, transport_why(&p->transport), path);
+    bool known = overlay_route_own(p, g->remote, &s, &peer);
+    if (known) {
+        peer_info(s->peers, peer, p->now, &info);
+        report_path(&info, &s->o->node_addr, transport_why(&s->o->transport), path);
     }
     uint64_t avg = g->received ? g->sum_us / g->received : 0;
     struct addr address = names_host_address(p, g->remote, g->v6 ? 6 : 4, 0);
-    char *json = report_ping_end(g->name, &address, g->sent, g->received, g->received ? g->min_us : 0, avg, g->max_us, path, peer ? info.member : NULL);
+    char *json = report_ping_end(g->name, &address, g->sent, g->received, g->received ? g->min_us : 0, avg, g->max_us, path, known ? info.member : NULL);
     control_reply(g->client, g->serial, false, g->received ? 0 : 1, json);
     g->client = NULL;
 }
@@ -77,13 +79,14 @@ static void ping_send(struct pump *p, struct ping *g)
 
 static const char *silence(struct pump *p, const struct ping *g)
 {
-    const struct peer *peer = peer_by_address(p->peers, g->remote);
+    struct side *s;
+    struct peer *peer;
     struct peer_info info;
-    if (!triggers_all_standing(p->triggers))
-        return "no answer: the overlay node cannot be reached";
-    if (!peer)
+    if (!overlay_route_own(p, g->remote, &s, &peer))
         return "no answer";
-    peer_info(p->peers, peer, p->now, &info);
+    if (!triggers_all_standing(s->o->triggers))
+        return "no answer: the overlay node cannot be reached";
+    peer_info(s->peers, peer, p->now, &info);
     return info.standing ? "no answer" : "no session: the peer is not there, or does not have our key in its book";
 }
 

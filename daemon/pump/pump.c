@@ -13,7 +13,7 @@
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
 
-enum { PUMP_UDP_BUFFER = 4 << 20, NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10, LITTLE = 1200 };
+enum { NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10, LITTLE = 1200 };
 
 /* A wait of 1/64 of the shortest RTT, where that is worth a system call; not when a turn moves that many bytes already. */
 enum { GATHER_SHARE = 64, GATHER_MIN_US = 100, GATHER_MAX_US = 500, GATHER_ENOUGH = 32768 };
@@ -24,13 +24,8 @@ static mono_t next_deadline(const struct pump *p)
 {
     mono_t at = mono_add(p->now, NODE_CHECK_US);
     at = mono_min(at, tcpip_deadline(p->tcpip));
-    for (const struct side *s = p->sides; s; s = s->next)
-        at = mono_min(at, peers_deadline(s->peers));
-    at = mono_min(at, triggers_deadline(p->triggers));
-    at = mono_min(at, owners_deadline(p->owners));
-    if (p->nodes)
-        at = mono_min(at, mono_min(nodes_deadline(p->nodes), sampler_deadline(p->sample.sampler)));
-    at = mono_min(at, link_deadline(p));
+    for (const struct overlay *o = p->overlays; o; o = o->next)
+        at = mono_min(at, overlay_deadline(o));
     at = mono_min(at, pool_deadline(p->pool));
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, dgram_deadline(p));
@@ -81,10 +76,8 @@ static void expire(struct pump *p)
         ping_expire(p);
     dgram_expire(p);
     dns_expire(p);
-    link_turn(p);
-    net_choose_node(p);
-    sample_turn(p);
-    shortcut_turn(p);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        overlay_turn(o);
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -105,10 +98,11 @@ void pump_turn(struct pump *p)
     bool more;
     do {
         pump_clock(p);
-        p->udp_ready = p->udp_ready && udp_recv(p->udp, net_packet_in, p);
-        more = link_recv(p);
+        more = false;
+        for (struct overlay *o = p->overlays; o; o = o->next)
+            more |= overlay_recv(o);
         dgram_flush(p);
-        more = dgram_read(p) || p->udp_ready || more;
+        more |= dgram_read(p);
         flow_events(p);
         tcpip_settle(p->tcpip, p->now);
         expire(p);
@@ -139,6 +133,14 @@ static void gather(struct pump *p, uint64_t came)
     nanosleep(&wait, NULL);
 }
 
+static bool at_hand(const struct pump *p)
+{
+    for (const struct overlay *o = p->overlays; o; o = o->next)
+        if (o->udp_ready || o->streams_ready)
+            return true;
+    return false;
+}
+
 /* True when little was moved: a talk in small messages, the next of which may come at once. */
 static bool after_events(void *ctx)
 {
@@ -148,18 +150,11 @@ static bool after_events(void *ctx)
     pump_turn(p);
     link_traffic(p, &moved, &packets_now);
     moved -= before;
-    if (p->udp_ready || p->streams_ready || moved >= GATHER_ENOUGH)
+    if (at_hand(p) || moved >= GATHER_ENOUGH)
         return false;
     if (moved >= LITTLE)
         gather(p, packets_now - packets);
     return moved < LITTLE;
-}
-
-static void on_udp(void *ctx, uint32_t events)
-{
-    struct pump *p = ctx;
-    if (events & EPOLLIN)
-        p->udp_ready = true;
 }
 
 static void on_timer(void *ctx, uint32_t events)
@@ -179,7 +174,8 @@ static void on_timer(void *ctx, uint32_t events)
 
 static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
 {
-    return names_may_talk(ctx, key);
+    struct overlay *o = ctx;
+    return names_may_talk(o->p, key) && overlay_of_key(o->p, key) == o;
 }
 
 static void exclude_route(void *ctx, uint32_t network, unsigned bits)
@@ -279,8 +275,9 @@ static unsigned good_ciphers(void)
     return CIPHER_CHACHA20POLY1305;
 }
 
-void pump_peers_config(struct pump *p, struct peers_config *c)
+void pump_peers_config(struct overlay *o, struct peers_config *c)
 {
+    struct pump *p = o->p;
     *c = (struct peers_config){.ciphers = good_ciphers(),
         .pool = p->config.network,
         .pool_bits = p->config.network_bits,
@@ -288,36 +285,22 @@ void pump_peers_config(struct pump *p, struct peers_config *c)
         .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
         .probe_mtu = true,
-        .recv_buffer = udp_buffer(p->udp),
+        .recv_buffer = udp_buffer(o->udp),
         .accel = p->accel,
         .known = key_known,
-        .ctx = p};
+        .ctx = o};
     draw_seed(p, c->session_priv);
     x25519_public(c->session_pub, c->session_priv);
     draw_seed(p, c->seed);
 }
 
-static int start_sessions(struct pump *p)
+/* The first of the overlays, then the others. */
+static int start_sessions(struct pump *p, char *why, size_t whylen)
 {
-    uint8_t seed[32];
+    struct overlay *o;
     p->accel = accel_open();
-    draw_seed(p, seed);
-    p->triggers = triggers_new(seed);
-    draw_seed(p, seed);
-    p->owners = owners_new(seed);
-    if (!p->triggers || !p->owners)
-        return -ENOMEM;
     id_of_key(&p->public_id, p->identity.pub, NULL);
-    draw_seed(p, seed);
-    if (p->config.n_nodes && !(p->nodes = nodes_new(p->config.nodes, p->config.n_nodes, p->public_id.b, seed)))
-        return -ENOMEM;
-    /* for every suffix: who asks need not know that it is nobody's but ours (i3/peer.h) */
-    int err = trigger_add(p->triggers, p->now, &p->public_id, 128, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
-    struct side *s = err ? NULL : side_new(p, NULL);
-    if (!s)
-        return err ? err : -ENOMEM;
-    p->peers = s->peers;
-    return sample_start(p);
+    return overlay_new(p, "", p->config.suffix, p->config.nodes, p->config.n_nodes, &o, why, whylen);
 }
 
 static int start_engine(struct pump *p)
@@ -336,47 +319,28 @@ static int start_engine(struct pump *p)
     p->vsocks = vsocks_new(p->config.connections);
     TAILQ_INIT(&p->asking);
     p->listeners = listeners_new();
-    p->seal = malloc(PUMP_SEAL_BUF);
     p->held = calloc(PUMP_HELD_MAX, sizeof(*p->held));
     p->diag = diag_open();
     if (!p->diag)
         log_warn("listeners cannot be checked: no sock_diag here");
     if (dgram_start(p) < 0 || dns_start(p) < 0 || mcast_start(p) < 0)
         return -ENOMEM;
-    return p->tcpip && p->vsocks && p->listeners && p->seal && p->held ? 0 : -ENOMEM;
-}
-
-/* Where to bind: as configured; where that is all of IPv4 and a node has an IPv6 address, both families by one socket. */
-static struct addr bind_address(const struct config *c)
-{
-    struct addr a = c->bind;
-    bool any4 = a.family == 4 && addr_ip4(&a) == INADDR_ANY;
-    for (unsigned i = 0; any4 && i < c->n_nodes; i++)
-        if (c->nodes[i].family == 6)
-            a.family = 6;
-    return a;
+    return p->tcpip && p->vsocks && p->listeners && p->held ? 0 : -ENOMEM;
 }
 
 static int start_io(struct pump *p, char *why, size_t whylen)
 {
-    char path[sizeof(p->paths.runtime) + 16], s[ADDR_STR];
-    struct addr local = bind_address(&p->config);
-    int err = udp_open(&p->udp, &local, PUMP_UDP_BUFFER);
-    if (err) {
-        snprintf(why, whylen, "cannot bind UDP %s: %s", addr_str(&local, s), strerror(-err));
-        return err;
-    }
+    char path[sizeof(p->paths.runtime) + 16];
     p->set = fdset_new(p->loop, after_events, p);
     p->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     p->timer_at = MONO_NEVER;
     if (!p->set || p->timer_fd < 0)
         return -ENOMEM;
     p->timer_watch = fdset_add(p->set, p->timer_fd, false, on_timer, p);
-    p->udp_watch = fdset_add(p->set, udp_fd(p->udp), false, on_udp, p);
-    if (!p->timer_watch || !p->udp_watch)
+    if (!p->timer_watch)
         return -ENOMEM;
     snprintf(path, sizeof(path), "%s/i3d.sock", p->paths.runtime);
-    err = ipc_server_open(&p->ipc, p->set, path, ipc_record, ipc_gone, p);
+    int err = ipc_server_open(&p->ipc, p->set, path, ipc_record, ipc_gone, p);
     if (err)
         snprintf(why, whylen, "cannot listen on %s: %s", path, strerror(-err));
     return err;
@@ -391,26 +355,17 @@ static void pump_free(struct pump *p)
     if (p->set) {
         trace_stop(p);
         move_stop(p);
-        link_stop(p);
-        fdset_del(p->set, p->udp_watch);
+        overlays_free(p);
         fdset_del(p->set, p->timer_watch);
     }
     fdset_free(p->set);
     if (p->timer_fd >= 0)
         close(p->timer_fd);
-    udp_close(p->udp);
-    node_pump_stop(p->node);
     diag_close(p->diag);
     free(p->held);
-    free(p->seal);
     listeners_free(p->listeners);
     vsocks_free(p->vsocks);
     tcpip_free(p->tcpip);
-    triggers_free(p->triggers);
-    sides_free(p);
-    owners_free(p->owners);
-    nodes_free(p->nodes);
-    sampler_free(p->sample.sampler);
     groups_free(p->groups);
     accel_close(p->accel);
     book_free(p->book);
@@ -448,9 +403,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     if (!err)
         err = start_io(p, why, whylen);
     if (!err)
-        err = link_start(p);
-    if (!err)
-        err = start_sessions(p);
+        err = start_sessions(p, why, whylen);
     if (!err)
         err = start_engine(p);
     if (err) {
@@ -463,7 +416,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     names_pin_book(p);
     listen_load(p);
     dgram_load(p);
-    net_choose_node(p);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        net_choose_node(o);
     move_start(p);
     pump_turn(p);
     pages_forget();
@@ -481,9 +435,12 @@ void pump_stop(struct pump *p)
     pump_clock(p);
     flow_stop(p);
     net_output(p); /* the resets */
-    triggers_remove_all(p->triggers, p->now, &p->out);
-    net_flush(p);
+    for (struct overlay *o = p->overlays; o; o = o->next) {
+        triggers_remove_all(o->triggers, p->now, &o->out);
+        net_flush(o);
+    }
     group_stop(p);
-    net_flush(p);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        net_flush(o);
     uv_close((uv_handle_t *)&p->idle, on_idle_closed);
 }

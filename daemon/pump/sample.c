@@ -9,58 +9,62 @@
 
 #define RETIRE_AFTER (SESSION_LIFE + 10 * USEC_PER_SEC)
 
-int sample_start(struct pump *p)
+int sample_start(struct overlay *o)
 {
+    struct pump *p = o->p;
     uint8_t seed[32];
-    if (!p->nodes)
+    if (!o->nodes)
         return 0;
     drbg_draw(&p->random, seed, sizeof(seed));
-    p->sample.sampler = sampler_new(p->now, p->sides->session_id.b, seed);
-    p->sample.retire_at = MONO_NEVER;
-    return p->sample.sampler ? 0 : -ENOMEM;
+    o->sample.sampler = sampler_new(p->now, o->sides->session_id.b, seed);
+    o->sample.retire_at = MONO_NEVER;
+    return o->sample.sampler ? 0 : -ENOMEM;
 }
 
-static bool stands(const struct pump *p, const struct i3_id *id)
+static bool stands(const struct overlay *o, const struct i3_id *id)
 {
     struct trigger_info t;
-    for (unsigned i = 0; triggers_info(p->triggers, i, &t); i++)
+    for (unsigned i = 0; triggers_info(o->triggers, i, &t); i++)
         if (!memcmp(&t.id, id, sizeof(*id)))
             return t.state == TRIGGER_STANDING || t.state == TRIGGER_REFRESHING;
     return false;
 }
 
-static void add_next(struct pump *p)
+static void add_next(struct overlay *o)
 {
-    struct sample *m = &p->sample;
+    struct pump *p = o->p;
+    struct sample *m = &o->sample;
     uint8_t priv[KEY_LEN];
     if (!sampler_take(m->sampler, priv, m->next_pub))
         return;
     id_of_key(&m->next, m->next_pub, NULL);
-    m->waiting = trigger_add(p->triggers, p->now, &m->next, 128, priv, m->next_pub, NULL, 0, INSERT_SHORTCUT) == 0;
+    m->waiting = trigger_add(o->triggers, p->now, &m->next, 128, priv, m->next_pub, NULL, 0, INSERT_SHORTCUT) == 0;
     crypto_wipe(priv, sizeof(priv));
 }
 
-static void use_next(struct pump *p)
+static void use_next(struct overlay *o)
 {
-    struct sample *m = &p->sample;
+    struct pump *p = o->p;
+    struct sample *m = &o->sample;
     m->waiting = false;
-    m->old = p->sides->session_id;
+    m->old = o->sides->session_id;
     m->retire_at = mono_add(p->now, RETIRE_AFTER);
-    p->sides->session_id = m->next;
-    peers_set_session_key(p->peers, m->next_pub);
+    o->sides->session_id = m->next;
+    peers_set_session_key(o->peers, m->next_pub);
 }
 
-void sample_turn(struct pump *p)
+void sample_turn(struct overlay *o)
 {
-    struct sample *m = &p->sample;
+    struct pump *p = o->p;
+    struct sample *m = &o->sample;
     if (!m->sampler)
         return;
     if (mono_due(m->retire_at, p->now)) {
-        trigger_remove(p->triggers, p->now, &m->old, 128, &p->out);
+        trigger_remove(o->triggers, p->now, &m->old, 128, &o->out);
         m->retire_at = MONO_NEVER;
     }
-    if (m->waiting && stands(p, &m->next))
-        use_next(p);
+    if (m->waiting && stands(o, &m->next))
+        use_next(o);
     else if (!m->waiting && m->retire_at.us == MONO_NEVER.us)
-        add_next(p);
+        add_next(o);
 }

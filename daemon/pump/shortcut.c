@@ -6,7 +6,7 @@
 #include "daemon/io/addresses.h"
 
 struct collect {
-    struct pump *p;
+    struct overlay *o;
     struct path_own own;
     bool at_home; /* one of the machine's addresses is what the node sees */
 };
@@ -24,20 +24,21 @@ static void on_address(void *ctx, const struct addr *a)
 {
     struct collect *c = ctx;
     struct addr with_port = *a;
-    with_port.port = udp_local(c->p->udp)->port;
-    c->at_home |= addr_eq(&with_port, triggers_seen_address(c->p->triggers));
+    with_port.port = udp_local(c->o->udp)->port;
+    c->at_home |= addr_eq(&with_port, triggers_seen_address(c->o->triggers));
     if (a->family == 4 ? c->own.v4 : c->own.v6)
         offer(&c->own, &with_port);
 }
 
 /* The outside address first, as the only one that works from everywhere. */
-static void shortcut_look(struct pump *p)
+static void shortcut_look(struct overlay *o)
 {
-    const struct addr *local = udp_local(p->udp), *seen = triggers_seen_address(p->triggers);
-    struct collect c = {.p = p};
-    p->addresses_dirty = false;
-    p->addresses_seen = *seen;
-    p->nat_seen = triggers_nat(p->triggers);
+    struct pump *p = o->p;
+    const struct addr *local = udp_local(o->udp), *seen = triggers_seen_address(o->triggers);
+    struct collect c = {.o = o};
+    o->addresses_dirty = false;
+    o->addresses_seen = *seen;
+    o->nat_seen = triggers_nat(o->triggers);
     c.own.v6 = local->family == 6;
     c.own.v4 = local->family == 4 || addr_is_any(local);
     c.own.loopback = addr_is_loopback(seen) || addr_is_loopback(local);
@@ -46,19 +47,20 @@ static void shortcut_look(struct pump *p)
         addresses_each(on_address, &c);
     else
         offer(&c.own, local);
-    c.own.nat = c.at_home ? NAT_NONE : p->nat_seen;
-    if (memcmp(&c.own, &p->own_addresses, sizeof(c.own)) == 0)
+    c.own.nat = c.at_home ? NAT_NONE : o->nat_seen;
+    if (memcmp(&c.own, &o->own_addresses, sizeof(c.own)) == 0)
         return;
-    p->own_addresses = c.own;
+    o->own_addresses = c.own;
     log_info("addresses offered to peers n=%u", c.own.n);
-    for (struct side *s = p->sides; s; s = s->next)
+    for (struct side *s = o->sides; s; s = s->next)
         peers_set_own(s->peers, p->now, &c.own);
 }
 
 /* Every turn: something has changed? */
-void shortcut_turn(struct pump *p)
+void shortcut_turn(struct overlay *o)
 {
-    if (p->config.shortcut && (p->addresses_dirty || !addr_eq(triggers_seen_address(p->triggers), &p->addresses_seen) ||
-                                  triggers_nat(p->triggers) != p->nat_seen))
-        shortcut_look(p);
+    struct pump *p = o->p;
+    if (p->config.shortcut && (o->addresses_dirty || !addr_eq(triggers_seen_address(o->triggers), &o->addresses_seen) ||
+                                  triggers_nat(o->triggers) != o->nat_seen))
+        shortcut_look(o);
 }

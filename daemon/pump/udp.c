@@ -57,9 +57,9 @@ static const struct side *side_towards(const struct pump *p, const struct mirror
     const struct peer *peer = s ? peer_by_address(s->peers, m->host) : NULL;
     struct peer_info info;
     if (!peer)
-        return p->sides;
+        return p->overlays->sides;
     peer_info(s->peers, peer, p->now, &info);
-    return info.standing ? s : p->sides;
+    return info.standing ? s : p->overlays->sides;
 }
 
 /* The IP header of a datagram to m. Returns its length. */
@@ -109,6 +109,8 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *data
     struct dgram_side *s = p->dgram;
     struct mirror *m = s->reading;
     struct usock *u = dgram_sender(p, m, from);
+    struct side *towards;
+    struct peer *peer;
     if (!u) {
         s->count.strangers++;
         return;
@@ -118,7 +120,7 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *data
     mirror_touch(s->t, m, p->now);
     s->count.out++;
     datagram_out(p, m, u->asked.port, data, len);
-    if (!peer_by_address(p->peers, m->host) && mcast_is_member(p, m->host))
+    if (!overlay_route_own(p, m->host, &towards, &peer) && mcast_is_member(p, m->host))
         loop_back(p, m, u, data, len);
 }
 

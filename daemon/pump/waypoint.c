@@ -12,8 +12,9 @@
 
 enum { AT_HOPS = 2, AT_N = 3 };
 
-void waypoint_in(struct pump *p, const struct wire_data *d, uint8_t *data, size_t len)
+void waypoint_in(struct overlay *o, const struct wire_data *d, uint8_t *data, size_t len)
 {
+    struct pump *p = o->p;
     const struct i3_id *next = (const struct i3_id *)(d->ids + ID_LEN);
     if (!p->config.waypoint || memcmp(d->ids, p->public_id.b, ID_PREFIX_LEN) != 0 || !d->hops || !memcmp(next->b, p->public_id.b, ID_PREFIX_LEN)) {
         p->count.packets_bad++;
@@ -24,7 +25,7 @@ void waypoint_in(struct pump *p, const struct wire_data *d, uint8_t *data, size_
     memmove(out, data, DATA_FIXED_LEN);
     out[AT_HOPS]--;
     out[AT_N]--;
-    const struct addr *node = owners_node(p->owners, next);
-    if (node->family && outbox_push(&p->out, node, out, len - ID_LEN))
+    const struct addr *node = owners_node(o->owners, next);
+    if (node->family && outbox_push(&o->out, node, out, len - ID_LEN))
         p->count.waypoint++;
 }
