@@ -325,6 +325,8 @@ i3ctl_ROOMS  :=
 i3ctl_LIBS   := -ljansson
 
 MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
+# without scdoc, which is not everywhere, there are no manual pages, and all else is there
+MAN       := $(if $(shell command -v scdoc),$(MAN_PAGES:%=build/man/%))
 
 # ---- tests: the source of NAME is tests/NAME.c -------------------------------------------------------
 UNIT_TESTS := \
@@ -611,7 +613,7 @@ all: deps
 	$(Q)$(MAKE) --no-print-directory build
 
 .PHONY: build
-build: $(PROGRAMS:%=$(B)/bin/%) $(LIBRARY)
+build: $(PROGRAMS:%=$(B)/bin/%) $(LIBRARY) $(MAN)
 
 help:
 	@echo "make [all] [SAN=1] [V=1]   build into build/ (SAN=1: build/san)"
@@ -647,6 +649,12 @@ $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
 		-o $@ $(filter %.o,$^) -ldl
 $(call objs,shim): SANFLAGS :=
+
+# the date at the foot of a page is that of its source, unless a packager gives one
+build/man/%: tools/man/%.scd
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  MAN   $@")
+	$(Q)sed 's/@VERSION@/$(VERSION)/' $< | SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(stat -c %Y $<)} scdoc >$@
 
 define test_rule
 $(B)/tests/$(1): $(B)/obj/tests/$(1).o $(call roomobjs,$($(1)_ROOMS)) $(if $(filter io,$($(1)_ROOMS)),,$(B)/obj/tests/lib/log_sink.o) $($(1)_OBJ:%=$(B)/obj/%)
@@ -723,6 +731,7 @@ install: build
 	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
 	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
+	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
 	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service

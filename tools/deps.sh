@@ -12,11 +12,22 @@ interop="$interop libpython3.11-testsuite"
 interop="$interop libc-ares-dev golang-go busybox-static"
 interop="$interop libpython3.11-testsuite libc-ares-dev golang-go chromium firefox-esr openssl default-jdk-headless nodejs perl"
 interop="$interop php-cli python3-uvloop ruby"
+# Each set is one sorted list, a few names to a line.
+build="
+    curl gcc libc6-dev libconfuse-dev libjansson-dev libseccomp-dev libssl-dev libuv1-dev make procps python3 python3-minimal
+    scdoc uthash-dev"
+check="
+    check clang iproute2 libclang-rt-14-dev netbase nftables strace util-linux"
+interop="
+    apache2-bin apache2-utils bind9-dnsutils busybox-static chromium default-jdk-headless dnsmasq-base firefox-esr fish git
+    golang-go iperf3 lftp libc-ares-dev libnss-wrapper libpython3.11-testsuite lintian mosh ncat netcat-openbsd nginx-light
+    nodejs openssh-client openssh-server openssl perl php-cli postgresql python3-uvloop redis-server redis-tools rsync ruby
+    sip-tester socat vsftpd wget zsh"
 
 # the same AES at a fourth of the time, where Intel's instructions are
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libipsec-mb-dev"
 
-command -v dpkg-query >/dev/null 2>&1 || { echo "deps: not a Debian system; needed here: $build" >&2; exit 0; }
+command -v dpkg-query >/dev/null 2>&1 || { echo "deps: not a Debian system; needed here:" $build >&2; exit 0; }
 want=
 for set in "$@"; do
     eval "want=\"\$want \$$set\""
