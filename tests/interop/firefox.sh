@@ -9,10 +9,20 @@ site_up site
 tls_up
 alice=$(address_of alice) v6=$(as bob i3ctl id --json | field address6)
 
+# settled PROFILE: a young firefox finds out about networks and certificates in the background, and drops its connections when it has;
+# over TLS one page in six fails for that, without i3run as well.
+settled() {
+    for pref in network.notify.changed network.notify.IPv6 network.manage-offline-status network.captive-portal-service.enabled \
+        network.connectivity-service.enabled security.osclientcerts.autoload security.enterprise_roots.enabled app.normandy.enabled; do
+        echo "user_pref(\"$pref\", false);"
+    done >"$1/user.js"
+}
+
 # fox NAME URL: as alice, a picture of URL to $T/NAME.png; `with` goes before the program
 with=''
 fox() {
     mkdir -p "$T/profile.$1"
+    settled "$T/profile.$1"
     # shellcheck disable=SC2086
     as alice i3run timeout -k 5 50 $with "$firefox" --headless --no-remote --profile "$T/profile.$1" --window-size=600,300 \
         --screenshot "$T/$1.png" "$2" >"$T/$1.log" 2>&1 || die "firefox: $(tail -20 "$T/$1.log")"

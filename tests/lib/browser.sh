@@ -19,17 +19,6 @@ site_up() {
     serve bob "$(basename "$SITE" .log)" python3 "$LIB/site.py" --hold "$T/go" "$@"
 }
 
-# A port that nobody uses now.
-free_port() {
-    python3 -c 'import random, socket
-while True:
-    p = random.randrange(20000, 32000)
-    with socket.socket() as s:
-        if s.connect_ex(("127.0.0.1", p)):
-            print(p)
-            break'
-}
-
 tls_up() {
     TLS_PORT=$(free_port)
     mkdir "$T/nginx"
