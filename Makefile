@@ -47,6 +47,7 @@ dns_SRC := \
 	daemon/dns/stub.c \
 
 policy_SRC := \
+	daemon/policy/access.c \
 	daemon/policy/config.c \
 	daemon/policy/strip.c \
 
@@ -165,6 +166,8 @@ i3d_SRC := \
 	daemon/pump/node_workers.c \
 	daemon/paths.c \
 	daemon/pump/pump.c \
+	daemon/pump/access.c \
+	daemon/pump/door.c \
 	daemon/pump/control.c \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
@@ -322,6 +325,7 @@ UNIT_TESTS := \
 	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
+	unit/policy/access \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
@@ -496,6 +500,7 @@ unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
+unit/policy/access_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3

@@ -89,7 +89,7 @@ static void remove_triggers(struct pump *p, const struct group *g)
 static bool side_known(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct side *s = ctx;
-    if (!names_may_talk(s->p, key))
+    if (!names_is_friend(s->p, key))
         return false;
     uint32_t ip = pool_get(s->p->pool, s->p->now, key);
     return ip && !side_by_own(s->p, ip) && peer_get(s->peers, key, ip);
@@ -240,7 +240,7 @@ int group_leave(struct pump *p, const struct group *g)
         pool_pin(p->pool, old.entry.key, false);
     int err = groups_save(p);
     crypto_wipe(&old, sizeof(old));
-    names_pin_book(p);
+    access_rebuild(p);
     return err;
 }
 

@@ -109,7 +109,7 @@ void mcast_stop(struct pump *p)
 static bool may_speak(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct mcast *m = ctx;
-    return names_may_talk(m->p, key);
+    return names_is_friend(m->p, key);
 }
 
 void mcast_leave(struct pump *p, const uint8_t key[KEY_LEN])
