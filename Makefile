@@ -55,6 +55,7 @@ i3_SRC := \
 	daemon/i3/deadline.c \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
+	daemon/i3/invite.c \
 	daemon/i3/nodes.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
@@ -329,6 +330,7 @@ UNIT_TESTS := \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
+	unit/i3/invite \
 	unit/i3/nodes \
 	unit/i3/sampler \
 	unit/i3/noise \
@@ -504,6 +506,7 @@ unit/policy/access_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
+unit/i3/invite_ROOMS := base i3
 unit/i3/nodes_ROOMS := base i3
 unit/i3/sampler_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
