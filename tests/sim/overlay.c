@@ -171,6 +171,29 @@ START_TEST(everybody_talks_on_a_bad_network)
 }
 END_TEST
 
+/* Longer than the trigger lives; the other end goes on asking, as TCP does, ever more rarely. */
+START_TEST(who_has_slept_is_talked_to_at_once)
+{
+    world_ring(3, 3, (uint8_t)_i);
+    w.host[0].home = 0;
+    run(SEC);
+    time_to_talk(0, 1);
+    run(2 * SEC + drbg_u64(&w.drbg) % SEC);
+    bool asked = _i & 1;
+    host_sleep(&w.host[1]);
+    uint64_t pause = 200 * MS, nap = 35 * SEC + drbg_u64(&w.drbg) % (20 * SEC);
+    for (mono_t wake = mono_add(w.now, nap); w.now.us < wake.us; pause += pause / 2) {
+        if (asked)
+            talk(0, 1);
+        run(mono_since(w.now, wake) < pause ? mono_since(w.now, wake) : pause);
+    }
+    host_wake(&w.host[1], _i & 2);
+    uint64_t took = time_to_talk(0, 1);
+    ck_assert_uint_le(took, 300 * MS);
+    world_stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("sim/overlay");
@@ -184,6 +207,7 @@ int main(void)
     tcase_add_test(t, a_host_that_is_moved_finds_out);
     tcase_add_test(t, a_receiver_that_is_moved_finds_out);
     tcase_add_test(t, restarted_daemons_find_each_other);
+    tcase_add_loop_test(t, who_has_slept_is_talked_to_at_once, 0, 40);
     tcase_add_test(t, everybody_talks_on_a_bad_network);
     suite_add_tcase(s, t);
     return suite_run(s);

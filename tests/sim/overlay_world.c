@@ -219,6 +219,36 @@ static void host_turn(struct host *h)
     }
 }
 
+/* In order, and all at once: what a socket holds. */
+static void read_socket(struct host *h)
+{
+    for (unsigned n = h->n_waiting, i = 0; i < n; i++) {
+        struct flight f = h->waiting[i];
+        host_input(h, &f.from, f.p, f.len);
+        send_all(&h->addr);
+        free(f.p);
+    }
+    h->n_waiting = 0;
+}
+
+void host_sleep(struct host *h)
+{
+    h->asleep = true;
+    h->asleep_at = w.now;
+}
+
+void host_wake(struct host *h, bool moved)
+{
+    h->asleep = false;
+    if (moved)
+        h->addr.port++;
+    read_socket(h);
+    triggers_moved(h->t, w.now);
+    owners_moved(h->rt, w.now);
+    peers_uprooted(h->ps, w.now);
+    peers_woke(h->ps, h->asleep_at, w.now);
+}
+
 static void land(struct flight f)
 {
     for (unsigned i = 0; i < w.nodes; i++) {
@@ -229,7 +259,14 @@ static void land(struct flight f)
         }
     }
     for (unsigned i = 0; i < w.hosts; i++) {
-        if (addr_eq(&f.to, &w.host[i].addr)) {
+        struct host *h = &w.host[i];
+        if (!addr_eq(&f.to, &h->addr))
+            continue;
+        if (h->asleep && h->n_waiting < SOCKET_QUEUE) {
+            h->waiting[h->n_waiting++] = f;
+            return;
+        }
+        if (!h->asleep) {
             host_input(&w.host[i], &f.from, f.p, f.len);
             send_all(&w.host[i].addr);
         }
@@ -246,6 +283,8 @@ void run(uint64_t us)
             if (w.node[i].n)
                 next = mono_min(next, node_deadline(w.node[i].n));
         for (unsigned i = 0; i < w.hosts; i++) {
+            if (w.host[i].asleep)
+                continue;
             host_turn(&w.host[i]);
             next = mono_min(next, mono_min(owners_deadline(w.host[i].rt),
                                       mono_min(triggers_deadline(w.host[i].t), peers_deadline(w.host[i].ps))));

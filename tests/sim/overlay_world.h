@@ -13,7 +13,14 @@
 #define MS  USEC_PER_MSEC
 #define SEC USEC_PER_SEC
 
-enum { HOSTS = 20, NODES = 12, FLIGHT = 16384 };
+enum { HOSTS = 20, NODES = 12, FLIGHT = 16384, SOCKET_QUEUE = 1024 };
+
+struct flight {
+    mono_t at;
+    struct addr from, to;
+    uint8_t *p;
+    size_t len;
+};
 
 struct host {
     struct addr addr;
@@ -24,13 +31,10 @@ struct host {
     struct peers_config c;
     struct i3_id public_id, private_id;
     uint64_t got, ups, unreachables, unanswered;
-};
-
-struct flight {
-    mono_t at;
-    struct addr from, to;
-    uint8_t *p;
-    size_t len;
+    bool asleep; /* nothing happens in it; what comes waits in its socket */
+    mono_t asleep_at;
+    struct flight waiting[SOCKET_QUEUE];
+    unsigned n_waiting;
 };
 
 /* A node that is down has no `n`. */
@@ -77,6 +81,9 @@ void run(uint64_t us);
 /* What was pushed into w.out goes on its way from there. */
 void send_all(const struct addr *from);
 uint64_t wall(void);
+/* A daemon that does nothing for a while. It wakes up behind another address if `moved`, and is told so, as pump/move.c does. */
+void host_sleep(struct host *h);
+void host_wake(struct host *h, bool moved);
 /* One packet; false when there is no key to send with. */
 bool talk(unsigned from, unsigned to);
 /* Each speaks to the other every 100 ms until both have heard; how long that takes. */
