@@ -47,6 +47,7 @@ dns_SRC := \
 	daemon/dns/stub.c \
 
 policy_SRC := \
+	daemon/policy/access.c \
 	daemon/policy/config.c \
 	daemon/policy/strip.c \
 
@@ -54,6 +55,7 @@ i3_SRC := \
 	daemon/i3/deadline.c \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
+	daemon/i3/invite.c \
 	daemon/i3/nodes.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
@@ -169,6 +171,8 @@ i3d_SRC := \
 	daemon/pump/node_workers.c \
 	daemon/paths.c \
 	daemon/pump/pump.c \
+	daemon/pump/access.c \
+	daemon/pump/door.c \
 	daemon/pump/control.c \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
@@ -341,9 +345,11 @@ UNIT_TESTS := \
 	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
+	unit/policy/access \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
+	unit/i3/invite \
 	unit/i3/nodes \
 	unit/i3/sampler \
 	unit/i3/noise \
@@ -518,9 +524,11 @@ unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy
+unit/policy/access_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
+unit/i3/invite_ROOMS := base i3
 unit/i3/nodes_ROOMS := base i3
 unit/i3/sampler_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3

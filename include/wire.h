@@ -170,6 +170,8 @@ enum wire_proto {
     PROTO_SEALED = 3,
     PROTO_PLAIN = 4,
     PROTO_GROUP = 5, /* i3/group.h */
+    PROTO_JOIN = 8,  /* i3/invite.h */
+    PROTO_JOINED = 9,
 };
 
 enum refused_reason {

@@ -87,14 +87,34 @@ void id_address6(const struct i3_id *id, uint8_t out[16])
     memcpy(out + ADDR_PREFIX6_LEN, hash, 16 - ADDR_PREFIX6_LEN);
 }
 
-void key_format(const uint8_t key[KEY_LEN], char out[KEY_STR_LEN + 1])
+void base32_encode(const uint8_t *p, size_t n, char *out)
 {
-    for (unsigned i = 0; i < KEY_STR_LEN; i++) {
-        unsigned bit = 5 * i, at = bit / 8;
-        unsigned pair = (unsigned)key[at] << 8 | (at + 1 < KEY_LEN ? key[at + 1] : 0u);
+    size_t len = BASE32_LEN(n);
+    for (size_t i = 0; i < len; i++) {
+        size_t bit = 5 * i, at = bit / 8;
+        unsigned pair = (unsigned)p[at] << 8 | (at + 1 < n ? p[at + 1] : 0u);
         out[i] = base32_digit[pair >> (11 - bit % 8) & 31];
     }
-    out[KEY_STR_LEN] = '\0';
+    out[len] = '\0';
+}
+
+void key_format(const uint8_t key[KEY_LEN], char out[KEY_STR_LEN + 1])
+{
+    base32_encode(key, KEY_LEN, out);
+}
+
+const char *key_fingerprint(const uint8_t key[KEY_LEN], char out[FINGERPRINT_STR])
+{
+    enum { GROUP = 4, GROUPS = 5 };
+    char digits[BASE32_LEN(ID_PREFIX_LEN) + 1];
+    struct i3_id id;
+    id_of_key(&id, key, NULL);
+    base32_encode(id.b, ID_PREFIX_LEN, digits);
+    for (unsigned i = 0; i < GROUPS; i++) {
+        memcpy(out + i * (GROUP + 1), digits + i * GROUP, GROUP);
+        out[i * (GROUP + 1) + GROUP] = i + 1 < GROUPS ? '-' : '\0';
+    }
+    return out;
 }
 
 static int base32_value(char c)
@@ -106,24 +126,35 @@ static int base32_value(char c)
     return c >= '2' && c <= '7' ? c - '2' + 26 : -1;
 }
 
-int key_decode(const char *s, uint8_t key[KEY_LEN])
+int base32_decode(const char *s, uint8_t *p, size_t n)
 {
-    uint8_t k[KEY_LEN + 1] = {0}; /* one more for the 4 bits beyond the key */
-    if (strnlen(s, KEY_STR_LEN + 1) != KEY_STR_LEN)
+    size_t len = BASE32_LEN(n);
+    if (strnlen(s, len + 1) != len)
         return -EINVAL;
-    for (unsigned i = 0; i < KEY_STR_LEN; i++) {
+    memset(p, 0, n);
+    for (size_t i = 0; i < len; i++) {
         int v = base32_value(s[i]);
         if (v < 0)
             return -EINVAL;
-        unsigned bit = 5 * i, pair = (unsigned)v << (11 - bit % 8);
-        k[bit / 8] |= (uint8_t)(pair >> 8);
-        if (pair & 0xff)
-            k[bit / 8 + 1] |= (uint8_t)pair;
+        size_t bit = 5 * i, at = bit / 8;
+        unsigned pair = (unsigned)v << (11 - bit % 8), low = pair & 0xff;
+        p[at] |= (uint8_t)(pair >> 8);
+        if (at + 1 < n)
+            p[at + 1] |= (uint8_t)low;
+        else if (low)
+            return -EINVAL; /* the spare bits */
     }
-    if (k[KEY_LEN])
-        return -EINVAL;
-    memcpy(key, k, KEY_LEN);
     return 0;
+}
+
+int key_decode(const char *s, uint8_t key[KEY_LEN])
+{
+    uint8_t k[KEY_LEN]; /* a key that is refused changes nothing */
+    int err = base32_decode(s, k, sizeof(k));
+    if (!err)
+        memcpy(key, k, KEY_LEN);
+    crypto_wipe(k, sizeof(k));
+    return err;
 }
 
 int key_parse(const char *s, uint8_t key[KEY_LEN])

@@ -11,7 +11,7 @@
 #include "daemon/base/crypto.h"
 #include "include/wire.h"
 
-enum { KEY_STR_LEN = 52, ID_STR = 2 * ID_LEN + 1 };
+enum { KEY_STR_LEN = 52, ID_STR = 2 * ID_LEN + 1, FINGERPRINT_STR = 25 };
 
 /* The id of a public key with the given suffix (NULL: zeros). */
 void id_of_key(struct i3_id *out, const uint8_t key[KEY_LEN], const uint8_t *suffix);
@@ -40,6 +40,16 @@ void key_format(const uint8_t key[KEY_LEN], char out[KEY_STR_LEN + 1]);
 int key_decode(const char *s, uint8_t key[KEY_LEN]);
 /* A public key. Either case. 0, -EINVAL (not 52 base32 characters with 4 zero bits), -EKEYREJECTED (a point of small order). */
 int key_parse(const char *s, uint8_t key[KEY_LEN]);
+
+/* What people compare instead of a key: the first 100 bits of its id, as base32 in five groups of four, "abcd-efgh-ijkl-mnop-qrst". To
+ * make a key with a given one takes 2^100 tries. */
+const char *key_fingerprint(const uint8_t key[KEY_LEN], char out[FINGERPRINT_STR]);
+
+/* Base32 of n bytes, lower case and without padding; the last character's spare bits are 0. out takes BASE32_LEN(n) and a NUL. */
+#define BASE32_LEN(n) (((n) * 8 + 4) / 5)
+void base32_encode(const uint8_t *p, size_t n, char *out);
+/* Exactly n bytes out of BASE32_LEN(n) characters of either case. 0 or -EINVAL. */
+int base32_decode(const char *s, uint8_t *p, size_t n);
 
 /* All 64 hex digits. */
 const char *id_format(const struct i3_id *id, char out[ID_STR]);

@@ -1,9 +1,15 @@
-/* noise.h - the Noise handshake IK over X25519 and BLAKE2s (Noise Protocol Framework, revision 34), and nothing else of it.
+/* noise.h - two Noise handshakes over X25519 and BLAKE2s (Noise Protocol Framework, revision 34), and nothing else of it: IK for sessions,
+ * IXpsk0 for invitations (invite.h).
  *
  *     <- s                         the initiator knows the responder's key
  *     ...
  *     -> e, es, s, ss   payload    INIT      32 + 48 + payload + 16 bytes
  *     <- e, ee, se      payload    RESPONSE  32 + payload + 16 bytes
+ *
+ * IXpsk0: neither knows the other's key, but both know a secret of 32 bytes
+ *
+ *     -> psk, e, s          payload    FIRST     32 + 48 + payload + 16 bytes
+ *     <- e, ee, se, s, es   payload    SECOND    32 + 48 + payload + 16 bytes
  *
  * No randomness here: ephemeral private keys come in as arguments, must be fresh, and are wiped with the state.
  * A read that fails leaves the state of no use; whoever may have to try another message reads with a copy.
@@ -17,6 +23,8 @@
 enum {
     NOISE_INIT_OVERHEAD = X25519_LEN + X25519_LEN + SEAL_TAG_LEN + SEAL_TAG_LEN,
     NOISE_RESPONSE_OVERHEAD = X25519_LEN + SEAL_TAG_LEN,
+    NOISE_IX_FIRST_OVERHEAD = NOISE_INIT_OVERHEAD,
+    NOISE_IX_SECOND_OVERHEAD = NOISE_INIT_OVERHEAD,
 };
 
 struct noise {
@@ -50,5 +58,18 @@ int noise_read_response(struct noise *n, const uint8_t *msg, size_t len, uint8_t
 
 /* The two transport keys: the initiator sends with `first` and the responder with `second`. Wipes the state. */
 void noise_split(struct noise *n, uint8_t first[SEAL_KEY_LEN], uint8_t second[SEAL_KEY_LEN]);
+
+/* ---- IXpsk0, with ChaCha20-Poly1305 ---- */
+
+void noise_ix_start(struct noise *n, const void *prologue, size_t prologue_len, const uint8_t psk[BLAKE2S_LEN],
+    const uint8_t s_priv[X25519_LEN], const uint8_t s_pub[X25519_LEN]);
+/* Initiator: writes NOISE_IX_FIRST_OVERHEAD + len bytes. */
+void noise_ix_write_first(struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out);
+/* Responder: who it says it is (n->rs), and the payload. No Diffie-Hellman: only who knows the secret gets so far. 0 or -EBADMSG. */
+int noise_ix_read_first(struct noise *n, const uint8_t *msg, size_t len, uint8_t *payload);
+/* Responder: writes NOISE_IX_SECOND_OVERHEAD + len bytes. 0 or -EKEYREJECTED. */
+int noise_ix_write_second(struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out);
+/* Initiator: the responder's key, proven (n->rs), and the payload. 0 or -EBADMSG. */
+int noise_ix_read_second(struct noise *n, const uint8_t *msg, size_t len, uint8_t *payload);
 
 #endif

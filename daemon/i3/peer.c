@@ -129,6 +129,21 @@ struct peer *peer_by_key(const struct peers *ps, const uint8_t key[KEY_LEN])
     return p;
 }
 
+const uint8_t *peer_key(const struct peer *p)
+{
+    return p->key;
+}
+
+void peer_set_mark(struct peer *p, uint32_t mark)
+{
+    p->mark = mark;
+}
+
+uint32_t peer_mark(const struct peer *p)
+{
+    return p->mark;
+}
+
 static void unlink_event(struct peers *ps, struct peer *p)
 {
     *(p->event_prev ? &p->event_prev->event_next : &ps->event_first) = p->event_next;

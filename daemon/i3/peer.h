@@ -145,6 +145,10 @@ void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n);
 void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, unsigned n);
 struct peer *peer_by_address(const struct peers *ps, uint32_t local);
 struct peer *peer_by_key(const struct peers *ps, const uint8_t key[KEY_LEN]);
+const uint8_t *peer_key(const struct peer *p);
+/* A number of the caller's, 0 at first. */
+void peer_set_mark(struct peer *p, uint32_t mark);
+uint32_t peer_mark(const struct peer *p);
 /* Forgets the peer and its keys at once (removed from the book). */
 void peer_drop(struct peers *ps, struct peer *p);
 

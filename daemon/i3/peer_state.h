@@ -81,6 +81,8 @@ struct peer {
     uint8_t their_mac1[MAC_LEN]; /* which INIT that was */
     bool their_answered;
 
+    uint32_t mark; /* of the pump's */
+
     struct deadline due;
     mono_t last_received, last_sent;
     mono_t unanswered; /* since when we have sent and heard nothing; MONO_NEVER: it is not so */

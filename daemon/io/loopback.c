@@ -289,3 +289,21 @@ int loopback_connect(struct addr *from, const struct addr *bound, struct addr *t
     }
     return fd;
 }
+
+int loopback_udp(const struct addr *from, const struct addr *to)
+{
+    struct sockaddr_storage ss;
+    int err = 0, fd = socket(to->family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    socklen_t len = addr_to_sockaddr(from, &ss);
+    if (bind(fd, (struct sockaddr *)&ss, len) < 0)
+        err = -errno;
+    len = addr_to_sockaddr(to, &ss);
+    if (!err && connect(fd, (struct sockaddr *)&ss, len) < 0)
+        err = -errno;
+    if (!err)
+        return fd;
+    close(fd);
+    return err;
+}

@@ -48,4 +48,7 @@ bool loopback_taken(const struct addr *bound);
  * connecting, or -errno. */
 int loopback_connect(struct addr *from, const struct addr *bound, struct addr *to);
 
+/* A UDP socket bound to *from (port 0: any) and connected to *to, whichever machine that is on, not blocking. The fd, or -errno. */
+int loopback_udp(const struct addr *from, const struct addr *to);
+
 #endif

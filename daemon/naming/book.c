@@ -28,7 +28,7 @@ struct book {
     size_t n_lines, cap_lines;
     struct item **items; /* in file order */
     size_t n_items, cap_items;
-    struct item *names, *keys; /* keys: the first entry of each key only */
+    struct item *names, *keys; /* keys: one entry of each key only, see book_find_key() */
 };
 
 struct book *book_new(void)
@@ -129,6 +129,17 @@ static struct item *find_key(const struct book *b, const uint8_t key[KEY_LEN])
     return it;
 }
 
+/* The entry by which its key is found, unless there is one already that stands for as much. */
+static void key_enter(struct book *b, struct item *it)
+{
+    struct item *there = find_key(b, it->e.key);
+    if (there && (it->e.guest || !there->e.guest))
+        return;
+    if (there)
+        HASH_DELETE(by_key, b->keys, there);
+    HASH_ADD(by_key, b->keys, e.key, KEY_LEN, it);
+}
+
 /* Takes over `text` and `it` (NULL for a comment). 0 or -ENOMEM, -ENOSPC; they stay the caller's then. */
 static int line_append(struct book *b, char *text, struct item *it)
 {
@@ -142,8 +153,7 @@ static int line_append(struct book *b, char *text, struct item *it)
         return 0;
     b->items[b->n_items++] = it;
     HASH_ADD(by_name, b->names, e.name, strlen(it->e.name), it);
-    if (!find_key(b, it->e.key))
-        HASH_ADD(by_key, b->keys, e.key, KEY_LEN, it);
+    key_enter(b, it);
     return 0;
 }
 
@@ -227,11 +237,15 @@ static const char *option_parse(const char *word, struct book_entry *e)
         e->multicast = true;
         return NULL;
     }
+    if (!strcmp(word, "guest")) {
+        e->guest = true;
+        return NULL;
+    }
     if (!strncmp(word, "near=", 5))
         return option_set(&e->near, word + 5, book_near_valid, "near= is followed by a place: one or two words with '/' between");
     if (!strncmp(word, "via=", 4))
         return option_set(&e->via, word + 4, book_via_valid, "via= is followed by one to three names with ',' between");
-    return "after the key only a comment (#), multicast, near= or via= may follow";
+    return "after the key only a comment (#), guest, multicast, near= or via= may follow";
 }
 
 /* What stands behind the key: NULL, or a sentence about what is wrong. */
@@ -248,6 +262,8 @@ static const char *options_parse(const char *at, const char *end, struct book_en
     }
     if (!wrong && e->multicast && (e->near || e->via))
         wrong = "a multicast group has neither near= nor via=";
+    if (!wrong && e->multicast && e->guest)
+        wrong = "a multicast group is nobody's guest";
     return wrong;
 }
 
@@ -354,7 +370,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_entry(const struct book_entry *e, const uint8_t key[KEY_LEN], const struct book_options *o)
 {
-    return !memcmp(e->key, key, KEY_LEN) && e->multicast == o->multicast && same_text(e->near, o->near) && same_text(e->via, o->via);
+    return !memcmp(e->key, key, KEY_LEN) && e->multicast == o->multicast && e->guest == o->guest && same_text(e->near, o->near) && same_text(e->via, o->via);
 }
 
 static struct item *item_new(const char *folded, const uint8_t key[KEY_LEN], const struct book_options *o)
@@ -365,6 +381,7 @@ static struct item *item_new(const char *folded, const uint8_t key[KEY_LEN], con
     memcpy(it->e.name, folded, strlen(folded) + 1);
     memcpy(it->e.key, key, KEY_LEN);
     it->e.multicast = o->multicast;
+    it->e.guest = o->guest;
     it->e.near = o->near ? text_copy(o->near, strlen(o->near)) : NULL;
     it->e.via = o->via ? text_copy(o->via, strlen(o->via)) : NULL;
     if ((o->near && !it->e.near) || (o->via && !it->e.via)) {
@@ -377,14 +394,14 @@ static struct item *item_new(const char *folded, const uint8_t key[KEY_LEN], con
 int book_add_with(struct book *b, const char *name, const uint8_t key[KEY_LEN], const struct book_options *o)
 {
     char folded[BOOK_NAME_MAX + 1], text[BOOK_LINE_MAX + 1], keystr[KEY_STR_LEN + 1];
-    if (book_name_fold(folded, name) || (o->multicast && (o->near || o->via)) || (o->near && book_near_valid(o->near)) || (o->via && book_via_valid(o->via)))
+    if (book_name_fold(folded, name) || (o->multicast && (o->near || o->via || o->guest)) || (o->near && book_near_valid(o->near)) || (o->via && book_via_valid(o->via)))
         return -EINVAL;
     const struct item *there = find_name(b, folded);
     if (there)
         return same_entry(&there->e, key, o) ? 0 : -EEXIST;
 
     key_format(key, keystr);
-    int n = snprintf(text, sizeof(text), "%s %s%s%s%s%s%s", folded, keystr, o->multicast ? " multicast" : "", o->near ? " near=" : "",
+    int n = snprintf(text, sizeof(text), "%s %s%s%s%s%s%s%s", folded, keystr, o->multicast ? " multicast" : "", o->guest ? " guest" : "", o->near ? " near=" : "",
         o->near ? o->near : "", o->via ? " via=" : "", o->via ? o->via : "");
     if (n > BOOK_LINE_MAX)
         return -EINVAL;
@@ -408,10 +425,8 @@ static void key_pass_on(struct book *b, const struct item *gone)
 {
     for (size_t i = 0; i < b->n_items; i++) {
         struct item *it = b->items[i];
-        if (it != gone && !memcmp(it->e.key, gone->e.key, KEY_LEN)) {
-            HASH_ADD(by_key, b->keys, e.key, KEY_LEN, it);
-            return;
-        }
+        if (it != gone && !memcmp(it->e.key, gone->e.key, KEY_LEN))
+            key_enter(b, it);
     }
 }
 
@@ -434,6 +449,99 @@ int book_remove(struct book *b, const char *name)
     free(b->lines[l].text);
     memmove(b->lines + l, b->lines + l + 1, (--b->n_lines - l) * sizeof(*b->lines));
     item_free(it);
+    return 0;
+}
+
+/* ---- what changes in a line that stays ---- */
+
+static struct line *line_of(const struct book *b, const struct item *it)
+{
+    size_t l = 0;
+    while (b->lines[l].item != it)
+        l++;
+    return &b->lines[l];
+}
+
+/* Where the n-th word of the line begins, 0 the first; a line with an item has name and key. */
+static char *word_at(char *text, unsigned n)
+{
+    for (;; n--) {
+        while (is_blank(*text))
+            text++;
+        if (!n || !*text)
+            return text;
+        while (*text && !is_blank(*text))
+            text++;
+    }
+}
+
+/* Takes the word "guest", which stands between the key and a comment, out of the line. */
+static void line_unguest(char *text)
+{
+    static const char word[] = "guest";
+    char *at = word_at(text, 2);
+    while (*at && *at != '#' && (strncmp(at, word, sizeof(word) - 1) || (at[5] && !is_blank(at[5]))))
+        at = word_at(at, 1);
+    if (!*at || *at == '#')
+        return;
+    char *end = at + sizeof(word) - 1;
+    while (at > text && is_blank(at[-1]))
+        at--;
+    memmove(at, end, strlen(end) + 1);
+}
+
+bool book_befriend(struct book *b, const uint8_t key[KEY_LEN])
+{
+    bool some = false;
+    for (size_t i = 0; i < b->n_items; i++) {
+        struct item *it = b->items[i];
+        if (!it->e.guest || memcmp(it->e.key, key, KEY_LEN))
+            continue;
+        line_unguest(line_of(b, it)->text);
+        it->e.guest = false;
+        some = true;
+    }
+    return some;
+}
+
+size_t book_rekey(struct book *b, const uint8_t old[KEY_LEN], const uint8_t new[KEY_LEN])
+{
+    char keystr[KEY_STR_LEN + 1];
+    struct item *found = find_key(b, old);
+    size_t n = 0;
+    if (!found || !memcmp(old, new, KEY_LEN))
+        return 0;
+    key_format(new, keystr);
+    HASH_DELETE(by_key, b->keys, found);
+    for (size_t i = 0; i < b->n_items; i++) {
+        struct item *it = b->items[i];
+        if (memcmp(it->e.key, old, KEY_LEN))
+            continue;
+        memcpy(word_at(line_of(b, it)->text, 1), keystr, KEY_STR_LEN);
+        memcpy(it->e.key, new, KEY_LEN);
+        key_enter(b, it);
+        n++;
+    }
+    return n;
+}
+
+int book_free_name(const struct book *b, const char *name, char out[BOOK_NAME_MAX + 1])
+{
+    enum { TRIES = 1000, LABEL_MAX = 63, NUMBER_MAX = 5 };
+    if (book_name_fold(out, name))
+        return -EINVAL;
+    size_t len = strlen(out), last = len;
+    while (last && out[last - 1] != '.')
+        last--;
+    if (len - last > LABEL_MAX - NUMBER_MAX)
+        len = last + LABEL_MAX - NUMBER_MAX;
+    if (len > BOOK_NAME_MAX - NUMBER_MAX)
+        len = BOOK_NAME_MAX - NUMBER_MAX;
+    for (unsigned i = 2; find_name(b, out); i++) {
+        if (i == TRIES)
+            return -ENOSPC;
+        snprintf(out + len, NUMBER_MAX + 1, "-%u", i);
+    }
     return 0;
 }
 

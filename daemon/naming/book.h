@@ -4,6 +4,7 @@
  *     multicast     the key is that of a multicast group (i3/group.h): datagrams reach all its members, and nothing else does
  *     near=PLACE    of a group's members those at PLACE are asked first (groups.h)
  *     via=NAME[,NAME ...]   packets pass the hosts of these names first, in that order; BOOK_VIA_MAX at most
+ *     guest         known by a share alone (`i3ctl share`, `join`): it may reach what is shared with it, and no server besides
  * blank lines and lines that start with '#' are kept. Names are
  * compared without case and without the overlay's suffix: the entry "bob" answers "bob.i3". A name is one or more
  * labels of letters, digits, '-' and '_', each 1..63, 253 in all. A name stands once.
@@ -24,13 +25,13 @@ struct book;
 struct book_entry {
     char name[BOOK_NAME_MAX + 1]; /* lower case, without suffix */
     uint8_t key[KEY_LEN];
-    bool multicast;
+    bool multicast, guest;
     const char *near, *via; /* as written; NULL: none */
 };
 
 /* What `add` may say beside name and key. */
 struct book_options {
-    bool multicast;
+    bool multicast, guest;
     const char *near, *via; /* or NULL */
 };
 
@@ -57,7 +58,15 @@ bool book_via_next(const char **at, char out[BOOK_NAME_MAX + 1]);
 int book_near_valid(const char *near);
 int book_via_valid(const char *via);
 int book_remove(struct book *b, const char *name); /* -ENOENT */
-/* By name (suffix already stripped) or by key; NULL for not found. The first entry wins for a key. */
+/* No entry of that key is a guest's any more. True: one was. */
+bool book_befriend(struct book *b, const uint8_t key[KEY_LEN]);
+/* All entries of the key `old` have the key `new` from now on; how many. What else stands in their lines stays. */
+size_t book_rekey(struct book *b, const uint8_t old[KEY_LEN], const uint8_t new[KEY_LEN]);
+/* A name that is free: `name`, else "name-2" and so on, the suffix of a number taking the place of what would be too long. -EINVAL: it
+ * is no name; -ENOSPC. */
+int book_free_name(const struct book *b, const char *name, char out[BOOK_NAME_MAX + 1]);
+/* By name (suffix already stripped) or by key; NULL for not found. The first entry wins for a key, but one that is no guest's before
+ * those that are. */
 const struct book_entry *book_find(const struct book *b, const char *name);
 const struct book_entry *book_find_key(const struct book *b, const uint8_t key[KEY_LEN]);
 size_t book_count(const struct book *b);

@@ -128,6 +128,14 @@ static bool book_options(struct control_call *k, struct book_options *o)
     return !wrong;
 }
 
+char *control_changed_key(const char *name, const uint8_t old[KEY_LEN], const uint8_t new[KEY_LEN])
+{
+    char was[FINGERPRINT_STR], is[FINGERPRINT_STR];
+    return report_error("%s HAS ANOTHER KEY NOW: it was %s, and would be %s. Either somebody poses as %s, or it has lost its key and made "
+                        "a new one: ask, by another way, for its fingerprint ('i3ctl id' prints it there). If all is well: 'i3ctl book rm %s', and again",
+        name, key_fingerprint(old, was), key_fingerprint(new, is), name, name);
+}
+
 static void book_add_verb(struct control_call *k)
 {
     struct pump *p = k->p;
@@ -142,30 +150,37 @@ static void book_add_verb(struct control_call *k)
     struct book_options o;
     if (!book_options(k, &o))
         return;
-    bool known = book_find(p->book, name) != NULL;
-    if (!known && groups_find(p->groups, name)) {
+    const struct book_entry *there = book_find(p->book, name);
+    bool known = there && !there->guest, was_guest = there && there->guest;
+    if (there && memcmp(there->key, key, KEY_LEN)) {
+        control_fail(k, control_changed_key(name, there->key, key));
+        return;
+    }
+    if (was_guest)
+        book_befriend(p->book, key);
+    if (!there && groups_find(p->groups, name)) {
         control_fail(k, report_error("%s is a group that you are in", name));
         return;
     }
     err = book_add_with(p->book, name, key, &o);
-    if (!err && !known && (err = pump_book_save(p)) < 0)
+    if (!err && !known && (err = pump_book_save(p)) < 0 && !was_guest)
         book_remove(p->book, name);
     if (err == -EEXIST)
-        control_fail(k, report_error("%s is in the book with another key, or in another way; 'i3ctl book rm %s' first if it has really changed", name, name));
+        control_fail(k, report_error("%s is in the book with other options; 'i3ctl book rm %s' first if they have really changed", name, name));
     else if (err == -EINVAL)
         control_fail(k, report_error("'%s' cannot be a name: letters, digits, '-' and '_', with dots between", name));
     else if (err)
         control_fail(k, report_error("the book cannot be saved: %s", strerror(-err)));
     if (err)
         return;
-    names_pin_book(p);
+    access_rebuild(p);
     control_done(k, report_book_entry(book_find(p->book, name), book_address(p, key), !known));
 }
 
 /* A key that no name leads to any more is forgotten at once, with its session and connections. */
 static void forget_key(struct pump *p, const uint8_t key[KEY_LEN])
 {
-    if (book_find_key(p->book, key))
+    if (book_find_key(p->book, key) || names_may_talk(p, key))
         return;
     mcast_forget(p, key);
     for (struct overlay *o = p->overlays; o; o = o->next)
@@ -197,6 +212,7 @@ static void book_rm_verb(struct control_call *k)
         control_fail(k, report_error("the book cannot be saved: %s", strerror(-err)));
         return;
     }
+    access_rebuild(p);
     forget_key(p, old.key);
     control_done(k, report_string("removed", old.name));
 }

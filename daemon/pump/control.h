@@ -20,6 +20,8 @@ void control_done(struct control_call *k, char *json);
 void control_fail(struct control_call *k, char *json);
 /* The name without the suffix, which people may type or not; cut in place. */
 const char *control_bare_name(const struct pump *p, char *name);
+/* The error when a name that is known by one key comes with another. */
+char *control_changed_key(const char *name, const uint8_t old[KEY_LEN], const uint8_t new[KEY_LEN]);
 
 /* All that the reports are made of, but for what is counted (pump/look.c). */
 struct report_view control_view(struct pump *p);

@@ -20,6 +20,7 @@ struct flow {
     int fd;
     struct fdset_entry *watch;
     struct pair pair; /* clients, until OPEN */
+    bool by_door;     /* servers: not one under i3run (policy/access.h) */
 
     struct ipc_client *asker; /* waits for its answer until `answer_by`; NULL: has it */
     uint32_t serial;
@@ -342,13 +343,36 @@ static bool is_connected(int fd)
     return getpeername(fd, (struct sockaddr *)&ss, &len) == 0;
 }
 
-/* A peer's SYN: a loopback connection to the listener decides what it gets. */
+/* Who serves that: a program under i3run, or the target of a door. *by_door: which. False: nobody. A guest finds a program under
+ * i3run behind a door that leads to the very port. */
+static bool server_of(struct pump *p, const struct tcpip_event *e, const struct addr *own, struct addr *at, bool *by_door)
+{
+    bool guest;
+    const struct door *d = access_door(p, side_by_own(p, e->local), e->remote, IPPROTO_TCP, e->local_port, &guest);
+    bool same = d && addr_is_loopback(&d->target) && d->target.port == e->local_port;
+    const struct listener *l = !guest || same ? listen_find(p, own) : NULL;
+    *by_door = guest || !l;
+    *at = l ? l->bound : d ? d->target : (struct addr){0};
+    return at->family;
+}
+
+/* From where a target is asked: loopback mirrors the peer's address; elsewhere this machine asks. */
+static struct addr asker_of(const struct pump *p, const struct tcpip_event *e, const struct addr *at)
+{
+    uint8_t family = addr_is_any(at) ? (e->v6 ? 6 : 4) : at->family;
+    struct addr virt = names_host_address(p, e->remote, family, e->remote_port);
+    if (addr_is_any(at) || addr_is_loopback(at))
+        return mirror_address(&virt);
+    return (struct addr){.family = family};
+}
+
+/* A peer's SYN: a connection to the server decides what it gets. */
 static void flow_incoming(struct pump *p, const struct tcpip_event *e)
 {
     uint8_t family = e->v6 ? 6 : 4;
-    struct addr own = names_host_address(p, e->local, family, e->local_port);
-    const struct listener *l = listen_find(p, &own);
-    struct flow *f = l ? flow_new(p, VSOCK_SERVER) : NULL;
+    struct addr own = names_host_address(p, e->local, family, e->local_port), at;
+    bool by_door;
+    struct flow *f = server_of(p, e, &own, &at, &by_door) ? flow_new(p, VSOCK_SERVER) : NULL;
     p->count.incoming++;
     if (!f) {
         p->count.refused++;
@@ -359,8 +383,9 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
     v->tcp = e->ref;
     v->local = own;
     v->remote = names_host_address(p, e->remote, family, e->remote_port);
-    struct addr from = mirror_address(&v->remote), to;
-    f->fd = loopback_connect(&from, &l->bound, &to);
+    struct addr from = asker_of(p, e, &at), to;
+    f->by_door = by_door;
+    f->fd = loopback_connect(&from, &at, &to);
     bool connected = f->fd >= 0 && is_connected(f->fd);
     if (f->fd >= 0 && vsock_set_mirror(p->vsocks, v, &from, &to) == 0)
         f->watch = fdset_add(p->set, f->fd, !connected, on_program, f);
@@ -423,6 +448,25 @@ void flow_end_local(struct pump *p, uint32_t own)
         next = vsock_next(p->vsocks, v);
         if (addr_ip4(&v->local) == own || (v->local.family == 6 && !memcmp(v->local.ip, own6.ip, sizeof(own6.ip))))
             flow_broken(v->io);
+    }
+}
+
+/* What came by a door, and whose door is shut. */
+static bool is_barred(struct pump *p, const struct vsock *v)
+{
+    const struct flow *f = v->io;
+    bool guest;
+    uint32_t own = names_host(p, &v->local);
+    const struct side *s = v->role == VSOCK_SERVER && f->by_door ? side_by_own(p, own) : NULL;
+    return s && !access_door(p, s, names_host(p, &v->remote), IPPROTO_TCP, v->local.port, &guest);
+}
+
+void flow_recheck(struct pump *p)
+{
+    for (struct vsock *v = vsock_next(p->vsocks, NULL), *next; v; v = next) {
+        next = vsock_next(p->vsocks, v);
+        if (is_barred(p, v))
+            flow_abort(v->io, ECONNRESET);
     }
 }
 

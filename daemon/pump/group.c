@@ -92,7 +92,7 @@ static bool side_known(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct side *s = ctx;
     struct pump *p = s->o->p;
-    if (!names_may_talk(p, key) || overlay_of_key(p, key) != s->o)
+    if (!names_is_friend(p, key) || overlay_of_key(p, key) != s->o)
         return false;
     uint32_t ip = pool_get(p->pool, p->now, key);
     return ip && !side_by_own(p, ip) && peer_get(s->peers, key, ip);
@@ -252,7 +252,7 @@ int group_leave(struct pump *p, const struct group *g)
         pool_pin(p->pool, old.entry.key, false);
     int err = groups_save(p);
     crypto_wipe(&old, sizeof(old));
-    names_pin_book(p);
+    access_rebuild(p);
     return err;
 }
 

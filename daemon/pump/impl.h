@@ -20,6 +20,7 @@
 #include "daemon/naming/book.h"
 #include "daemon/naming/groups.h"
 #include "daemon/naming/pool.h"
+#include "daemon/policy/access.h"
 #include "daemon/pump/node_pump.h"
 #include "daemon/program/listener.h"
 #include "daemon/program/vsock.h"
@@ -64,7 +65,7 @@ struct failed_host {
 
 struct pump_counters {
     uint64_t waypoint; /* passed on for others */
-    uint64_t packets_bad, packets_spoofed, packets_unsealed, held_lost, connects, incoming, refused, slowed;
+    uint64_t packets_bad, packets_spoofed, packets_unsealed, packets_barred /* of guests, for what is not shared with them */, held_lost, connects, incoming, refused, slowed;
 };
 
 struct dgram_side;
@@ -72,6 +73,7 @@ struct mcasts;
 struct report_group;
 struct dgrams;
 struct dns_side;
+struct door_flows;
 
 /* Datagrams, but for the last two. */
 struct dgram_counters {
@@ -172,6 +174,9 @@ struct pump {
     mono_t timer_at; /* what timer_fd is set to */
 
     struct overlay *overlays; /* the first has the top-level `suffix` and `nodes` */
+    struct access *access; /* who may reach which port */
+    uint32_t access_turn;  /* grows with each change of it, or of the book */
+    struct door_flows *doors;
     struct groups *groups;
     struct mcasts *mcasts;
     int addresses_fd;
@@ -334,11 +339,34 @@ void flow_expire(struct pump *p);
 void flow_client_gone(struct pump *p, const struct ipc_client *c);
 void flow_events(struct pump *p);
 void flow_stop(struct pump *p);
+/* Connections which the access table allows no more are reset. */
+void flow_recheck(struct pump *p);
 /* Connections of that own address are reset. */
 void flow_end_local(struct pump *p, uint32_t own);
 
 /* A packet of this host on its way to the host with that virtual address. */
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
+
+/* pump/access.c */
+/* The table anew, after a change of anything that it is made of; what it allows no more ends. -ENOMEM. */
+int access_rebuild(struct pump *p);
+/* A friend reaches all servers, a guest only what a door is open for. Of a peer of that side. */
+bool access_is_guest(struct pump *p, struct peer *peer);
+/* May this packet of the peer's go on to the engine? False: it ends here, and nobody hears of it. */
+bool access_admits(struct pump *p, const struct side *s, struct peer *peer, const uint8_t *packet, size_t len);
+/* The door that the host with that handle may go through to that port of the side, NULL for none; *guest: nothing else is open to it. */
+const struct door *access_door(struct pump *p, const struct side *s, uint32_t host, uint8_t proto, uint16_t port, bool *guest);
+
+/* pump/door.c: datagrams through doors */
+int door_start(struct pump *p);
+void door_stop(struct pump *p);
+/* A peer's datagram: to the door's target. */
+void door_datagram(struct pump *p, const struct side *s, const struct door *d, const struct addr *virt, uint32_t host, const uint8_t *data,
+    size_t len);
+mono_t door_deadline(const struct pump *p);
+void door_expire(struct pump *p);
+/* Ends what the access table allows no more. */
+void door_recheck(struct pump *p);
 
 /* pump/udp.c, pump/mirror.c */
 int dgram_start(struct pump *p);
@@ -412,7 +440,9 @@ struct overlay *names_bare(const struct pump *p, const char *name, char bare[IPC
 const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* The key of a name with an overlay's suffix, NULL if the book has none there. */
 const struct book_entry *names_find(const struct pump *p, const char *name);
-/* May a key open sessions: is it in the book, and not as a multicast group? */
+/* Is it in the book, as neither a multicast group nor a guest? */
+bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN]);
+/* May a key open sessions: is it a friend, or has it something to do here as a guest? */
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
  * that many microseconds from now. */

@@ -52,6 +52,7 @@ static void tally_packets(struct pump *p, struct tally *t)
     add(t, "packets_bad", p->count.packets_bad, "Packets that were not understood.");
     add(t, "packets_spoofed", p->count.packets_spoofed, "Packets of peers that spoke for an address which is not theirs.");
     add(t, "packets_passed_on", p->count.waypoint, "Packets passed on for others, as a waypoint.");
+    add(t, "packets_barred", p->count.packets_barred, "Packets for ports that their sender may not reach.");
     add(t, "packets_unsealed", p->count.packets_unsealed, "Packets that could not be sealed.");
     add(t, "packets_held_lost", p->count.held_lost, "Packets that waited for a session and gave way to others.");
     add(t, "connects", p->count.connects, "Connections that programs asked for.");

@@ -109,7 +109,7 @@ void mcast_stop(struct pump *p)
 static bool may_speak(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct mcast *m = ctx;
-    return names_may_talk(m->o->p, key) && overlay_of_key(m->o->p, key) == m->o;
+    return names_is_friend(m->o->p, key) && overlay_of_key(m->o->p, key) == m->o;
 }
 
 void mcast_leave(struct pump *p, const uint8_t key[KEY_LEN])

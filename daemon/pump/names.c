@@ -41,10 +41,15 @@ const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY
     return g ? &g->entry : e;
 }
 
-bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
+bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN])
 {
     const struct book_entry *e = book_find_key(p->book, key);
-    return e && !e->multicast;
+    return e && !e->multicast && !e->guest;
+}
+
+bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
+{
+    return names_is_friend(p, key) || access_knows(p->access, key);
 }
 
 bool names_is_multicast(struct pump *p, uint32_t ip)
@@ -142,6 +147,16 @@ bool names_is_ours(struct pump *p, const struct addr *a)
     return addr_has_prefix6(a) || names_is_virtual(p, names_host(p, a));
 }
 
+/* Who is named by a door, in the book or not, is known by an address before it calls. */
+static void pin_guest(struct pump *p, const uint8_t key[KEY_LEN])
+{
+    uint32_t ip = book_find_key(p->book, key) ? 0 : pool_get(p->pool, p->now, key);
+    if (!ip || side_by_own(p, ip))
+        return;
+    pool_pin(p->pool, key, true);
+    peer_get(p->overlays->peers, key, ip);
+}
+
 /* The keys of the book have their addresses for good, whether they are used or not, and may open a session. */
 void names_pin_book(struct pump *p)
 {
@@ -151,4 +166,8 @@ void names_pin_book(struct pump *p)
         pool_pin(p->pool, e->key, true);
         peer_of(p, e, ip);
     }
+    const struct door *d;
+    for (unsigned i = 0; (d = access_at(p->access, i)); i++)
+        for (unsigned j = 0; j < d->n_keys; j++)
+            pin_guest(p, d->keys[j]);
 }

@@ -12,7 +12,7 @@
 
 /* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. Addresses are those of this
  * end: where the two ends know each other under different ones, the sender has rewritten them. */
-static void peer_packet(struct pump *p, const struct side *s, const struct peer *peer, uint8_t ecn, uint8_t *packet, size_t len)
+static void peer_packet(struct pump *p, const struct side *s, struct peer *peer, uint8_t ecn, uint8_t *packet, size_t len)
 {
     uint32_t src, dst, local = peer_addresses(peer).local;
     if (!ip_take_ecn(packet, len, ecn)) {
@@ -22,9 +22,13 @@ static void peer_packet(struct pump *p, const struct side *s, const struct peer 
     if (p->trace && local)
         trace_packet(p, local, false, &(struct iovec){packet, len}, 1, len);
     if (ip_addresses(packet, len, &src, &dst) && src == local && dst == s->own) {
+        if (!access_admits(p, s, peer, packet, len))
+            return;
         if (!dgram_packet_in(p, s, local, packet, len))
             tcpip_input(p->tcpip, p->now, packet, len);
     } else if (ip6_is_from_to(packet, len, peer_address6(peer), s->own6) && local) {
+        if (!access_admits(p, s, peer, packet, len))
+            return;
         if (!dgram_packet_in(p, s, local, packet, len))
             tcpip_input6(p->tcpip, p->now, packet, len, local, s->own);
     } else {

@@ -29,6 +29,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, pool_deadline(p->pool));
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, dgram_deadline(p));
+    at = mono_min(at, door_deadline(p));
     return mono_min(at, ping_deadline(p));
 }
 
@@ -75,6 +76,7 @@ static void expire(struct pump *p)
     if (mono_due(ping_deadline(p), p->now))
         ping_expire(p);
     dgram_expire(p);
+    door_expire(p);
     dns_expire(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
         overlay_turn(o);
@@ -198,7 +200,8 @@ static int start_names(struct pump *p)
     p->pool = pool_new(p->config.network, p->config.network_bits, seed);
     p->book = book_new();
     p->groups = groups_new();
-    if (!p->pool || !p->book || !p->groups)
+    p->access = access_new();
+    if (!p->pool || !p->book || !p->groups || !p->access)
         return -ENOMEM;
     int err = routes_each(exclude_route, p);
     if (err)
@@ -323,7 +326,7 @@ static int start_engine(struct pump *p)
     p->diag = diag_open();
     if (!p->diag)
         log_warn("listeners cannot be checked: no sock_diag here");
-    if (dgram_start(p) < 0 || dns_start(p) < 0 || mcast_start(p) < 0)
+    if (dgram_start(p) < 0 || door_start(p) < 0 || dns_start(p) < 0 || mcast_start(p) < 0)
         return -ENOMEM;
     return p->tcpip && p->vsocks && p->listeners && p->held ? 0 : -ENOMEM;
 }
@@ -350,6 +353,7 @@ static void pump_free(struct pump *p)
 {
     dns_stop(p);
     mcast_stop(p);
+    door_stop(p);
     dgram_stop(p); /* before those who wait for our end see the socket close */
     ipc_server_close(p->ipc);
     if (p->set) {
@@ -368,6 +372,7 @@ static void pump_free(struct pump *p)
     tcpip_free(p->tcpip);
     groups_free(p->groups);
     accel_close(p->accel);
+    access_free(p->access);
     book_free(p->book);
     pool_free(p->pool);
     crypto_wipe(&p->identity, sizeof(p->identity));
@@ -413,7 +418,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     uv_idle_init(loop, &p->idle);
     p->idle.data = p;
     group_start(p);
-    names_pin_book(p);
+    access_rebuild(p);
     listen_load(p);
     dgram_load(p);
     for (struct overlay *o = p->overlays; o; o = o->next)

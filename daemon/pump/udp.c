@@ -77,7 +77,7 @@ static size_t ip_head(struct pump *p, const struct mirror *m, uint8_t *out, size
     return IP6_HEAD;
 }
 
-static void datagram_out(struct pump *p, const struct mirror *m, uint16_t port, const uint8_t *data, size_t len)
+void dgram_out(struct pump *p, const struct mirror *m, uint16_t port, const uint8_t *data, size_t len)
 {
     uint8_t head[UDP_HEADS_MAX];
     size_t n = ip_head(p, m, head, len);
@@ -119,12 +119,12 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *data
     usock_touch(s->t, u, p->now);
     mirror_touch(s->t, m, p->now);
     s->count.out++;
-    datagram_out(p, m, u->asked.port, data, len);
+    dgram_out(p, m, u->asked.port, data, len);
     if (!overlay_route_own(p, m->host, &towards, &peer) && mcast_is_member(p, m->host))
         loop_back(p, m, u, data, len);
 }
 
-static void answer_unreachable(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
+void dgram_answer_unreachable(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
 {
     uint8_t out[ICMP_ERROR_MAX];
     struct dgram_side *s = p->dgram;
@@ -165,7 +165,7 @@ static void refusals(struct pump *p, struct mirror_io *x)
         }
         udp_build(packet + n, packet, m->virt.port, port, data, len);
         memcpy(packet + n + UDP_HEAD, data, len);
-        answer_unreachable(p, m->host, packet, n + UDP_HEAD + len);
+        dgram_answer_unreachable(p, m->host, packet, n + UDP_HEAD + len);
     }
 }
 
@@ -200,6 +200,17 @@ bool dgram_read(struct pump *p)
 
 /* ---- peers to programs ---- */
 
+/* What a guest gets who has no door: an answer to what it was asked from here. */
+static bool is_answer(const struct pump *p, const struct addr *virt, uint16_t port)
+{
+    const struct mirror *m = mirror_find(p->dgram->t, virt);
+    struct usock *u = NULL;
+    while (m && (u = usock_on_port(p->dgram->t, port, u)))
+        if (addr_eq(&u->peer, &m->real))
+            return true;
+    return false;
+}
+
 static void udp_in(struct pump *p, const struct side *side, const uint8_t *packet, const struct ip_header *ip)
 {
     struct dgram_side *s = p->dgram;
@@ -211,8 +222,18 @@ static void udp_in(struct pump *p, const struct side *side, const uint8_t *packe
     }
     struct addr virt = ip->v6 ? addr_v6(packet + IP6_SRC, d.src_port) : addr_v4(ip->src, d.src_port);
     struct addr own = names_host_address(p, side->own, virt.family, d.dst_port);
-    if (!usock_for(s->t, &own, 0)) {
-        answer_unreachable(p, ip->src, packet, ip->len);
+    bool guest, here = usock_for(s->t, &own, 0);
+    const struct door *door = access_door(p, side, ip->src, IPPROTO_UDP, d.dst_port, &guest);
+    if (guest && !door && !is_answer(p, &virt, d.dst_port)) {
+        p->count.packets_barred++;
+        return;
+    }
+    if (door && (!here || (guest && !(addr_is_loopback(&door->target) && door->target.port == d.dst_port)))) {
+        door_datagram(p, side, door, &virt, ip->src, d.data, d.len);
+        return;
+    }
+    if (!here) {
+        dgram_answer_unreachable(p, ip->src, packet, ip->len);
         return;
     }
     if (dgram_mirror(p, &virt, false, &m) < 0) {
@@ -222,7 +243,7 @@ static void udp_in(struct pump *p, const struct side *side, const uint8_t *packe
     m->own = side->own;
     struct usock *u = dgram_receiver(p, m, d.dst_port);
     if (!u) {
-        answer_unreachable(p, ip->src, packet, ip->len);
+        dgram_answer_unreachable(p, ip->src, packet, ip->len);
         return;
     }
     mirror_touch(s->t, m, p->now);

@@ -66,6 +66,12 @@ unsigned dgram_deliver_all(struct pump *p, const struct mirror *m, uint16_t port
  * we know: that one. NULL: it is not. A u which is gone, or another's now, is forgotten. */
 struct usock *dgram_verify(struct pump *p, struct usock *u, const struct addr *from);
 
+/* pump/udp.c */
+/* A datagram from that port of ours to the peer m stands for. */
+void dgram_out(struct pump *p, const struct mirror *m, uint16_t port, const uint8_t *data, size_t len);
+/* To the host which has sent that packet: nobody is there. So often as errors may be sent at all. */
+void dgram_answer_unreachable(struct pump *p, uint32_t host, const uint8_t *packet, size_t len);
+
 /* pump/deliver.c */
 /* To the socket u from the peer m stands for; the bytes must stay until dgram_flush(). */
 void deliver(struct pump *p, struct usock *u, const struct mirror *m, const uint8_t *data, size_t len);

@@ -76,6 +76,12 @@ int tcp_connect6(struct tcpip *t, mono_t now, uint32_t local, const uint8_t loca
     return connect_tuple(t, (struct tuple){local, remote, local_port, remote_port, 1}, local6, remote6, ref);
 }
 
+bool tcpip_has(struct tcpip *t, bool v6, uint32_t local, uint16_t local_port, uint32_t remote, uint16_t remote_port)
+{
+    struct tuple who = {local, remote, local_port, remote_port, v6};
+    return table_find(t, &who) || tw_find(t, &who);
+}
+
 void tcp_accept(struct tcpip *t, mono_t now, struct tcp_ref ref)
 {
     conn_now(t, now);

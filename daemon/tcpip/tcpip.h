@@ -182,6 +182,9 @@ void tcp_close(struct tcpip *t, mono_t now, struct tcp_ref ref);
 /* Gone in bad order: RST now. No event follows; the reference is dead. */
 void tcp_abort(struct tcpip *t, mono_t now, struct tcp_ref ref);
 
+/* There is such a connection, in whatever state, or what is left of one. */
+bool tcpip_has(struct tcpip *t, bool v6, uint32_t local, uint16_t local_port, uint32_t remote, uint16_t remote_port);
+
 /* Every connection to `remote` fails with err (peer unreachable). Only those not yet established when `all` is false. */
 void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bool all);
 

@@ -4,6 +4,30 @@
 
 #include <stdlib.h>
 
+/* Guests become friends, and keys others: the rest of every line stays as it is, and the whole is a book again. */
+static void change_all(struct book *b)
+{
+    uint8_t key[KEY_LEN], new[KEY_LEN] = {9};
+    size_t len, n = book_count(b);
+    unsigned line;
+    char err[128], name[BOOK_NAME_MAX + 1];
+    if (!n || book_find_key(b, new))
+        return;
+    memcpy(key, book_at(b, 0)->key, KEY_LEN);
+    book_befriend(b, key);
+    require(!book_find_key(b, key)->guest);
+    require(book_rekey(b, key, new) > 0 && !book_find_key(b, key));
+    require(!memcmp(book_at(b, 0)->key, new, KEY_LEN));
+    require(book_free_name(b, book_at(b, 0)->name, name) || !book_find(b, name));
+    struct book *again = book_new();
+    char *text = book_format(b, &len);
+    require(book_parse(again, text, len, &line, err, sizeof(err)) == 0);
+    for (size_t i = 0; i < n; i++)
+        require(!memcmp(book_at(again, i)->key, book_at(b, i)->key, KEY_LEN) && book_at(again, i)->guest == book_at(b, i)->guest);
+    free(text);
+    book_free(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(bool ok)
@@ -57,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(book_parse(b, out, len, &line, err, sizeof(err)) == 0);
         same_entries(a, b);
         add_and_remove(a, out);
+        change_all(a);
         free(out);
     }
     free(text);

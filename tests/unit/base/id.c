@@ -9,6 +9,7 @@
 
 #include <check.h>
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "tests/lib/suite.h"
@@ -166,6 +167,49 @@ START_TEST(what_is_no_key_is_refused)
 }
 END_TEST
 
+static const char *const fingerprint[] = {"amh2-yqbg-j4kj-liqv-ccza", "ybj4-l3nq-5zoe-ytls-46to", "n3mq-br2t-pptk-ridl-qlja"};
+
+/* The id's prefix, once more as people compare it: python3's base64 of the golden prefix. */
+START_TEST(fingerprints_are_the_beginning_of_the_id)
+{
+    uint8_t key[KEY_LEN];
+    char fp[FINGERPRINT_STR], digits[BASE32_LEN(ID_PREFIX_LEN) + 1];
+    struct i3_id id;
+    unhex(golden[_i].key, key, sizeof(key));
+    ck_assert_str_eq(key_fingerprint(key, fp), fingerprint[_i]);
+    ck_assert_uint_eq(strlen(fp), FINGERPRINT_STR - 1);
+    id_of_key(&id, key, NULL);
+    base32_encode(id.b, ID_PREFIX_LEN, digits);
+    ck_assert_int_eq(strncmp(digits, fp, 4), 0);
+    ck_assert_int_eq(strncmp(digits + 16, fp + 20, 4), 0);
+}
+END_TEST
+
+START_TEST(base32_takes_what_it_gives_and_nothing_else)
+{
+    uint8_t in[41], out[41];
+    char text[BASE32_LEN(41) + 2];
+    for (unsigned i = 0; i < sizeof(in); i++)
+        in[i] = (uint8_t)(i * 37 + 5);
+    for (size_t n = 1; n <= sizeof(in); n++) {
+        base32_encode(in, n, text);
+        ck_assert_uint_eq(strlen(text), BASE32_LEN(n));
+        memset(out, 0xee, sizeof(out));
+        ck_assert_int_eq(base32_decode(text, out, n), 0);
+        ck_assert_mem_eq(in, out, n);
+        ck_assert(n == sizeof(out) || out[n] == 0xee);
+        strcat(text, "a");
+        ck_assert_int_eq(base32_decode(text, out, n), -EINVAL);
+        text[BASE32_LEN(n) - 1] = '\0';
+        ck_assert_int_eq(base32_decode(text, out, n), -EINVAL);
+    }
+    ck_assert_int_eq(base32_decode("ab", out, 1), -EINVAL); /* spare bits */
+    ck_assert_int_eq(base32_decode("a1", out, 1), -EINVAL);
+    ck_assert_int_eq(base32_decode("AE", out, 1), 0);
+    ck_assert_uint_eq(out[0], 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("base/id");
@@ -173,6 +217,8 @@ int main(void)
     tcase_add_loop_test(t, keys_hash_to_golden_ids, 0, ARRAY_LEN(golden));
     tcase_add_loop_test(t, ids_hash_to_golden_addresses, 0, ARRAY_LEN(golden));
     tcase_add_loop_test(t, unusable_addresses_are_hashed_again, 0, ARRAY_LEN(second_choice));
+    tcase_add_loop_test(t, fingerprints_are_the_beginning_of_the_id, 0, ARRAY_LEN(golden));
+    tcase_add_test(t, base32_takes_what_it_gives_and_nothing_else);
     tcase_add_test(t, a_pool_that_cannot_be_ends);
     tcase_add_test(t, common_bits_count_from_the_top);
     tcase_add_loop_test(t, keys_are_written_and_read, 0, ARRAY_LEN(golden));

@@ -277,6 +277,72 @@ START_TEST(options_are_added_and_compared)
 }
 END_TEST
 
+START_TEST(a_guest_stays_one_until_the_key_is_a_friends)
+{
+    uint8_t key[KEY_LEN];
+    char text[600];
+    key_of(key, 1);
+    struct book_options guest = {.guest = true}, group = {.guest = true, .multicast = true};
+    ck_assert_int_eq(book_add_with(book, "a", key, &guest), 0);
+    ck_assert_int_eq(book_add_with(book, "a", key, &guest), 0);
+    ck_assert_int_eq(book_add_with(book, "m", key, &group), -EINVAL);
+    ck_assert(book_find_key(book, key)->guest);
+    /* another name for the same key, without being a guest: that is what the key is known by */
+    ck_assert_int_eq(book_add(book, "b", key), 0);
+    ck_assert_str_eq(book_find_key(book, key)->name, "b");
+    ck_assert_int_eq(book_remove(book, "b"), 0);
+    ck_assert_str_eq(book_find_key(book, key)->name, "a");
+    ck_assert(book_befriend(book, key));
+    ck_assert(!book_befriend(book, key));
+    ck_assert(!book_find(book, "a")->guest);
+    snprintf(text, sizeof(text), "a %s\n", key_text(1));
+    expect_format(text);
+}
+END_TEST
+
+START_TEST(what_changes_in_a_line_leaves_the_rest_of_it)
+{
+    uint8_t old[KEY_LEN], new[KEY_LEN];
+    char text[1200], k1[KEY_STR_LEN + 1], k2[KEY_STR_LEN + 1], k3[KEY_STR_LEN + 1], err[200];
+    unsigned line;
+    key_of(old, 1);
+    key_of(new, 2);
+    strcpy(k1, key_text(1)), strcpy(k2, key_text(2)), strcpy(k3, key_text(3));
+    snprintf(text, sizeof(text), "# mine\n  a \t%s guest near=eu #guest of b\nx %s guest\nb %s near=eu  guest via=x # old\nc %s # guest\n", k1, k3, k1, k1);
+    ck_assert_msg(!parse(text, &line, err), "%s", err);
+    ck_assert_uint_eq(book_rekey(book, old, new), 3);
+    ck_assert_uint_eq(book_rekey(book, old, new), 0);
+    ck_assert_ptr_null(book_find_key(book, old));
+    ck_assert_str_eq(book_find_key(book, new)->name, "c"); /* no guest's */
+    ck_assert(book_befriend(book, new));
+    snprintf(text, sizeof(text), "# mine\n  a \t%s near=eu #guest of b\nx %s guest\nb %s near=eu via=x # old\nc %s # guest\n", k2, k3, k2, k2);
+    expect_format(text);
+    ck_assert(book_find(book, "x")->guest && !book_find(book, "b")->guest);
+}
+END_TEST
+
+START_TEST(finds_a_name_that_is_free)
+{
+    static const struct {
+        const char *wanted, *got;
+    } cases[] = {{"Bob", "bob-3"}, {"carol", "carol"}, {"x.bob", "x.bob-2"},
+        {"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn-2"}};
+    uint8_t key[KEY_LEN];
+    char name[BOOK_NAME_MAX + 1];
+    key_of(key, 1);
+    book_add(book, "bob", key);
+    book_add(book, "bob-2", key);
+    book_add(book, "x.bob", key);
+    book_add(book, cases[3].wanted, key);
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        ck_assert_int_eq(book_free_name(book, cases[i].wanted, name), 0);
+        ck_assert_str_eq(name, cases[i].got);
+        ck_assert(book_name_valid(name));
+    }
+    ck_assert_int_eq(book_free_name(book, "not one", name), -EINVAL);
+}
+END_TEST
+
 START_TEST(is_bounded)
 {
     char name[20];
@@ -316,6 +382,9 @@ int main(void)
     tcase_add_test(tc, first_entry_of_a_key_wins_and_the_next_takes_over);
     tcase_add_test(tc, options_stand_behind_the_key);
     tcase_add_test(tc, options_are_added_and_compared);
+    tcase_add_test(tc, a_guest_stays_one_until_the_key_is_a_friends);
+    tcase_add_test(tc, what_changes_in_a_line_leaves_the_rest_of_it);
+    tcase_add_test(tc, finds_a_name_that_is_free);
     tcase_add_test(tc, is_bounded);
     suite_add_tcase(s, tc);
     return suite_run(s);
