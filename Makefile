@@ -35,12 +35,15 @@ endif
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
 	daemon/base/crypto.c \
+	daemon/base/format.c \
+	daemon/base/journal.c \
 	daemon/base/id.c \
 	daemon/base/lookout.c \
 
 naming_SRC := \
 	daemon/naming/book.c \
 	daemon/naming/groups.c \
+	daemon/naming/mappings.c \
 	daemon/naming/pool.c \
 
 dns_SRC := \
@@ -142,6 +145,7 @@ io_SRC := \
 	daemon/io/fdset.c \
 	daemon/io/files.c \
 	daemon/io/ipc_server.c \
+	daemon/io/journal_file.c \
 	daemon/io/log.c \
 	daemon/io/log_format.c \
 	daemon/io/loopback.c \
@@ -185,6 +189,7 @@ i3d_SRC := \
 	daemon/pump/move.c \
 	daemon/pump/sample.c \
 	daemon/pump/shortcut.c \
+	daemon/pump/state.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
@@ -316,6 +321,7 @@ UNIT_TESTS := \
 	unit/shim/target \
 	unit/base/crypto \
 	unit/base/id \
+	unit/base/journal \
 	unit/base/lookout \
 	unit/dns/stub \
 	unit/naming/book \
@@ -409,6 +415,7 @@ INTEGRATION_TESTS := \
 	integration/stack.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
+	integration/kept_state.sh \
 	integration/rewrite.sh \
 	integration/ipv6_node.sh \
 	integration/ipv6_inside.sh \
@@ -490,6 +497,7 @@ FUZZ_SECONDS ?= 5
 unit/shim/target_OBJ := shim/target.o
 unit/base/crypto_ROOMS := base
 unit/base/id_ROOMS := base
+unit/base/journal_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
@@ -534,12 +542,9 @@ unit/io/operator_OBJ := daemon/io/http.o daemon/io/log_format.o
 unit/io/operator_LIBS := -luv -ljansson
 unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
-unit/io/mirror_ROOMS := io
-unit/io/mirror_OBJ := daemon/base/lookout.o
-unit/io/sockets_ROOMS := io
-unit/io/stream_ROOMS := io
-unit/io/stream_OBJ := daemon/base/lookout.o
-unit/io/sockets_OBJ   := daemon/base/lookout.o
+unit/io/mirror_ROOMS := io base
+unit/io/sockets_ROOMS := io base
+unit/io/stream_ROOMS := io base
 sim/members_ROOMS := base i3
 sim/members_OBJ := tests/sim/world.o
 sim/sessions_ROOMS := base i3

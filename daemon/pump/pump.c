@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/io/files.h"
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
 
@@ -31,7 +30,7 @@ static mono_t next_deadline(const struct pump *p)
     if (p->nodes)
         at = mono_min(at, mono_min(nodes_deadline(p->nodes), sampler_deadline(p->sample.sampler)));
     at = mono_min(at, link_deadline(p));
-    at = mono_min(at, pool_deadline(p->pool));
+    at = mono_min(at, mono_min(pool_deadline(p->pool), state_deadline(p)));
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     return mono_min(at, ping_deadline(p));
@@ -81,6 +80,7 @@ static void expire(struct pump *p)
         ping_expire(p);
     dgram_expire(p);
     dns_expire(p);
+    state_turn(p);
     link_turn(p);
     net_choose_node(p);
     sample_turn(p);
@@ -193,7 +193,7 @@ static void draw_seed(struct pump *p, uint8_t seed[32])
     drbg_draw(&p->random, seed, 32);
 }
 
-static int start_names(struct pump *p)
+static int start_names(struct pump *p, char *why, size_t whylen)
 {
     uint8_t seed[32];
     draw_seed(p, seed);
@@ -205,65 +205,13 @@ static int start_names(struct pump *p)
     int err = routes_each(exclude_route, p);
     if (err)
         log_warn("routes cannot be read err=%d: virtual addresses may hide real ones", err);
+    err = state_load_mappings(p, why, whylen);
+    if (err)
+        return err;
     p->own = pool_get(p->pool, p->now, p->identity.pub);
     pool_pin(p->pool, p->identity.pub, true);
     pool_address6(p->pool, p->own, p->own6);
     return p->own ? 0 : -EADDRNOTAVAIL;
-}
-
-static int load_book(struct pump *p, char *why, size_t whylen)
-{
-    char path[sizeof(p->paths.data) + 8], *text, wrong[200];
-    size_t len;
-    unsigned line;
-    snprintf(path, sizeof(path), "%s/book", p->paths.data);
-    int err = file_read(path, false, &text, &len);
-    if (err == -ENOENT)
-        return 0;
-    if (err) {
-        snprintf(why, whylen, "%s: %s", path, strerror(-err));
-        return err;
-    }
-    err = book_parse(p->book, text, len, &line, wrong, sizeof(wrong));
-    free(text);
-    if (err)
-        snprintf(why, whylen, "%s:%u: %s", path, line, wrong);
-    return err;
-}
-
-int pump_book_save(struct pump *p)
-{
-    char path[sizeof(p->paths.data) + 8];
-    size_t len;
-    char *text = book_format(p->book, &len);
-    if (!text)
-        return -ENOMEM;
-    snprintf(path, sizeof(path), "%s/book", p->paths.data);
-    int err = file_write(path, text, len, true);
-    free(text);
-    return err;
-}
-
-static const char *state_file(const struct pump *p, const char *name, char *path, size_t cap)
-{
-    snprintf(path, cap, "%s/%s", p->paths.runtime, name);
-    return path;
-}
-
-void pump_state_save(const struct pump *p, const char *name, char *text, size_t len)
-{
-    char path[sizeof(p->paths.runtime) + 16];
-    int err = text ? file_write(state_file(p, name, path, sizeof(path)), text, len, false) : -ENOMEM;
-    if (err)
-        log_warn("state file=%s cannot be written err=%d", name, err);
-    free(text);
-}
-
-char *pump_state_load(const struct pump *p, const char *name)
-{
-    char path[sizeof(p->paths.runtime) + 16], *text;
-    size_t len;
-    return file_read(state_file(p, name, path, sizeof(path)), true, &text, &len) < 0 ? NULL : text;
 }
 
 static unsigned good_ciphers(void)
@@ -411,6 +359,7 @@ static void pump_free(struct pump *p)
     groups_free(p->groups);
     accel_close(p->accel);
     book_free(p->book);
+    state_close(p);
     pool_free(p->pool);
     crypto_wipe(&p->identity, sizeof(p->identity));
     free(p);
@@ -436,9 +385,9 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     drbg_init(&p->random, seed);
     snprintf(why, whylen, "out of memory or file descriptors");
 
-    int err = start_names(p);
+    int err = start_names(p, why, whylen);
     if (!err)
-        err = load_book(p, why, whylen);
+        err = state_load_book(p, why, whylen);
     if (!err)
         err = group_load(p, why, whylen);
     if (!err)
@@ -449,6 +398,10 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = start_sessions(p);
     if (!err)
         err = start_engine(p);
+    if (!err)
+        err = listen_load(p, why, whylen);
+    if (!err)
+        err = dgram_load(p, why, whylen);
     if (err) {
         pump_free(p);
         return err;
@@ -457,8 +410,6 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->idle.data = p;
     group_start(p);
     names_pin_book(p);
-    listen_load(p);
-    dgram_load(p);
     net_choose_node(p);
     move_start(p);
     pump_turn(p);
