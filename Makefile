@@ -35,12 +35,15 @@ endif
 # ---- rooms ---------------------------------------------------------------------------------------
 base_SRC := \
 	daemon/base/crypto.c \
+	daemon/base/format.c \
+	daemon/base/journal.c \
 	daemon/base/id.c \
 	daemon/base/lookout.c \
 
 naming_SRC := \
 	daemon/naming/book.c \
 	daemon/naming/groups.c \
+	daemon/naming/mappings.c \
 	daemon/naming/pool.c \
 
 dns_SRC := \
@@ -148,6 +151,7 @@ io_SRC := \
 	daemon/io/fdset.c \
 	daemon/io/files.c \
 	daemon/io/ipc_server.c \
+	daemon/io/journal_file.c \
 	daemon/io/log.c \
 	daemon/io/log_format.c \
 	daemon/io/loopback.c \
@@ -196,6 +200,7 @@ i3d_SRC := \
 	daemon/pump/sample.c \
 	daemon/pump/shortcut.c \
 	daemon/pump/trace.c \
+	daemon/pump/state.c \
 
 i3node_SRC := \
 	daemon/i3node.c \
@@ -339,6 +344,7 @@ UNIT_TESTS := \
 	unit/shim/target \
 	unit/base/crypto \
 	unit/base/id \
+	unit/base/journal \
 	unit/base/lookout \
 	unit/dns/stub \
 	unit/naming/book \
@@ -436,6 +442,7 @@ INTEGRATION_TESTS := \
 	integration/stack.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
+	integration/kept_state.sh \
 	integration/rewrite.sh \
 	integration/ipv6_node.sh \
 	integration/ipv6_inside.sh \
@@ -518,6 +525,7 @@ FUZZ_SECONDS ?= 5
 unit/shim/target_OBJ := shim/target.o
 unit/base/crypto_ROOMS := base
 unit/base/id_ROOMS := base
+unit/base/journal_ROOMS := base
 unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
@@ -572,6 +580,9 @@ unit/io/sockets_ROOMS := io
 unit/io/stream_ROOMS := io
 unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
+unit/io/mirror_ROOMS := io base
+unit/io/sockets_ROOMS := io base
+unit/io/stream_ROOMS := io base
 sim/members_ROOMS := base i3
 sim/members_OBJ := tests/sim/world.o
 sim/sessions_ROOMS := base i3

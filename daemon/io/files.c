@@ -66,7 +66,25 @@ int file_read(const char *path, bool private_only, char **text, size_t *len)
     return 0;
 }
 
-int file_write(const char *path, const char *text, size_t len, bool durable)
+/* The name of the file, too, is on the disk. */
+static void sync_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t len = slash ? (size_t)(slash - path) : 0;
+    if (!len || len >= sizeof(folder))
+        return;
+    memcpy(folder, path, len);
+    folder[len] = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
+/* One piece behind the other. */
+static int write_pieces(const char *path, const char *head, size_t head_len, const char *text, size_t len, bool durable)
 {
     char tmp[PATH_MAX];
     if (snprintf(tmp, sizeof(tmp), "%s.%d.tmp", path, (int)getpid()) >= (int)sizeof(tmp))
@@ -74,7 +92,9 @@ int file_write(const char *path, const char *text, size_t len, bool durable)
     int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
-    int err = write_all(fd, text, len);
+    int err = write_all(fd, head, head_len);
+    if (!err)
+        err = write_all(fd, text, len);
     if (!err && durable && fsync(fd) < 0)
         err = -errno;
     if (close(fd) < 0 && !err)
@@ -83,7 +103,74 @@ int file_write(const char *path, const char *text, size_t len, bool durable)
         err = -errno;
     if (err)
         unlink(tmp);
+    else if (durable)
+        sync_folder(path);
     return err;
+}
+
+int file_write(const char *path, const char *text, size_t len, bool durable)
+{
+    return write_pieces(path, "", 0, text, len, durable);
+}
+
+int file_store(const char *path, const struct format *f, const char *body, size_t len, bool durable)
+{
+    char head[FORMAT_HEAD_MAX];
+    return write_pieces(path, head, format_head(f, head), body, len, durable);
+}
+
+/* PATH.1 is what PATH was; one that is there already is not replaced: it is older, and may be all that is left of something. */
+static int keep_old(const char *path, const char *text, size_t len)
+{
+    char old[PATH_MAX];
+    if (snprintf(old, sizeof(old), "%s.1", path) >= (int)sizeof(old))
+        return -ENAMETOOLONG;
+    return access(old, F_OK) == 0 ? 0 : file_write(old, text, len, true);
+}
+
+static int refuse(const char *path, enum format_age age, const struct format *f, unsigned version, char *why, size_t whylen)
+{
+    if (age == FORMAT_NEWER)
+        snprintf(why, whylen, "%s: written by a newer i3run (version %u of this file, known are those up to %u): use that one, or move the "
+            "file away; it is left as it is", path, version, f->version);
+    else
+        snprintf(why, whylen, "%s:1: is damaged, or not a file of i3run's: 'i3run %s %u' is expected there. Move it away, or put it right; "
+            "it is left as it is", path, f->kind, f->version);
+    return -EPROTO;
+}
+
+int file_load(const char *path, const struct format *f, struct file_text *out, char *why, size_t whylen)
+{
+    size_t body;
+    *out = (struct file_text){0};
+    int err = file_read(path, f->secret, &out->text, &out->len);
+    if (err == -EPERM && f->secret)
+        snprintf(why, whylen, "%s: must be yours and readable by you alone: chmod 600 '%s'", path, path);
+    else if (err && err != -ENOENT)
+        snprintf(why, whylen, "%s: %s", path, strerror(-err));
+    if (err)
+        return err;
+    enum format_age age = format_read(f, out->text, out->len, &out->version, &body);
+    if (age == FORMAT_NEWER || age == FORMAT_OTHER)
+        err = refuse(path, age, f, out->version, why, whylen);
+    else if (age == FORMAT_OLD && (err = keep_old(path, out->text, out->len)) < 0)
+        snprintf(why, whylen, "%s.1: what is to be brought up to date cannot be kept there: %s", path, strerror(-err));
+    if (err) {
+        file_text_free(out);
+        return err;
+    }
+    out->body = out->text + body;
+    out->body_len = out->len - body;
+    out->lines = body > 0;
+    return 0;
+}
+
+void file_text_free(struct file_text *t)
+{
+    if (t->text)
+        explicit_bzero(t->text, t->len);
+    free(t->text);
+    *t = (struct file_text){0};
 }
 
 static int make_parents(const char *path)

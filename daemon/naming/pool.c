@@ -12,9 +12,11 @@ struct entry {
     uint8_t key[KEY_LEN];
     uint32_t ip;
     uint8_t ip6[16];
-    bool pinned;
-    mono_t used;
-    struct entry *prev, *next; /* in the order of last use, unless pinned */
+    bool pinned, unsaved;
+    mono_t due;                /* kept while pinned as well */
+    mono_t saved;              /* what `due` was when it was saved */
+    struct entry *prev, *next; /* in the order of `due`, unless pinned */
+    struct entry *unsaved_prev, *unsaved_next;
     UT_hash_handle by_key, by_ip, by_ip6;
 };
 
@@ -29,6 +31,8 @@ struct pool {
     struct range excluded[POOL_EXCLUDED_MAX];
     unsigned n_excluded;
     struct entry *keys, *ips, *ip6s, *idle; /* idle: the next to expire first */
+    struct entry *unsaved;
+    uint64_t step;
 };
 
 static uint32_t mask_of(unsigned bits)
@@ -47,6 +51,11 @@ struct pool *pool_new(uint32_t network, unsigned bits, const uint8_t seed[32])
     p->bits = bits;
     memcpy(p->seed, seed, sizeof(p->seed));
     return p;
+}
+
+void pool_save_step(struct pool *p, uint64_t us)
+{
+    p->step = us;
 }
 
 void pool_free(struct pool *p)
@@ -162,34 +171,79 @@ static uint32_t choose(const struct pool *p, const uint8_t key[KEY_LEN])
     return is_free(p, ip) ? ip : scan_free(p, ip);
 }
 
+static void mark(struct pool *p, struct entry *e, bool unsaved)
+{
+    if (e->unsaved == unsaved)
+        return;
+    e->unsaved = unsaved;
+    if (unsaved)
+        DL_APPEND2(p->unsaved, e, unsaved_prev, unsaved_next);
+    else
+        DL_DELETE2(p->unsaved, e, unsaved_prev, unsaved_next);
+}
+
+/* Back among those that expire, where its time puts it. */
+static void insert_idle(struct pool *p, struct entry *e)
+{
+    struct entry *before = p->idle;
+    if (!before || before->prev->due.us <= e->due.us) { /* as nearly always */
+        DL_APPEND(p->idle, e);
+        return;
+    }
+    while (before->due.us <= e->due.us)
+        before = before->next;
+    DL_PREPEND_ELEM(p->idle, before, e);
+}
+
+static struct entry *entry_new(struct pool *p, const uint8_t key[KEY_LEN], uint32_t ip, mono_t due)
+{
+    struct entry *e = calloc(1, sizeof(*e));
+    struct i3_id id;
+    if (!e)
+        return NULL;
+    id_of_key(&id, key, NULL);
+    id_address6(&id, e->ip6);
+    memcpy(e->key, key, KEY_LEN);
+    e->ip = ip;
+    e->due = due;
+    HASH_ADD(by_key, p->keys, key, KEY_LEN, e);
+    HASH_ADD(by_ip, p->ips, ip, sizeof(e->ip), e);
+    HASH_ADD(by_ip6, p->ip6s, ip6, sizeof(e->ip6), e);
+    insert_idle(p, e);
+    return e;
+}
+
+static void entry_free(struct pool *p, struct entry *e)
+{
+    mark(p, e, false);
+    if (!e->pinned)
+        DL_DELETE(p->idle, e);
+    HASH_DELETE(by_key, p->keys, e);
+    HASH_DELETE(by_ip, p->ips, e);
+    HASH_DELETE(by_ip6, p->ip6s, e);
+    free(e);
+}
+
 static struct entry *allot(struct pool *p, mono_t now, const uint8_t key[KEY_LEN])
 {
     if (HASH_CNT(by_key, p->keys) >= POOL_MAX)
         return NULL;
     uint32_t ip = choose(p, key);
-    struct entry *e = ip ? calloc(1, sizeof(*e)) : NULL;
-    if (!e)
-        return NULL;
-    struct i3_id id;
-    id_of_key(&id, key, NULL);
-    id_address6(&id, e->ip6);
-    memcpy(e->key, key, KEY_LEN);
-    e->ip = ip;
-    e->used = now;
-    HASH_ADD(by_key, p->keys, key, KEY_LEN, e);
-    HASH_ADD(by_ip, p->ips, ip, sizeof(e->ip), e);
-    HASH_ADD(by_ip6, p->ip6s, ip6, sizeof(e->ip6), e);
-    DL_APPEND(p->idle, e);
+    struct entry *e = ip ? entry_new(p, key, ip, mono_add(now, POOL_LIFE)) : NULL;
+    if (e)
+        mark(p, e, true);
     return e;
 }
 
 static void use(struct pool *p, mono_t now, struct entry *e)
 {
-    e->used = now;
+    e->due = mono_add(now, POOL_LIFE);
     if (e->pinned)
         return;
     DL_DELETE(p->idle, e);
-    DL_APPEND(p->idle, e);
+    insert_idle(p, e);
+    if (mono_since(e->saved, e->due) > p->step)
+        mark(p, e, true);
 }
 
 uint32_t pool_get(struct pool *p, mono_t now, const uint8_t key[KEY_LEN])
@@ -231,18 +285,6 @@ bool pool_address6(const struct pool *p, uint32_t ip, uint8_t ip6[16])
     return e != NULL;
 }
 
-/* Back among those that expire, where its last use puts it. */
-static void insert_idle(struct pool *p, struct entry *e)
-{
-    struct entry *before = p->idle;
-    while (before && before->used.us <= e->used.us)
-        before = before->next;
-    if (before)
-        DL_PREPEND_ELEM(p->idle, before, e);
-    else
-        DL_APPEND(p->idle, e);
-}
-
 void pool_pin(struct pool *p, const uint8_t key[KEY_LEN], bool pinned)
 {
     struct entry *e = find_key(p, key);
@@ -251,25 +293,77 @@ void pool_pin(struct pool *p, const uint8_t key[KEY_LEN], bool pinned)
     if (!e || e->pinned == pinned)
         return;
     e->pinned = pinned;
+    mark(p, e, true);
     if (pinned)
         DL_DELETE(p->idle, e);
     else
         insert_idle(p, e);
 }
 
+/* ---- what is to be kept on disk ---- */
+
+int pool_restore(struct pool *p, const uint8_t key[KEY_LEN], uint32_t ip, mono_t due)
+{
+    struct entry *e = find_key(p, key);
+    if (!pool_contains(p, ip) || !is_usable(ip) || pool_is_excluded(p, ip))
+        return -EADDRNOTAVAIL;
+    if (e)
+        entry_free(p, e);
+    e = find_ip(p, ip);
+    if (e)
+        entry_free(p, e);
+    if (HASH_CNT(by_key, p->keys) >= POOL_MAX)
+        return -ENOSPC;
+    e = entry_new(p, key, ip, due);
+    if (!e)
+        return -ENOMEM;
+    e->saved = due;
+    return 0;
+}
+
+static struct pool_entry saved(struct pool *p, struct entry *e)
+{
+    mark(p, e, false);
+    e->saved = e->pinned ? MONO_NEVER : e->due;
+    return (struct pool_entry){e->key, e->ip, e->saved};
+}
+
+bool pool_unsaved(struct pool *p, struct pool_entry *out)
+{
+    if (!p->unsaved)
+        return false;
+    *out = saved(p, p->unsaved);
+    return true;
+}
+
+bool pool_each(struct pool *p, void **at, struct pool_entry *out)
+{
+    struct entry *e = *at ? ((struct entry *)*at)->by_key.next : p->keys;
+    *at = e;
+    if (e)
+        *out = saved(p, e);
+    return e;
+}
+
+void pool_save_again(struct pool *p)
+{
+    struct entry *e, *next;
+    HASH_ITER(by_key, p->keys, e, next)
+        mark(p, e, true);
+}
+
+size_t pool_count(const struct pool *p)
+{
+    return HASH_CNT(by_key, p->keys);
+}
+
 mono_t pool_deadline(const struct pool *p)
 {
-    return p->idle ? mono_add(p->idle->used, POOL_LIFE) : MONO_NEVER;
+    return p->idle ? p->idle->due : MONO_NEVER;
 }
 
 void pool_expire(struct pool *p, mono_t now)
 {
-    while (p->idle && mono_due(mono_add(p->idle->used, POOL_LIFE), now)) {
-        struct entry *e = p->idle;
-        DL_DELETE(p->idle, e);
-        HASH_DELETE(by_key, p->keys, e);
-        HASH_DELETE(by_ip, p->ips, e);
-        HASH_DELETE(by_ip6, p->ip6s, e);
-        free(e);
-    }
+    while (p->idle && mono_due(p->idle->due, now))
+        entry_free(p, p->idle);
 }

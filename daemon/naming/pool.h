@@ -20,6 +20,8 @@ struct pool;
 
 /* network in host order, without bits beyond its length; POOL_BITS_MIN..MAX. NULL: not so, or out of memory. */
 struct pool *pool_new(uint32_t network, unsigned bits, const uint8_t seed[32]);
+/* How much longer an entry has to live than when it was saved to be saved again; 0, as at the start: whenever it is used. */
+void pool_save_step(struct pool *p, uint64_t us);
 void pool_free(struct pool *p);
 
 uint32_t pool_network(const struct pool *p);
@@ -43,6 +45,25 @@ uint32_t pool_find6(struct pool *p, mono_t now, const uint8_t ip6[16]);
 bool pool_address6(const struct pool *p, uint32_t ip, uint8_t ip6[16]);
 /* Pinned entries do not expire. Pinning a key which has no address yet allots one, so that it is reserved. */
 void pool_pin(struct pool *p, const uint8_t key[KEY_LEN], bool pinned);
+
+/* ---- what is to be kept on disk ---- */
+
+struct pool_entry {
+    const uint8_t *key;
+    uint32_t ip;
+    mono_t due; /* MONO_NEVER: pinned */
+};
+
+/* Puts back an entry of another life of the program; it takes the place of what the key, or the address, has had. -EADDRNOTAVAIL: that
+ * address is none of the network's, or routed locally for real now; -ENOSPC, -ENOMEM. */
+int pool_restore(struct pool *p, const uint8_t key[KEY_LEN], uint32_t ip, mono_t due);
+/* One that is new, or lives more than `step` longer than when it was last saved; false: there is none. It is taken for saved then. */
+bool pool_unsaved(struct pool *p, struct pool_entry *out);
+/* Every entry in turn, in no order: *at is NULL at first. It is taken for saved. False: that was the last. */
+bool pool_each(struct pool *p, void **at, struct pool_entry *out);
+/* What was taken for saved was not. */
+void pool_save_again(struct pool *p);
+size_t pool_count(const struct pool *p);
 
 mono_t pool_deadline(const struct pool *p);
 void pool_expire(struct pool *p, mono_t now);

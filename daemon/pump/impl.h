@@ -13,6 +13,7 @@
 #include "daemon/io/clock.h"
 #include "daemon/io/fdset.h"
 #include "daemon/io/ipc_server.h"
+#include "daemon/io/journal_file.h"
 #include "daemon/io/loopback.h"
 #include "daemon/io/pair.h"
 #include "daemon/io/stream.h"
@@ -153,6 +154,14 @@ struct overlay {
     mono_t place_at;
 };
 
+/* State that could not be written. */
+struct disk_trouble {
+    int err; /* 0: none */
+    bool mappings, listeners, udp;
+    char file[16];
+    mono_t retry;
+};
+
 struct pump {
     struct config config;
     struct pump_paths paths;
@@ -184,6 +193,8 @@ struct pump {
     mono_t last_turn;
     struct tcpip *tcpip;
     struct pool *pool;
+    struct journal_file *mappings;
+    struct disk_trouble disk;
     struct book *book;
     struct vsocks *vsocks;
     TAILQ_HEAD(, flow) asking; /* connections whose program waits for the answer, the oldest first */
@@ -211,11 +222,22 @@ struct pump {
 void pump_peers_config(struct overlay *o, struct peers_config *c);
 void pump_clock(struct pump *p);
 void pump_turn(struct pump *p);
+
+/* pump/state.c: what the next daemon goes on with */
 int pump_book_save(struct pump *p);
-/* RUNTIME/name, by which the next daemon goes on where this one ends. text: from malloc, freed here; NULL: there was no memory. */
-void pump_state_save(const struct pump *p, const char *name, char *text, size_t len);
-/* For the caller to free; NULL for none. */
-char *pump_state_load(const struct pump *p, const char *name);
+int state_load_book(struct pump *p, char *why, size_t whylen);
+/* RUNTIME/name ("listeners", "udp"). text: from malloc, freed here; NULL: there was no memory. */
+void pump_state_save(struct pump *p, const char *name, char *text, size_t len);
+/* *text: for the caller to free; NULL for none. -errno: a file of another version, with a sentence in why. */
+int pump_state_load(const struct pump *p, const char *name, char **text, char *why, size_t whylen);
+int state_load_mappings(struct pump *p, char *why, size_t whylen);
+/* Before a program hears of an address: what is new in the pool is written, if anything is. */
+void state_save_mappings(struct pump *p);
+mono_t state_deadline(const struct pump *p);
+void state_turn(struct pump *p);
+void state_close(struct pump *p);
+/* A sentence about what cannot be written at present; NULL: all is. */
+const char *state_trouble(const struct pump *p, char *out, size_t cap);
 
 /* pump/overlay.c */
 /* One more, behind the others: its socket, triggers, sessions. 0 or -errno with a sentence. */
@@ -372,7 +394,8 @@ void door_recheck(struct pump *p);
 int dgram_start(struct pump *p);
 void dgram_stop(struct pump *p);
 /* What the daemon before us knew. */
-void dgram_load(struct pump *p);
+int dgram_load(struct pump *p, char *why, size_t whylen);
+void dgram_save(struct pump *p);
 /* A packet from the peer with that handle to the side's address, both checked. False: it is not about UDP. Its bytes must stay until
  * dgram_flush(). */
 bool dgram_packet_in(struct pump *p, const struct side *s, uint32_t host, const uint8_t *packet, size_t len);
@@ -415,7 +438,8 @@ const struct addr *dns_peer(struct pump *p, const struct addr *real, struct addr
 int dns_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial);
 
 /* pump/listen.c */
-void listen_load(struct pump *p);
+int listen_load(struct pump *p, char *why, size_t whylen);
+void listen_save(struct pump *p);
 int listen_add(struct pump *p, const struct listener *l);
 /* Forgets listeners that are gone. */
 void listen_sweep(struct pump *p);

@@ -9,7 +9,7 @@
 
 enum { FIRST_PORT = 32768, PORT_TRIES = 256 };
 
-static void listen_save(struct pump *p)
+void listen_save(struct pump *p)
 {
     size_t len;
     char *text = listeners_format(p->listeners, &len);
@@ -33,14 +33,16 @@ static const struct listener *next_live(struct pump *p, unsigned *at, uint16_t p
     return l;
 }
 
-void listen_load(struct pump *p)
+int listen_load(struct pump *p, char *why, size_t whylen)
 {
-    char *text = pump_state_load(p, "listeners");
+    char *text;
+    int err = pump_state_load(p, "listeners", &text, why, whylen);
     if (!text)
-        return;
+        return err;
     listeners_parse(p->listeners, text);
     free(text);
     listen_sweep(p);
+    return 0;
 }
 
 /* Somebody else of this user has that address. */

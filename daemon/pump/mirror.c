@@ -276,7 +276,7 @@ static void verify_some(struct pump *p)
 
 /* ---- the file ---- */
 
-static void save(struct pump *p)
+void dgram_save(struct pump *p)
 {
     size_t len;
     char *text = dgrams_format(p->dgram->t, &len);
@@ -285,13 +285,14 @@ static void save(struct pump *p)
 }
 
 /* After a restart: servers whose sockets are still there, and mirrors at the addresses they had. */
-void dgram_load(struct pump *p)
+int dgram_load(struct pump *p, char *why, size_t whylen)
 {
-    char *text = pump_state_load(p, "udp");
+    char *text;
     struct dgram_line line;
     struct mirror *m;
+    int err = pump_state_load(p, "udp", &text, why, whylen);
     if (!text)
-        return;
+        return err;
     for (const char *at = text; dgrams_parse(&at, &line);) {
         if (line.mirror && addr_is_loopback(&line.real) && names_is_virtual(p, names_host(p, &line.a)))
             mirror_get_at(p, &line.a, line.real, true, &m);
@@ -304,6 +305,7 @@ void dgram_load(struct pump *p)
         verify_alive(p, u);
     }
     free(text);
+    return 0;
 }
 
 /* ---- what programs ask ---- */
@@ -351,7 +353,7 @@ int dgram_listen(struct pump *p, const struct addr *bound, uint64_t cookie, cons
     usock_ask(s->t, u, asked, flags);
     s->save = true;
     if (usocks_count(s->t) + mirrors_count(s->t) <= SAVE_AT_ONCE)
-        save(p);
+        dgram_save(p);
     return 0;
 }
 
@@ -420,7 +422,7 @@ void dgram_stop(struct pump *p)
     if (!s)
         return;
     if (s->t && s->io && p->set)
-        save(p);
+        dgram_save(p);
     while (s->t && s->io && (m = mirror_oldest(s->t)))
         mirror_close(p, m);
     mirrors_io_free(s->io);
@@ -451,7 +453,7 @@ void dgram_expire(struct pump *p)
         verify_some(p);
         deliver_trim(p);
         if (s->save)
-            save(p);
+            dgram_save(p);
     }
     deliver_expire(p);
     reassembly_expire(s->pieces, p->now);

@@ -93,6 +93,7 @@ static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us)
 {
     uint32_t ip = pool_get(p->pool, p->now, key);
+    state_save_mappings(p);
     const struct book_entry *e = names_entry(p, key);
     struct overlay *o = overlay_of_key(p, key);
     struct peer *peer = e ? peer_of(p, e, ip) : ip && !side_by_own(p, ip) ? peer_get(o->peers, key, ip) : NULL;

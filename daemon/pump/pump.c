@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/io/files.h"
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
 
@@ -26,7 +25,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, tcpip_deadline(p->tcpip));
     for (const struct overlay *o = p->overlays; o; o = o->next)
         at = mono_min(at, overlay_deadline(o));
-    at = mono_min(at, pool_deadline(p->pool));
+    at = mono_min(at, mono_min(pool_deadline(p->pool), state_deadline(p)));
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, door_deadline(p));
@@ -78,6 +77,7 @@ static void expire(struct pump *p)
     dgram_expire(p);
     door_expire(p);
     dns_expire(p);
+    state_turn(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
         overlay_turn(o);
 }
@@ -193,7 +193,7 @@ static void draw_seed(struct pump *p, uint8_t seed[32])
     drbg_draw(&p->random, seed, 32);
 }
 
-static int start_names(struct pump *p)
+static int start_names(struct pump *p, char *why, size_t whylen)
 {
     uint8_t seed[32];
     draw_seed(p, seed);
@@ -206,65 +206,13 @@ static int start_names(struct pump *p)
     int err = routes_each(exclude_route, p);
     if (err)
         log_warn("routes cannot be read err=%d: virtual addresses may hide real ones", err);
+    err = state_load_mappings(p, why, whylen);
+    if (err)
+        return err;
     p->own = pool_get(p->pool, p->now, p->identity.pub);
     pool_pin(p->pool, p->identity.pub, true);
     pool_address6(p->pool, p->own, p->own6);
     return p->own ? 0 : -EADDRNOTAVAIL;
-}
-
-static int load_book(struct pump *p, char *why, size_t whylen)
-{
-    char path[sizeof(p->paths.data) + 8], *text, wrong[200];
-    size_t len;
-    unsigned line;
-    snprintf(path, sizeof(path), "%s/book", p->paths.data);
-    int err = file_read(path, false, &text, &len);
-    if (err == -ENOENT)
-        return 0;
-    if (err) {
-        snprintf(why, whylen, "%s: %s", path, strerror(-err));
-        return err;
-    }
-    err = book_parse(p->book, text, len, &line, wrong, sizeof(wrong));
-    free(text);
-    if (err)
-        snprintf(why, whylen, "%s:%u: %s", path, line, wrong);
-    return err;
-}
-
-int pump_book_save(struct pump *p)
-{
-    char path[sizeof(p->paths.data) + 8];
-    size_t len;
-    char *text = book_format(p->book, &len);
-    if (!text)
-        return -ENOMEM;
-    snprintf(path, sizeof(path), "%s/book", p->paths.data);
-    int err = file_write(path, text, len, true);
-    free(text);
-    return err;
-}
-
-static const char *state_file(const struct pump *p, const char *name, char *path, size_t cap)
-{
-    snprintf(path, cap, "%s/%s", p->paths.runtime, name);
-    return path;
-}
-
-void pump_state_save(const struct pump *p, const char *name, char *text, size_t len)
-{
-    char path[sizeof(p->paths.runtime) + 16];
-    int err = text ? file_write(state_file(p, name, path, sizeof(path)), text, len, false) : -ENOMEM;
-    if (err)
-        log_warn("state file=%s cannot be written err=%d", name, err);
-    free(text);
-}
-
-char *pump_state_load(const struct pump *p, const char *name)
-{
-    char path[sizeof(p->paths.runtime) + 16], *text;
-    size_t len;
-    return file_read(state_file(p, name, path, sizeof(path)), true, &text, &len) < 0 ? NULL : text;
 }
 
 static unsigned good_ciphers(void)
@@ -374,6 +322,7 @@ static void pump_free(struct pump *p)
     accel_close(p->accel);
     access_free(p->access);
     book_free(p->book);
+    state_close(p);
     pool_free(p->pool);
     crypto_wipe(&p->identity, sizeof(p->identity));
     free(p);
@@ -400,9 +349,9 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     drbg_init(&p->random, seed);
     snprintf(why, whylen, "out of memory or file descriptors");
 
-    int err = start_names(p);
+    int err = start_names(p, why, whylen);
     if (!err)
-        err = load_book(p, why, whylen);
+        err = state_load_book(p, why, whylen);
     if (!err)
         err = group_load(p, why, whylen);
     if (!err)
@@ -411,6 +360,10 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = start_sessions(p, why, whylen);
     if (!err)
         err = start_engine(p);
+    if (!err)
+        err = listen_load(p, why, whylen);
+    if (!err)
+        err = dgram_load(p, why, whylen);
     if (err) {
         pump_free(p);
         return err;
@@ -419,8 +372,6 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->idle.data = p;
     group_start(p);
     access_rebuild(p);
-    listen_load(p);
-    dgram_load(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
         net_choose_node(o);
     move_start(p);

@@ -1,0 +1,230 @@
+/* pump/state.c - what a daemon that is started anew goes on with. DATA/book (the user's), DATA/mappings (a journal: which key has which
+ * virtual address), RUNTIME/listeners and RUNTIME/udp (the sockets of programs that run on).
+ *
+ * A mapping is in the kernel's hands before a program is told of it, so kill -9 costs none. The book is on the disk before its change is
+ * acknowledged. Where nothing can be written, the book refuses changes; the others go on in memory, which is said once, and are written when
+ * there is room: every STATE_RETRY_US it is tried.
+ */
+#include "daemon/pump/impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon/base/log.h"
+#include "daemon/io/files.h"
+#include "daemon/naming/mappings.h"
+
+enum { STATE_RETRY_US = 2000000, GARBAGE_MAX = 64 << 10, RECORD_LEN = 64 };
+
+static const struct format book_format_ = {.kind = "book", .version = 1, .bare = true};
+static const struct format mappings_format = {.kind = "mappings", .version = 1, .secret = true};
+
+/* ---- trouble ---- */
+
+static void trouble(struct pump *p, const char *file, int err)
+{
+    if (!p->disk.err)
+        log_error("state file=%s cannot be written err=%d (%s): going on in memory until there is room", file, err, strerror(-err));
+    p->disk.err = err;
+    snprintf(p->disk.file, sizeof(p->disk.file), "%s", file);
+    p->disk.retry = mono_add(p->now, STATE_RETRY_US);
+}
+
+const char *state_trouble(const struct pump *p, char *out, size_t cap)
+{
+    if (!p->disk.err)
+        return NULL;
+    snprintf(out, cap, "%s cannot be written: %s; all goes on in memory, and a restart may lose the latest of it", p->disk.file, strerror(-p->disk.err));
+    return out;
+}
+
+mono_t state_deadline(const struct pump *p)
+{
+    return p->disk.err ? p->disk.retry : MONO_NEVER;
+}
+
+/* ---- mappings ---- */
+
+struct mappings_replay {
+    struct pump *p;
+    unsigned skipped;
+};
+
+static void on_record(void *ctx, const uint8_t *body, size_t len)
+{
+    struct mappings_replay *r = ctx;
+    r->skipped += !mapping_take(r->p->pool, body, len, r->p->now, r->p->wall);
+}
+
+static void append(struct pump *p, const struct pool_entry *e)
+{
+    uint8_t body[MAPPING_LEN];
+    mapping_put(e, p->now, p->wall, body);
+    journal_append(p->mappings, body, sizeof(body));
+}
+
+static void put_all(void *ctx, struct journal_file *j)
+{
+    struct pump *p = ctx;
+    struct pool_entry e;
+    (void)j;
+    for (void *at = NULL; pool_each(p->pool, &at, &e);)
+        append(p, &e);
+}
+
+static int rewrite(struct pump *p)
+{
+    int err = journal_rewrite(p->mappings, put_all, p);
+    if (err)
+        pool_save_again(p->pool);
+    return err;
+}
+
+int state_load_mappings(struct pump *p, char *why, size_t whylen)
+{
+    char path[sizeof(p->paths.data) + 16];
+    struct journal_found found;
+    struct mappings_replay r = {p, 0};
+    snprintf(path, sizeof(path), "%s/mappings", p->paths.data);
+    pool_save_step(p->pool, MAPPING_STEP);
+    int err = journal_open(&p->mappings, path, &mappings_format, on_record, &r, &found, why, whylen);
+    if (err)
+        return err;
+    pool_expire(p->pool, p->now);
+    if (found.torn)
+        log_warn("mappings end torn: cut off bytes=%zu", found.torn);
+    log_info("mappings read records=%u entries=%zu skipped=%u", found.records, pool_count(p->pool), r.skipped);
+    return 0;
+}
+
+void state_save_mappings(struct pump *p)
+{
+    struct pool_entry e;
+    bool any = false;
+    if (p->disk.mappings)
+        return; /* at the next try */
+    while (pool_unsaved(p->pool, &e)) {
+        append(p, &e);
+        any = true;
+    }
+    if (!any)
+        return;
+    int err = journal_commit(p->mappings);
+    if (!err && journal_size(p->mappings) > GARBAGE_MAX + 2 * RECORD_LEN * pool_count(p->pool))
+        err = rewrite(p);
+    if (!err)
+        return;
+    p->disk.mappings = true;
+    trouble(p, "mappings", err);
+}
+
+void state_turn(struct pump *p)
+{
+    state_save_mappings(p);
+    if (!mono_due(state_deadline(p), p->now))
+        return;
+    unsigned was = p->disk.mappings | p->disk.listeners << 1 | p->disk.udp << 2;
+    int before = p->disk.err;
+    p->disk.err = 0;
+    p->disk.retry = mono_add(p->now, STATE_RETRY_US);
+    p->disk.mappings = p->disk.listeners = p->disk.udp = false;
+    int err = was & 1 ? rewrite(p) : 0;
+    if (err) {
+        p->disk.err = before;
+        p->disk.mappings = true;
+        trouble(p, "mappings", err);
+    }
+    p->disk.err = p->disk.err ? p->disk.err : was & 6 ? before : 0; /* said already */
+    if (was & 2)
+        listen_save(p);
+    if (was & 4)
+        dgram_save(p);
+    if (p->disk.mappings || p->disk.listeners || p->disk.udp)
+        return;
+    p->disk.err = 0;
+    log_info("state is written again");
+}
+
+void state_close(struct pump *p)
+{
+    if (p->mappings)
+        state_save_mappings(p);
+    journal_close(p->mappings);
+    p->mappings = NULL;
+}
+
+/* ---- the book ---- */
+
+static void book_path(const struct pump *p, char *path, size_t cap)
+{
+    snprintf(path, cap, "%s/book", p->paths.data);
+}
+
+int state_load_book(struct pump *p, char *why, size_t whylen)
+{
+    char path[sizeof(p->paths.data) + 8], wrong[200];
+    struct file_text t;
+    unsigned line;
+    book_path(p, path, sizeof(path));
+    int err = file_load(path, &book_format_, &t, why, whylen);
+    if (err)
+        return err == -ENOENT ? 0 : err;
+    err = book_parse(p->book, t.body, t.body_len, &line, wrong, sizeof(wrong));
+    if (err)
+        snprintf(why, whylen, "%s:%u: %s", path, line + t.lines, wrong);
+    bool old = t.version < book_format_.version;
+    file_text_free(&t);
+    if (!err && old && pump_book_save(p) < 0)
+        log_warn("book cannot be written in its new form yet");
+    return err;
+}
+
+int pump_book_save(struct pump *p)
+{
+    char path[sizeof(p->paths.data) + 8];
+    size_t len;
+    char *text = book_format(p->book, &len);
+    if (!text)
+        return -ENOMEM;
+    book_path(p, path, sizeof(path));
+    int err = file_store(path, &book_format_, text, len, true);
+    free(text);
+    return err;
+}
+
+/* ---- files of RUNTIME: version 0 had no first line ---- */
+
+static void runtime_path(const struct pump *p, const char *name, char *path, size_t cap)
+{
+    snprintf(path, cap, "%s/%s", p->paths.runtime, name);
+}
+
+void pump_state_save(struct pump *p, const char *name, char *text, size_t len)
+{
+    char path[sizeof(p->paths.runtime) + 16];
+    struct format f = {.kind = name, .version = 1};
+    runtime_path(p, name, path, sizeof(path));
+    int err = text ? file_store(path, &f, text, len, false) : -ENOMEM;
+    free(text);
+    if (!err)
+        return;
+    p->disk.listeners |= !strcmp(name, "listeners");
+    p->disk.udp |= !strcmp(name, "udp");
+    trouble(p, name, err);
+}
+
+int pump_state_load(const struct pump *p, const char *name, char **text, char *why, size_t whylen)
+{
+    char path[sizeof(p->paths.runtime) + 16];
+    struct format f = {.kind = name, .version = 1, .bare = true, .secret = true};
+    struct file_text t;
+    runtime_path(p, name, path, sizeof(path));
+    *text = NULL;
+    int err = file_load(path, &f, &t, why, whylen);
+    if (err)
+        return err == -ENOENT ? 0 : err;
+    memmove(t.text, t.body, t.body_len + 1);
+    *text = t.text;
+    return 0;
+}
