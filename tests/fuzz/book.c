@@ -4,6 +4,12 @@
 
 #include <stdlib.h>
 
+static void require(bool ok)
+{
+    if (!ok)
+        abort();
+}
+
 /* Guests become friends, and keys others: the rest of every line stays as it is, and the whole is a book again. */
 static void change_all(struct book *b)
 {
@@ -29,12 +35,6 @@ static void change_all(struct book *b)
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void same_entries(const struct book *a, const struct book *b)
 {
