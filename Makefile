@@ -172,7 +172,14 @@ io_SRC := \
 i3d_SRC := \
 	daemon/i3d.c \
 	daemon/ensure.c \
+	daemon/host_options.c \
+	daemon/host_sandbox.c \
+	daemon/keeper.c \
 	daemon/identity.c \
+	daemon/io/exe.c \
+	daemon/io/notify.c \
+	daemon/io/passed.c \
+	daemon/io/sandbox.c \
 	daemon/pump/node_pump.c \
 	daemon/pump/node_stream.c \
 	daemon/pump/node_workers.c \
@@ -330,6 +337,7 @@ LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
 i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
