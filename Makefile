@@ -58,6 +58,7 @@ policy_SRC := \
 	daemon/policy/values.c \
 
 i3_SRC := \
+	daemon/i3/cookie.c \
 	daemon/i3/deadline.c \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
@@ -364,6 +365,7 @@ UNIT_TESTS := \
 	unit/naming/pool \
 	unit/policy/config \
 	unit/policy/access \
+	unit/i3/cookie \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
@@ -409,6 +411,7 @@ SIM_TESTS := \
 	sim/tcp_goodput \
 	sim/tcp_bars \
 	sim/intruders \
+	sim/cookies \
 	sim/overlay \
 	sim/ring \
 	sim/ring_hosts \
@@ -545,6 +548,7 @@ unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/access_ROOMS := policy
+unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
@@ -612,6 +616,8 @@ sim/tcp_goodput_ROOMS := base tcpip
 sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
 sim/tcp_bars_ROOMS := base tcpip
 sim/tcp_bars_OBJ := tests/sim/tcp_net.o
+sim/cookies_ROOMS := base i3
+sim/cookies_OBJ := tests/sim/world.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
