@@ -51,6 +51,7 @@ dns_SRC := \
 
 policy_SRC := \
 	daemon/policy/access.c \
+	daemon/policy/shares.c \
 	daemon/policy/config.c \
 	daemon/policy/strip.c \
 
@@ -59,6 +60,7 @@ i3_SRC := \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
 	daemon/i3/invite.c \
+	daemon/i3/rotation.c \
 	daemon/i3/nodes.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
@@ -142,6 +144,7 @@ control_SRC := \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
 	daemon/control/report.c \
+	daemon/control/share_report.c \
 	daemon/control/warnings.c \
 
 io_SRC := \
@@ -176,6 +179,10 @@ i3d_SRC := \
 	daemon/paths.c \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
+	daemon/pump/share.c \
+	daemon/pump/share_control.c \
+	daemon/pump/join.c \
+	daemon/pump/rotate.c \
 	daemon/pump/door.c \
 	daemon/pump/control.c \
 	daemon/pump/dns.c \
@@ -306,6 +313,8 @@ i3ctl_SRC := \
 	tools/i3ctl_log.c \
 	tools/i3ctl_packet.c \
 	tools/i3ctl_ping.c \
+	tools/i3ctl_share.c \
+	tools/i3ctl_qr.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
@@ -331,7 +340,7 @@ i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
-i3ctl_LIBS   := -ljansson
+i3ctl_LIBS   := -lqrencode -ljansson
 
 MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 # without scdoc, which is not everywhere, there are no manual pages, and all else is there

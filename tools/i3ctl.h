@@ -5,6 +5,7 @@
  *   i3ctl_link.c   where the daemon is, starting it, asking it (CONTROL of include/ipc.h)
  *   i3ctl_show.c   replies as text for people
  *   i3ctl_group.c  groups
+ *   i3ctl_share.c  sharing, joining, peers, a new key; i3ctl_qr.c draws codes
  *   i3ctl_ring.c   overlay nodes: where their sockets are, the ring's map
  *   i3ctl_status.c what the daemon does, for people
  *   i3ctl_ping.c, i3ctl_log.c, i3ctl_trace.c, i3ctl_doctor.c   the verbs of these names
@@ -29,6 +30,9 @@ enum ctl_exit {
     CTL_FAILED = 1,    /* understood, but it could not be done */
     CTL_USAGE = 2,     /* not understood */
     CTL_NO_DAEMON = 3, /* no daemon runs, or none could be started */
+    CTL_KEY_CHANGED = 4, /* a name stands for another key than the one that comes */
+    CTL_CODE = 5,        /* join: the code is mistyped, used, too old, taken back or our own */
+    CTL_NO_ANSWER = 6,   /* join: nobody answers; the code stays good */
     CTL_BAD_CONFIG = 78, /* i3.conf is refused (EX_CONFIG of sysexits.h); nothing was done */
 };
 
@@ -190,6 +194,14 @@ int64_t json_int(const json_t *o, const char *key);
 
 /* Every trigger of a status document stands; false when there is none. */
 bool status_triggers_stand(const json_t *status);
+
+/* ---- sharing ---- */
+
+int run_share(struct ctl *c);
+int run_unshare(struct ctl *c);
+int run_join(struct ctl *c);
+int run_rotate(struct ctl *c);
+void show_peers(const struct ctl *c, const json_t *doc);
 
 /* ---- demo worlds ---- */
 

@@ -421,6 +421,15 @@ void peer_send_word(struct peers *ps, struct peer *p, struct session *s, const s
     note_sent(ps, p, s, now);
 }
 
+bool peer_say(struct peers *ps, struct peer *p, mono_t now, const uint8_t *msg, size_t len, struct outbox *out)
+{
+    struct session *s = peer_sending_key(p, now);
+    if (!s || outbox_is_tight(out))
+        return false;
+    peer_send_word(ps, p, s, peer_destination(ps, p), now, msg, len, out);
+    return true;
+}
+
 void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t now, struct outbox *out)
 {
     peer_send_word(ps, p, s, peer_destination(ps, p), now, NULL, 0, out);
@@ -575,6 +584,12 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         if (peer_is_group(p) && !bye_decode(body, len))
             member_left(ps, p, now);
         return PEER_CONTROL;
+    }
+    unsigned kind = inner_kind(body, len);
+    if (kind == INNER_ROTATE || kind == INNER_ROTATED) {
+        *plain = body;
+        *plain_len = len;
+        return PEER_WORD;
     }
     if (inner_is(body, len)) {
         way_input(ps, p, now, straight ? from : NULL, body, len, out);

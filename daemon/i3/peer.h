@@ -165,6 +165,8 @@ void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us);
  * -EMSGSIZE, -ENOSPC (cap too small). */
 ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,
     size_t cap);
+/* A word of the caller's own (inner.h) to a peer. False: there is no key to send with, or no room. */
+bool peer_say(struct peers *ps, struct peer *p, mono_t now, const uint8_t *msg, size_t len, struct outbox *out);
 /* It goes by a shortcut. */
 bool peer_is_direct(const struct peer *p);
 /* Where it goes: to the node, or by a shortcut (path.h). */
@@ -174,6 +176,7 @@ enum peer_verdict {
     PEER_DROP,    /* not for us, forged, replayed, malformed, unknown: no answer */
     PEER_CONTROL, /* taken care of */
     PEER_PACKET,  /* a packet of *who: *plain, *plain_len, decrypted in place */
+    PEER_WORD,    /* as well, but a word which is none of ours: about keys (rotation.h) */
 };
 
 /* One DATA packet, already decoded; d's spans point into a writable buffer. Answers are pushed to out. */

@@ -1,7 +1,7 @@
 /* pump/access.c - the access table (policy/access.h) of this daemon, and what it means for a packet: a guest's ends here unless it is for a
  * port that is shared with it, or belongs to something which began on our side. No answer tells it that there is anything else.
  */
-#include "daemon/pump/impl.h"
+#include "daemon/pump/share.h"
 
 #include <errno.h>
 
@@ -11,11 +11,26 @@ enum { ICMP_ECHO = 8, ICMP6_ECHO = 128, TCP_MIN = 20 };
 
 /* ---- the table ---- */
 
+static void add_shares(struct pump *p)
+{
+    const struct shares *s = p->sharing->shares;
+    const struct share *sh;
+    const struct grant *g;
+    for (unsigned i = 0; (sh = share_at(s, i)); i++) {
+        struct door *d = access_add(p->access, ACCESS_SHARE, "", sh->proto, sh->port, &sh->target);
+        for (unsigned j = 0; d && (g = grant_at(s, j)); j++)
+            if (g->proto == sh->proto && g->port == sh->port)
+                door_admit(d, g->key);
+    }
+}
+
 int access_rebuild(struct pump *p)
 {
     access_clear(p->access);
+    add_shares(p);
     p->access_turn += 1 + (p->access_turn == UINT32_MAX / 2);
     names_pin_book(p);
+    rotation_people(p);
     flow_recheck(p);
     door_recheck(p);
     return 0;
@@ -74,4 +89,23 @@ bool access_admits(struct pump *p, const struct side *s, struct peer *peer, cons
         return true;
     p->count.packets_barred++;
     return false;
+}
+
+/* ---- gone ---- */
+
+void access_forget(struct pump *p, const uint8_t key[KEY_LEN])
+{
+    if (book_find_key(p->book, key) || names_may_talk(p, key))
+        return;
+    mcast_forget(p, key);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        for (struct side *s = o->sides; s; s = s->next) {
+            struct peer *peer = peer_by_key(s->peers, key);
+            if (!peer)
+                continue;
+            tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, EHOSTUNREACH, true);
+            peer_drop(s->peers, peer);
+        }
+    if (!groups_by_key(p->groups, key))
+        pool_pin(p->pool, key, false);
 }

@@ -66,7 +66,7 @@ struct failed_host {
 
 struct pump_counters {
     uint64_t waypoint; /* passed on for others */
-    uint64_t packets_bad, packets_spoofed, packets_unsealed, packets_barred /* of guests, for what is not shared with them */, held_lost, connects, incoming, refused, slowed;
+    uint64_t packets_bad, packets_spoofed, packets_unsealed, packets_barred /* of guests, for what is not shared with them */, held_lost, cut /* connections, when a share was taken back */, connects, incoming, refused, slowed;
 };
 
 struct dgram_side;
@@ -75,6 +75,9 @@ struct report_group;
 struct dgrams;
 struct dns_side;
 struct door_flows;
+struct sharing;
+struct rotation;
+struct retired;
 
 /* Datagrams, but for the last two. */
 struct dgram_counters {
@@ -95,7 +98,8 @@ struct dgram_counters {
 struct side {
     struct overlay *o;
     struct side *next;
-    const struct group *group; /* NULL: the user's own, which is the first */
+    const struct group *group;     /* NULL: the user's own, which is the first */
+    const struct retired *retired; /* an old key of the user's (pump/rotate.c): says what the new one is, and nothing else; own is 0 */
     struct peers *peers;
     struct i3_id session_id;
     uint32_t own; /* virtual address, host order */
@@ -186,6 +190,8 @@ struct pump {
     struct access *access; /* who may reach which port */
     uint32_t access_turn;  /* grows with each change of it, or of the book */
     struct door_flows *doors;
+    struct sharing *sharing;   /* pump/share.h */
+    struct rotation *rotation; /* pump/rotate.c */
     struct groups *groups;
     struct mcasts *mcasts;
     int addresses_fd;
@@ -282,6 +288,10 @@ int net_failed_lately(const struct pump *p, uint32_t host);
 /* pump/group.c */
 /* A side with that group's key, NULL: the user's own; with its triggers for sessions. NULL: no memory, or no address. */
 struct side *side_new(struct overlay *o, const struct group *g);
+/* The same for an old key of the user's. */
+struct side *side_new_retired(struct overlay *o, const struct retired *old);
+/* Its connections are reset, its triggers taken back. */
+void side_end(struct side *s);
 void sides_free(struct overlay *o);
 /* Whose id that is, and whose address (the first overlay's, where all have it); NULL: nobody of ours. */
 struct side *side_by_id(const struct overlay *o, const uint8_t id[ID_LEN]);
@@ -337,6 +347,8 @@ void link_traffic(const struct pump *p, uint64_t *bytes, uint64_t *packets_in);
 
 /* pump/sample.c */
 int sample_start(struct overlay *o);
+/* The user's key is another one: its private ids are chosen anew. */
+void sample_restart(struct overlay *o);
 void sample_turn(struct overlay *o);
 
 /* pump/move.c */
@@ -363,6 +375,8 @@ void flow_events(struct pump *p);
 void flow_stop(struct pump *p);
 /* Connections which the access table allows no more are reset. */
 void flow_recheck(struct pump *p);
+/* Those over IPv6 with that host (0: all) are reset: an address has changed. */
+void flow_end6(struct pump *p, uint32_t host);
 /* Connections of that own address are reset. */
 void flow_end_local(struct pump *p, uint32_t own);
 
@@ -378,6 +392,38 @@ bool access_is_guest(struct pump *p, struct peer *peer);
 bool access_admits(struct pump *p, const struct side *s, struct peer *peer, const uint8_t *packet, size_t len);
 /* The door that the host with that handle may go through to that port of the side, NULL for none; *guest: nothing else is open to it. */
 const struct door *access_door(struct pump *p, const struct side *s, uint32_t host, uint8_t proto, uint16_t port, bool *guest);
+
+/* A key that nobody here knows any more is forgotten at once, with its sessions and connections; else nothing happens. */
+void access_forget(struct pump *p, const uint8_t key[KEY_LEN]);
+
+/* pump/share.c: invitations of ours, and DATA/shares */
+int share_start(struct pump *p, char *why, size_t whylen);
+void share_stop(struct pump *p);
+mono_t share_deadline(const struct pump *p);
+void share_turn(struct pump *p);
+void share_client_gone(struct pump *p, const struct ipc_client *c);
+/* JOIN: somebody comes with a code. */
+void share_join_in(struct overlay *o, const struct wire_data *d);
+
+/* pump/join.c: those of others */
+void join_joined_in(struct overlay *o, const struct wire_data *d);
+void join_not_present(struct overlay *o, const struct wire_not_present *np);
+
+/* pump/rotate.c: keys that change */
+int rotation_start(struct pump *p, char *why, size_t whylen);
+void rotation_stop(struct pump *p);
+/* Old keys answer, of an overlay that has come up. */
+void rotation_begin(struct overlay *o);
+mono_t rotation_deadline(const struct pump *p);
+void rotation_turn(struct pump *p);
+/* Whoever is to be told may be others now. */
+void rotation_people(struct pump *p);
+/* A word about keys from a peer. */
+void rotation_word(struct side *s, struct peer *peer, const uint8_t *msg, size_t len);
+/* There is a session with that peer, or none could be had (up: false). */
+void rotation_session(const struct side *s, const struct peer *peer, bool up);
+/* Does it know our new key? 1, 0; -1: we have had no other. */
+int rotation_told(struct pump *p, const uint8_t key[KEY_LEN]);
 
 /* pump/door.c: datagrams through doors */
 int door_start(struct pump *p);
@@ -466,7 +512,7 @@ const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY
 const struct book_entry *names_find(const struct pump *p, const char *name);
 /* Is it in the book, as neither a multicast group nor a guest? */
 bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN]);
-/* May a key open sessions: is it a friend, or has it something to do here as a guest? */
+/* May a key open sessions: is it a friend, or a guest with a door here or there, or one that has been replaced and is told so? */
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
  * that many microseconds from now. */

@@ -259,4 +259,5 @@ void ipc_gone(void *ctx, struct ipc_client *c)
 {
     ping_client_gone(ctx, c);
     flow_client_gone(ctx, c);
+    share_client_gone(ctx, c);
 }

@@ -1,5 +1,5 @@
 /* pump/names.c - names to keys to virtual addresses, and back. */
-#include "daemon/pump/impl.h"
+#include "daemon/pump/share.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -49,7 +49,8 @@ bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN])
 
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
 {
-    return names_is_friend(p, key) || access_knows(p->access, key);
+    const struct shares *s = p->sharing->shares;
+    return names_is_friend(p, key) || access_knows(p->access, key) || received_from(s, key) || former_find(s, key);
 }
 
 bool names_is_multicast(struct pump *p, uint32_t ip)

@@ -29,6 +29,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, door_deadline(p));
+    at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, ping_deadline(p));
 }
 
@@ -76,6 +77,8 @@ static void expire(struct pump *p)
         ping_expire(p);
     dgram_expire(p);
     door_expire(p);
+    share_turn(p);
+    rotation_turn(p);
     dns_expire(p);
     state_turn(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
@@ -321,6 +324,8 @@ static void pump_free(struct pump *p)
     groups_free(p->groups);
     accel_close(p->accel);
     access_free(p->access);
+    share_stop(p);
+    rotation_stop(p);
     book_free(p->book);
     state_close(p);
     pool_free(p->pool);
@@ -353,6 +358,10 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     if (!err)
         err = state_load_book(p, why, whylen);
     if (!err)
+        err = share_start(p, why, whylen);
+    if (!err)
+        err = rotation_start(p, why, whylen);
+    if (!err)
         err = group_load(p, why, whylen);
     if (!err)
         err = start_io(p, why, whylen);
@@ -371,6 +380,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     uv_idle_init(loop, &p->idle);
     p->idle.data = p;
     group_start(p);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        rotation_begin(o);
     access_rebuild(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
         net_choose_node(o);

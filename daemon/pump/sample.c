@@ -21,6 +21,24 @@ int sample_start(struct overlay *o)
     return o->sample.sampler ? 0 : -ENOMEM;
 }
 
+void sample_restart(struct overlay *o)
+{
+    struct sample *m = &o->sample;
+    mono_t now = o->p->now;
+    if (!m->sampler)
+        return;
+    if (m->waiting)
+        trigger_remove(o->triggers, now, &m->next, 128, &o->out);
+    if (m->retire_at.us != MONO_NEVER.us)
+        trigger_remove(o->triggers, now, &m->old, 128, &o->out);
+    struct sampler *before = m->sampler;
+    *m = (struct sample){.retire_at = MONO_NEVER};
+    if (sample_start(o))
+        m->sampler = before; /* memory is short: it goes on, from where it was */
+    else
+        sampler_free(before);
+}
+
 static bool stands(const struct overlay *o, const struct i3_id *id)
 {
     struct trigger_info t;
