@@ -53,9 +53,13 @@ policy_SRC := \
 	daemon/policy/access.c \
 	daemon/policy/shares.c \
 	daemon/policy/config.c \
-	daemon/policy/strip.c \
+	daemon/policy/outline.c \
+	daemon/policy/pattern.c \
+	daemon/policy/schema.c \
+	daemon/policy/values.c \
 
 i3_SRC := \
+	daemon/i3/cookie.c \
 	daemon/i3/deadline.c \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
@@ -172,7 +176,14 @@ io_SRC := \
 i3d_SRC := \
 	daemon/i3d.c \
 	daemon/ensure.c \
+	daemon/host_options.c \
+	daemon/host_sandbox.c \
+	daemon/keeper.c \
 	daemon/identity.c \
+	daemon/io/exe.c \
+	daemon/io/notify.c \
+	daemon/io/passed.c \
+	daemon/io/sandbox.c \
 	daemon/pump/node_pump.c \
 	daemon/pump/node_stream.c \
 	daemon/pump/node_workers.c \
@@ -199,6 +210,7 @@ i3d_SRC := \
 	daemon/pump/overlay.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
+	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
 	daemon/pump/mirror.c \
@@ -325,7 +337,7 @@ i3ctl_SRC := \
 PURE_ROOMS := base dns naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
-policy_LIBS := -lconfuse
+policy_LIBS := -lconfuse -lpcre2-8
 control_LIBS := -ljansson
 io_LIBS     := -luv $(MB_LIBS)
 
@@ -334,9 +346,10 @@ PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
-i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
-i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
+i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
@@ -361,6 +374,7 @@ UNIT_TESTS := \
 	unit/naming/pool \
 	unit/policy/config \
 	unit/policy/access \
+	unit/i3/cookie \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
@@ -406,6 +420,7 @@ SIM_TESTS := \
 	sim/tcp_goodput \
 	sim/tcp_bars \
 	sim/intruders \
+	sim/cookies \
 	sim/overlay \
 	sim/ring \
 	sim/ring_hosts \
@@ -540,8 +555,9 @@ unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
-unit/policy/config_ROOMS := policy
+unit/policy/config_ROOMS := policy base
 unit/policy/access_ROOMS := policy
+unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
@@ -609,6 +625,8 @@ sim/tcp_goodput_ROOMS := base tcpip
 sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
 sim/tcp_bars_ROOMS := base tcpip
 sim/tcp_bars_OBJ := tests/sim/tcp_net.o
+sim/cookies_ROOMS := base i3
+sim/cookies_OBJ := tests/sim/world.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
@@ -625,7 +643,7 @@ fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
-fuzz/config_ROOMS := policy
+fuzz/config_ROOMS := policy base
 fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 

@@ -16,6 +16,8 @@ interop="$interop php-cli python3-uvloop ruby"
 build="
     curl gcc libc6-dev libconfuse-dev libjansson-dev libqrencode-dev libseccomp-dev libssl-dev libuv1-dev make procps python3 python3-minimal
     scdoc uthash-dev"
+    curl gcc libc6-dev libconfuse-dev libjansson-dev libpcre2-dev libseccomp-dev libssl-dev libuv1-dev make procps
+    python3 python3-minimal scdoc uthash-dev"
 check="
     check clang iproute2 libclang-rt-14-dev netbase nftables strace util-linux"
 interop="

@@ -22,6 +22,7 @@ struct ipc_server {
     struct ipc_client *clients;
     unsigned n_clients;
     bool root; /* is admitted as well */
+    bool stays; /* the socket is there after us */
     ipc_record_fn *record;
     ipc_gone_fn *gone;
     void *ctx;
@@ -118,7 +119,7 @@ static void on_listen(void *ctx, uint32_t events)
     }
 }
 
-static int listen_at(const char *path)
+int ipc_listen(const char *path)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(un.sun_path))
@@ -139,18 +140,18 @@ static int listen_at(const char *path)
     return fd;
 }
 
-int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path, ipc_record_fn *record, ipc_gone_fn *gone,
-    void *ctx)
+int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path, int passed, bool stays, ipc_record_fn *record,
+    ipc_gone_fn *gone, void *ctx)
 {
     struct ipc_server *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    int fd = listen_at(path);
+    int fd = passed ? passed : ipc_listen(path);
     if (fd < 0) {
         free(s);
         return fd;
     }
-    *s = (struct ipc_server){.fd = fd, .set = set, .record = record, .gone = gone, .ctx = ctx};
+    *s = (struct ipc_server){.fd = fd, .set = set, .stays = stays, .record = record, .gone = gone, .ctx = ctx};
     strcpy(s->path, path);
     s->entry = fdset_add(set, fd, false, on_listen, s);
     if (!s->entry) {
@@ -169,7 +170,10 @@ void ipc_server_close(struct ipc_server *s)
     while (s->clients)
         client_free(s->clients);
     fdset_del(s->set, s->entry);
-    unlink(s->path);
+    if (!s->stays) {
+        shutdown(s->fd, SHUT_RDWR); /* whoever else has it: nobody is to wait in its queue */
+        unlink(s->path);
+    }
     close(s->fd);
     free(s);
 }

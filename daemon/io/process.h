@@ -15,6 +15,10 @@ struct process_info {
 void process_watch(void);
 void process_look(struct process_info *out);
 
+/* No core dump, and nobody but root may trace it or read its memory; /proc/self/... belongs to root from then on, what the process opens
+ * there itself still opens. */
+void process_keep_private(void);
+
 /* As many file descriptors as may be had. */
 void process_raise_fds(void);
 

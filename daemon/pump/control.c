@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/io/sandbox.h"
 
 enum { PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
 
@@ -52,6 +53,8 @@ struct report_view control_view(struct pump *p)
         .config = p->paths.config,
         .data = p->paths.data,
         .suffix = o->suffix,
+        .sandbox = sandbox_text(),
+        .state_wrong = state_trouble(p, p->disk.text, sizeof(p->disk.text)),
         .key = p->identity.pub,
         .id = &p->public_id,
         .own = p->own,

@@ -294,7 +294,7 @@ static int start_io(struct pump *p, char *why, size_t whylen)
     if (!p->timer_watch)
         return -ENOMEM;
     snprintf(path, sizeof(path), "%s/i3d.sock", p->paths.runtime);
-    int err = ipc_server_open(&p->ipc, p->set, path, ipc_record, ipc_gone, p);
+    int err = ipc_server_open(&p->ipc, p->set, path, p->paths.socket, p->paths.socket_stays, ipc_record, ipc_gone, p);
     if (err)
         snprintf(why, whylen, "cannot listen on %s: %s", path, strerror(-err));
     return err;

@@ -20,6 +20,8 @@ struct pump;
 
 struct pump_paths {
     char config[1024], data[1024], runtime[1024]; /* the file i3.conf, and two folders */
+    int socket;        /* listening already, made by who has started us; 0: there is none yet */
+    bool socket_stays; /* and is there when we have ended */
 };
 
 struct pump_identity {
