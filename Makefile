@@ -51,6 +51,7 @@ dns_SRC := \
 
 policy_SRC := \
 	daemon/policy/access.c \
+	daemon/policy/node_list.c \
 	daemon/policy/config.c \
 	daemon/policy/strip.c \
 
@@ -141,6 +142,7 @@ control_SRC := \
 	daemon/control/node_report.c \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
+	daemon/control/overlay_report.c \
 	daemon/control/report.c \
 	daemon/control/warnings.c \
 
@@ -171,6 +173,8 @@ i3d_SRC := \
 	daemon/ensure.c \
 	daemon/identity.c \
 	daemon/pump/node_pump.c \
+	daemon/pump/nodes.c \
+	daemon/pump/nodes_control.c \
 	daemon/pump/node_stream.c \
 	daemon/pump/node_workers.c \
 	daemon/paths.c \
@@ -298,6 +302,7 @@ i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_group.c \
+	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
 	tools/i3ctl_doctor.c \
 	tools/i3ctl_doctor_host.c \

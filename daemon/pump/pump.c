@@ -251,7 +251,12 @@ static int start_sessions(struct pump *p, char *why, size_t whylen)
     struct overlay *o;
     p->accel = accel_open();
     id_of_key(&p->public_id, p->identity.pub, NULL);
-    return overlay_new(p, "", p->config.suffix, p->config.nodes, p->config.n_nodes, &o, why, whylen);
+    struct addr v[CONFIG_NODES_MAX];
+    unsigned n = nodes_of(p, "", p->config.nodes, p->config.n_nodes, v);
+    int err = overlay_new(p, "", p->config.suffix, v, n, &o, why, whylen);
+    if (!err)
+        o->by_config = p->config.n_nodes;
+    return err;
 }
 
 static int start_engine(struct pump *p)
@@ -354,6 +359,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = state_load_book(p, why, whylen);
     if (!err)
         err = group_load(p, why, whylen);
+    if (!err)
+        err = nodes_load(p, why, whylen);
     if (!err)
         err = start_io(p, why, whylen);
     if (!err)
