@@ -54,6 +54,7 @@ policy_SRC := \
 	daemon/policy/config.c \
 	daemon/policy/outline.c \
 	daemon/policy/pattern.c \
+	daemon/policy/rules.c \
 	daemon/policy/schema.c \
 	daemon/policy/values.c \
 
@@ -195,6 +196,7 @@ i3d_SRC := \
 	daemon/pump/overlay.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
+	daemon/pump/policy.c \
 	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
@@ -289,6 +291,7 @@ i3run_SRC := \
 	shim/dns.c \
 	shim/epolls.c \
 	shim/hooks/control.c \
+	shim/known.c \
 	shim/lookout.c \
 	shim/names.c \
 	shim/options.c \
@@ -355,6 +358,7 @@ UNIT_TESTS := \
 	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
+	unit/policy/rules \
 	unit/policy/access \
 	unit/i3/deadline \
 	unit/i3/group \
@@ -536,6 +540,7 @@ unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
+unit/policy/rules_ROOMS := policy base
 unit/policy/access_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
