@@ -53,7 +53,11 @@ policy_SRC := \
 	daemon/policy/access.c \
 	daemon/policy/node_list.c \
 	daemon/policy/config.c \
-	daemon/policy/strip.c \
+	daemon/policy/outline.c \
+	daemon/policy/pattern.c \
+	daemon/policy/rules.c \
+	daemon/policy/schema.c \
+	daemon/policy/values.c \
 
 i3_SRC := \
 	daemon/i3/deadline.c \
@@ -196,6 +200,8 @@ i3d_SRC := \
 	daemon/pump/overlay.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
+	daemon/pump/policy.c \
+	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
 	daemon/pump/mirror.c \
@@ -289,6 +295,7 @@ i3run_SRC := \
 	shim/dns.c \
 	shim/epolls.c \
 	shim/hooks/control.c \
+	shim/known.c \
 	shim/lookout.c \
 	shim/names.c \
 	shim/options.c \
@@ -321,7 +328,7 @@ i3ctl_SRC := \
 PURE_ROOMS := base dns naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
-policy_LIBS := -lconfuse
+policy_LIBS := -lconfuse -lpcre2-8
 control_LIBS := -ljansson
 io_LIBS     := -luv $(MB_LIBS)
 
@@ -330,9 +337,9 @@ PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
-i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
-i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
+i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
@@ -356,6 +363,7 @@ UNIT_TESTS := \
 	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
+	unit/policy/rules \
 	unit/policy/access \
 	unit/i3/deadline \
 	unit/i3/group \
@@ -536,7 +544,8 @@ unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
-unit/policy/config_ROOMS := policy
+unit/policy/config_ROOMS := policy base
+unit/policy/rules_ROOMS := policy base
 unit/policy/access_ROOMS := policy
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
@@ -621,7 +630,7 @@ fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
-fuzz/config_ROOMS := policy
+fuzz/config_ROOMS := policy base
 fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 

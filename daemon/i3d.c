@@ -16,12 +16,13 @@
 #include "daemon/io/process.h"
 #include "daemon/paths.h"
 #include "daemon/pump/pump.h"
+#include "daemon/pump/reload.h"
 
 enum { EX_CONFIG = 78, EX_USAGE = 2, EX_RUNNING = 75 };
 
 struct options {
     struct pump_paths paths;
-    bool ensure, background, check;
+    bool ensure, background, check, config_given;
     int ready_fd;
 };
 
@@ -68,6 +69,7 @@ static void parse_options(int argc, char **argv, struct options *o)
         switch (c) {
         case O_CONFIG:
             ok &= set_path(o->paths.config, sizeof(o->paths.config), optarg);
+            o->config_given = true;
             break;
         case O_DATA:
             ok &= set_path(o->paths.data, sizeof(o->paths.data), optarg);
@@ -106,24 +108,6 @@ static void parse_options(int argc, char **argv, struct options *o)
         fprintf(stderr, "i3d: a path is too long\n");
         exit(EX_USAGE);
     }
-}
-
-/* The configuration, or its defaults where there is no file. 0, or an exit status with a sentence in why. */
-static int load_config(const struct options *o, struct config *c, char *why, size_t whylen)
-{
-    char *text;
-    size_t len;
-    config_default(c);
-    int err = file_read(o->paths.config, false, &text, &len);
-    if (err == -ENOENT)
-        return 0;
-    if (err) {
-        snprintf(why, whylen, "%s: %s", o->paths.config, strerror(-err));
-        return EX_CONFIG;
-    }
-    err = config_parse(c, text, o->paths.config, why, whylen);
-    free(text);
-    return err ? EX_CONFIG : 0;
 }
 
 /* Folders, the lock which makes us the only one, the identity. */
@@ -189,7 +173,7 @@ static int run(struct options *o, char *why, size_t whylen)
     struct config config;
     struct pump_identity id = {0};
     char log[sizeof(o->paths.runtime) + 16];
-    int status = load_config(o, &config, why, whylen);
+    int status = reload_read(o->paths.config, &config, why, whylen) ? EX_CONFIG : 0;
     if (!status)
         status = prepare(o, &id, why, whylen);
     if (status)
@@ -220,16 +204,33 @@ static int run(struct options *o, char *why, size_t whylen)
     return truncate(log, 0) < 0 && errno != ENOENT;
 }
 
+/* --check: 0 or 78. */
+static int check(const struct options *o, char *why, size_t whylen)
+{
+    struct config c;
+    if (o->config_given && access(o->paths.config, F_OK) < 0 && errno == ENOENT) {
+        snprintf(why, whylen, "%s:1: file: there is no such file", o->paths.config);
+        return EX_CONFIG;
+    }
+    if (reload_read(o->paths.config, &c, why, whylen))
+        return EX_CONFIG;
+    if (access(o->paths.config, F_OK) < 0)
+        printf("%s: there is no such file, so the defaults hold\n", o->paths.config);
+    else
+        printf("%s: fine; rules: %u, overlays: %u, exposed ports: %u\n", o->paths.config, c.n_rules, c.n_overlays + 1, c.n_exposes);
+    config_free(&c);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct options o;
-    char why[1400] = "";
+    static char why[RELOAD_WHY] = "";
     int status;
     umask(077);
     parse_options(argc, argv, &o);
     if (o.check) {
-        struct config config;
-        status = load_config(&o, &config, why, sizeof(why));
+        status = check(&o, why, sizeof(why));
     } else if (o.ensure) {
         return ensure_daemon(&o.paths, argv[0]);
     } else {
@@ -238,7 +239,7 @@ int main(int argc, char **argv)
     if (status) {
         ensure_report(o.ready_fd, why);
         if (o.ready_fd < 0)
-            fprintf(stderr, "i3d: %s\n", why);
+            ensure_tell(why);
     }
     return status;
 }

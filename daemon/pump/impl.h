@@ -75,6 +75,8 @@ struct mcasts;
 struct report_group;
 struct dgrams;
 struct dns_side;
+struct policy;
+struct reload;
 struct door_flows;
 
 /* Datagrams, but for the last two. */
@@ -205,6 +207,8 @@ struct pump {
     struct diag *diag;
     struct dgram_side *dgram;
     struct dns_side *dns;
+    struct policy *policy;
+    struct reload *reload;
     void *accel;
     struct ipc_server *ipc;
 

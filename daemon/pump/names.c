@@ -1,5 +1,6 @@
 /* pump/names.c - names to keys to virtual addresses, and back. */
 #include "daemon/pump/impl.h"
+#include "daemon/pump/policy.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -85,6 +86,8 @@ static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t
     struct peer *peer = peer_get(o->peers, e->key, ip);
     if (peer && e->via)
         set_via(o, peer, e);
+    if (peer)
+        policy_peer(p, o, peer, e);
     if (peer && e->near)
         peer_set_near(peer, place, place_bytes(e->near, place));
     return peer;

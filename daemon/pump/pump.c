@@ -11,6 +11,8 @@
 #include "daemon/base/log.h"
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
+#include "daemon/pump/policy.h"
+#include "daemon/pump/reload.h"
 
 enum { NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10, LITTLE = 1200 };
 
@@ -329,6 +331,8 @@ static void pump_free(struct pump *p)
     book_free(p->book);
     state_close(p);
     pool_free(p->pool);
+    policy_stop(p);
+    config_free(&p->config);
     crypto_wipe(&p->identity, sizeof(p->identity));
     free(p);
 }
@@ -354,7 +358,9 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     drbg_init(&p->random, seed);
     snprintf(why, whylen, "out of memory or file descriptors");
 
-    int err = start_names(p, why, whylen);
+    int err = policy_start(p);
+    if (!err)
+        err = start_names(p, why, whylen);
     if (!err)
         err = state_load_book(p, why, whylen);
     if (!err)
