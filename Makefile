@@ -52,9 +52,11 @@ dns_SRC := \
 policy_SRC := \
 	daemon/policy/access.c \
 	daemon/policy/shares.c \
+	daemon/policy/node_list.c \
 	daemon/policy/config.c \
 	daemon/policy/outline.c \
 	daemon/policy/pattern.c \
+	daemon/policy/rules.c \
 	daemon/policy/schema.c \
 	daemon/policy/values.c \
 
@@ -147,6 +149,7 @@ control_SRC := \
 	daemon/control/node_report.c \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
+	daemon/control/overlay_report.c \
 	daemon/control/report.c \
 	daemon/control/share_report.c \
 	daemon/control/warnings.c \
@@ -185,6 +188,8 @@ i3d_SRC := \
 	daemon/io/passed.c \
 	daemon/io/sandbox.c \
 	daemon/pump/node_pump.c \
+	daemon/pump/nodes.c \
+	daemon/pump/nodes_control.c \
 	daemon/pump/node_stream.c \
 	daemon/pump/node_workers.c \
 	daemon/paths.c \
@@ -210,6 +215,7 @@ i3d_SRC := \
 	daemon/pump/overlay.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
+	daemon/pump/policy.c \
 	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
@@ -304,6 +310,7 @@ i3run_SRC := \
 	shim/dns.c \
 	shim/epolls.c \
 	shim/hooks/control.c \
+	shim/known.c \
 	shim/lookout.c \
 	shim/names.c \
 	shim/options.c \
@@ -317,6 +324,7 @@ i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_group.c \
+	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
 	tools/i3ctl_doctor.c \
 	tools/i3ctl_doctor_host.c \
@@ -346,8 +354,7 @@ PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
-i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lcrypto
-i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
@@ -373,6 +380,7 @@ UNIT_TESTS := \
 	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
+	unit/policy/rules \
 	unit/policy/access \
 	unit/i3/cookie \
 	unit/i3/deadline \
@@ -556,6 +564,7 @@ unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
+unit/policy/rules_ROOMS := policy base
 unit/policy/access_ROOMS := policy
 unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3

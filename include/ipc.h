@@ -10,7 +10,7 @@
  *   +------+------+------+--- ... ----+---- ...
  *
  *   request              body                                    reply body
- *   1 INFO               -                                       status(4) own address(20) pool(4) bits(1) 0 0 0 pid(4)
+ *   1 INFO               -                                       status(4) own address(20) pool(4) bits(1) flags(1) 0 0 pid(4)
  *                                                                own IPv6 address(20)
  *   2 RESOLVE            name                                    status(4) address(20) IPv6 address(20)
  *   3 REVERSE            address(20)                             status(4) name (no name: ENOENT, or IPC_NOT_VIRTUAL)
@@ -27,6 +27,9 @@
  *  22 SOCK_RESET         handle(8) resets(1) 0 0 0               status(4)
  *  23 SOCK_STATE         handle(8)                               status(4) unsent(4) unread(4) srtt us(4) rto us(4) cwnd(4)
  *                                                                ssthresh(4) mss(4) retransmits(4) bytes in(8) out(8)
+ *
+ * INFO's flag 1: rules of the user (daemon/policy/rules.h) may be about any name, so that RESOLVE is asked for each; IPC_NOT_VIRTUAL is
+ * its answer where a name is left to the system. It may change at any time: what was heard holds for a second.
  *
  * status: 0, an errno, or one of enum ipc_status. Addresses are 20 bytes as in wire.h; family 0 is "none".
  * Names are 1..253 bytes without NUL; they take the rest of the record.
@@ -104,12 +107,18 @@ struct ipc_header {
     uint32_t serial;
 };
 
+enum ipc_info_flag {
+    IPC_INFO_EVERY_NAME = 1, /* rules are about names beyond the suffix as well: RESOLVE is to be asked for each */
+    IPC_INFO_FLAGS = 1,
+};
+
 struct ipc_info {
     uint32_t status;
     struct addr own;    /* the user's virtual address, port 0 */
     struct addr own6;   /* and the one in IPv6 */
     uint32_t pool;      /* virtual network, host order, e.g. 0x0a000000 */
     uint8_t pool_bits;  /* its length, e.g. 8 */
+    uint8_t flags;      /* enum ipc_info_flag */
     uint32_t pid;
 };
 
@@ -120,7 +129,7 @@ struct ipc_name {
 };
 
 struct ipc_resolved {
-    uint32_t status; /* 0, ENOENT (no such name) or EAGAIN */
+    uint32_t status; /* 0, ENOENT (no such name), EAGAIN, or IPC_NOT_VIRTUAL: a name that is the system's */
     struct addr addr, addr6; /* both, or none */
 };
 
@@ -223,7 +232,8 @@ static inline void ipc_put_info(struct writer *w, const struct ipc_info *i)
     put_addr_or_none(w, &i->own);
     put_u32(w, i->pool);
     put_u8(w, i->pool_bits);
-    put_zeros(w, 3);
+    put_u8(w, i->flags);
+    put_zeros(w, 2);
     put_u32(w, i->pid);
     put_addr_or_none(w, &i->own6);
 }
@@ -234,10 +244,11 @@ static inline void ipc_get_info(struct reader *r, struct ipc_info *i)
     get_addr_or_none(r, &i->own);
     i->pool = get_u32(r);
     i->pool_bits = get_u8(r);
-    wire_expect_zeros(r, 3);
+    i->flags = get_u8(r);
+    wire_expect_zeros(r, 2);
     i->pid = get_u32(r);
     get_addr_or_none(r, &i->own6);
-    if (i->pool_bits > 32)
+    if (i->pool_bits > 32 || i->flags & ~IPC_INFO_FLAGS)
         r->failed = true;
 }
 

@@ -95,6 +95,8 @@ const struct config *config_get(void)
     c.overlay_only = only && !strcmp(only, "1");
     const char *strict = getenv("I3_STRICT");
     c.strict = strict && !strcmp(strict, "1");
+    const char *every = getenv("I3_EVERY_NAME");
+    c.every_name = every && !strcmp(every, "1");
     const char *i3run = getenv("I3_RUN");
     join(c.i3run, sizeof(c.i3run), i3run ? i3run : "", "");
     config = c; /* before the constructor there is one thread, and twice the same does no harm */

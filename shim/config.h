@@ -7,6 +7,7 @@
  *   I3_STRICT  "1": our network is an empty one (i3run --strict), so the overlay is TCP clients and names
  *   I3_RUN     where i3run is, for programs that cannot be preloaded (reroute.h)
  *   I3_POOL    the virtual network, "10.0.0.0/8"; i3run sets it, so that no program has to ask for it
+ *   I3_EVERY_NAME  "1": there are rules about names beyond the suffix (overlay.h); i3run sets it, should the daemon not answer
  */
 #ifndef I3_SHIM_CONFIG_H
 #define I3_SHIM_CONFIG_H
@@ -26,6 +27,7 @@ struct config {
     uint8_t pool_bits;
     bool pool_given;
     bool overlay_only, strict;
+    bool every_name; /* until the daemon has said */
     char i3run[CONFIG_PATH]; /* "": not known */
 };
 

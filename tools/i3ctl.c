@@ -90,6 +90,20 @@ const struct ctl_verb ctl_verbs[] = {
         "The secret is deleted here. It is the same for all, so who has had it can still read: for that make a new group.",
         1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_group_leave, NULL},
     {"group list", "", "list the groups you are in", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_group_list, NULL},
+    {"nodes list", "", "list the overlay nodes, and which is used",
+        "Those which i3.conf names, else those that were added here or came with an invitation.\n"
+        "  --overlay NAME   only those of `overlay NAME { }` in i3.conf",
+        0, 0, NEEDS_STARTED, VERB_JSON | VERB_OVERLAY, NULL, show_nodes, run_nodes_list},
+    {"nodes add", "ADDRESS...", "use these overlay nodes, from now on and after every start",
+        "ADDRESS is that of an i3node, HOST[:PORT] or [IPV6]:PORT; without a port it is 5610. All must be of one ring: those whom you\n"
+        "want to reach use the same. Connections go on. Nodes that stand in i3.conf are changed there, and read by `i3ctl reload`.\n"
+        "  --overlay NAME   for `overlay NAME { }` of i3.conf",
+        1, 16, NEEDS_STARTED, VERB_JSON | VERB_OVERLAY, NULL, show_nodes, run_nodes_add},
+    {"nodes rm", "ADDRESS...", "use these overlay nodes no more",
+        "Without any node left, only users of this machine can be reached.\n"
+        "  --overlay NAME   for `overlay NAME { }` of i3.conf",
+        1, 16, NEEDS_STARTED, VERB_JSON | VERB_OVERLAY, NULL, show_nodes, run_nodes_rm},
+    {"nodes", "", "the same as nodes list", NULL, 0, 0, NEEDS_STARTED, VERB_JSON | VERB_OVERLAY, NULL, show_nodes, run_nodes_list},
     {"status", "", "am I online, who can reach what, who is connected and how",
         "What is wrong is said with what to do about it. Starts nothing: exits 3 when no daemon runs.\n"
         "  -v               also the triggers, the files, and what every session is made of",
@@ -321,7 +335,8 @@ static const struct {
     const char *name;
     unsigned flag;
     enum ctl_option option;
-} valued[] = {{"--near", VERB_NEAR, CTL_NEAR}, {"--via", VERB_VIA, CTL_VIA}, {"--node", VERB_NODE, CTL_NODE}};
+} valued[] = {{"--near", VERB_NEAR, CTL_NEAR}, {"--via", VERB_VIA, CTL_VIA}, {"--node", VERB_NODE, CTL_NODE},
+    {"--overlay", VERB_OVERLAY, CTL_OVERLAY}};
 
 /* --name VALUE or --name=VALUE: how many words that is; 0: it is no such option, -1: the value is missing. */
 static int take_valued(struct ctl *c, int n, char **words)

@@ -34,6 +34,8 @@ struct report_group {
     unsigned senders;          /* heard of late */
 };
 
+struct report_overlay; /* overlay_report.h */
+
 struct report_view {
     mono_t now, started;
     uint32_t pid;
@@ -62,6 +64,8 @@ struct report_view {
     const struct tcpip *tcpip;
     const struct report_counter *counters;
     unsigned n_counters;
+    const struct report_overlay *overlays;
+    unsigned n_overlays;
     const struct report_group *groups;
     unsigned n_groups;
 };

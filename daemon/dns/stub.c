@@ -4,7 +4,7 @@ static bool ours(void *ctx, const char *name)
 {
     const struct stub_names *n = ctx;
     struct addr a;
-    if (dns_name_in(name, n->suffix, true) || dns_name_in(name, DNS_CANARY, false))
+    if (dns_name_in(name, n->suffix, false) || dns_name_in(name, DNS_CANARY, false) || n->claims(n->ctx, name))
         return true;
     return dns_parse_reverse(name, &a) && n->is_virtual(n->ctx, &a);
 }
@@ -33,9 +33,11 @@ static void look_up(const struct stub_names *n, const struct dns_question *q, st
         f->zone = labels_of(n->suffix);
         if (q->labels > f->zone)
             n->find(n->ctx, q->name, f);
-    } else if (dns_parse_reverse(q->name, &a)) {
+    } else if (dns_parse_reverse(q->name, &a) && n->is_virtual(n->ctx, &a)) {
         f->zone = reverse_zone(&a);
         n->reverse(n->ctx, &a, f);
+    } else {
+        n->find(n->ctx, q->name, f); /* a name beyond the suffix: its zone is itself */
     }
 }
 

@@ -96,6 +96,7 @@ struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t loc
     p->mtu = ps->c.mtu;
     p->start = p->last_start = p->unanswered = p->probed = p->keepalive = MONO_NEVER;
     p->patience = PATIENCE_MIN;
+    p->shortcut = p->plain = -1;
     HASH_ADD(by_key, ps->by_key, key, sizeof(p->key), p);
     HASH_ADD(by_id, ps->by_id, public_id, ID_PREFIX_LEN, p);
     set_local(ps, p, local);
@@ -111,6 +112,34 @@ void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, uns
     p->n_via = (uint8_t)n;
     p->mtu = (uint16_t)(ps->c.mtu - peer_via_len(p));
     way_free(p);
+}
+
+/* What both have said to each other is not so any more. */
+static void wishes_changed(struct peers *ps, struct peer *p)
+{
+    if (!peer_wants_shortcut(ps, p))
+        way_free(p);
+    if (p->current)
+        p->current->rekey_at = (mono_t){0};
+}
+
+void peer_set_wishes(struct peers *ps, struct peer *p, int shortcut, int plain)
+{
+    bool direct = peer_wants_shortcut(ps, p), open = peer_wants_plain(ps, p);
+    p->shortcut = (int8_t)shortcut;
+    p->plain = (int8_t)plain;
+    if (direct != peer_wants_shortcut(ps, p) || open != peer_wants_plain(ps, p))
+        wishes_changed(ps, p);
+}
+
+void peers_set_wishes(struct peers *ps, bool shortcut, bool plain)
+{
+    bool direct = ps->c.shortcut != shortcut, open = ps->c.plain != plain;
+    ps->c.shortcut = shortcut;
+    ps->c.plain = plain;
+    for (struct peer *p = ps->by_key; p; p = p->by_key.next)
+        if ((direct && p->shortcut < 0) || (open && p->plain < 0))
+            wishes_changed(ps, p);
 }
 
 bool peers_has_id(const struct peers *ps, const uint8_t id[ID_LEN])

@@ -146,6 +146,11 @@ void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n);
 /* What is sent to it bears these ids first, n at most PEER_VIA_MAX: whoever has them passes it on (pump/waypoint.c). No shortcuts then,
  * and packets are smaller by the ids. What the peer sends comes by the shortest way, unless it has such a list for us. */
 void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, unsigned n);
+/* `shortcut` and `plain` of struct peers_config for this one: 1 yes, 0 no, -1 as there. A standing session goes on; a shortcut is left at
+ * once, all else is agreed upon anew by the next packet. */
+void peer_set_wishes(struct peers *ps, struct peer *p, int shortcut, int plain);
+/* The same of the configuration itself, for all. */
+void peers_set_wishes(struct peers *ps, bool shortcut, bool plain);
 struct peer *peer_by_address(const struct peers *ps, uint32_t local);
 struct peer *peer_by_key(const struct peers *ps, const uint8_t key[KEY_LEN]);
 const uint8_t *peer_key(const struct peer *p);

@@ -5,11 +5,42 @@
 
 #include <errno.h>
 
+#include "daemon/base/log.h"
 #include "daemon/tcpip/ip6.h"
 
 enum { ICMP_ECHO = 8, ICMP6_ECHO = 128, TCP_MIN = 20 };
 
 /* ---- the table ---- */
+
+/* Whom a section names: somebody in the book, or a key, in whose place a later one may have come. NULL: nobody we know. */
+static const uint8_t *allowed(struct pump *p, const char *text, uint8_t key[KEY_LEN])
+{
+    const struct book_entry *e = book_find(p->book, text);
+    if (e)
+        return e->multicast ? NULL : e->key;
+    if (key_parse(text, key))
+        return NULL;
+    const struct former *f = former_find(p->sharing->shares, key);
+    if (f)
+        memcpy(key, f->new, KEY_LEN);
+    return key;
+}
+
+static void add_exposes(struct pump *p)
+{
+    uint8_t key[KEY_LEN];
+    for (unsigned i = 0; i < p->config.n_exposes; i++) {
+        const struct config_expose *x = &p->config.exposes[i];
+        struct door *d = access_add(p->access, ACCESS_EXPOSE, x->name, x->proto, x->port, &x->target);
+        for (unsigned j = 0; d && j < x->n_allow; j++) {
+            const uint8_t *who = allowed(p, x->allow[j], key);
+            if (who)
+                door_admit(d, who);
+        }
+        if (!d)
+            log_warn("expose %s: there are more than %d doors already", x->name, ACCESS_DOORS);
+    }
+}
 
 static void add_shares(struct pump *p)
 {
@@ -27,6 +58,7 @@ static void add_shares(struct pump *p)
 int access_rebuild(struct pump *p)
 {
     access_clear(p->access);
+    add_exposes(p);
     add_shares(p);
     p->access_turn += 1 + (p->access_turn == UINT32_MAX / 2);
     names_pin_book(p);

@@ -322,6 +322,7 @@ static const struct {
     {"status", verb_status},
     {"book", verb_book},
     {"group", verb_group},
+    {"nodes", verb_nodes},
     {"ping", verb_ping},
     {"ping-end", verb_ping_end},
     {"ring", verb_ring},

@@ -2,10 +2,11 @@
 #ifndef I3_PUMP_CONTROL_H
 #define I3_PUMP_CONTROL_H
 
+#include "daemon/control/overlay_report.h"
 #include "daemon/control/report.h"
 #include "daemon/pump/impl.h"
 
-enum { CONTROL_ARGS_MAX = 12 };
+enum { CONTROL_ARGS_MAX = 24 };
 
 struct control_call {
     struct pump *p;
@@ -44,6 +45,11 @@ void verb_metrics(struct control_call *k);
 
 /* pump/trace.c */
 void verb_trace(struct control_call *k);
+
+/* pump/nodes_control.c */
+void verb_nodes(struct control_call *k);
+/* All overlays, or that one; returns how many. */
+unsigned overlays_describe(struct pump *p, const struct overlay *only, struct report_overlay out[OVERLAYS_MAX]);
 
 /* pump/group_control.c */
 void verb_group(struct control_call *k);

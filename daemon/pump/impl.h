@@ -22,6 +22,7 @@
 #include "daemon/naming/groups.h"
 #include "daemon/naming/pool.h"
 #include "daemon/policy/access.h"
+#include "daemon/policy/node_list.h"
 #include "daemon/pump/node_pump.h"
 #include "daemon/program/listener.h"
 #include "daemon/program/vsock.h"
@@ -74,6 +75,8 @@ struct mcasts;
 struct report_group;
 struct dgrams;
 struct dns_side;
+struct policy;
+struct reload;
 struct door_flows;
 struct sharing;
 struct rotation;
@@ -137,6 +140,7 @@ struct overlay {
 
     struct addr configured[CONFIG_NODES_MAX];
     unsigned n_configured;
+    bool by_config;         /* i3.conf names them */
     struct nodes *nodes;    /* NULL: none is configured */
     struct node_pump *node; /* embedded, NULL if none */
     unsigned node_index;    /* of `configured` */
@@ -187,6 +191,7 @@ struct pump {
     mono_t timer_at; /* what timer_fd is set to */
 
     struct overlay *overlays; /* the first has the top-level `suffix` and `nodes` */
+    struct node_list told; /* DATA/nodes (pump/nodes.c) */
     struct access *access; /* who may reach which port */
     uint32_t access_turn;  /* grows with each change of it, or of the book */
     struct door_flows *doors;
@@ -208,6 +213,8 @@ struct pump {
     struct diag *diag;
     struct dgram_side *dgram;
     struct dns_side *dns;
+    struct policy *policy;
+    struct reload *reload;
     void *accel;
     struct ipc_server *ipc;
 
@@ -268,6 +275,21 @@ bool overlay_route(const struct pump *p, uint32_t own, uint32_t remote, struct s
 /* Those by which the host at that address is reached; false: it is no peer of our own key. */
 bool overlay_route_own(const struct pump *p, uint32_t remote, struct side **s, struct peer **peer);
 
+/* After a change of its nodes: by a socket that can reach them all. 0 or -errno; the old one stays then. */
+int overlay_rebind(struct overlay *o);
+
+/* pump/nodes.c: which nodes an overlay has */
+int nodes_load(struct pump *p, char *why, size_t whylen);
+int nodes_store(struct pump *p, const struct node_list *l);
+/* Those that i3.conf names for it, else those of DATA/nodes. */
+unsigned nodes_of(const struct pump *p, const char *name, const struct addr *config, unsigned n, struct addr out[CONFIG_NODES_MAX]);
+/* DATA/nodes is that from now on; the overlay changes over at once, if i3.conf names none for it. 0, or -errno and nothing has changed. */
+int nodes_replace(struct overlay *o, const struct node_list *l);
+/* As an invitation has them: added to DATA/nodes for the first overlay, and used at once if i3.conf names none. 0 or -errno. */
+int overlay_nodes_save(struct pump *p, const struct addr *addrs, unsigned n);
+/* Other nodes from now on. n 0: the first overlay runs one by itself, the others wait. */
+int overlay_set_nodes(struct overlay *o, const struct addr *v, unsigned n);
+
 /* pump/net.c */
 /* ctx: the overlay. */
 void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len);
@@ -276,6 +298,8 @@ void net_output(struct pump *p);
 void net_peer_events(struct pump *p);
 void net_flush(struct overlay *o);
 void net_choose_node(struct overlay *o);
+/* The home node is none of ours any more. */
+void net_leave_node(struct overlay *o);
 /* The home node from now on, by the way that the address says. */
 void net_set_home(struct overlay *o, const struct addr *node);
 /* The i-th of those configured. */
@@ -331,6 +355,8 @@ void waypoint_in(struct overlay *o, const struct wire_data *d, uint8_t *data, si
 
 /* pump/link.c: TCP to the nodes where UDP is blocked */
 int link_start(struct overlay *o);
+/* After a change of the nodes. */
+int link_set_nodes(struct overlay *o);
 void link_stop(struct overlay *o);
 /* A batch of what has come by connections. True: there may be more. */
 bool link_recv(struct overlay *o);
@@ -346,6 +372,7 @@ mono_t link_deadline(const struct overlay *o);
 void link_traffic(const struct pump *p, uint64_t *bytes, uint64_t *packets_in);
 
 /* pump/sample.c */
+/* Where there are nodes to measure; again after a change. */
 int sample_start(struct overlay *o);
 /* The user's key is another one: its private ids are chosen anew. */
 void sample_restart(struct overlay *o);

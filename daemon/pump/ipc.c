@@ -1,5 +1,6 @@
 /* pump/ipc.c - what programs ask: a table from request to handler. */
 #include "daemon/pump/impl.h"
+#include "daemon/pump/policy.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -38,6 +39,7 @@ static void on_info(struct request *q)
                             .own6 = addr_v6(p->own6, 0),
                             .pool = p->config.network,
                             .pool_bits = (uint8_t)p->config.network_bits,
+                            .flags = policy_wants_every_name(p) ? IPC_INFO_EVERY_NAME : 0,
                             .pid = (uint32_t)getpid()});
     reply(q, -1);
 }
@@ -48,7 +50,7 @@ static void on_resolve(struct request *q)
     ipc_get_name(&q->r, &name);
     struct ipc_resolved v = {.status = ENOENT};
     if (!q->r.failed)
-        names_resolve(q->p, name.name, &v);
+        policy_resolve(q->p, name.name, ipc_client_app(q->client), &v);
     ipc_put_resolved(&q->w, &v);
     reply(q, -1);
 }
@@ -67,23 +69,26 @@ static void on_reverse(struct request *q)
 }
 
 /* What that destination is to us: 0, an errno, or an enum ipc_status. */
-static uint32_t remote_verdict(struct pump *p, const struct addr *remote)
+static uint32_t remote_verdict(struct pump *p, const struct addr *remote, const char *app)
 {
     uint32_t ip = names_host(p, remote);
     if (!names_is_virtual(p, ip))
         return IPC_NOT_VIRTUAL;
     if (side_by_own(p, ip))
         return IPC_SELF;
+    int err = policy_connect(p, pool_key(p->pool, p->now, ip), app);
+    if (err)
+        return (uint32_t)err;
     return names_address(p, pool_key(p->pool, p->now, ip), 0) ? 0 : ENETUNREACH;
 }
 
 /* Programs which were refused over IPv4 try IPv6 next: a host that cannot be reached just now is not waited for a second time. */
-static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
+static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c, const char *app)
 {
     int lately = c->remote.family == 6 ? net_failed_lately(p, names_host(p, &c->remote)) : 0;
     if (lately)
         return (uint32_t)lately;
-    uint32_t status = remote_verdict(p, &c->remote);
+    uint32_t status = remote_verdict(p, &c->remote, app);
     if (!status && names_is_multicast(p, names_host(p, &c->remote)))
         return ENETUNREACH; /* as the kernel says of 224.0.0.0/4 */
     return !status && c->proto != IPPROTO_TCP ? EPROTONOSUPPORT : status;
@@ -105,7 +110,7 @@ static void on_connect(struct request *q)
     ipc_get_connect(&q->r, &c);
     bool dns = !q->r.failed && c.proto == IPPROTO_TCP && dns_is_server(q->p, &c.remote);
     if (!q->r.failed && !dns)
-        s.status = connect_verdict(q->p, &c);
+        s.status = connect_verdict(q->p, &c, ipc_client_app(q->client));
     if (dns)
         s.status = (uint32_t)-dns_connect(q->p, &c, q->client, q->serial);
     else if (!s.status)
@@ -191,7 +196,7 @@ static void on_udp_open(struct request *q)
     if (dns)
         status = (uint32_t)-dns_open(q->p, &u, &mirror);
     else if (asked)
-        status = remote_verdict(q->p, &u.remote);
+        status = remote_verdict(q->p, &u.remote, ipc_client_app(q->client));
     if (dns && !status)
         status = IPC_DNS;
     else if (!status)

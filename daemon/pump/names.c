@@ -1,4 +1,5 @@
 /* pump/names.c - names to keys to virtual addresses, and back. */
+#include "daemon/pump/policy.h"
 #include "daemon/pump/share.h"
 
 #include <errno.h>
@@ -86,6 +87,8 @@ static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t
     struct peer *peer = peer_get(o->peers, e->key, ip);
     if (peer && e->via)
         set_via(o, peer, e);
+    if (peer)
+        policy_peer(p, o, peer, e);
     if (peer && e->near)
         peer_set_near(peer, place, place_bytes(e->near, place));
     return peer;

@@ -287,7 +287,7 @@ static void overlay_output(struct overlay *o)
     }
     if (outbox_is_tight(&o->out))
         net_flush(o);
-    if (mono_due(triggers_deadline(o->triggers), p->now))
+    if (o->node_addr.family && mono_due(triggers_deadline(o->triggers), p->now))
         triggers_output(o->triggers, p->now, &o->out);
     net_flush(o);
 }
@@ -395,7 +395,8 @@ static void set_home(struct overlay *o, const struct addr *node)
     char s[ADDR_STR];
     o->node_addr = *node;
     o->node_since = p->now;
-    log_info("node address=%s%s", addr_str(node, s), o->node ? " embedded" : "");
+    if (node->family)
+        log_info("node address=%s%s%s%s", addr_str(node, s), o->node ? " embedded" : "", *o->name ? " overlay=" : "", o->name);
     for (struct side *side = o->sides; side; side = side->next)
         peers_set_node(side->peers, node);
     if (o->nodes)
@@ -456,9 +457,9 @@ static void choose_by_silence(struct overlay *o)
                   (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
     if (o->node_addr.family && !silent && !owners_home_silent(o->owners, p->now))
         return;
-    if (!o->nodes)
+    if (!o->nodes && o == o->p->overlays)
         use_local_node(o);
-    else
+    else if (o->nodes)
         net_use_node(o, (o->node_index + 1) % o->n_configured);
 }
 
@@ -477,6 +478,11 @@ static void choose_by_distance(struct overlay *o)
     bool old_lives = o->node_addr.family && nodes_lives(o->nodes, o->node_index);
     o->node_index = i;
     use_node(o, &o->configured[i], old_lives);
+}
+
+void net_leave_node(struct overlay *o)
+{
+    net_set_home(o, &(struct addr){0});
 }
 
 void net_choose_node(struct overlay *o)

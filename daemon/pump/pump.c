@@ -11,6 +11,8 @@
 #include "daemon/base/log.h"
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
+#include "daemon/pump/policy.h"
+#include "daemon/pump/reload.h"
 
 enum { NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10, LITTLE = 1200 };
 
@@ -254,7 +256,12 @@ static int start_sessions(struct pump *p, char *why, size_t whylen)
     struct overlay *o;
     p->accel = accel_open();
     id_of_key(&p->public_id, p->identity.pub, NULL);
-    return overlay_new(p, "", p->config.suffix, p->config.nodes, p->config.n_nodes, &o, why, whylen);
+    struct addr v[CONFIG_NODES_MAX];
+    unsigned n = nodes_of(p, "", p->config.nodes, p->config.n_nodes, v);
+    int err = overlay_new(p, "", p->config.suffix, v, n, &o, why, whylen);
+    if (!err)
+        o->by_config = p->config.n_nodes;
+    return err;
 }
 
 static int start_engine(struct pump *p)
@@ -329,6 +336,8 @@ static void pump_free(struct pump *p)
     book_free(p->book);
     state_close(p);
     pool_free(p->pool);
+    policy_stop(p);
+    config_free(&p->config);
     crypto_wipe(&p->identity, sizeof(p->identity));
     free(p);
 }
@@ -354,7 +363,9 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     drbg_init(&p->random, seed);
     snprintf(why, whylen, "out of memory or file descriptors");
 
-    int err = start_names(p, why, whylen);
+    int err = policy_start(p);
+    if (!err)
+        err = start_names(p, why, whylen);
     if (!err)
         err = state_load_book(p, why, whylen);
     if (!err)
@@ -363,6 +374,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = rotation_start(p, why, whylen);
     if (!err)
         err = group_load(p, why, whylen);
+    if (!err)
+        err = nodes_load(p, why, whylen);
     if (!err)
         err = start_io(p, why, whylen);
     if (!err)

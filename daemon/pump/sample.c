@@ -13,7 +13,7 @@ int sample_start(struct overlay *o)
 {
     struct pump *p = o->p;
     uint8_t seed[32];
-    if (!o->nodes)
+    if (!o->nodes || o->sample.sampler)
         return 0;
     drbg_draw(&p->random, seed, sizeof(seed));
     o->sample.sampler = sampler_new(p->now, o->sides->session_id.b, seed);

@@ -148,12 +148,6 @@ void share_push(struct overlay *o, const uint8_t key_prefix[ID_PREFIX_LEN], enum
     outbox_push(&o->out, to, at, DATA_HEADER_LEN + len);
 }
 
-__attribute__((weak)) int overlay_nodes_save(struct pump *p, const struct addr *addrs, unsigned n)
-{
-    (void)p, (void)addrs, (void)n;
-    return -ENOSYS;
-}
-
 /* ---- who waits ---- */
 
 int share_wait(struct control_call *k, const uint8_t tag[TOKEN_TAG_LEN])

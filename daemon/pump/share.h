@@ -69,9 +69,6 @@ void share_push(struct overlay *o, const uint8_t key_prefix[ID_PREFIX_LEN], enum
 /* "ssh" of TCP port 22; "": nobody knows. */
 const char *service_name(uint8_t proto, uint16_t port);
 
-/* Of pump/nodes.c, where there is one. */
-int overlay_nodes_save(struct pump *p, const struct addr *addrs, unsigned n);
-
 /* ---- join.c ---- */
 
 void join_begin(struct control_call *k, const struct invite *i, const char *name, const char *as, bool learned);

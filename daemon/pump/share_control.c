@@ -131,7 +131,7 @@ static bool take_nodes(struct control_call *k, char *text)
     }
     if (!news)
         return true;
-    if (p->config.n_nodes) {
+    if (o->by_config) {
         control_fail(k, report_error("%s names your overlay nodes, and that one is not among them: put it there, or leave out --node", p->paths.config));
         return false;
     }
@@ -532,7 +532,8 @@ void verb_join(struct control_call *k)
         return;
     if (!*as)
         share_own_name(as);
-    bool learn = !p->overlays->n_configured && i.n && !local_only(&i);
+    struct addr usual = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT); /* who has no nodes looks there anyway */
+    bool learn = !p->overlays->n_configured && i.n && !addr_eq(&i.nodes[0], &usual);
     if (learn && (err = overlay_nodes_save(p, i.nodes, i.n))) {
         control_fail(k, report_error("the overlay nodes of the code cannot be written down: %s", strerror(-err)));
         return;
