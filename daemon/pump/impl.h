@@ -29,6 +29,7 @@
 #include "daemon/pump/pump.h"
 #include "daemon/tcpip/fragment.h"
 #include "daemon/tcpip/tcpip.h"
+#include "include/dns.h"
 
 enum {
     PUMP_SEAL_BUF = 1 << 20, /* packets of one flush, side by side */
@@ -190,6 +191,7 @@ struct pump {
     struct fdset_entry *timer_watch;
     mono_t timer_at; /* what timer_fd is set to */
 
+    char zones[DNS_ZONES_MAX]; /* the suffixes of all overlays (include/dns.h) */
     struct overlay *overlays; /* the first has the top-level `suffix` and `nodes` */
     struct node_list told; /* DATA/nodes (pump/nodes.c) */
     struct access *access; /* who may reach which port */
@@ -202,6 +204,7 @@ struct pump {
     int addresses_fd;
     struct fdset_entry *addresses_entry;
     mono_t last_turn;
+    bool ever_met; /* there was a session since we started */
     struct tcpip *tcpip;
     struct pool *pool;
     struct journal_file *mappings;
