@@ -80,6 +80,9 @@ struct ctl {
 
 int help_run(struct ctl *c);
 void help_overview(FILE *to);
+/* What somebody does next who has just come here: one or two lines. */
+void help_next(FILE *to);
+const char *help_next_step(void);
 void help_verb(const struct ctl_verb *v);
 void help_group(FILE *to, const char *group);
 bool help_is_group(const char *word);
@@ -94,6 +97,9 @@ int help_unknown(int n, char **words);
 
 /* The socket's path: $I3_SOCK, else $XDG_RUNTIME_DIR/i3/i3d.sock, else /tmp/i3-UID/i3d.sock. 0 or -ENAMETOOLONG. */
 int link_path(char path[sizeof(((struct sockaddr_un *)0)->sun_path)]);
+
+/* Where the daemon keeps the key and the book. False: nothing says where. */
+bool link_data(char path[PATH_MAX]);
 
 /* A connection to the daemon at `path`, whose owner must be this user. fd, or -errno. */
 int link_open(const char *path);
@@ -132,6 +138,9 @@ int link_ensure(char *const *env, char err[CTL_ERR_LEN]);
 /* `i3d --check` says that i3.conf is wrong; its sentence in err unless that is NULL. */
 bool link_config_refused(char err[CTL_ERR_LEN]);
 
+/* --json stands on the command line. */
+bool ctl_json(void);
+
 /* "i3ctl VERB: what `arg`" and how the verb is written; CTL_USAGE. */
 int ctl_usage(const struct ctl_verb *v, const char *what, const char *arg);
 
@@ -143,6 +152,10 @@ int ctl_open_daemon(const struct ctl *c, int *exit);
 
 /* Becomes readable with SIGINT, SIGTERM or SIGHUP, which end nothing any more, so that what was begun is ended in good order. */
 int signals_open(void);
+
+/* ---- the daemon's life ---- */
+
+int run_start(struct ctl *c);
 
 /* ---- looking in ---- */
 
@@ -163,8 +176,11 @@ int daemon_words(const struct ctl *c, const char *const *words, size_t n);
 
 /* ---- output ---- */
 
-/* The error as {"error": ...} on stdout with --json, else on stderr; returns `exit`. */
+/* The error as {"error": ..., "exit": ...} on stdout with --json, else on stderr; returns `exit`. */
 int show_error(const struct ctl *c, int exit, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* usage: how it should have been called, or NULL. */
+void show_error_json(const char *text, const char *usage, int exit);
 
 void show_json(const json_t *doc, bool one_line);
 
