@@ -52,6 +52,7 @@ dns_SRC := \
 policy_SRC := \
 	daemon/policy/access.c \
 	daemon/policy/config.c \
+	daemon/policy/drops.c \
 	daemon/policy/strip.c \
 
 i3_SRC := \
@@ -137,6 +138,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
@@ -182,6 +184,8 @@ i3d_SRC := \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
 	daemon/pump/flow.c \
+	daemon/pump/drop.c \
+	daemon/pump/renew.c \
 	daemon/pump/group.c \
 	daemon/pump/group_control.c \
 	daemon/pump/ipc.c \
@@ -298,6 +302,7 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_drop.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_help.c \
 	tools/i3ctl_doctor.c \
@@ -352,6 +357,7 @@ UNIT_TESTS := \
 	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
+	unit/policy/drops \
 	unit/policy/access \
 	unit/i3/cookie \
 	unit/i3/deadline \
@@ -534,8 +540,9 @@ unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
-unit/policy/config_ROOMS := policy
-unit/policy/access_ROOMS := policy
+unit/policy/config_ROOMS := policy base
+unit/policy/access_ROOMS := policy base
+unit/policy/drops_ROOMS := policy base
 unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
@@ -622,7 +629,7 @@ fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
-fuzz/config_ROOMS := policy
+fuzz/config_ROOMS := policy base
 fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 

@@ -157,6 +157,7 @@ static void side_end(struct side *s)
     struct overlay *o = s->o;
     struct pump *p = o->p;
     struct side **at = &o->sides;
+    renew_stop(s);
     flow_end_local(p, s->own);
     net_output(p); /* the resets */
     while (peers_leave(s->peers, p->now, &o->out))
