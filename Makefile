@@ -59,6 +59,8 @@ policy_SRC := \
 	daemon/policy/rules.c \
 	daemon/policy/schema.c \
 	daemon/policy/values.c \
+	daemon/policy/drops.c \
+	daemon/policy/strip.c \
 
 i3_SRC := \
 	daemon/i3/cookie.c \
@@ -144,6 +146,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
@@ -204,6 +207,8 @@ i3d_SRC := \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
 	daemon/pump/flow.c \
+	daemon/pump/drop.c \
+	daemon/pump/renew.c \
 	daemon/pump/group.c \
 	daemon/pump/group_control.c \
 	daemon/pump/ipc.c \
@@ -323,6 +328,7 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_drop.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
@@ -381,6 +387,7 @@ UNIT_TESTS := \
 	unit/naming/pool \
 	unit/policy/config \
 	unit/policy/rules \
+	unit/policy/drops \
 	unit/policy/access \
 	unit/i3/cookie \
 	unit/i3/deadline \
@@ -482,6 +489,7 @@ INTEGRATION_TESTS := \
 	integration/parallel.sh \
 	integration/lossy.sh \
 	integration/dead_peer.sh \
+	integration/dos_drop.sh \
 	integration/ring.sh \
 	integration/ring_crash.sh \
 	integration/nearest.sh \
@@ -566,6 +574,8 @@ unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/rules_ROOMS := policy base
 unit/policy/access_ROOMS := policy
+unit/policy/access_ROOMS := policy base
+unit/policy/drops_ROOMS := policy base
 unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3

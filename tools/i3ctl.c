@@ -71,6 +71,13 @@ const struct ctl_verb ctl_verbs[] = {
         "connections over virtual IPv6 addresses, which follow from keys, are reset.\n"
         "  --for TIME       how long the old key goes on answering: 30d is the default, a year at most",
         0, 0, NEEDS_STARTED, VERB_JSON | VERB_OWN, NULL, NULL, run_rotate},
+    {"drop", "[NAME [TIME]]", "take nothing more from NAME, though it stays in your book; or list who is dropped",
+        "Its connections are reset, it gets no answer, and the private ids that it knows lose their trigger: what it sends ends at\n"
+        "the overlay node, while everybody else goes on. TIME is as 90s, 10m, 2h, 7d; without it, until `i3ctl undrop NAME`, also\n"
+        "when the daemon is started anew. A peer which goes on sending what it may not is dropped by itself, for ten minutes.\n"
+        "Where it had a shortcut it knows your address: for those whom you do not trust so far, set `shortcut = no` in i3.conf.",
+        0, 2, NEEDS_STARTED, VERB_JSON, NULL, show_drop, NULL},
+    {"undrop", "NAME", "let NAME in again", NULL, 1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_undrop, NULL},
     {"group new", "NAME", "make a group: a key that several daemons share and answer for",
         "Prints the group's key, by which others reach it as NAME.i3 (or what they call it), and what to do next.\n"
         "  --anycast        one member is reached, another one when that is gone; the default\n"

@@ -196,6 +196,10 @@ bool show_groups(const json_t *doc);
 
 /* ---- groups ---- */
 
+void show_drop(const struct ctl *c, const json_t *doc);
+void show_undrop(const struct ctl *c, const json_t *doc);
+/* False: nobody is dropped. */
+bool show_dropped(const json_t *doc);
 void show_group_new(const struct ctl *c, const json_t *doc);
 void show_group_join(const struct ctl *c, const json_t *doc);
 void show_group_export(const struct ctl *c, const json_t *doc);

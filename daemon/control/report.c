@@ -391,6 +391,7 @@ char *report_status(const struct report_view *v)
     set(o, "private_ids", private_ids(v));
     set(o, "triggers", trigger_array(v));
     set(o, "peers", peer_array(v));
+    set(o, "dropped", dropped_array(v));
     set(o, "groups", group_array(v->groups, v->n_groups, v->triggers));
     set(o, "listeners", listener_array(v));
     set(o, "connections", connection_array(v));

@@ -75,6 +75,8 @@ struct report_view control_view(struct pump *p)
         .vsocks = p->vsocks,
         .listeners = p->listeners,
         .dgrams = dgram_table(p),
+        .drops = &p->drops,
+        .wall_s = p->wall / USEC_PER_SEC,
         .tcpip = p->tcpip};
 }
 
@@ -323,6 +325,8 @@ static const struct {
     {"book", verb_book},
     {"group", verb_group},
     {"nodes", verb_nodes},
+    {"drop", verb_drop},
+    {"undrop", verb_undrop},
     {"ping", verb_ping},
     {"ping-end", verb_ping_end},
     {"ring", verb_ring},

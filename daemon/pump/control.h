@@ -43,6 +43,10 @@ struct report_view control_view(struct pump *p);
 void verb_status(struct control_call *k);
 void verb_metrics(struct control_call *k);
 
+/* pump/drop.c */
+void verb_drop(struct control_call *k);
+void verb_undrop(struct control_call *k);
+
 /* pump/trace.c */
 void verb_trace(struct control_call *k);
 

@@ -22,6 +22,7 @@
 #include "daemon/naming/groups.h"
 #include "daemon/naming/pool.h"
 #include "daemon/policy/access.h"
+#include "daemon/policy/drops.h"
 #include "daemon/policy/node_list.h"
 #include "daemon/pump/node_pump.h"
 #include "daemon/program/listener.h"
@@ -69,6 +70,7 @@ struct failed_host {
 struct pump_counters {
     uint64_t waypoint; /* passed on for others */
     uint64_t packets_bad, packets_spoofed, packets_unsealed, packets_barred /* of guests, for what is not shared with them */, held_lost, cut /* connections, when a share was taken back */, connects, incoming, refused, slowed;
+    uint64_t misuse, dropped_misuse; /* packets which no i3d sends; peers dropped for that */
 };
 
 struct dgram_side;
@@ -98,6 +100,17 @@ struct dgram_counters {
     struct reassembly_stats fragments;
 };
 
+/* The private ids of a side change at once (pump/renew.c). */
+struct renewal {
+    bool waiting; /* for the trigger of the next key to stand */
+    bool moving;  /* it stands: the others take it up */
+    bool again;   /* asked for meanwhile */
+    struct i3_id next, old[2];
+    unsigned n_old;
+    uint8_t next_pub[KEY_LEN];
+    mono_t began, until;
+};
+
 /* A key by which this daemon is known in one of the overlays (pump/group.c). */
 struct side {
     struct overlay *o;
@@ -108,6 +121,7 @@ struct side {
     struct i3_id session_id;
     uint32_t own; /* virtual address, host order */
     uint8_t own6[16];
+    struct renewal renewal;
 };
 
 /* The key of the user's private ids changes for one with a nearer owner. */
@@ -194,6 +208,10 @@ struct pump {
     char zones[DNS_ZONES_MAX]; /* the suffixes of all overlays (include/dns.h) */
     struct overlay *overlays; /* the first has the top-level `suffix` and `nodes` */
     struct node_list told; /* DATA/nodes (pump/nodes.c) */
+    struct drops drops;    /* peers that nothing is taken from (pump/drop.c) */
+    bool misused;          /* that one is to be dropped, at the next turn */
+    uint8_t misuser[KEY_LEN];
+    mono_t misuse_told;
     struct access *access; /* who may reach which port */
     uint32_t access_turn;  /* grows with each change of it, or of the book */
     struct door_flows *doors;
@@ -374,7 +392,29 @@ mono_t link_deadline(const struct overlay *o);
 /* Moved so far, by UDP and TCP. */
 void link_traffic(const struct pump *p, uint64_t *bytes, uint64_t *packets_in);
 
+/* pump/renew.c */
+/* The side's private ids shall be others, soon. */
+void renew_begin(struct side *s);
+void renew_turn(struct overlay *o);
+mono_t renew_deadline(const struct overlay *o);
+bool renew_runs(const struct side *s);
+void renew_stop(struct side *s);
+
+/* pump/drop.c */
+int drop_load(struct pump *p, char *why, size_t whylen);
+bool drop_has(const struct pump *p, const uint8_t key[KEY_LEN]);
+/* A peer is there, perhaps for the first time. */
+void drop_peer_made(struct pump *p, struct side *s, struct peer *peer);
+/* One packet, opened with the peer's key, which its i3d should not have sent. */
+void drop_misuse(struct pump *p, struct peer *peer);
+void drop_turn(struct pump *p);
+mono_t drop_deadline(const struct pump *p);
+
 /* pump/sample.c */
+/* The trigger of that id is known to stand. */
+bool overlay_stands(const struct overlay *o, const struct i3_id *id);
+/* The key in use is another one, with that id. Returns 1 when one more had a trigger, which *old names now, else 0. */
+unsigned sample_replaced(struct overlay *o, const struct i3_id *now, struct i3_id *old);
 /* Where there are nodes to measure; again after a change. */
 int sample_start(struct overlay *o);
 /* The user's key is another one: its private ids are chosen anew. */

@@ -33,6 +33,8 @@ static void peer_packet(struct pump *p, const struct side *s, struct peer *peer,
             tcpip_input6(p->tcpip, p->now, packet, len, local, s->own);
     } else {
         p->count.packets_spoofed++;
+        if (local)
+            drop_misuse(p, peer);
     }
 }
 

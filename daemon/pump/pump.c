@@ -27,7 +27,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, tcpip_deadline(p->tcpip));
     for (const struct overlay *o = p->overlays; o; o = o->next)
         at = mono_min(at, overlay_deadline(o));
-    at = mono_min(at, mono_min(pool_deadline(p->pool), state_deadline(p)));
+    at = mono_min(at, mono_min(pool_deadline(p->pool), mono_min(state_deadline(p), drop_deadline(p))));
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, door_deadline(p));
@@ -69,6 +69,7 @@ static void expire(struct pump *p)
 {
     trim_memory(p);
     move_turn(p);
+    drop_turn(p);
     if (mono_due(tcpip_deadline(p->tcpip), p->now))
         tcpip_expire(p->tcpip, p->now);
     if (mono_due(pool_deadline(p->pool), p->now))
@@ -376,6 +377,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = group_load(p, why, whylen);
     if (!err)
         err = nodes_load(p, why, whylen);
+    if (!err)
+        err = drop_load(p, why, whylen);
     if (!err)
         err = start_io(p, why, whylen);
     if (!err)
