@@ -51,11 +51,16 @@ dns_SRC := \
 
 policy_SRC := \
 	daemon/policy/access.c \
+	daemon/policy/shares.c \
+	daemon/policy/node_list.c \
 	daemon/policy/config.c \
 	daemon/policy/outline.c \
 	daemon/policy/pattern.c \
+	daemon/policy/rules.c \
 	daemon/policy/schema.c \
 	daemon/policy/values.c \
+	daemon/policy/drops.c \
+	daemon/policy/strip.c \
 
 i3_SRC := \
 	daemon/i3/cookie.c \
@@ -63,6 +68,7 @@ i3_SRC := \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
 	daemon/i3/invite.c \
+	daemon/i3/rotation.c \
 	daemon/i3/nodes.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
@@ -140,12 +146,15 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
+	daemon/control/overlay_report.c \
 	daemon/control/report.c \
+	daemon/control/share_report.c \
 	daemon/control/warnings.c \
 
 io_SRC := \
@@ -182,16 +191,24 @@ i3d_SRC := \
 	daemon/io/passed.c \
 	daemon/io/sandbox.c \
 	daemon/pump/node_pump.c \
+	daemon/pump/nodes.c \
+	daemon/pump/nodes_control.c \
 	daemon/pump/node_stream.c \
 	daemon/pump/node_workers.c \
 	daemon/paths.c \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
+	daemon/pump/share.c \
+	daemon/pump/share_control.c \
+	daemon/pump/join.c \
+	daemon/pump/rotate.c \
 	daemon/pump/door.c \
 	daemon/pump/control.c \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
 	daemon/pump/flow.c \
+	daemon/pump/drop.c \
+	daemon/pump/renew.c \
 	daemon/pump/group.c \
 	daemon/pump/group_control.c \
 	daemon/pump/ipc.c \
@@ -203,6 +220,7 @@ i3d_SRC := \
 	daemon/pump/overlay.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
+	daemon/pump/policy.c \
 	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
@@ -297,6 +315,7 @@ i3run_SRC := \
 	shim/dns.c \
 	shim/epolls.c \
 	shim/hooks/control.c \
+	shim/known.c \
 	shim/lookout.c \
 	shim/names.c \
 	shim/options.c \
@@ -309,7 +328,9 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_drop.c \
 	tools/i3ctl_group.c \
+	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
 	tools/i3ctl_doctor.c \
 	tools/i3ctl_doctor_host.c \
@@ -318,6 +339,8 @@ i3ctl_SRC := \
 	tools/i3ctl_log.c \
 	tools/i3ctl_packet.c \
 	tools/i3ctl_ping.c \
+	tools/i3ctl_share.c \
+	tools/i3ctl_qr.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
@@ -343,7 +366,7 @@ i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
-i3ctl_LIBS   := -ljansson
+i3ctl_LIBS   := -lqrencode -ljansson
 
 MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 # without scdoc, which is not everywhere, there are no manual pages, and all else is there
@@ -363,6 +386,8 @@ UNIT_TESTS := \
 	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
+	unit/policy/rules \
+	unit/policy/drops \
 	unit/policy/access \
 	unit/i3/cookie \
 	unit/i3/deadline \
@@ -465,6 +490,7 @@ INTEGRATION_TESTS := \
 	integration/parallel.sh \
 	integration/lossy.sh \
 	integration/dead_peer.sh \
+	integration/dos_drop.sh \
 	integration/ring.sh \
 	integration/ring_crash.sh \
 	integration/nearest.sh \
@@ -547,7 +573,10 @@ unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
+unit/policy/rules_ROOMS := policy base
 unit/policy/access_ROOMS := policy
+unit/policy/access_ROOMS := policy base
+unit/policy/drops_ROOMS := policy base
 unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3

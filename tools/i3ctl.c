@@ -36,6 +36,48 @@ const struct ctl_verb ctl_verbs[] = {
     {"book rm", "NAME", "forget NAME", "Sessions with NAME end at once.", 1, 1, NEEDS_STARTED, VERB_JSON,
         NULL, show_book_rm, NULL},
     {"book ls", "", "list your address book", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_book_ls, NULL},
+    {"share", "[PORT[/udp]]", "let one other person reach a port of this machine; alone: list what is shared",
+        "Prints a code that is good once and for ten minutes. `i3ctl join CODE` on the other machine enters each of you in the\n"
+        "other's book, and opens exactly this port to exactly that machine; everybody else gets no answer at all.\n"
+        "The server may be any: it need not run under i3run.\n"
+        "  --target PLACE   where the server listens: PORT or ADDRESS:PORT; default is the same port of 127.0.0.1\n"
+        "  --name NAME      what whoever joins is called in your book; default: what it calls itself\n"
+        "  --as NAME        what this machine is to be called there; default: its host name\n"
+        "  --for TIME       how long the code is good: 90s, 10m (default), 2h, 7d at most\n"
+        "  --node HOST      an overlay node that both machines can reach, HOST:PORT or several with ',' between; kept, so that the\n"
+        "                   first to share need edit no file\n"
+        "  --to NAME|KEY    no code: open the port to somebody in your book, or to that key\n"
+        "  --wait           stay until somebody has joined, and say who\n"
+        "  --qr, --no-qr    draw the code for a camera; it is drawn on a terminal unless --no-qr\n"
+        "  --cancel         take back the codes for PORT, or all, that nobody has used yet",
+        0, 1, NEEDS_STARTED, VERB_JSON | VERB_OWN, NULL, NULL, run_share},
+    {"unshare", "PORT|NAME|KEY [NAME|PORT]", "shut a port, or let somebody in no more",
+        "At once: connections are cut, sessions forgotten, packets not answered. PORT alone shuts it for all who came by a share,\n"
+        "and takes back its codes; NAME alone takes everything back that is shared with NAME; both, that port from that person.",
+        1, 2, NEEDS_STARTED, VERB_JSON | VERB_OWN, NULL, NULL, run_unshare},
+    {"join", "CODE [NAME]", "take up what somebody shares with you",
+        "CODE is what `i3ctl share` prints on the other machine; - reads it from standard input. NAME is what you want to call that\n"
+        "machine; default: what it calls itself. On a fresh machine the code brings all that is needed.\n"
+        "  --as NAME        what you are to be called there; default: your host name\n"
+        "Exits 4 when NAME stands for another key already (both fingerprints are shown), 5 when the code is mistyped, used, too old or\n"
+        "taken back, 6 when nobody answers; the code stays good then.",
+        1, 2, NEEDS_STARTED, VERB_JSON | VERB_OWN, NULL, NULL, run_join},
+    {"peers", "", "who may reach what here, who shares what with you, and who was seen when",
+        "Everybody who gets an answer from this machine is listed, with the fingerprint of the key. Compare fingerprints by voice.", 0, 0,
+        NEEDS_STARTED, VERB_JSON, NULL, show_peers, NULL},
+    {"rotate", "", "change your key for a new one, and tell everybody you know",
+        "They are told by sessions of the old key and take the new one in its place, by themselves. The old key goes on answering\n"
+        "for those who are away, and carries nothing else. Names, virtual IPv4 addresses, shares and connections over IPv4 stay;\n"
+        "connections over virtual IPv6 addresses, which follow from keys, are reset.\n"
+        "  --for TIME       how long the old key goes on answering: 30d is the default, a year at most",
+        0, 0, NEEDS_STARTED, VERB_JSON | VERB_OWN, NULL, NULL, run_rotate},
+    {"drop", "[NAME [TIME]]", "take nothing more from NAME, though it stays in your book; or list who is dropped",
+        "Its connections are reset, it gets no answer, and the private ids that it knows lose their trigger: what it sends ends at\n"
+        "the overlay node, while everybody else goes on. TIME is as 90s, 10m, 2h, 7d; without it, until `i3ctl undrop NAME`, also\n"
+        "when the daemon is started anew. A peer which goes on sending what it may not is dropped by itself, for ten minutes.\n"
+        "Where it had a shortcut it knows your address: for those whom you do not trust so far, set `shortcut = no` in i3.conf.",
+        0, 2, NEEDS_STARTED, VERB_JSON, NULL, show_drop, NULL},
+    {"undrop", "NAME", "let NAME in again", NULL, 1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_undrop, NULL},
     {"group new", "NAME", "make a group: a key that several daemons share and answer for",
         "Prints the group's key, by which others reach it as NAME.i3 (or what they call it), and what to do next.\n"
         "  --anycast        one member is reached, another one when that is gone; the default\n"
@@ -55,6 +97,20 @@ const struct ctl_verb ctl_verbs[] = {
         "The secret is deleted here. It is the same for all, so who has had it can still read: for that make a new group.",
         1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_group_leave, NULL},
     {"group list", "", "list the groups you are in", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_group_list, NULL},
+    {"nodes list", "", "list the overlay nodes, and which is used",
+        "Those which i3.conf names, else those that were added here or came with an invitation.\n"
+        "  --overlay NAME   only those of `overlay NAME { }` in i3.conf",
+        0, 0, NEEDS_STARTED, VERB_JSON | VERB_OVERLAY, NULL, show_nodes, run_nodes_list},
+    {"nodes add", "ADDRESS...", "use these overlay nodes, from now on and after every start",
+        "ADDRESS is that of an i3node, HOST[:PORT] or [IPV6]:PORT; without a port it is 5610. All must be of one ring: those whom you\n"
+        "want to reach use the same. Connections go on. Nodes that stand in i3.conf are changed there, and read by `i3ctl reload`.\n"
+        "  --overlay NAME   for `overlay NAME { }` of i3.conf",
+        1, 16, NEEDS_STARTED, VERB_JSON | VERB_OVERLAY, NULL, show_nodes, run_nodes_add},
+    {"nodes rm", "ADDRESS...", "use these overlay nodes no more",
+        "Without any node left, only users of this machine can be reached.\n"
+        "  --overlay NAME   for `overlay NAME { }` of i3.conf",
+        1, 16, NEEDS_STARTED, VERB_JSON | VERB_OVERLAY, NULL, show_nodes, run_nodes_rm},
+    {"nodes", "", "the same as nodes list", NULL, 0, 0, NEEDS_STARTED, VERB_JSON | VERB_OVERLAY, NULL, show_nodes, run_nodes_list},
     {"status", "", "am I online, who can reach what, who is connected and how",
         "What is wrong is said with what to do about it. Starts nothing: exits 3 when no daemon runs.\n"
         "  -v               also the triggers, the files, and what every session is made of",
@@ -326,7 +382,8 @@ static const struct {
     const char *name;
     unsigned flag;
     enum ctl_option option;
-} valued[] = {{"--near", VERB_NEAR, CTL_NEAR}, {"--via", VERB_VIA, CTL_VIA}, {"--node", VERB_NODE, CTL_NODE}};
+} valued[] = {{"--near", VERB_NEAR, CTL_NEAR}, {"--via", VERB_VIA, CTL_VIA}, {"--node", VERB_NODE, CTL_NODE},
+    {"--overlay", VERB_OVERLAY, CTL_OVERLAY}};
 
 /* --name VALUE or --name=VALUE: how many words that is; 0: it is no such option, -1: the value is missing. */
 static int take_valued(struct ctl *c, int n, char **words)

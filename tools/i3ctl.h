@@ -5,6 +5,8 @@
  *   i3ctl_link.c   where the daemon is, starting it, asking it (CONTROL of include/ipc.h)
  *   i3ctl_show.c   replies as text for people
  *   i3ctl_group.c  groups
+ *   i3ctl_share.c  sharing, joining, peers, a new key; i3ctl_qr.c draws codes
+ *   i3ctl_nodes.c  overlay nodes to use
  *   i3ctl_ring.c   overlay nodes: where their sockets are, the ring's map
  *   i3ctl_status.c what the daemon does, for people
  *   i3ctl_ping.c, i3ctl_log.c, i3ctl_trace.c, i3ctl_doctor.c   the verbs of these names
@@ -29,6 +31,9 @@ enum ctl_exit {
     CTL_FAILED = 1,    /* understood, but it could not be done */
     CTL_USAGE = 2,     /* not understood */
     CTL_NO_DAEMON = 3, /* no daemon runs, or none could be started */
+    CTL_KEY_CHANGED = 4, /* a name stands for another key than the one that comes */
+    CTL_CODE = 5,        /* join: the code is mistyped, used, too old, taken back or our own */
+    CTL_NO_ANSWER = 6,   /* join: nobody answers; the code stays good */
     CTL_BAD_CONFIG = 78, /* i3.conf is refused (EX_CONFIG of sysexits.h); nothing was done */
 };
 
@@ -40,7 +45,7 @@ enum { VERB_NAME_MAX = 24 };
 enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
 enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 256,
     VERB_NEAR = 16, VERB_VIA = 32, VERB_ANYCAST = 64, VERB_MULTICAST = 128,
-    VERB_VERBOSE = 1024, VERB_START = 2048,
+    VERB_VERBOSE = 1024, VERB_START = 2048, VERB_OVERLAY = 1 << 16,
     VERB_OWN = 512 /* options but --help and --json are left in argv, for its own run() to read */ };
 
 struct ctl;
@@ -60,7 +65,7 @@ extern const struct ctl_verb ctl_verbs[];
 extern const size_t ctl_verbs_count;
 
 /* Options that take a value. */
-enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OPTIONS };
+enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OVERLAY, CTL_OPTIONS };
 
 /* How one run of i3ctl was called. */
 struct ctl {
@@ -191,6 +196,10 @@ bool show_groups(const json_t *doc);
 
 /* ---- groups ---- */
 
+void show_drop(const struct ctl *c, const json_t *doc);
+void show_undrop(const struct ctl *c, const json_t *doc);
+/* False: nobody is dropped. */
+bool show_dropped(const json_t *doc);
 void show_group_new(const struct ctl *c, const json_t *doc);
 void show_group_join(const struct ctl *c, const json_t *doc);
 void show_group_export(const struct ctl *c, const json_t *doc);
@@ -198,6 +207,10 @@ void show_group_leave(const struct ctl *c, const json_t *doc);
 void show_group_list(const struct ctl *c, const json_t *doc);
 int run_group_new(struct ctl *c);
 int run_group_join(struct ctl *c);
+void show_nodes(const struct ctl *c, const json_t *doc);
+int run_nodes_list(struct ctl *c);
+int run_nodes_add(struct ctl *c);
+int run_nodes_rm(struct ctl *c);
 int run_book_add(struct ctl *c);
 
 /* The string or number at `key`; "" and 0 when it is not there. */
@@ -206,6 +219,14 @@ int64_t json_int(const json_t *o, const char *key);
 
 /* Every trigger of a status document stands; false when there is none. */
 bool status_triggers_stand(const json_t *status);
+
+/* ---- sharing ---- */
+
+int run_share(struct ctl *c);
+int run_unshare(struct ctl *c);
+int run_join(struct ctl *c);
+int run_rotate(struct ctl *c);
+void show_peers(const struct ctl *c, const json_t *doc);
 
 /* ---- demo worlds ---- */
 

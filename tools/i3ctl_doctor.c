@@ -113,7 +113,7 @@ static void check_triggers(struct doctor *d)
         doctor_say(d, "overlay", FINDING_FAIL, "see the lines about nodes below; it is tried again by itself",
             "%zu of %zu triggers stand: others cannot find you by node %s", standing, json_array_size(list), json_text(node, "address"));
     if (json_is_true(json_object_get(node, "embedded")) || !json_array_size(json_object_get(d->status, "nodes")))
-        doctor_say(d, "overlay", FINDING_WARN, "name a node in i3.conf, nodes = { \"HOST:5610\" }, or run i3node where all of you can reach it",
+        doctor_say(d, "overlay", FINDING_WARN, "i3ctl join CODE, with an invitation; or i3ctl nodes add HOST:PORT, where others of yours run i3node",
             "no overlay node is configured: you reach users of this machine, and nobody else");
 }
 

@@ -36,7 +36,7 @@ static const struct {
     const char *title, *verbs[16];
 } sections[] = {
     {"Start here", {"init", "share", "join", "status", "doctor"}},
-    {"People", {"id", "book", "peers", "fingerprints", "rotate", "unshare", "group"}},
+    {"People", {"id", "book", "peers", "fingerprints", "rotate", "unshare", "drop", "undrop", "group"}},
     {"Look inside", {"ping", "why", "log", "trace", "ring", "metrics"}},
     {"The daemon", {"start", "stop", "reload", "nodes", "version", "help"}},
     {"Try it out", {"demo"}},

@@ -24,11 +24,59 @@ bool shake_may_start(const struct peers *ps)
 
 void shake_want(struct peers *ps, struct peer *p, mono_t at)
 {
-    if (p->shake || p->wanted || !shake_may_start(ps))
+    if (p->shake || p->wanted || p->barred || !shake_may_start(ps))
         return;
     if (p->last_start.us != MONO_NEVER.us && mono_since(p->last_start, at) < HANDSHAKE_PAUSE)
         at = mono_add(p->last_start, HANDSHAKE_PAUSE);
     want_at(ps, p, at);
+}
+
+void peer_bar(struct peers *ps, struct peer *p, bool barred)
+{
+    if (p->barred == barred)
+        return;
+    p->barred = barred;
+    if (!barred)
+        return;
+    bool waited = p->wanted || p->shake;
+    shake_cancel(ps, p);
+    peer_forget_sessions(ps, p);
+    way_free(p);
+    p->unanswered = p->probed = p->keepalive = MONO_NEVER;
+    if (waited)
+        peer_tell(ps, p, PEER_UNREACHABLE, EHOSTUNREACH);
+}
+
+bool peer_is_barred(const struct peer *p)
+{
+    return p->barred;
+}
+
+/* Those who were asked already answer to an id with the old key, so they are asked anew. */
+void peers_renew(struct peers *ps, mono_t now)
+{
+    for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
+        bool asks = p->shake != NULL;
+        if (!asks && !p->current && !p->next)
+            continue;
+        if (asks)
+            shake_cancel(ps, p);
+        p->last_start = MONO_NEVER;
+        shake_want(ps, p, now);
+    }
+}
+
+unsigned peers_behind(const struct peers *ps, mono_t now)
+{
+    unsigned n = 0;
+    for (const struct peer *p = ps->by_key; p; p = p->by_key.next) {
+        const struct session *s = p->current;
+        if (!s && !p->next)
+            continue;
+        bool new = s && !memcmp(s->local.b, ps->sessions.prefix, ID_PREFIX_LEN);
+        n += !new || (!s->heard && mono_since(s->created, now) < TAKE_UP_PATIENCE);
+    }
+    return n;
 }
 
 static void shake_free(struct handshake *h)
@@ -63,7 +111,7 @@ static struct hello hello_of(
         .own_address = ps->c.own_address,
         .your_address = p->local ? p->local : p->address,
         .ciphers = (uint8_t)ciphers,
-        .flags = (ps->c.shortcut && !p->n_via ? HELLO_SHORTCUT : 0) | (ps->c.plain ? HELLO_PLAIN : 0),
+        .flags = (peer_wants_shortcut(ps, p) ? HELLO_SHORTCUT : 0) | (peer_wants_plain(ps, p) ? HELLO_PLAIN : 0),
         .mtu = (uint16_t)(ps->c.mtu - peer_via_len(p)),
         .recv_buffer = ps->c.recv_buffer,
     };
@@ -83,9 +131,9 @@ static void take_hello(struct peers *ps, struct peer *p, const struct hello *h, 
 }
 
 /* Said by both inside the handshake, which nobody else can change. */
-static bool plain_agreed(const struct peers *ps, const struct hello *theirs)
+static bool plain_agreed(const struct peers *ps, const struct peer *p, const struct hello *theirs)
 {
-    return ps->c.plain && theirs->flags & HELLO_PLAIN;
+    return peer_wants_plain(ps, p) && theirs->flags & HELLO_PLAIN;
 }
 
 static void shake_start(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
@@ -277,7 +325,7 @@ static enum peer_verdict answer_init(struct peers *ps, struct peer *p, struct no
     p->next = s;
     p->their_answered = true;
     take_hello(ps, p, theirs, now);
-    session_set_keys(&ps->sessions, s, n, false, mine.ciphers, plain_agreed(ps, theirs), &theirs->id, now);
+    session_set_keys(&ps->sessions, s, n, false, mine.ciphers, plain_agreed(ps, p, theirs), &theirs->id, now);
     push_response(ps, s, now, out);
     peer_arm(ps, p, mono_add(now, SESSION_LIFE));
     return PEER_CONTROL;
@@ -416,7 +464,7 @@ static enum peer_verdict answered(
     note_rtt(p, now);
     bool moved = take_member(ps, p, theirs.member);
     take_hello(ps, p, &theirs, now);
-    session_set_keys(&ps->sessions, s, &n, true, theirs.ciphers, plain_agreed(ps, &theirs), &theirs.id, now);
+    session_set_keys(&ps->sessions, s, &n, true, theirs.ciphers, plain_agreed(ps, p, &theirs), &theirs.id, now);
     memcpy(s->response, d->payload, RESPONSE_LEN);
     shake_free(p->shake);
     p->shake = NULL;

@@ -276,7 +276,7 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
     char text[WHY_LEN];
     vsnprintf(text, sizeof(text), fmt, ap);
     if (e)
-        config_error(e, cfg->line > 0 ? (unsigned)cfg->line : 1, "syntax", "%s", text);
+        config_error(e, cfg->line > 0 ? (unsigned)cfg->line : 1, "libconfuse", "%s", text);
 }
 
 static void parse_clean(struct parse *p)
