@@ -51,7 +51,14 @@ dns_SRC := \
 
 policy_SRC := \
 	daemon/policy/access.c \
+	daemon/policy/shares.c \
+	daemon/policy/node_list.c \
 	daemon/policy/config.c \
+	daemon/policy/outline.c \
+	daemon/policy/pattern.c \
+	daemon/policy/rules.c \
+	daemon/policy/schema.c \
+	daemon/policy/values.c \
 	daemon/policy/drops.c \
 	daemon/policy/strip.c \
 
@@ -61,6 +68,7 @@ i3_SRC := \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
 	daemon/i3/invite.c \
+	daemon/i3/rotation.c \
 	daemon/i3/nodes.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
@@ -144,7 +152,9 @@ control_SRC := \
 	daemon/control/node_report.c \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
+	daemon/control/overlay_report.c \
 	daemon/control/report.c \
+	daemon/control/share_report.c \
 	daemon/control/warnings.c \
 
 io_SRC := \
@@ -172,13 +182,26 @@ io_SRC := \
 i3d_SRC := \
 	daemon/i3d.c \
 	daemon/ensure.c \
+	daemon/host_options.c \
+	daemon/host_sandbox.c \
+	daemon/keeper.c \
 	daemon/identity.c \
+	daemon/io/exe.c \
+	daemon/io/notify.c \
+	daemon/io/passed.c \
+	daemon/io/sandbox.c \
 	daemon/pump/node_pump.c \
+	daemon/pump/nodes.c \
+	daemon/pump/nodes_control.c \
 	daemon/pump/node_stream.c \
 	daemon/pump/node_workers.c \
 	daemon/paths.c \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
+	daemon/pump/share.c \
+	daemon/pump/share_control.c \
+	daemon/pump/join.c \
+	daemon/pump/rotate.c \
 	daemon/pump/door.c \
 	daemon/pump/control.c \
 	daemon/pump/dns.c \
@@ -197,6 +220,8 @@ i3d_SRC := \
 	daemon/pump/overlay.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
+	daemon/pump/policy.c \
+	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
 	daemon/pump/mirror.c \
@@ -290,6 +315,7 @@ i3run_SRC := \
 	shim/dns.c \
 	shim/epolls.c \
 	shim/hooks/control.c \
+	shim/known.c \
 	shim/lookout.c \
 	shim/names.c \
 	shim/options.c \
@@ -304,6 +330,7 @@ i3ctl_SRC := \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_drop.c \
 	tools/i3ctl_group.c \
+	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
 	tools/i3ctl_doctor.c \
 	tools/i3ctl_doctor_host.c \
@@ -312,6 +339,8 @@ i3ctl_SRC := \
 	tools/i3ctl_log.c \
 	tools/i3ctl_packet.c \
 	tools/i3ctl_ping.c \
+	tools/i3ctl_share.c \
+	tools/i3ctl_qr.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
@@ -322,7 +351,7 @@ i3ctl_SRC := \
 PURE_ROOMS := base dns naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
-policy_LIBS := -lconfuse
+policy_LIBS := -lconfuse -lpcre2-8
 control_LIBS := -ljansson
 io_LIBS     := -luv $(MB_LIBS)
 
@@ -331,13 +360,13 @@ PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
-i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
-i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
+i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
-i3ctl_LIBS   := -ljansson
+i3ctl_LIBS   := -lqrencode -ljansson
 
 MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 # without scdoc, which is not everywhere, there are no manual pages, and all else is there
@@ -357,6 +386,7 @@ UNIT_TESTS := \
 	unit/naming/groups \
 	unit/naming/pool \
 	unit/policy/config \
+	unit/policy/rules \
 	unit/policy/drops \
 	unit/policy/access \
 	unit/i3/cookie \
@@ -542,6 +572,8 @@ unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
+unit/policy/rules_ROOMS := policy base
+unit/policy/access_ROOMS := policy
 unit/policy/access_ROOMS := policy base
 unit/policy/drops_ROOMS := policy base
 unit/i3/cookie_ROOMS := base i3

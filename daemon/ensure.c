@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 #include "daemon/io/files.h"
+#include "daemon/pump/reload.h"
 #include "include/ipc.h"
 
-enum { READY_TIMEOUT_MS = 15000 };
+enum { READY_TIMEOUT_MS = 15000, READY_FD = 3, EX_CONFIG = 78 };
 
 /* A daemon answers INFO at the socket. */
 static bool answers(const struct pump_paths *paths)
@@ -34,9 +35,10 @@ static bool answers(const struct pump_paths *paths)
     return ok;
 }
 
-static void exec_daemon(const struct pump_paths *paths, const char *argv0, int ready)
+/* The keeper (keeper.h), which starts it, with nothing of what is open here. */
+static void exec_keeper(const struct pump_paths *paths, const char *argv0, int ready)
 {
-    char fd[16], self[1024];
+    char self[1024];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     int null = open("/dev/null", O_RDWR);
     if (n > 0)
@@ -46,9 +48,10 @@ static void exec_daemon(const struct pump_paths *paths, const char *argv0, int r
         return;
     for (int i = 0; i < 3; i++)
         dup2(null, i);
-    snprintf(fd, sizeof(fd), "%d", ready);
-    execl(n > 0 ? self : argv0, "i3d", "--background", "--config", paths->config, "--data", paths->data, "--runtime",
-        paths->runtime, "--ready-fd", fd, (char *)NULL);
+    if (dup2(ready, READY_FD) < 0 || close_range(READY_FD + 1, ~0u, 0) < 0)
+        errno = 0; /* an old kernel: then they stay open */
+    execl(n > 0 ? self : argv0, "i3keep", "--keep", "--background", "--config", paths->config, "--data", paths->data, "--runtime",
+        paths->runtime, "--ready-fd", "3", (char *)NULL);
     _exit(127);
 }
 
@@ -69,7 +72,7 @@ static int spawn(const struct pump_paths *paths, const char *argv0)
     if (pid == 0) {
         unsetenv("LD_PRELOAD");
         if (fork() == 0)
-            exec_daemon(paths, argv0, fd[1]);
+            exec_keeper(paths, argv0, fd[1]);
         _exit(0);
     }
     close(fd[1]);
@@ -78,10 +81,19 @@ static int spawn(const struct pump_paths *paths, const char *argv0)
     return fd[0];
 }
 
+void ensure_tell(const char *text)
+{
+    while (*text) {
+        int n = (int)strcspn(text, "\n");
+        fprintf(stderr, "i3d: %.*s\n", n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
 /* Reads what the new daemon says: "ok", or a sentence. */
 static int wait_ready(int fd)
 {
-    char text[1024];
+    static char text[16384]; /* all that is wrong with a configuration */
     size_t len = 0;
     ssize_t n = 0;
     struct pollfd p = {fd, POLLIN, 0};
@@ -96,8 +108,19 @@ static int wait_ready(int fd)
     text[len] = '\0';
     if (!strcmp(text, "ok"))
         return 0;
-    fprintf(stderr, "i3d: %s\n", len ? text : "the daemon did not start; see i3d.log in its runtime folder");
+    ensure_tell(len ? text : "the daemon did not start; see i3d.log in its runtime folder");
     return 1;
+}
+
+/* The configuration is why it did not start. */
+static bool is_refused(const char *path)
+{
+    struct config c;
+    char why[256];
+    if (reload_read(path, &c, why, sizeof(why)))
+        return true;
+    config_free(&c);
+    return false;
 }
 
 int ensure_daemon(const struct pump_paths *paths, const char *argv0)
@@ -121,6 +144,8 @@ int ensure_daemon(const struct pump_paths *paths, const char *argv0)
     if (!answers(paths)) {
         int fd = spawn(paths, argv0);
         status = fd < 0 ? 1 : wait_ready(fd);
+        if (status && is_refused(paths->config))
+            status = EX_CONFIG;
         if (fd >= 0)
             close(fd);
     }

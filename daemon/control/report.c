@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/control/json.h"
+#include "daemon/control/overlay_report.h"
 #include "daemon/control/warnings.h"
 #include "include/ipc.h"
 
@@ -382,9 +383,11 @@ char *report_status(const struct report_view *v)
     set_text(o, "config", v->config);
     set_text(o, "data", v->data);
     set_text(o, "socket", v->socket);
+    set_text(o, "sandbox", v->sandbox);
     set_addr(o, "udp", &v->udp);
     set(o, "node", node_object(v));
     set(o, "nodes", node_array(v));
+    set(o, "overlays", report_overlay_array(v->overlays, v->n_overlays));
     set(o, "private_ids", private_ids(v));
     set(o, "triggers", trigger_array(v));
     set(o, "peers", peer_array(v));

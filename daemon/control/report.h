@@ -35,6 +35,8 @@ struct report_group {
     unsigned senders;          /* heard of late */
 };
 
+struct report_overlay; /* overlay_report.h */
+
 struct report_view {
     mono_t now, started;
     uint32_t pid;
@@ -52,6 +54,7 @@ struct report_view {
     unsigned network_bits;
     uint64_t started_wall; /* microseconds since 1970 */
     const char *config_wrong; /* why the file as it is now is not in force, "FILE:LINE: ..."; NULL: it is */
+    const char *sandbox;      /* what is in force of it */
     const char *state_wrong;  /* why what is learned cannot be kept on disk; NULL: it can */
     const struct triggers *triggers;
     const struct peers *peers;
@@ -64,6 +67,8 @@ struct report_view {
     const struct tcpip *tcpip;
     const struct report_counter *counters;
     unsigned n_counters;
+    const struct report_overlay *overlays;
+    unsigned n_overlays;
     const struct report_group *groups;
     unsigned n_groups;
 };

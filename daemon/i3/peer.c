@@ -96,6 +96,7 @@ struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t loc
     p->mtu = ps->c.mtu;
     p->start = p->last_start = p->unanswered = p->probed = p->keepalive = MONO_NEVER;
     p->patience = PATIENCE_MIN;
+    p->shortcut = p->plain = -1;
     p->misuse.credit = PEER_MISUSE_BURST * (USEC_PER_SEC / PEER_MISUSE_PER_S);
     HASH_ADD(by_key, ps->by_key, key, sizeof(p->key), p);
     HASH_ADD(by_id, ps->by_id, public_id, ID_PREFIX_LEN, p);
@@ -112,6 +113,34 @@ void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, uns
     p->n_via = (uint8_t)n;
     p->mtu = (uint16_t)(ps->c.mtu - peer_via_len(p));
     way_free(p);
+}
+
+/* What both have said to each other is not so any more. */
+static void wishes_changed(struct peers *ps, struct peer *p)
+{
+    if (!peer_wants_shortcut(ps, p))
+        way_free(p);
+    if (p->current)
+        p->current->rekey_at = (mono_t){0};
+}
+
+void peer_set_wishes(struct peers *ps, struct peer *p, int shortcut, int plain)
+{
+    bool direct = peer_wants_shortcut(ps, p), open = peer_wants_plain(ps, p);
+    p->shortcut = (int8_t)shortcut;
+    p->plain = (int8_t)plain;
+    if (direct != peer_wants_shortcut(ps, p) || open != peer_wants_plain(ps, p))
+        wishes_changed(ps, p);
+}
+
+void peers_set_wishes(struct peers *ps, bool shortcut, bool plain)
+{
+    bool direct = ps->c.shortcut != shortcut, open = ps->c.plain != plain;
+    ps->c.shortcut = shortcut;
+    ps->c.plain = plain;
+    for (struct peer *p = ps->by_key; p; p = p->by_key.next)
+        if ((direct && p->shortcut < 0) || (open && p->plain < 0))
+            wishes_changed(ps, p);
 }
 
 bool peers_has_id(const struct peers *ps, const uint8_t id[ID_LEN])
@@ -431,6 +460,15 @@ void peer_send_word(struct peers *ps, struct peer *p, struct session *s, const s
     note_sent(ps, p, s, now);
 }
 
+bool peer_say(struct peers *ps, struct peer *p, mono_t now, const uint8_t *msg, size_t len, struct outbox *out)
+{
+    struct session *s = peer_sending_key(p, now);
+    if (!s || outbox_is_tight(out))
+        return false;
+    peer_send_word(ps, p, s, peer_destination(ps, p), now, msg, len, out);
+    return true;
+}
+
 void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t now, struct outbox *out)
 {
     peer_send_word(ps, p, s, peer_destination(ps, p), now, NULL, 0, out);
@@ -587,6 +625,12 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         if (peer_is_group(p) && !bye_decode(body, len))
             member_left(ps, p, now);
         return PEER_CONTROL;
+    }
+    unsigned kind = inner_kind(body, len);
+    if (kind == INNER_ROTATE || kind == INNER_ROTATED) {
+        *plain = body;
+        *plain_len = len;
+        return PEER_WORD;
     }
     if (inner_is(body, len)) {
         way_input(ps, p, now, straight ? from : NULL, body, len, out);

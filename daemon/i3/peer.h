@@ -148,6 +148,11 @@ void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n);
 /* What is sent to it bears these ids first, n at most PEER_VIA_MAX: whoever has them passes it on (pump/waypoint.c). No shortcuts then,
  * and packets are smaller by the ids. What the peer sends comes by the shortest way, unless it has such a list for us. */
 void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, unsigned n);
+/* `shortcut` and `plain` of struct peers_config for this one: 1 yes, 0 no, -1 as there. A standing session goes on; a shortcut is left at
+ * once, all else is agreed upon anew by the next packet. */
+void peer_set_wishes(struct peers *ps, struct peer *p, int shortcut, int plain);
+/* The same of the configuration itself, for all. */
+void peers_set_wishes(struct peers *ps, bool shortcut, bool plain);
 struct peer *peer_by_address(const struct peers *ps, uint32_t local);
 struct peer *peer_by_key(const struct peers *ps, const uint8_t key[KEY_LEN]);
 const uint8_t *peer_key(const struct peer *p);
@@ -180,6 +185,8 @@ void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us);
  * -EMSGSIZE, -ENOSPC (cap too small). */
 ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,
     size_t cap);
+/* A word of the caller's own (inner.h) to a peer. False: there is no key to send with, or no room. */
+bool peer_say(struct peers *ps, struct peer *p, mono_t now, const uint8_t *msg, size_t len, struct outbox *out);
 /* It goes by a shortcut. */
 bool peer_is_direct(const struct peer *p);
 /* Where it goes: to the node, or by a shortcut (path.h). */
@@ -189,6 +196,7 @@ enum peer_verdict {
     PEER_DROP,    /* not for us, forged, replayed, malformed, unknown: no answer */
     PEER_CONTROL, /* taken care of; *who: of whom, NULL: a stranger was asked for a cookie */
     PEER_PACKET,  /* a packet of *who: *plain, *plain_len, decrypted in place */
+    PEER_WORD,    /* as well, but a word which is none of ours: about keys (rotation.h) */
 };
 
 /* One DATA packet, already decoded; d's spans point into a writable buffer. Answers are pushed to out. */

@@ -111,7 +111,7 @@ static struct hello hello_of(
         .own_address = ps->c.own_address,
         .your_address = p->local ? p->local : p->address,
         .ciphers = (uint8_t)ciphers,
-        .flags = (ps->c.shortcut && !p->n_via ? HELLO_SHORTCUT : 0) | (ps->c.plain ? HELLO_PLAIN : 0),
+        .flags = (peer_wants_shortcut(ps, p) ? HELLO_SHORTCUT : 0) | (peer_wants_plain(ps, p) ? HELLO_PLAIN : 0),
         .mtu = (uint16_t)(ps->c.mtu - peer_via_len(p)),
         .recv_buffer = ps->c.recv_buffer,
     };
@@ -131,9 +131,9 @@ static void take_hello(struct peers *ps, struct peer *p, const struct hello *h, 
 }
 
 /* Said by both inside the handshake, which nobody else can change. */
-static bool plain_agreed(const struct peers *ps, const struct hello *theirs)
+static bool plain_agreed(const struct peers *ps, const struct peer *p, const struct hello *theirs)
 {
-    return ps->c.plain && theirs->flags & HELLO_PLAIN;
+    return peer_wants_plain(ps, p) && theirs->flags & HELLO_PLAIN;
 }
 
 static void shake_start(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
@@ -325,7 +325,7 @@ static enum peer_verdict answer_init(struct peers *ps, struct peer *p, struct no
     p->next = s;
     p->their_answered = true;
     take_hello(ps, p, theirs, now);
-    session_set_keys(&ps->sessions, s, n, false, mine.ciphers, plain_agreed(ps, theirs), &theirs->id, now);
+    session_set_keys(&ps->sessions, s, n, false, mine.ciphers, plain_agreed(ps, p, theirs), &theirs->id, now);
     push_response(ps, s, now, out);
     peer_arm(ps, p, mono_add(now, SESSION_LIFE));
     return PEER_CONTROL;
@@ -464,7 +464,7 @@ static enum peer_verdict answered(
     note_rtt(p, now);
     bool moved = take_member(ps, p, theirs.member);
     take_hello(ps, p, &theirs, now);
-    session_set_keys(&ps->sessions, s, &n, true, theirs.ciphers, plain_agreed(ps, &theirs), &theirs.id, now);
+    session_set_keys(&ps->sessions, s, &n, true, theirs.ciphers, plain_agreed(ps, p, &theirs), &theirs.id, now);
     memcpy(s->response, d->payload, RESPONSE_LEN);
     shake_free(p->shake);
     p->shake = NULL;

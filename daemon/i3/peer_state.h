@@ -65,6 +65,7 @@ struct peer {
     uint8_t address6[16]; /* the same at both ends */
     struct i3_id via[PEER_VIA_MAX]; /* ids on the way to it */
     uint8_t n_via;
+    int8_t shortcut, plain; /* as in struct peers_config, for this one: 1 yes, 0 no, -1 what is said there */
     uint8_t ask[MEMBER_LEN];    /* the suffix that a first INIT asks for */
     uint8_t member[MEMBER_LEN]; /* which member of a group has answered last; zeros: it is none */
     uint16_t mtu;
@@ -132,6 +133,17 @@ struct peers {
 };
 
 /* ---- peer.c ---- */
+
+/* What we want of this one. */
+static inline bool peer_wants_shortcut(const struct peers *ps, const struct peer *p)
+{
+    return (p->shortcut < 0 ? ps->c.shortcut : p->shortcut) && !p->n_via;
+}
+
+static inline bool peer_wants_plain(const struct peers *ps, const struct peer *p)
+{
+    return p->plain < 0 ? ps->c.plain : p->plain;
+}
 
 /* The node which a packet to the peer, for this id of its, is handed to. */
 const struct addr *peer_first_node(const struct peers *ps, const struct peer *p, const struct i3_id *id);

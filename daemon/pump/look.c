@@ -142,6 +142,7 @@ void verb_status(struct control_call *k)
     struct pump *p = k->p;
     struct tally t;
     struct report_group groups[GROUPS_MAX];
+    struct report_overlay overlays[OVERLAYS_MAX];
     char socket[sizeof(p->paths.runtime) + 16];
     struct report_view v = control_view(p);
     snprintf(socket, sizeof(socket), "%s/i3d.sock", p->paths.runtime);
@@ -151,6 +152,8 @@ void verb_status(struct control_call *k)
     v.socket = socket;
     v.counters = t.v;
     v.n_counters = t.n;
+    v.overlays = overlays;
+    v.n_overlays = overlays_describe(p, NULL, overlays);
     v.groups = groups;
     v.n_groups = group_report(p, groups);
     control_done(k, report_status(&v));

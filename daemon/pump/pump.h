@@ -20,12 +20,17 @@ struct pump;
 
 struct pump_paths {
     char config[1024], data[1024], runtime[1024]; /* the file i3.conf, and two folders */
+    int socket;        /* listening already, made by who has started us; 0: there is none yet */
+    bool socket_stays; /* and is there when we have ended */
 };
 
 struct pump_identity {
     uint8_t priv[KEY_LEN], pub[KEY_LEN];
     bool created; /* by this start of the daemon */
 };
+
+/* DATA/identity, written anew: what daemon/identity.c gives. 0 or -errno. */
+int identity_save(const struct pump_identity *id, const char *data_folder);
 
 /* Starts everything; the socket for programs is open when it returns. stop: called when i3ctl asks for the end.
  * 0, or -errno with a sentence in err. */

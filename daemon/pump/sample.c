@@ -13,12 +13,30 @@ int sample_start(struct overlay *o)
 {
     struct pump *p = o->p;
     uint8_t seed[32];
-    if (!o->nodes)
+    if (!o->nodes || o->sample.sampler)
         return 0;
     drbg_draw(&p->random, seed, sizeof(seed));
     o->sample.sampler = sampler_new(p->now, o->sides->session_id.b, seed);
     o->sample.retire_at = MONO_NEVER;
     return o->sample.sampler ? 0 : -ENOMEM;
+}
+
+void sample_restart(struct overlay *o)
+{
+    struct sample *m = &o->sample;
+    mono_t now = o->p->now;
+    if (!m->sampler)
+        return;
+    if (m->waiting)
+        trigger_remove(o->triggers, now, &m->next, 128, &o->out);
+    if (m->retire_at.us != MONO_NEVER.us)
+        trigger_remove(o->triggers, now, &m->old, 128, &o->out);
+    struct sampler *before = m->sampler;
+    *m = (struct sample){.retire_at = MONO_NEVER};
+    if (sample_start(o))
+        m->sampler = before; /* memory is short: it goes on, from where it was */
+    else
+        sampler_free(before);
 }
 
 bool overlay_stands(const struct overlay *o, const struct i3_id *id)
