@@ -51,14 +51,24 @@ dns_SRC := \
 
 policy_SRC := \
 	daemon/policy/access.c \
+	daemon/policy/shares.c \
+	daemon/policy/node_list.c \
 	daemon/policy/config.c \
+	daemon/policy/outline.c \
+	daemon/policy/pattern.c \
+	daemon/policy/rules.c \
+	daemon/policy/schema.c \
+	daemon/policy/values.c \
+	daemon/policy/drops.c \
 	daemon/policy/strip.c \
 
 i3_SRC := \
+	daemon/i3/cookie.c \
 	daemon/i3/deadline.c \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
 	daemon/i3/invite.c \
+	daemon/i3/rotation.c \
 	daemon/i3/nodes.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
@@ -136,12 +146,15 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
+	daemon/control/overlay_report.c \
 	daemon/control/report.c \
+	daemon/control/share_report.c \
 	daemon/control/warnings.c \
 
 io_SRC := \
@@ -178,16 +191,24 @@ i3d_SRC := \
 	daemon/io/passed.c \
 	daemon/io/sandbox.c \
 	daemon/pump/node_pump.c \
+	daemon/pump/nodes.c \
+	daemon/pump/nodes_control.c \
 	daemon/pump/node_stream.c \
 	daemon/pump/node_workers.c \
 	daemon/paths.c \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
+	daemon/pump/share.c \
+	daemon/pump/share_control.c \
+	daemon/pump/join.c \
+	daemon/pump/rotate.c \
 	daemon/pump/door.c \
 	daemon/pump/control.c \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
 	daemon/pump/flow.c \
+	daemon/pump/drop.c \
+	daemon/pump/renew.c \
 	daemon/pump/group.c \
 	daemon/pump/group_control.c \
 	daemon/pump/ipc.c \
@@ -199,6 +220,8 @@ i3d_SRC := \
 	daemon/pump/overlay.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
+	daemon/pump/policy.c \
+	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
 	daemon/pump/mirror.c \
@@ -292,6 +315,7 @@ i3run_SRC := \
 	shim/dns.c \
 	shim/epolls.c \
 	shim/hooks/control.c \
+	shim/known.c \
 	shim/lookout.c \
 	shim/names.c \
 	shim/options.c \
@@ -304,7 +328,9 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_drop.c \
 	tools/i3ctl_group.c \
+	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
 	tools/i3ctl_doctor.c \
 	tools/i3ctl_doctor_host.c \
@@ -313,6 +339,8 @@ i3ctl_SRC := \
 	tools/i3ctl_log.c \
 	tools/i3ctl_packet.c \
 	tools/i3ctl_ping.c \
+	tools/i3ctl_share.c \
+	tools/i3ctl_qr.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
@@ -323,7 +351,7 @@ i3ctl_SRC := \
 PURE_ROOMS := base dns naming policy i3 node tcpip program control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
-policy_LIBS := -lconfuse
+policy_LIBS := -lconfuse -lpcre2-8
 control_LIBS := -ljansson
 io_LIBS     := -luv $(MB_LIBS)
 
@@ -332,13 +360,13 @@ PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
-i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
-i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -ljansson -lseccomp -lcrypto
+i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
-i3ctl_LIBS   := -ljansson
+i3ctl_LIBS   := -lqrencode -ljansson
 
 MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 # without scdoc, which is not everywhere, there are no manual pages, and all else is there
@@ -359,7 +387,10 @@ UNIT_TESTS := \
 	unit/naming/pool \
 	unit/naming/mappings \
 	unit/policy/config \
+	unit/policy/rules \
+	unit/policy/drops \
 	unit/policy/access \
+	unit/i3/cookie \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
@@ -407,6 +438,7 @@ SIM_TESTS := \
 	sim/tcp_goodput \
 	sim/tcp_bars \
 	sim/intruders \
+	sim/cookies \
 	sim/overlay \
 	sim/ring \
 	sim/ring_hosts \
@@ -463,6 +495,7 @@ INTEGRATION_TESTS := \
 	integration/parallel.sh \
 	integration/lossy.sh \
 	integration/dead_peer.sh \
+	integration/dos_drop.sh \
 	integration/ring.sh \
 	integration/ring_crash.sh \
 	integration/nearest.sh \
@@ -544,8 +577,12 @@ unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
-unit/policy/config_ROOMS := policy
+unit/policy/config_ROOMS := policy base
+unit/policy/rules_ROOMS := policy base
 unit/policy/access_ROOMS := policy
+unit/policy/access_ROOMS := policy base
+unit/policy/drops_ROOMS := policy base
+unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
@@ -618,6 +655,8 @@ sim/tcp_goodput_ROOMS := base tcpip
 sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
 sim/tcp_bars_ROOMS := base tcpip
 sim/tcp_bars_OBJ := tests/sim/tcp_net.o
+sim/cookies_ROOMS := base i3
+sim/cookies_OBJ := tests/sim/world.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
@@ -634,7 +673,7 @@ fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
-fuzz/config_ROOMS := policy
+fuzz/config_ROOMS := policy base
 fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 

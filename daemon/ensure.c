@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 #include "daemon/io/files.h"
+#include "daemon/pump/reload.h"
 #include "include/ipc.h"
 
-enum { READY_TIMEOUT_MS = 15000, READY_FD = 3 };
+enum { READY_TIMEOUT_MS = 15000, READY_FD = 3, EX_CONFIG = 78 };
 
 /* A daemon answers INFO at the socket. */
 static bool answers(const struct pump_paths *paths)
@@ -80,10 +81,19 @@ static int spawn(const struct pump_paths *paths, const char *argv0)
     return fd[0];
 }
 
+void ensure_tell(const char *text)
+{
+    while (*text) {
+        int n = (int)strcspn(text, "\n");
+        fprintf(stderr, "i3d: %.*s\n", n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
 /* Reads what the new daemon says: "ok", or a sentence. */
 static int wait_ready(int fd)
 {
-    char text[1024];
+    static char text[16384]; /* all that is wrong with a configuration */
     size_t len = 0;
     ssize_t n = 0;
     struct pollfd p = {fd, POLLIN, 0};
@@ -98,8 +108,19 @@ static int wait_ready(int fd)
     text[len] = '\0';
     if (!strcmp(text, "ok"))
         return 0;
-    fprintf(stderr, "i3d: %s\n", len ? text : "the daemon did not start; see i3d.log in its runtime folder");
+    ensure_tell(len ? text : "the daemon did not start; see i3d.log in its runtime folder");
     return 1;
+}
+
+/* The configuration is why it did not start. */
+static bool is_refused(const char *path)
+{
+    struct config c;
+    char why[256];
+    if (reload_read(path, &c, why, sizeof(why)))
+        return true;
+    config_free(&c);
+    return false;
 }
 
 int ensure_daemon(const struct pump_paths *paths, const char *argv0)
@@ -123,6 +144,8 @@ int ensure_daemon(const struct pump_paths *paths, const char *argv0)
     if (!answers(paths)) {
         int fd = spawn(paths, argv0);
         status = fd < 0 ? 1 : wait_ready(fd);
+        if (status && is_refused(paths->config))
+            status = EX_CONFIG;
         if (fd >= 0)
             close(fd);
     }

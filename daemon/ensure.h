@@ -8,6 +8,9 @@
 
 #include "daemon/pump/pump.h"
 
+/* On stderr, each line with our name before it. */
+void ensure_tell(const char *text);
+
 /* Returns the exit status for `i3d --ensure`; says on stderr what is wrong. argv0: to run ourselves again if /proc is missing. */
 int ensure_daemon(const struct pump_paths *paths, const char *argv0);
 

@@ -86,6 +86,7 @@ static bool take_option(struct host_options *o, int c)
 {
     switch (c) {
     case O_CONFIG:
+        o->config_given = true;
         return set_path(o->paths.config, sizeof(o->paths.config), optarg);
     case O_DATA:
         return set_path(o->paths.data, sizeof(o->paths.data), optarg);

@@ -8,6 +8,7 @@
 struct host_options {
     struct pump_paths paths;
     bool ensure, background, check;
+    bool config_given; /* by the user, not by default */
     bool keep;        /* to be the keeper (keeper.h), which --ensure starts */
     bool kept;        /* to be started by one */
     bool no_sandbox;

@@ -21,6 +21,7 @@
 #include "daemon/io/sandbox.h"
 #include "daemon/keeper.h"
 #include "daemon/pump/pump.h"
+#include "daemon/pump/reload.h"
 
 enum { EX_CONFIG = 78 };
 
@@ -30,24 +31,6 @@ struct daemon {
     uv_timer_t watchdog;
     struct pump *pump;
 };
-
-/* The configuration, or its defaults where there is no file. 0, or an exit status with a sentence in why. */
-static int load_config(const struct host_options *o, struct config *c, char *why, size_t whylen)
-{
-    char *text;
-    size_t len;
-    config_default(c);
-    int err = file_read(o->paths.config, false, &text, &len);
-    if (err == -ENOENT)
-        return 0;
-    if (err) {
-        snprintf(why, whylen, "%s: %s", o->paths.config, strerror(-err));
-        return EX_CONFIG;
-    }
-    err = config_parse(c, text, o->paths.config, why, whylen);
-    free(text);
-    return err ? EX_CONFIG : 0;
-}
 
 /* Folders, the lock which makes us the only one, the identity. */
 static int prepare(const struct host_options *o, struct pump_identity *id, char *why, size_t whylen)
@@ -149,7 +132,7 @@ static int start(struct daemon *d, struct host_options *o, char *why, size_t why
 {
     struct config config;
     struct pump_identity id = {0};
-    int status = load_config(o, &config, why, whylen);
+    int status = reload_read(o->paths.config, &config, why, whylen) ? EX_CONFIG : 0;
     status = status ? status : take_socket(o, why, whylen);
     status = status ? status : prepare(o, &id, why, whylen);
     status = status ? status : open_log(o, &config, why, whylen);
@@ -196,16 +179,33 @@ static int run(struct host_options *o, char **argv, char *why, size_t whylen)
     return truncate(lock, 0) < 0 && errno != ENOENT;
 }
 
+/* --check: 0 or 78. */
+static int check(const struct host_options *o, char *why, size_t whylen)
+{
+    struct config c;
+    if (o->config_given && access(o->paths.config, F_OK) < 0 && errno == ENOENT) {
+        snprintf(why, whylen, "%s:1: file: there is no such file", o->paths.config);
+        return EX_CONFIG;
+    }
+    if (reload_read(o->paths.config, &c, why, whylen))
+        return EX_CONFIG;
+    if (access(o->paths.config, F_OK) < 0)
+        printf("%s: there is no such file, so the defaults hold\n", o->paths.config);
+    else
+        printf("%s: fine; rules: %u, overlays: %u, exposed ports: %u\n", o->paths.config, c.n_rules, c.n_overlays + 1, c.n_exposes);
+    config_free(&c);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct host_options o;
-    char why[1400] = "";
+    static char why[RELOAD_WHY] = "";
     int status;
     umask(077);
     host_options_parse(argc, argv, &o);
     if (o.check) {
-        struct config config;
-        status = load_config(&o, &config, why, sizeof(why));
+        status = check(&o, why, sizeof(why));
     } else if (o.ensure) {
         return ensure_daemon(&o.paths, argv[0]);
     } else if (o.keep) {
@@ -216,7 +216,7 @@ int main(int argc, char **argv)
     if (status) {
         ensure_report(o.ready_fd, why);
         if (o.ready_fd < 0)
-            fprintf(stderr, "i3d: %s\n", why);
+            ensure_tell(why);
     }
     return status;
 }

@@ -10,7 +10,7 @@
  *   +------+------+------+--- ... ----+---- ...
  *
  *   request              body                                    reply body
- *   1 INFO               -                                       status(4) own address(20) pool(4) bits(1) 0 0 0 pid(4)
+ *   1 INFO               -                                       status(4) own address(20) pool(4) bits(1) flags(1) 0 0 pid(4)
  *                                                                own IPv6 address(20)
  *   2 RESOLVE            name                                    status(4) address(20) IPv6 address(20)
  *   3 REVERSE            address(20)                             status(4) name (no name: ENOENT, or IPC_NOT_VIRTUAL)
@@ -27,6 +27,14 @@
  *  22 SOCK_RESET         handle(8) resets(1) 0 0 0               status(4)
  *  23 SOCK_STATE         handle(8)                               status(4) unsent(4) unread(4) srtt us(4) rto us(4) cwnd(4)
  *                                                                ssthresh(4) mss(4) retransmits(4) bytes in(8) out(8)
+ *
+ *  36 SUFFIXES           -                                       status(4) flags(1) ".i3,.corp": those of all overlays, as I3_SUFFIX
+ *                                                                takes them (shim/config.h)
+ *
+ * SUFFIXES' flag 1: no overlay node is configured, and no session was had so far: i3run tells the user what to do about it.
+ *
+ * INFO's flag 1: rules of the user (daemon/policy/rules.h) may be about any name, so that RESOLVE is asked for each; IPC_NOT_VIRTUAL is
+ * its answer where a name is left to the system. It may change at any time: what was heard holds for a second.
  *
  * status: 0, an errno, or one of enum ipc_status. Addresses are 20 bytes as in wire.h; family 0 is "none".
  * Names are 1..253 bytes without NUL; they take the rest of the record.
@@ -88,6 +96,7 @@ enum ipc_type {
     IPC_BOUND = 15,
     IPC_SOCK_RESET = 22,
     IPC_SOCK_STATE,
+    IPC_SUFFIXES = 36,
     IPC_TYPES,
 };
 
@@ -104,12 +113,26 @@ struct ipc_header {
     uint32_t serial;
 };
 
+enum { IPC_SUFFIXES_MAX = 512, IPC_SUFFIXES_NO_NODE = 1 };
+
+struct ipc_suffixes {
+    uint32_t status;
+    uint8_t flags;
+    char list[IPC_SUFFIXES_MAX];
+};
+
+enum ipc_info_flag {
+    IPC_INFO_EVERY_NAME = 1, /* rules are about names beyond the suffix as well: RESOLVE is to be asked for each */
+    IPC_INFO_FLAGS = 1,
+};
+
 struct ipc_info {
     uint32_t status;
     struct addr own;    /* the user's virtual address, port 0 */
     struct addr own6;   /* and the one in IPv6 */
     uint32_t pool;      /* virtual network, host order, e.g. 0x0a000000 */
     uint8_t pool_bits;  /* its length, e.g. 8 */
+    uint8_t flags;      /* enum ipc_info_flag */
     uint32_t pid;
 };
 
@@ -120,7 +143,7 @@ struct ipc_name {
 };
 
 struct ipc_resolved {
-    uint32_t status; /* 0, ENOENT (no such name) or EAGAIN */
+    uint32_t status; /* 0, ENOENT (no such name), EAGAIN, or IPC_NOT_VIRTUAL: a name that is the system's */
     struct addr addr, addr6; /* both, or none */
 };
 
@@ -217,13 +240,34 @@ static inline void ipc_get_header(struct reader *r, struct ipc_header *h)
 
 /* Bodies. Getters leave the cursor failed on any violation; ask reader_done() afterwards. */
 
+static inline void ipc_put_suffixes(struct writer *w, const struct ipc_suffixes *s)
+{
+    put_u32(w, s->status);
+    put_u8(w, s->flags);
+    put_bytes(w, s->list, strlen(s->list));
+}
+
+static inline void ipc_get_suffixes(struct reader *r, struct ipc_suffixes *s)
+{
+    *s = (struct ipc_suffixes){.status = get_u32(r)};
+    s->flags = get_u8(r);
+    size_t n = reader_left(r);
+    const uint8_t *p = n < sizeof(s->list) ? get_span(r, n) : NULL;
+    if (!p || memchr(p, '\0', n)) {
+        r->failed = true;
+        return;
+    }
+    memcpy(s->list, p, n);
+}
+
 static inline void ipc_put_info(struct writer *w, const struct ipc_info *i)
 {
     put_u32(w, i->status);
     put_addr_or_none(w, &i->own);
     put_u32(w, i->pool);
     put_u8(w, i->pool_bits);
-    put_zeros(w, 3);
+    put_u8(w, i->flags);
+    put_zeros(w, 2);
     put_u32(w, i->pid);
     put_addr_or_none(w, &i->own6);
 }
@@ -234,10 +278,11 @@ static inline void ipc_get_info(struct reader *r, struct ipc_info *i)
     get_addr_or_none(r, &i->own);
     i->pool = get_u32(r);
     i->pool_bits = get_u8(r);
-    wire_expect_zeros(r, 3);
+    i->flags = get_u8(r);
+    wire_expect_zeros(r, 2);
     i->pid = get_u32(r);
     get_addr_or_none(r, &i->own6);
-    if (i->pool_bits > 32)
+    if (i->pool_bits > 32 || i->flags & ~IPC_INFO_FLAGS)
         r->failed = true;
 }
 

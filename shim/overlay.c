@@ -1,8 +1,11 @@
 #include "shim/overlay.h"
 
+#include <arpa/inet.h>
+
 #include "include/dns.h"
 #include "shim/client.h"
 #include "shim/config.h"
+#include "shim/known.h"
 #include "shim/sys.h"
 
 static bool is_canary(const char *name, size_t len)
@@ -14,23 +17,77 @@ static bool is_canary(const char *name, size_t len)
     return i == len && len == sizeof(canary) - 1;
 }
 
+/* milliseconds(63) flag(1); 0: not known. What was last heard counts while the daemon does not answer. */
+static bool every_name(void)
+{
+    enum { LIFE_MS = 1000 };
+    static uint64_t known;
+    uint64_t word = __atomic_load_n(&known, __ATOMIC_RELAXED), now = (uint64_t)sys_millis();
+    struct ipc_info info;
+    if (word && now - (word >> 1) < LIFE_MS)
+        return word & 1;
+    bool flag = word ? word & 1 : config_get()->every_name;
+    if (client_info(&info) == 0)
+        flag = info.flags & IPC_INFO_EVERY_NAME;
+    __atomic_store_n(&known, now << 1 | flag, __ATOMIC_RELAXED);
+    return flag;
+}
+
+/* Numbers, and this very host, are nobody's to decide about. */
+static bool is_question(const char *name)
+{
+    struct in_addr in;
+    size_t len = strlen(name);
+    return len && len <= IPC_NAME_MAX && !strchr(name, ':') && !inet_aton(name, &in) && !dns_name_in(name, "localhost", true);
+}
+
+/* The daemon says whether a name is the system's. What it cannot be asked about is not. */
+static bool is_ours_by_rule(const char *plain)
+{
+    struct addr a, a6;
+    if (known_get(plain, &a, &a6))
+        return true;
+    int status = client_resolve(plain, &a, &a6);
+    if (status == 0 && a.family == 4) {
+        overlay_learn(&a, true);
+        known_put(plain, &a, &a6);
+    }
+    return status != IPC_NOT_VIRTUAL;
+}
+
+/* One of the suffixes. By hand, since it is asked for every name that any program looks up. */
+static bool is_below(const char *name, size_t len)
+{
+    for (const char *z = config_get()->zones; *z;) {
+        size_t n = 0, i = 0;
+        while (z[n] && z[n] != ' ')
+            n++;
+        bool below = n && len > n && name[len - n - 1] == '.';
+        while (below && i < n && dns_lower(name[len - n + i]) == z[i])
+            i++;
+        if (below && i == n)
+            return true;
+        z += n;
+        z += *z == ' ';
+    }
+    return false;
+}
+
 bool overlay_name(const char *name, char out[IPC_NAME_MAX + 1])
 {
-    const struct config *cfg = config_get();
     size_t len = name ? strlen(name) : 0;
     if (len && name[len - 1] == '.')
         len--;
-    bool below = len > cfg->suffix_len && name[len - cfg->suffix_len - 1] == '.';
-    for (size_t i = 0; below && i < cfg->suffix_len; i++)
-        below = dns_lower(name[len - cfg->suffix_len + i]) == cfg->suffix[i];
-    if (!below && !is_canary(name, len))
+    bool below = is_below(name, len);
+    bool canary = is_canary(name, len), ask = len && !canary && every_name();
+    if (!below && !canary && !(ask && is_question(name)))
         return false;
     if (len > IPC_NAME_MAX)
         len = 0;
     for (size_t i = 0; i < len; i++)
         out[i] = dns_lower(name[i]);
     out[len] = '\0';
-    return true;
+    return !ask || !len || is_ours_by_rule(out);
 }
 
 /* The pool and its length as one word, top bit set; 0: not known. Asked for once, and after a failure not again for a

@@ -10,6 +10,7 @@
 #define IDLE_MAX        (30 * USEC_PER_SEC)
 #define LEARN_AGAIN     (10 * USEC_PER_SEC)
 #define FORSAKEN        (150 * USEC_PER_MSEC)
+#define FORSAKEN_SPREAD (100 * USEC_PER_MSEC)
 #define QUIET           (300 * USEC_PER_MSEC)
 #define SILENT          (1 * USEC_PER_SEC)
 #define SILENT_MAX      (2500 * USEC_PER_MSEC)
@@ -17,6 +18,13 @@
 #define PRICE           (USEC_PER_SEC / PATH_RATE)
 
 enum { OFFER_TRIES = 6, LOST_TOLD_S = 60 };
+
+/* Two ends each of which hears the other by the way which it does not use itself must not go over in the same moment, again and
+ * again: of different patience, one of them finds that the other has come already. */
+static uint32_t draw_patience(struct drbg *d)
+{
+    return (uint32_t)(FORSAKEN + drbg_u64(d) % FORSAKEN_SPREAD);
+}
 
 void path_init(struct path *x, mono_t now, struct drbg *d)
 {
@@ -27,6 +35,7 @@ void path_init(struct path *x, mono_t now, struct drbg *d)
     x->last_sent = x->round = now;
     x->pause = ROUND_PAUSE;
     x->serial = (uint32_t)drbg_u64(d);
+    x->patience = draw_patience(d);
     x->challenges = (struct budget){PATH_BURST * PRICE, now};
 }
 
@@ -238,8 +247,10 @@ bool path_heard_elsewhere(
         return true;
     } else if (c->due.us != MONO_NEVER.us || (c->round.us && mono_since(c->round, now) < LEARN_AGAIN)) {
         c->heard = now;
-        if (c->valid && x->active >= 0 && mono_since(x->c[x->active].heard, now) > FORSAKEN)
+        if (c->valid && x->active >= 0 && mono_since(x->c[x->active].heard, now) > x->patience) {
             use(x, now, c); /* the peer has gone over to it */
+            x->patience = draw_patience(d);
+        }
         return false;
     }
     c->heard = now;

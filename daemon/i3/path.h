@@ -19,7 +19,9 @@
  * Each direction decides alone: packets have the same form either way, and the receiver treats them alike. Straight packets are
  * known by their hop count, which every node lowers. Who lies there gets a challenge, or none: a matter of speed alone.
  *
- * Choice: the smallest round-trip time; when about equal, loopback before private before public addresses.
+ * Choice: the smallest round-trip time; when about equal, loopback before private before public addresses. Who hears the peer only
+ * from another address that is good goes over to that: by a NAT which hairpins there are two ways, and by each of them the ends see
+ * different kinds of address. The patience until then is random, or both would go over at once, and cross for ever.
  * Liveness: packets sent to the address in use must bring some genuine packet from there. If none comes for 300 ms + 2 RTT,
  * it is challenged; after 1 s + 4 RTT (2.5 s at most) without any the way is given up for the next best, or the node.
  *
@@ -77,6 +79,7 @@ struct path {
     mono_t watch_since, watch_at; /* packets go straight and await an answer since; when that is looked at */
     uint64_t pause;      /* before the next round */
     mono_t round;        /* the last one's start */
+    uint32_t patience;   /* with an address in use which is silent while the peer speaks from another; microseconds */
 
     bool moved;        /* to be told with our newest offer */
     uint8_t their_nat; /* enum nat_kind, as they say */

@@ -71,7 +71,7 @@ static void size_run(struct peers *ps, struct peer *p, struct session *s, bool d
 void way_consent(struct peers *ps, struct peer *p, bool theirs, mono_t now)
 {
     p->refuses_shortcut = !theirs;
-    if (!ps->c.shortcut || !theirs || p->n_via)
+    if (!peer_wants_shortcut(ps, p) || !theirs)
         way_free(p);
     else if (!p->path && (p->path = malloc(sizeof(*p->path))))
         path_init(p->path, now, &ps->drbg);
@@ -241,8 +241,8 @@ void peers_too_big(struct peers *ps, mono_t now, const struct addr *to, size_t l
 
 void way_relayed_why(const struct peers *ps, const struct peer *p, mono_t now, char out[PATH_WORDS])
 {
-    if (p->path && ps->c.shortcut)
+    if (p->path && peer_wants_shortcut(ps, p))
         path_words(p->path, now, ps->own.nat, out);
     else
-        snprintf(out, PATH_WORDS, "%s", !ps->c.shortcut ? "shortcut = no" : p->n_via ? "it goes by others, as the book says" : p->refuses_shortcut ? "the peer wants no shortcut" : "no session yet");
+        snprintf(out, PATH_WORDS, "%s", p->n_via ? "it goes by others, as the book says" : !peer_wants_shortcut(ps, p) ? "shortcut = no" : p->refuses_shortcut ? "the peer wants no shortcut" : "no session yet");
 }

@@ -39,7 +39,7 @@ static int write_all(int fd, const char *buf, size_t len)
 int file_read(const char *path, bool private_only, char **text, size_t *len)
 {
     struct stat st;
-    int err = 0, fd = open(path, O_RDONLY | O_CLOEXEC);
+    int err = 0, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is refused, not waited for */
     if (fd < 0)
         return -errno;
     if (fstat(fd, &st) < 0)

@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/io/process.h"
 
 struct ipc_client {
     struct ipc_server *server;
     int fd;
     bool broken; /* to be dropped as soon as no callback of it runs */
     bool busy;
+    char app[IPC_APP_MAX + 1];
     struct fdset_entry *entry;
     struct ipc_client *next, **link;
 };
@@ -73,17 +75,22 @@ static void on_client(void *ctx, uint32_t events)
         client_free(c);
 }
 
-static bool may_enter(const struct ipc_server *s, int fd)
+static bool may_enter(const struct ipc_server *s, int fd, pid_t *pid)
 {
     struct ucred cred;
     socklen_t len = sizeof(cred);
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && (cred.uid == geteuid() || (s->root && cred.uid == 0));
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+        return false;
+    *pid = cred.pid;
+    return cred.uid == geteuid() || (s->root && cred.uid == 0);
 }
 
 static void client_new(struct ipc_server *s, int fd)
 {
-    struct ipc_client *c = s->n_clients < IPC_CLIENTS_MAX && may_enter(s, fd) ? calloc(1, sizeof(*c)) : NULL;
+    pid_t pid;
+    struct ipc_client *c = s->n_clients < IPC_CLIENTS_MAX && may_enter(s, fd, &pid) ? calloc(1, sizeof(*c)) : NULL;
     if (c) {
+        process_app(pid, c->app, sizeof(c->app));
         c->server = s;
         c->fd = fd;
         c->entry = fdset_add(s->set, fd, false, on_client, c);
@@ -176,6 +183,11 @@ void ipc_server_close(struct ipc_server *s)
     }
     close(s->fd);
     free(s);
+}
+
+const char *ipc_client_app(const struct ipc_client *c)
+{
+    return c->app;
 }
 
 void ipc_server_admit_root(struct ipc_server *s)

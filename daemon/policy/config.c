@@ -1,392 +1,321 @@
 #include "daemon/policy/config.h"
 
 #include <confuse.h>
+#include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "daemon/base/log.h"
-#include "daemon/policy/strip.h"
+#include "daemon/policy/outline.h"
+#include "daemon/policy/schema.h"
 #include "include/bytes.h"
 
-/* libconfuse tells errors to a function which gets nothing but the cfg_t. The title of the root section, a
- * string that nobody else uses, is lent to it to put down the first of them: "LINE: option: what is wrong".
- */
-enum { TITLE_LEN = 400 };
+enum { OPTIONS_MAX = 24, WHY_LEN = 200 };
 
-enum {
-    MTU_MIN = 576,
-    MTU_MAX = 9000,
-    BUFFER_MIN = 16 * 1024,
-    BUFFER_MAX = 1 << 30,
-    MEMORY_MIN = 1 << 20,
-    CONNECTIONS_MAX = 1000000,
-    NETWORK_BITS_MIN = 8,
-    NETWORK_BITS_MAX = 24,
+struct parse {
+    struct config c;
+    struct outline o;
+    struct config_errors *errors;
 };
 
-#define MEMORY_MAX (1l << 40)
+/* ---- defaults ---- */
 
-static const char *const level_name[] = {
-    [LOG_LVL_ERROR] = "error",
-    [LOG_LVL_WARN] = "warn",
-    [LOG_LVL_INFO] = "info",
-    [LOG_LVL_DEBUG] = "debug",
-};
-
-static const char *const transport_name[] = {[CONFIG_AUTO] = "auto", [CONFIG_UDP] = "udp", [CONFIG_TCP] = "tcp"};
+static void set_defaults(enum config_section s, void *to)
+{
+    char why[WHY_LEN];
+    for (unsigned i = 0; i < config_options_n; i++)
+        if (config_options[i].section == s && config_options[i].def)
+            config_options[i].set(&config_options[i], to, config_options[i].def, why, sizeof(why));
+}
 
 void config_default(struct config *c)
 {
-    *c = (struct config){
-        .network = 0x0a000000,
-        .network_bits = 8,
-        .suffix = ".i3",
-        .mtu = 1400,
-        .bind = {.family = 4},
-        .send_buffer = 33554432,
-        .recv_buffer = 33554432,
-        .memory = 268435456,
-        .connections = 10000,
-        .shortcut = true,
-        .ecn = true,
-        .encrypt = true,
-        .waypoint = false,
-        .log_level = LOG_LVL_INFO,
-    };
+    memset(c, 0, sizeof(*c)); /* with what is between the fields: config_differ() */
+    set_defaults(SECTION_TOP, c);
 }
 
-/* ---- values ---- */
-
-/* Decimal digits only, at most max; -1 when it is not so. */
-static long digits_parse(const char *s, size_t len, long max)
+void config_free(struct config *c)
 {
-    long v = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (s[i] < '0' || s[i] > '9')
-            return -1;
-        v = v * 10 + (s[i] - '0');
-        if (v > max)
-            return -1;
+    free(c->overlays);
+    free(c->rules);
+    free(c->exposes);
+    c->overlays = NULL;
+    c->rules = NULL;
+    c->exposes = NULL;
+    c->n_overlays = c->n_rules = c->n_exposes = 0;
+}
+
+/* ---- what libconfuse has read ---- */
+
+/* The options of a section; those of the top are followed by the sections themselves. */
+static void fill_options(cfg_opt_t *opts, enum config_section s, cfg_opt_t (*inner)[OPTIONS_MAX])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < config_options_n; i++) {
+        const struct config_option *o = &config_options[i];
+        if (o->section == s && o->list)
+            opts[n++] = (cfg_opt_t)CFG_STR_LIST(o->name, NULL, CFGF_NODEFAULT);
+        else if (o->section == s)
+            opts[n++] = (cfg_opt_t)CFG_STR(o->name, NULL, CFGF_NODEFAULT);
     }
-    return len ? v : -1;
-}
-
-/* Where the host part ends and the port (or NULL) begins; false when the brackets are not right. */
-static bool addr_split(const char *s, const char **host, size_t *host_len, const char **port)
-{
-    const char *end;
-    if (*s == '[') {
-        end = strchr(s, ']');
-        if (!end || (end[1] && end[1] != ':'))
-            return false;
-        *host = s + 1;
-        *host_len = (size_t)(end - s) - 1;
-        *port = end[1] ? end + 2 : NULL;
-        return true;
+    for (unsigned k = 1; inner && k < CONFIG_SECTIONS; k++) {
+        fill_options(inner[k], (enum config_section)k, NULL);
+        opts[n++] = (cfg_opt_t)CFG_SEC(config_section_name((enum config_section)k), inner[k], CFGF_MULTI);
     }
-    end = strchr(s, ':');
-    *host = s;
-    *host_len = end ? (size_t)(end - s) : strlen(s);
-    *port = end ? end + 1 : NULL;
-    return true;
+    opts[n] = (cfg_opt_t)CFG_END();
 }
 
-int config_parse_addr(struct addr *a, const char *s, uint16_t default_port)
+/* A list that is given takes the place of its default. */
+static void take_option(struct parse *p, cfg_t *cfg, unsigned section, const struct config_option *o, void *to)
 {
-    const char *host, *port;
-    size_t len;
-    char buf[INET6_ADDRSTRLEN];
-    if (!addr_split(s, &host, &len, &port) || len >= sizeof(buf))
-        return -EINVAL;
-    memcpy(buf, host, len);
-    buf[len] = '\0';
-    long number = port ? digits_parse(port, strlen(port), 65535) : default_port ? default_port : -1;
-    if (number < 0)
-        return -EINVAL;
-
-    if (*s == '[') {
-        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-        if (inet_pton(AF_INET6, buf, &in6.sin6_addr) != 1)
-            return -EINVAL;
-        *a = addr_from_sockaddr(&in6, sizeof(in6));
-    } else {
-        struct sockaddr_in in = {.sin_family = AF_INET};
-        if (inet_pton(AF_INET, buf, &in.sin_addr) != 1)
-            return -EINVAL;
-        *a = addr_from_sockaddr(&in, sizeof(in));
+    char why[WHY_LEN];
+    unsigned n = cfg_size(cfg, o->name);
+    for (unsigned i = 0; i < n; i++) {
+        const char *value = cfg_getnstr(cfg, o->name, i);
+        if (!value)
+            continue;
+        if (o->list && !i)
+            memset((char *)to + o->offset, 0, o->size);
+        if (!o->set(o, to, value, why, sizeof(why)))
+            continue;
+        config_error(p->errors, outline_line(&p->o, section, o, i), o->name, "%s", why);
+        if (section != OUTLINE_TOP)
+            p->o.sections[section].bad = true;
     }
-    a->port = (uint16_t)number;
-    return 0;
 }
 
-static int network_parse(const char *s, uint32_t *network, unsigned *bits)
+static void take_options(struct parse *p, cfg_t *cfg, enum config_section s, unsigned section, void *to)
 {
-    char buf[INET_ADDRSTRLEN];
-    uint8_t ip[4];
-    const char *slash = strchr(s, '/');
-    if (!slash || (size_t)(slash - s) >= sizeof(buf))
-        return -EINVAL;
-    memcpy(buf, s, (size_t)(slash - s));
-    buf[slash - s] = '\0';
-    long n = digits_parse(slash + 1, strlen(slash + 1), 32);
-    if (inet_pton(AF_INET, buf, ip) != 1 || n < NETWORK_BITS_MIN || n > NETWORK_BITS_MAX)
-        return -EINVAL;
-    *network = (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 | (uint32_t)ip[2] << 8 | ip[3];
-    *bits = (unsigned)n;
-    return *network & (0xffffffffu >> n) ? -EINVAL : 0;
+    for (unsigned i = 0; i < config_options_n; i++)
+        if (config_options[i].section == s)
+            take_option(p, cfg, section, &config_options[i], to);
 }
 
-/* ".label.label", lower-cased into out. */
-static int suffix_parse(const char *s, char out[64])
+/* ---- what must hold between options ---- */
+
+struct check {
+    struct parse *p;
+    enum config_section kind;
+    unsigned section;
+};
+
+static const struct outline_option *given(const struct check *k, const char *name)
 {
-    size_t label = 0, i = 0;
-    if (*s != '.' || strlen(s) > 63)
-        return -EINVAL;
-    for (; s[i]; i++) {
-        char c = (char)(s[i] >= 'A' && s[i] <= 'Z' ? s[i] + 32 : s[i]);
-        bool ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-        if (c == '.' ? i && !label : !ok)
-            return -EINVAL;
-        label = c == '.' ? 0 : label + 1;
-        out[i] = c;
-    }
-    out[i] = '\0';
-    return label ? 0 : -EINVAL;
+    const struct config_option *o = config_option_find(k->kind, name);
+    for (unsigned i = 0; i < k->p->o.n_options; i++)
+        if (k->p->o.options[i].section == k->section && k->p->o.options[i].option == o)
+            return &k->p->o.options[i];
+    return NULL;
 }
 
-static int level_parse(const char *s)
-{
-    for (unsigned i = 0; i < ARRAY_LEN(level_name); i++)
-        if (!strcmp(s, level_name[i]))
-            return (int)i;
-    return -EINVAL;
-}
+static void wrong(const struct check *k, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-static int transport_parse(const char *s)
+/* At the option's line, or where it is not given, the section's. */
+static void wrong(const struct check *k, const char *name, const char *fmt, ...)
 {
-    for (unsigned i = 0; i < ARRAY_LEN(transport_name); i++)
-        if (!strcmp(s, transport_name[i]))
-            return (int)i;
-    return -EINVAL;
-}
-
-/* ---- errors ---- */
-
-static void title_set(cfg_t *cfg, const char *option, const char *what)
-{
-    if (cfg->title && !cfg->title[0])
-        snprintf(cfg->title, TITLE_LEN, "%d: %s: %s", cfg->line, option, what);
-}
-
-/* libconfuse's own messages name the option in quotes, somewhere: put it in front. */
-static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
-{
-    char text[256], option[64] = "syntax";
+    char text[WHY_LEN];
+    va_list ap;
+    va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 32)
-            *c = ' ';
-    char *quote = strstr(text, "option '");
-    char *end = quote ? strchr(quote + 8, '\'') : NULL;
-    if (end && (size_t)(end - quote) - 8 < sizeof(option)) {
-        memcpy(option, quote + 8, (size_t)(end - quote) - 8);
-        option[end - quote - 8] = '\0';
-        memmove(quote + 6, end + 1, strlen(end + 1) + 1);
+    va_end(ap);
+    const struct outline_option *o = given(k, name);
+    unsigned line = o ? o->line : k->section == OUTLINE_TOP ? 1 : k->p->o.sections[k->section].line;
+    config_error(k->p->errors, line, name, "%s", text);
+}
+
+static void check_top(const struct check *k)
+{
+    if (given(k, "resolve") && !given(k, "resolve")->n)
+        wrong(k, "resolve", "it names nobody who could be asked: resolve = { \"book\" }");
+}
+
+static void check_overlay(const struct check *k, const struct config_overlay *o, unsigned nth)
+{
+    const struct config *c = &k->p->c;
+    if (!given(k, "suffix")) {
+        wrong(k, "suffix", "it is missing: how do the names of this overlay end? E.g. suffix = \".%s.i3\"", o->name);
+        return;
     }
-    title_set(cfg, option, text);
+    if (!strcmp(o->suffix, c->suffix))
+        wrong(k, "suffix", "%s is the suffix of the first overlay already", o->suffix);
+    for (unsigned i = 0; i < nth; i++)
+        if (!strcmp(o->suffix, c->overlays[i].suffix)) {
+            wrong(k, "suffix", "%s is the suffix of the overlay in line %u already", o->suffix, c->overlays[i].line);
+            return;
+        }
 }
 
-static int refuse(cfg_t *cfg, cfg_opt_t *opt, const char *what)
+/* What a rule's options say to each other. */
+static void check_rule_options(const struct check *k, const struct config_rule *r)
 {
-    title_set(cfg, opt->name, what);
-    return -1;
+    static const char *const of_overlay[] = {"shortcut", "encrypt", "anonymity", "through"};
+    bool away = r->action == ACTION_DIRECT || r->action == ACTION_DENY;
+    for (unsigned i = 0; i < ARRAY_LEN(of_overlay); i++)
+        if (away && given(k, of_overlay[i]))
+            wrong(k, of_overlay[i], "it says nothing with action = \"%s\", which keeps such names out of the overlay",
+                r->action == ACTION_DENY ? "deny" : "direct");
+    if (given(k, "through") && !r->n_through)
+        wrong(k, "through", "it names nobody: through = { \"NAME\" }, or leave it out");
+    if (r->anonymity && r->shortcut == CHOICE_YES)
+        wrong(k, "shortcut", "a shortcut tells the peer where you are, which anonymity = yes shall not");
+    if (r->anonymity && r->encrypt == CHOICE_NO)
+        wrong(k, "encrypt", "with anonymity = yes everything is encrypted");
 }
 
-/* ---- checks, run as each value is read, so that the line is known ---- */
-
-static int check_node(cfg_t *cfg, cfg_opt_t *opt)
+static void check_rule(const struct check *k, const struct config_rule *r)
 {
-    struct addr a;
-    unsigned n = cfg_opt_size(opt);
-    if (!n)
-        return 0;
-    if (n > CONFIG_NODES_MAX)
-        return refuse(cfg, opt, "at most 16 nodes");
-    if (config_parse_addr(&a, cfg_opt_getnstr(opt, n - 1), CONFIG_DEFAULT_PORT) || !a.port)
-        return refuse(
-            cfg, opt, "an address is expected, like \"203.0.113.7:5610\" or \"[2001:db8::7]:5610\"");
-    return 0;
+    if (given(k, "suffix") && given(k, "match"))
+        wrong(k, "match", "a rule has either suffix or match, not both; the other one is in line %u", given(k, "suffix")->line);
+    if (!given(k, "suffix") && !given(k, "match") && !given(k, "app"))
+        wrong(k, "rule", "it says not which names it is about: suffix, match or app is missing");
+    if (!given(k, "action")) {
+        wrong(k, "action", "it is missing: action = \"overlay\", \"gateway\", \"direct\" or \"deny\"");
+        return;
+    }
+    if (r->via[0] && r->action != ACTION_GATEWAY)
+        wrong(k, "via", "it names a gateway, so action = \"gateway\" is needed with it");
+    if (!r->via[0] && r->action == ACTION_GATEWAY)
+        wrong(k, "via", "it is missing: which gateway? via = \"NAME\"");
+    check_rule_options(k, r);
 }
 
-static int check_network(cfg_t *cfg, cfg_opt_t *opt)
+static void check_expose(const struct check *k, struct config_expose *e, unsigned nth)
 {
-    uint32_t network;
-    unsigned bits;
-    if (network_parse(cfg_opt_getstr(opt), &network, &bits))
-        return refuse(cfg, opt, "a network of length 8 to 24 is expected, like \"10.0.0.0/8\"");
-    return 0;
+    const struct config *c = &k->p->c;
+    if (!e->port) {
+        wrong(k, "port", "it is missing: at which port do others find this server? E.g. port = 22");
+        return;
+    }
+    if (!given(k, "allow") || !e->n_allow)
+        wrong(k, "allow", "it names nobody, so nobody could connect: allow = { \"NAME\" }, with names of your address book or keys");
+    if (!e->target.family)
+        e->target = addr_v4(INADDR_LOOPBACK, e->port);
+    for (unsigned i = 0; i < nth; i++)
+        if (c->exposes[i].port == e->port && c->exposes[i].proto == e->proto) {
+            wrong(k, "port", "%s port %u is exposed by '%s' in line %u already", e->proto == IPPROTO_UDP ? "UDP" : "TCP", e->port,
+                c->exposes[i].name, c->exposes[i].line);
+            return;
+        }
 }
 
-static int check_suffix(cfg_t *cfg, cfg_opt_t *opt)
+/* ---- sections ---- */
+
+static const struct kind {
+    size_t size;
+    unsigned max;
+    size_t list, n; /* in struct config */
+    size_t line, name; /* in the section's struct; name 0: it has none */
+} kinds[] = {
+    [SECTION_OVERLAY] = {sizeof(struct config_overlay), CONFIG_OVERLAYS_MAX, offsetof(struct config, overlays), offsetof(struct config, n_overlays),
+        offsetof(struct config_overlay, line), offsetof(struct config_overlay, name)},
+    [SECTION_RULE] = {sizeof(struct config_rule), CONFIG_RULES_MAX, offsetof(struct config, rules), offsetof(struct config, n_rules),
+        offsetof(struct config_rule, line), 0},
+    [SECTION_EXPOSE] = {sizeof(struct config_expose), CONFIG_EXPOSES_MAX, offsetof(struct config, exposes), offsetof(struct config, n_exposes),
+        offsetof(struct config_expose, line), offsetof(struct config_expose, name)},
+};
+
+static_assert(ARRAY_LEN(kinds) == CONFIG_SECTIONS, "name all");
+
+static void check_section(const struct check *k, void *to, unsigned nth)
 {
-    char suffix[64];
-    if (suffix_parse(cfg_opt_getstr(opt), suffix))
-        return refuse(cfg, opt, "a dot and a name are expected, like \".i3\"");
-    return 0;
+    switch (k->kind) {
+    case SECTION_OVERLAY:
+        check_overlay(k, to, nth);
+        break;
+    case SECTION_RULE:
+        check_rule(k, to);
+        break;
+    case SECTION_EXPOSE:
+        check_expose(k, to, nth);
+        break;
+    case SECTION_TOP:
+    case CONFIG_SECTIONS:
+        break;
+    }
 }
 
-static int check_bind(cfg_t *cfg, cfg_opt_t *opt)
+static void take_sections(struct parse *p, cfg_t *cfg, enum config_section s)
 {
-    struct addr a;
-    if (config_parse_addr(&a, cfg_opt_getstr(opt), 0))
-        return refuse(cfg, opt, "an address with a port is expected, like \"0.0.0.0:0\"");
-    return 0;
-}
-
-static int check_log(cfg_t *cfg, cfg_opt_t *opt)
-{
-    if (level_parse(cfg_opt_getstr(opt)) < 0)
-        return refuse(cfg, opt, "one of error, warn, info, debug is expected");
-    return 0;
-}
-
-static int check_transport(cfg_t *cfg, cfg_opt_t *opt)
-{
-    if (transport_parse(cfg_opt_getstr(opt)) < 0)
-        return refuse(cfg, opt, "one of auto, udp, tcp is expected");
-    return 0;
-}
-
-static int check_range(cfg_t *cfg, cfg_opt_t *opt, long lo, long hi)
-{
-    char what[64];
-    long v = cfg_opt_getnint(opt, 0);
-    if (v >= lo && v <= hi)
-        return 0;
-    snprintf(what, sizeof(what), "a number from %ld to %ld is expected", lo, hi);
-    return refuse(cfg, opt, what);
-}
-
-static int check_mtu(cfg_t *cfg, cfg_opt_t *opt)
-{
-    return check_range(cfg, opt, MTU_MIN, MTU_MAX);
-}
-
-static int check_buffer(cfg_t *cfg, cfg_opt_t *opt)
-{
-    return check_range(cfg, opt, BUFFER_MIN, BUFFER_MAX);
-}
-
-static int check_memory(cfg_t *cfg, cfg_opt_t *opt)
-{
-    return check_range(cfg, opt, MEMORY_MIN, MEMORY_MAX);
-}
-
-static int check_connections(cfg_t *cfg, cfg_opt_t *opt)
-{
-    return check_range(cfg, opt, 1, CONNECTIONS_MAX);
+    const char *name = config_section_name(s);
+    const struct kind *kind = &kinds[s];
+    unsigned n = cfg_size(cfg, name);
+    char *list = n ? calloc(n, kind->size) : NULL;
+    *(void **)(void *)((char *)&p->c + kind->list) = list;
+    if (n && !list)
+        config_error(p->errors, 1, "file", "out of memory");
+    if (n > kind->max) {
+        unsigned beyond = outline_section_index(&p->o, s, kind->max);
+        config_error(p->errors, beyond == OUTLINE_TOP ? 1 : p->o.sections[beyond].line, name, "there are more than %u of these", kind->max);
+        n = kind->max;
+    }
+    for (unsigned i = 0; list && i < n; i++) {
+        char *to = list + i * kind->size;
+        unsigned section = outline_section_index(&p->o, s, i);
+        if (section == OUTLINE_TOP)
+            continue;
+        const struct outline_section *at = &p->o.sections[section];
+        *(unsigned *)(void *)(to + kind->line) = at->line;
+        if (kind->name)
+            strcpy(to + kind->name, at->title);
+        set_defaults(s, to);
+        take_options(p, cfg_getnsec(cfg, name, i), s, section, to);
+        if (!at->bad) /* what is wrong there has been told, and might be the reason for anything else */
+            check_section(&(struct check){p, s, section}, to, i);
+        *(unsigned *)(void *)((char *)&p->c + kind->n) = i + 1;
+    }
 }
 
 /* ---- the whole ---- */
 
-/* Every value was checked when it was read. */
-static void config_take(struct config *c, cfg_t *cfg)
+/* Nothing should be left for libconfuse to complain about. */
+static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
-    config_default(c);
-    c->n_nodes = cfg_size(cfg, "nodes");
-    for (unsigned i = 0; i < c->n_nodes; i++)
-        config_parse_addr(&c->nodes[i], cfg_getnstr(cfg, "nodes", i), CONFIG_DEFAULT_PORT);
-    network_parse(cfg_getstr(cfg, "network"), &c->network, &c->network_bits);
-    suffix_parse(cfg_getstr(cfg, "suffix"), c->suffix);
-    c->mtu = (unsigned)cfg_getint(cfg, "mtu");
-    config_parse_addr(&c->bind, cfg_getstr(cfg, "bind"), 0);
-    c->send_buffer = (uint32_t)cfg_getint(cfg, "send-buffer");
-    c->recv_buffer = (uint32_t)cfg_getint(cfg, "recv-buffer");
-    c->memory = (uint64_t)cfg_getint(cfg, "memory");
-    c->connections = (uint32_t)cfg_getint(cfg, "connections");
-    c->shortcut = cfg_getbool(cfg, "shortcut");
-    c->ecn = cfg_getbool(cfg, "ecn");
-    c->encrypt = cfg_getbool(cfg, "encrypt");
-    c->waypoint = cfg_getbool(cfg, "waypoint");
-    c->transport = (enum config_transport)transport_parse(cfg_getstr(cfg, "transport"));
-    c->log_level = level_parse(cfg_getstr(cfg, "log"));
+    struct config_errors *e = (void *)cfg->title;
+    char text[WHY_LEN];
+    vsnprintf(text, sizeof(text), fmt, ap);
+    if (e)
+        config_error(e, cfg->line > 0 ? (unsigned)cfg->line : 1, "libconfuse", "%s", text);
 }
 
-/* Parses the stripped text; what is wrong goes to title ("LINE: option: what"), which stays the caller's. */
-static int parse_stripped(struct config *c, const char *text, char *title)
+static void parse_clean(struct parse *p)
 {
-    cfg_opt_t opts[] = {
-        CFG_STR_LIST("nodes", "{}", CFGF_NONE),
-        CFG_STR("network", "10.0.0.0/8", CFGF_NONE),
-        CFG_STR("suffix", ".i3", CFGF_NONE),
-        CFG_INT("mtu", 1400, CFGF_NONE),
-        CFG_STR("bind", "0.0.0.0:0", CFGF_NONE),
-        CFG_INT("send-buffer", 33554432, CFGF_NONE),
-        CFG_INT("recv-buffer", 33554432, CFGF_NONE),
-        CFG_INT("memory", 268435456, CFGF_NONE),
-        CFG_INT("connections", 10000, CFGF_NONE),
-        CFG_BOOL("shortcut", cfg_true, CFGF_NONE),
-        CFG_BOOL("ecn", cfg_true, CFGF_NONE),
-        CFG_BOOL("encrypt", cfg_true, CFGF_NONE),
-        CFG_BOOL("waypoint", cfg_false, CFGF_NONE),
-        CFG_STR("transport", "auto", CFGF_NONE),
-        CFG_STR("log", "info", CFGF_NONE),
-        CFG_END(),
-    };
-    static const struct {
-        const char *name;
-        cfg_validate_callback_t check;
-    } checks[] = {
-        {"nodes", check_node},
-        {"network", check_network},
-        {"suffix", check_suffix},
-        {"mtu", check_mtu},
-        {"bind", check_bind},
-        {"send-buffer", check_buffer},
-        {"recv-buffer", check_buffer},
-        {"memory", check_memory},
-        {"connections", check_connections},
-        {"transport", check_transport},
-        {"log", check_log},
-    };
+    cfg_opt_t opts[OPTIONS_MAX], inner[CONFIG_SECTIONS][OPTIONS_MAX];
+    fill_options(opts, SECTION_TOP, inner);
     cfg_t *cfg = cfg_init(opts, CFGF_NONE);
-    if (!cfg)
-        return -ENOMEM;
-    cfg->title = title;
+    if (!cfg) {
+        config_error(p->errors, 1, "file", "out of memory");
+        return;
+    }
+    cfg->title = (void *)p->errors; /* lent: all that on_error() is given is the cfg_t, and nobody else uses the root's title */
     cfg_set_error_function(cfg, on_error);
-    for (size_t i = 0; i < ARRAY_LEN(checks); i++)
-        cfg_set_validate_func(cfg, checks[i].name, checks[i].check);
-
-    int rc = cfg_parse_buf(cfg, text);
-    if (rc == CFG_SUCCESS)
-        config_take(c, cfg);
+    if (cfg_parse_buf(cfg, p->o.clean) == CFG_SUCCESS) {
+        take_options(p, cfg, SECTION_TOP, OUTLINE_TOP, &p->c);
+        check_top(&(struct check){p, SECTION_TOP, OUTLINE_TOP});
+        for (unsigned s = 1; s < CONFIG_SECTIONS; s++)
+            take_sections(p, cfg, (enum config_section)s);
+    } else if (!p->errors->n) {
+        config_error(p->errors, 1, "file", "it cannot be parsed");
+    }
     cfg->title = NULL;
     cfg_free(cfg);
-    return rc == CFG_SUCCESS ? 0 : -EINVAL;
 }
 
-int config_parse(struct config *c, const char *text, const char *filename, char *err, size_t errlen)
+int config_parse(struct config *c, const char *text, size_t len, struct config_errors *e)
 {
-    char title[TITLE_LEN] = "";
-    const char *wrong;
-    unsigned line;
-    size_t len = strlen(text);
-    char *copy = malloc(len + 1);
-    if (!copy) {
-        snprintf(err, errlen, "%s:1: file: out of memory", filename);
+    struct parse p = {.errors = e};
+    e->n = 0;
+    config_default(&p.c);
+    if (len > CONFIG_TEXT_MAX)
+        config_error(e, 1, "file", "it has %zu bytes; more than %d are no configuration", len, CONFIG_TEXT_MAX);
+    else if (!outline_make(&p.o, text, len, e))
+        parse_clean(&p);
+    outline_free(&p.o);
+    if (e->n) {
+        config_free(&p.c);
         return -EINVAL;
     }
-    memcpy(copy, text, len + 1);
-    int rc = config_strip(copy, &line, &wrong);
-    if (rc)
-        snprintf(title, sizeof(title), "%u: syntax: %s", line, wrong);
-    else
-        rc = parse_stripped(c, copy, title);
-    if (rc)
-        snprintf(err, errlen, "%s:%s", filename, title[0] ? title : "1: file: it cannot be parsed");
-    free(copy);
-    return rc ? -EINVAL : 0;
+    *c = p.c;
+    return 0;
 }

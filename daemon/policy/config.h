@@ -1,19 +1,16 @@
 /* config.h - i3.conf as a struct (DESIGN section 11). Text in, struct out; reads no file itself.
  *
- *     nodes = { "203.0.113.7:5610", "[2001:db8::7]:5610" }   # none: the daemon runs a node inside itself
- *     network = "10.0.0.0/8"                                  # virtual addresses, /8 to /24
- *     suffix = ".i3"
- *     mtu = 1400                                              # inner MTU at most, 576 to 9000
- *     bind = "0.0.0.0:0"                                      # UDP socket
- *     send-buffer = 33554432, recv-buffer = 33554432          # per connection, at most (each its own line)
- *     memory = 268435456                                      # all connections together
- *     connections = 10000
- *     waypoint = no                                           # or yes: packets which others send by way of us are passed on
- *     encrypt = yes                                           # or no: packets to peers which think so too are only authenticated
- *     shortcut = yes                                          # or no: packets to and from peers go by the node
- *     transport = "auto"                                      # or udp, tcp: how nodes are reached; auto: TCP where UDP is blocked
- *     ecn = yes                                               # or no: routers shall drop, not mark
- *     log = "info"                                            # error, warn, info, debug
+ *   text --- outline.c ---> statements with their lines, and the same text in a form that libconfuse cannot misread
+ *        --- libconfuse --> sections, lists, values
+ *        --- values.c ----> struct config, each value by its row of schema.c
+ *
+ * Every option is one row of the table in schema.c: its section, default, bounds, and who reads its value. What each means to a user is
+ * said in tools/i3.conf and i3.conf(5); a test holds the three together. All that is wrong with a text is told, each with its line.
+ *
+ *     nodes = { "203.0.113.7:5610" }          suffix = ".i3"         resolve = { "book" }
+ *     overlay work { suffix = ".work.i3"  nodes = { "203.0.113.9:5610" } }
+ *     rule { suffix = ".work.i3"  app = "firefox"  action = "deny" }
+ *     expose ssh { port = 22  target = "127.0.0.1:22"  proto = "tcp"  allow = { "bob" } }
  */
 #ifndef I3_CONFIG_H
 #define I3_CONFIG_H
@@ -22,7 +19,69 @@
 
 enum { CONFIG_NODES_MAX = 16, CONFIG_DEFAULT_PORT = 5610 };
 
+/* Bounds; beyond them the text is refused. */
+enum {
+    CONFIG_TEXT_MAX = 1 << 20,
+    CONFIG_OVERLAYS_MAX = 7, /* besides the first, which has the top-level suffix and nodes */
+    CONFIG_RULES_MAX = 1000,
+    CONFIG_EXPOSES_MAX = 256,
+    CONFIG_ALLOW_MAX = 64,
+    CONFIG_THROUGH_MAX = 3,
+    CONFIG_NAME_MAX = 63,
+    CONFIG_MATCH_MAX = 500,
+    CONFIG_APP_MAX = 127,
+    CONFIG_ERRORS_MAX = 40, /* kept; the others are counted */
+    CONFIG_ERROR_LEN = 240,
+};
+
 enum config_transport { CONFIG_AUTO, CONFIG_UDP, CONFIG_TCP };
+
+enum config_action { ACTION_OVERLAY, ACTION_GATEWAY, ACTION_DIRECT, ACTION_DENY, CONFIG_ACTIONS };
+
+/* Where a rule may leave it to the top-level option. */
+enum config_choice { CHOICE_UNSET, CHOICE_NO, CHOICE_YES };
+
+/* Who is asked for a name's key, in this order. */
+enum config_resolver { RESOLVE_BOOK, RESOLVE_HASH, RESOLVE_DNS, CONFIG_RESOLVERS };
+
+struct config_resolve {
+    unsigned n; /* at least 1 */
+    enum config_resolver by[CONFIG_RESOLVERS];
+};
+
+/* overlay NAME { }: one more ring of nodes. */
+struct config_overlay {
+    unsigned line;
+    char name[CONFIG_NAME_MAX + 1];
+    char suffix[64]; /* as in struct config; no two are the same */
+    struct addr nodes[CONFIG_NODES_MAX];
+    unsigned n_nodes; /* may be 0 */
+};
+
+/* rule { }: in the order of the file. At least one of suffix, match and app is there, never suffix and match. */
+struct config_rule {
+    unsigned line;
+    char suffix[64];                  /* with its dot, lower case; "": any */
+    char match[CONFIG_MATCH_MAX + 1]; /* a PCRE2 pattern that compiles; "": any */
+    char app[CONFIG_APP_MAX + 1];     /* the file name of a program; "": any */
+    enum config_action action;
+    char via[CONFIG_NAME_MAX + 1]; /* the gateway, with ACTION_GATEWAY only */
+    enum config_choice shortcut, encrypt;
+    bool anonymity;
+    char through[CONFIG_THROUGH_MAX][CONFIG_NAME_MAX + 1]; /* names of the book, lower case */
+    unsigned n_through;
+};
+
+/* expose NAME { }: a port of the overlay that leads to a local server, for the keys named. */
+struct config_expose {
+    unsigned line;
+    char name[CONFIG_NAME_MAX + 1];
+    uint8_t proto; /* IPPROTO_TCP or IPPROTO_UDP */
+    uint16_t port;
+    struct addr target; /* by default the same port of 127.0.0.1 */
+    char allow[CONFIG_ALLOW_MAX][CONFIG_NAME_MAX + 1]; /* names of the book, lower case, or keys as key_parse() takes them */
+    unsigned n_allow;                                  /* at least 1 */
+};
 
 struct config {
     struct addr nodes[CONFIG_NODES_MAX];
@@ -36,12 +95,35 @@ struct config {
     uint64_t memory;
     bool shortcut, encrypt, ecn, waypoint;
     enum config_transport transport;
+    struct config_resolve resolve;
     int log_level; /* enum log_level */
+
+    /* from malloc, NULL when there are none: config_free() */
+    struct config_overlay *overlays;
+    unsigned n_overlays;
+    struct config_rule *rules;
+    unsigned n_rules;
+    struct config_expose *exposes;
+    unsigned n_exposes;
+};
+
+/* What is wrong with a text, in the order of its lines. */
+struct config_errors {
+    unsigned n; /* how many there are; at most CONFIG_ERRORS_MAX of them are in `at` */
+    struct {
+        unsigned line;
+        char text[CONFIG_ERROR_LEN]; /* "option: what is wrong", one line, printable */
+    } at[CONFIG_ERRORS_MAX];
 };
 
 void config_default(struct config *c);
-/* 0, or -EINVAL with one line "FILE:LINE: option: what is wrong" in err. `c` is filled only on success. */
-int config_parse(struct config *c, const char *text, const char *filename, char *err, size_t errlen);
+/* 0, or -EINVAL with what is wrong in e; c is filled only on success, and its sections are the caller's then. -ENOMEM is told as an
+ * error as well. */
+int config_parse(struct config *c, const char *text, size_t len, struct config_errors *e);
+void config_free(struct config *c);
+
+/* "FILE:LINE: option: what is wrong", one line each, with '\n' between and none at the end. */
+void config_errors_text(const struct config_errors *e, const char *filename, char *out, size_t cap);
 
 /* "1.2.3.4:5", "[::1]:5"; without a port default_port (or -EINVAL when that is 0). */
 int config_parse_addr(struct addr *a, const char *s, uint16_t default_port);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/io/mirror.h"
+#include "daemon/pump/policy.h"
 #include "daemon/pump/udp.h"
 
 #define VERIFIED_US (5 * USEC_PER_SEC / 2)
@@ -47,10 +48,15 @@ struct dns_asker {
 static void find(void *ctx, const char *name, struct dns_facts *f)
 {
     struct ipc_resolved v;
-    names_resolve(ctx, name, &v);
+    policy_resolve(ctx, name, "", &v);
     f->rcode = v.status == ENOENT ? DNS_NXDOMAIN : v.status ? DNS_SERVFAIL : DNS_NOERROR;
     f->a = v.addr;
     f->a6 = v.addr6;
+}
+
+static bool claims(void *ctx, const char *name)
+{
+    return policy_claims(ctx, name);
 }
 
 static bool is_virtual(void *ctx, const struct addr *a)
@@ -356,8 +362,7 @@ int dns_start(struct pump *p)
     struct dns_side *d = p->dns = calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;
-    const char *suffix = p->config.suffix;
-    d->names = (struct stub_names){suffix + (*suffix == '.'), find, is_virtual, reverse, p};
+    d->names = (struct stub_names){p->zones, claims, find, is_virtual, reverse, p};
     d->askers_max = askers_limit();
     TAILQ_INIT(&d->old_servers);
     TAILQ_INIT(&d->old_askers);

@@ -1,7 +1,9 @@
 /* pump/ipc.c - what programs ask: a table from request to handler. */
 #include "daemon/pump/impl.h"
+#include "daemon/pump/policy.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
@@ -38,7 +40,20 @@ static void on_info(struct request *q)
                             .own6 = addr_v6(p->own6, 0),
                             .pool = p->config.network,
                             .pool_bits = (uint8_t)p->config.network_bits,
+                            .flags = policy_wants_every_name(p) ? IPC_INFO_EVERY_NAME : 0,
                             .pid = (uint32_t)getpid()});
+    reply(q, -1);
+}
+
+/* By which names a program knows that they are ours. */
+static void on_suffixes(struct request *q)
+{
+    struct pump *p = q->p;
+    struct ipc_suffixes v = {.flags = p->overlays->nodes || p->ever_met ? 0 : IPC_SUFFIXES_NO_NODE};
+    size_t at = 0;
+    for (const struct overlay *o = p->overlays; o && at < sizeof(v.list); o = o->next)
+        at += (size_t)snprintf(v.list + at, sizeof(v.list) - at, "%s%s", at ? "," : "", o->suffix);
+    ipc_put_suffixes(&q->w, &v);
     reply(q, -1);
 }
 
@@ -48,7 +63,7 @@ static void on_resolve(struct request *q)
     ipc_get_name(&q->r, &name);
     struct ipc_resolved v = {.status = ENOENT};
     if (!q->r.failed)
-        names_resolve(q->p, name.name, &v);
+        policy_resolve(q->p, name.name, ipc_client_app(q->client), &v);
     ipc_put_resolved(&q->w, &v);
     reply(q, -1);
 }
@@ -67,23 +82,26 @@ static void on_reverse(struct request *q)
 }
 
 /* What that destination is to us: 0, an errno, or an enum ipc_status. */
-static uint32_t remote_verdict(struct pump *p, const struct addr *remote)
+static uint32_t remote_verdict(struct pump *p, const struct addr *remote, const char *app)
 {
     uint32_t ip = names_host(p, remote);
     if (!names_is_virtual(p, ip))
         return IPC_NOT_VIRTUAL;
     if (side_by_own(p, ip))
         return IPC_SELF;
+    int err = policy_connect(p, pool_key(p->pool, p->now, ip), app);
+    if (err)
+        return (uint32_t)err;
     return names_address(p, pool_key(p->pool, p->now, ip), 0) ? 0 : ENETUNREACH;
 }
 
 /* Programs which were refused over IPv4 try IPv6 next: a host that cannot be reached just now is not waited for a second time. */
-static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c)
+static uint32_t connect_verdict(struct pump *p, const struct ipc_connect *c, const char *app)
 {
     int lately = c->remote.family == 6 ? net_failed_lately(p, names_host(p, &c->remote)) : 0;
     if (lately)
         return (uint32_t)lately;
-    uint32_t status = remote_verdict(p, &c->remote);
+    uint32_t status = remote_verdict(p, &c->remote, app);
     if (!status && names_is_multicast(p, names_host(p, &c->remote)))
         return ENETUNREACH; /* as the kernel says of 224.0.0.0/4 */
     return !status && c->proto != IPPROTO_TCP ? EPROTONOSUPPORT : status;
@@ -105,7 +123,7 @@ static void on_connect(struct request *q)
     ipc_get_connect(&q->r, &c);
     bool dns = !q->r.failed && c.proto == IPPROTO_TCP && dns_is_server(q->p, &c.remote);
     if (!q->r.failed && !dns)
-        s.status = connect_verdict(q->p, &c);
+        s.status = connect_verdict(q->p, &c, ipc_client_app(q->client));
     if (dns)
         s.status = (uint32_t)-dns_connect(q->p, &c, q->client, q->serial);
     else if (!s.status)
@@ -191,7 +209,7 @@ static void on_udp_open(struct request *q)
     if (dns)
         status = (uint32_t)-dns_open(q->p, &u, &mirror);
     else if (asked)
-        status = remote_verdict(q->p, &u.remote);
+        status = remote_verdict(q->p, &u.remote, ipc_client_app(q->client));
     if (dns && !status)
         status = IPC_DNS;
     else if (!status)
@@ -240,9 +258,10 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
         [IPC_BOUND] = on_bound,
         [IPC_SOCK_RESET] = on_sock_reset,
         [IPC_SOCK_STATE] = on_sock_state,
+        [IPC_SUFFIXES] = on_suffixes,
     };
     struct ipc_header h;
-    uint8_t out[512];
+    uint8_t out[1024];
     struct request q = {.p = ctx, .client = c, .r = reader_of(data, len), .w = writer_of(out, sizeof(out))};
     ipc_get_header(&q.r, &h);
     if (q.r.failed || h.type >= IPC_TYPES || !handler[h.type]) {
@@ -259,4 +278,5 @@ void ipc_gone(void *ctx, struct ipc_client *c)
 {
     ping_client_gone(ctx, c);
     flow_client_gone(ctx, c);
+    share_client_gone(ctx, c);
 }

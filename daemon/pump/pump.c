@@ -11,6 +11,8 @@
 #include "daemon/base/log.h"
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
+#include "daemon/pump/policy.h"
+#include "daemon/pump/reload.h"
 
 enum { NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10, LITTLE = 1200 };
 
@@ -25,10 +27,11 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, tcpip_deadline(p->tcpip));
     for (const struct overlay *o = p->overlays; o; o = o->next)
         at = mono_min(at, overlay_deadline(o));
-    at = mono_min(at, mono_min(pool_deadline(p->pool), state_deadline(p)));
+    at = mono_min(at, mono_min(pool_deadline(p->pool), mono_min(state_deadline(p), drop_deadline(p))));
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, door_deadline(p));
+    at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, ping_deadline(p));
 }
 
@@ -66,6 +69,7 @@ static void expire(struct pump *p)
 {
     trim_memory(p);
     move_turn(p);
+    drop_turn(p);
     if (mono_due(tcpip_deadline(p->tcpip), p->now))
         tcpip_expire(p->tcpip, p->now);
     if (mono_due(pool_deadline(p->pool), p->now))
@@ -76,6 +80,8 @@ static void expire(struct pump *p)
         ping_expire(p);
     dgram_expire(p);
     door_expire(p);
+    share_turn(p);
+    rotation_turn(p);
     dns_expire(p);
     state_turn(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
@@ -251,7 +257,12 @@ static int start_sessions(struct pump *p, char *why, size_t whylen)
     struct overlay *o;
     p->accel = accel_open();
     id_of_key(&p->public_id, p->identity.pub, NULL);
-    return overlay_new(p, "", p->config.suffix, p->config.nodes, p->config.n_nodes, &o, why, whylen);
+    struct addr v[CONFIG_NODES_MAX];
+    unsigned n = nodes_of(p, "", p->config.nodes, p->config.n_nodes, v);
+    int err = overlay_new(p, "", p->config.suffix, v, n, &o, why, whylen);
+    if (!err)
+        o->by_config = p->config.n_nodes;
+    return err;
 }
 
 static int start_engine(struct pump *p)
@@ -321,9 +332,13 @@ static void pump_free(struct pump *p)
     groups_free(p->groups);
     accel_close(p->accel);
     access_free(p->access);
+    share_stop(p);
+    rotation_stop(p);
     book_free(p->book);
     state_close(p);
     pool_free(p->pool);
+    policy_stop(p);
+    config_free(&p->config);
     crypto_wipe(&p->identity, sizeof(p->identity));
     free(p);
 }
@@ -349,11 +364,21 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     drbg_init(&p->random, seed);
     snprintf(why, whylen, "out of memory or file descriptors");
 
-    int err = start_names(p, why, whylen);
+    int err = policy_start(p);
+    if (!err)
+        err = start_names(p, why, whylen);
     if (!err)
         err = state_load_book(p, why, whylen);
     if (!err)
+        err = share_start(p, why, whylen);
+    if (!err)
+        err = rotation_start(p, why, whylen);
+    if (!err)
         err = group_load(p, why, whylen);
+    if (!err)
+        err = nodes_load(p, why, whylen);
+    if (!err)
+        err = drop_load(p, why, whylen);
     if (!err)
         err = start_io(p, why, whylen);
     if (!err)
@@ -371,6 +396,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     uv_idle_init(loop, &p->idle);
     p->idle.data = p;
     group_start(p);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        rotation_begin(o);
     access_rebuild(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
         net_choose_node(o);

@@ -1,6 +1,7 @@
 /* pump/shortcut.c - where this daemon is, for peers who would take a shortcut to it: the addresses of the machine, and the one which
  * the node sees. */
 #include "daemon/pump/impl.h"
+#include "daemon/pump/policy.h"
 
 #include "daemon/base/log.h"
 #include "daemon/io/addresses.h"
@@ -60,7 +61,7 @@ static void shortcut_look(struct overlay *o)
 void shortcut_turn(struct overlay *o)
 {
     struct pump *p = o->p;
-    if (p->config.shortcut && (o->addresses_dirty || !addr_eq(triggers_seen_address(o->triggers), &o->addresses_seen) ||
+    if (policy_wants_shortcuts(p) && (o->addresses_dirty || !addr_eq(triggers_seen_address(o->triggers), &o->addresses_seen) ||
                                   triggers_nat(o->triggers) != o->nat_seen))
         shortcut_look(o);
 }

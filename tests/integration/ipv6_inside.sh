@@ -26,7 +26,7 @@ expect "getent hosts, backwards" "$(as alice i3run getent hosts "$bob6" | xargs)
 step "ping in either family"
 for to in bob.i3 "$bob" "$bob6"; do
     as alice i3ctl ping "$to" 1 >"$T/ping" || die "$(cat "$T/ping")"
-    [ "$to" = bob.i3 ] || grep -qF "($to): 1 sent, 1 answered" "$T/ping" || die "$(cat "$T/ping")"
+    grep -qF "$to: 1 sent, 1 answered" "$T/ping" || die "$(cat "$T/ping")"
 done
 ! as alice i3ctl ping fd69:3300::1 1 2>"$T/ping" || die "a stranger answers"
 

@@ -72,14 +72,16 @@ if sys.argv[1] == 'alice':
     print(len(s.recv(512)) > 20, flush=True)
     sys.stdin.read()
 else:
+    heard = set() # from mirrors of other tests that run now, too
     for line in open('/proc/net/udp'):
         ip, port = (line.split()[1] + ':').split(':')[:2]
         if ip.endswith('357F'): # 127.53.x.y
             s.sendto(query('bob.i3'), (socket.inet_ntoa(bytes.fromhex(ip)[::-1]), int(port, 16)))
             try:
-                print('answered', s.recv(512))
+                heard.add('answered %s' % s.recv(512))
             except OSError as e:
-                print(type(e).__name__)
+                heard.add(type(e).__name__)
+    print(*heard)
 P
 mkfifo "$T/wait"
 as alice i3run timeout 20 python3 "$T/ask.py" alice <"$T/wait" >"$T/asked" 2>&1 &

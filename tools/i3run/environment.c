@@ -124,6 +124,8 @@ int environment_set(const struct ipc_info *info)
         say("%s", strerror(errno));
         return -errno;
     }
+    if (info->flags & IPC_INFO_EVERY_NAME ? setenv("I3_EVERY_NAME", "1", 1) < 0 : unsetenv("I3_EVERY_NAME") < 0)
+        return -errno;
     if (run.explain && set_explain() < 0)
         return -EINVAL;
     explain_init(getenv("I3_EXPLAIN"));

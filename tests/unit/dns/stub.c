@@ -40,7 +40,13 @@ static void reverse(void *ctx, const struct addr *a, struct dns_facts *f)
         f->rcode = DNS_NXDOMAIN;
 }
 
-static const struct stub_names names = {"i3", find, is_virtual, reverse, NULL};
+static bool claims(void *ctx, const char *name)
+{
+    (void)ctx;
+    return dns_name_in(name, "i3", true) || dns_name_in(name, "denied.example", true);
+}
+
+static const struct stub_names names = {"i3", claims, find, is_virtual, reverse, NULL};
 
 struct message {
     uint8_t b[2048];

@@ -43,6 +43,7 @@ static struct net {
     bool node, direct; /* which ways are open */
     unsigned lose_relayed;
     unsigned oneway;   /* 1: only end 0 can send straight */
+    bool hairpin;      /* both are behind one NAT, which takes their packets to each other back in */
 } w;
 
 static struct addr ip(const char *s, uint16_t port)
@@ -98,11 +99,28 @@ static bool opened(struct end *e, const struct addr *a, bool add)
     return false;
 }
 
+/* The NAT as who is behind it sees a neighbour's packets come from. */
+static struct addr inside(const struct end *e)
+{
+    return addr_v4(0xc0a80101, e->at.port);
+}
+
+/* Where a packet to `to` seems to come from. What went to the outside address comes from the inner one; the answers to that, which
+ * are the packets to the inner one, from the outside. */
+static struct addr seen_from(unsigned from, const struct addr *to)
+{
+    return w.hairpin && addr_eq(to, &w.e[1 - from].at) ? inside(&w.e[from]) : w.e[from].at;
+}
+
 /* Does a packet to `to` reach the other end? */
 static bool reaches(unsigned from, const struct addr *to)
 {
     struct end *e = &w.e[from], *other = &w.e[1 - from];
     opened(e, to, true);
+    if (w.hairpin) {
+        struct addr in = inside(other);
+        return addr_eq(to, &other->at) || (addr_eq(to, &in) && opened(other, &e->at, false));
+    }
     if (!w.direct || (w.oneway && from != w.oneway - 1))
         return false;
     if (other->nat)
@@ -128,7 +146,7 @@ static void fly(unsigned from, const struct addr *to, const uint8_t *msg, size_t
     struct message *m = &w.v[w.n++];
     /* who is reached at a second address answers from there */
     *m = (struct message){.at = mono_add(w.now, relayed ? w.node_delay : w.delay), .to = 1 - from, .relayed = relayed,
-        .data = !len, .from = w.e[from].at, .len = len};
+        .data = !len, .from = relayed ? w.e[from].at : seen_from(from, to), .len = len};
     if (!relayed && w.slow && (to->ip[0] == 10 || w.e[from].at.ip[0] == 10))
         m->at = mono_add(m->at, w.slow);
     if (len)
@@ -207,14 +225,19 @@ static void packet(unsigned from)
     speak(from);
 }
 
-/* Packets both ways, every 20 ms. */
-static void talk(uint64_t us)
+/* Packets both ways. */
+static void talk_every(uint64_t us, uint64_t gap)
 {
-    for (; us >= 20 * MS; us -= 20 * MS) {
+    for (; us >= gap; us -= gap) {
         packet(0);
         packet(1);
-        run(20 * MS);
+        run(gap);
     }
+}
+
+static void talk(uint64_t us)
+{
+    talk_every(us, 20 * MS);
 }
 
 static bool direct(unsigned i)
@@ -312,6 +335,39 @@ START_TEST(a_way_without_a_way_back_is_none)
     talk(5 * SEC);
     ck_assert(!direct(0) && !direct(1));
     ck_assert_uint_eq(w.e[0].got_direct + w.e[1].got_direct, 0);
+}
+END_TEST
+
+/* Behind one NAT which takes packets to its outside address back in there are two ways, and by either of them one end sends to the
+ * outside address and hears from the inner one, the other end the reverse. Both must come to the same, and stay there, even when
+ * packets keep them in step. */
+START_TEST(two_behind_one_nat_agree_which_way_to_take)
+{
+    static const uint64_t delay[] = {100, 1 * MS, 10 * MS, 30 * MS}, gap[] = {2 * MS, 20 * MS};
+    uint8_t seed[BLAKE2S_LEN] = {2, (uint8_t)_i};
+    struct addr at[2];
+    net_init();
+    w.hairpin = true;
+    w.delay = delay[_i % ARRAY_LEN(delay)];
+    drbg_init(&w.d, seed);
+    for (unsigned i = 0; i < 2; i++) {
+        w.e[i].at = addr_v4(0xc0000221, (uint16_t)(1000 + i));
+        own_add(i, w.e[i].at);
+        path_init(&w.e[i].x, w.now, &w.d);
+    }
+    net_start();
+    talk_every(3 * SEC, gap[_i / ARRAY_LEN(delay) % ARRAY_LEN(gap)]);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert(direct(i));
+        at[i] = *path_address(&w.e[i].x);
+    }
+    struct addr in[2] = {inside(&w.e[0]), inside(&w.e[1])};
+    ck_assert(addr_eq(&at[0], &in[1]) ? addr_eq(&at[1], &w.e[0].at) : addr_eq(&at[0], &w.e[1].at) && addr_eq(&at[1], &in[0]));
+    for (unsigned n = 0; n < 500; n++) {
+        talk(20 * MS);
+        for (unsigned i = 0; i < 2; i++)
+            ck_assert(direct(i) && addr_eq(path_address(&w.e[i].x), &at[i]));
+    }
 }
 END_TEST
 
@@ -783,6 +839,7 @@ int main(void)
     tcase_add_test(t, two_nats_open_for_each_other);
     tcase_add_test(t, where_nobody_answers_the_node_stays);
     tcase_add_test(t, a_way_without_a_way_back_is_none);
+    tcase_add_loop_test(t, two_behind_one_nat_agree_which_way_to_take, 0, 64);
     tcase_add_test(t, the_quickest_address_wins);
     tcase_add_loop_test(t, nearer_kinds_win_when_about_equal, 0, 6);
     tcase_add_loop_test(t, only_the_true_answer_from_the_true_place_counts, 0, 8);

@@ -1,0 +1,209 @@
+#include "daemon/policy/schema.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "daemon/policy/values.h"
+#include "include/bytes.h"
+
+static const struct {
+    const char *name;
+    bool titled;
+} sections[] = {
+    [SECTION_TOP] = {"", false},
+    [SECTION_OVERLAY] = {"overlay", true},
+    [SECTION_RULE] = {"rule", false},
+    [SECTION_EXPOSE] = {"expose", true},
+};
+
+static_assert(ARRAY_LEN(sections) == CONFIG_SECTIONS, "name all");
+
+#define AT(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
+/* two fields, one behind the other */
+#define SPAN(type, first, last) \
+    offsetof(struct type, first), offsetof(struct type, last) + sizeof(((struct type *)0)->last) - offsetof(struct type, first)
+
+const struct config_option config_options[] = {
+    {SECTION_TOP, "nodes", true, true, NULL, value_node, SPAN(config, nodes, n_nodes), 0, 0},
+    {SECTION_TOP, "suffix", false, true, ".i3", value_suffix, AT(config, suffix), 0, 0},
+    {SECTION_TOP, "resolve", true, false, "book", value_resolve, AT(config, resolve), 0, 0},
+    {SECTION_TOP, "network", false, true, "10.0.0.0/8", value_network, SPAN(config, network, network_bits), 0, 0},
+    {SECTION_TOP, "bind", false, true, "0.0.0.0:0", value_addr, AT(config, bind), 0, 0},
+    {SECTION_TOP, "transport", false, true, "auto", value_transport, AT(config, transport), 0, 0},
+    {SECTION_TOP, "shortcut", false, false, "yes", value_bool, AT(config, shortcut), 0, 0},
+    {SECTION_TOP, "encrypt", false, false, "yes", value_bool, AT(config, encrypt), 0, 0},
+    {SECTION_TOP, "waypoint", false, false, "no", value_bool, AT(config, waypoint), 0, 0},
+    {SECTION_TOP, "mtu", false, true, "1400", value_unsigned, AT(config, mtu), 576, 9000},
+    {SECTION_TOP, "send-buffer", false, true, "33554432", value_unsigned, AT(config, send_buffer), 16 * 1024, 1 << 30},
+    {SECTION_TOP, "recv-buffer", false, true, "33554432", value_unsigned, AT(config, recv_buffer), 16 * 1024, 1 << 30},
+    {SECTION_TOP, "memory", false, true, "268435456", value_size, AT(config, memory), 1 << 20, 1l << 40},
+    {SECTION_TOP, "connections", false, true, "10000", value_unsigned, AT(config, connections), 1, 1000000},
+    {SECTION_TOP, "ecn", false, true, "yes", value_bool, AT(config, ecn), 0, 0},
+    {SECTION_TOP, "log", false, false, "info", value_log, AT(config, log_level), 0, 0},
+
+    {SECTION_OVERLAY, "suffix", false, true, NULL, value_suffix, AT(config_overlay, suffix), 0, 0},
+    {SECTION_OVERLAY, "nodes", true, true, NULL, value_overlay_node, SPAN(config_overlay, nodes, n_nodes), 0, 0},
+
+    {SECTION_RULE, "suffix", false, false, NULL, value_rule_suffix, AT(config_rule, suffix), 0, 0},
+    {SECTION_RULE, "match", false, false, NULL, value_match, AT(config_rule, match), 0, 0},
+    {SECTION_RULE, "app", false, false, NULL, value_app, AT(config_rule, app), 0, 0},
+    {SECTION_RULE, "action", false, false, NULL, value_action, AT(config_rule, action), 0, 0},
+    {SECTION_RULE, "via", false, false, NULL, value_via, AT(config_rule, via), 0, 0},
+    {SECTION_RULE, "shortcut", false, false, NULL, value_choice, AT(config_rule, shortcut), 0, 0},
+    {SECTION_RULE, "encrypt", false, false, NULL, value_choice, AT(config_rule, encrypt), 0, 0},
+    {SECTION_RULE, "anonymity", false, false, "no", value_bool, AT(config_rule, anonymity), 0, 0},
+    {SECTION_RULE, "through", true, false, NULL, value_through, SPAN(config_rule, through, n_through), 0, 0},
+
+    {SECTION_EXPOSE, "port", false, false, NULL, value_port, AT(config_expose, port), 0, 0},
+    {SECTION_EXPOSE, "target", false, false, NULL, value_target, AT(config_expose, target), 0, 0},
+    {SECTION_EXPOSE, "proto", false, false, "tcp", value_proto, AT(config_expose, proto), 0, 0},
+    {SECTION_EXPOSE, "allow", true, false, NULL, value_allow, SPAN(config_expose, allow, n_allow), 0, 0},
+};
+
+const unsigned config_options_n = ARRAY_LEN(config_options);
+
+const char *config_section_name(enum config_section s)
+{
+    return sections[s].name;
+}
+
+bool config_section_titled(enum config_section s)
+{
+    return sections[s].titled;
+}
+
+enum config_section config_section_find(const char *name)
+{
+    for (unsigned i = 1; i < CONFIG_SECTIONS; i++)
+        if (!strcmp(sections[i].name, name))
+            return (enum config_section)i;
+    return SECTION_TOP;
+}
+
+const struct config_option *config_option_find(enum config_section s, const char *name)
+{
+    for (unsigned i = 0; i < config_options_n; i++)
+        if (config_options[i].section == s && !strcmp(config_options[i].name, name))
+            return &config_options[i];
+    return NULL;
+}
+
+/* ---- what was perhaps meant ---- */
+
+enum { WORD_MAX = 24, NEAR_ENOUGH = 2 };
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+static char folded(char c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c == '_' ? '-' : c);
+}
+
+/* Edits (insert, delete, replace, swap neighbours) between a and b; case, and '_' for '-', count as none. */
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned d[WORD_MAX + 1][WORD_MAX + 1];
+    size_t n = strlen(a), m = strlen(b);
+    if (n > WORD_MAX || m > WORD_MAX)
+        return WORD_MAX;
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t j = 0; j <= m; j++) {
+            if (!i || !j) {
+                d[i][j] = (unsigned)(i + j);
+                continue;
+            }
+            bool same = folded(a[i - 1]) == folded(b[j - 1]);
+            d[i][j] = least(least(d[i - 1][j] + 1, d[i][j - 1] + 1), d[i - 1][j - 1] + !same);
+            if (i > 1 && j > 1 && folded(a[i - 1]) == folded(b[j - 2]) && folded(a[i - 2]) == folded(b[j - 1]))
+                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    }
+    return d[n][m];
+}
+
+/* A word of three letters that differs in two is another word. */
+static void consider(const char *candidate, const char *name, const char **best, unsigned *best_distance)
+{
+    unsigned d = distance(candidate, name), enough = least(NEAR_ENOUGH, (unsigned)strlen(candidate) / 2);
+    if (d <= enough && d < *best_distance) {
+        *best = candidate;
+        *best_distance = d;
+    }
+}
+
+void config_hint(enum config_section s, const char *name, char *out, size_t cap)
+{
+    const char *best = NULL;
+    unsigned best_distance = NEAR_ENOUGH + 1;
+    out[0] = '\0';
+    for (unsigned i = 0; i < config_options_n; i++)
+        if (config_options[i].section == s)
+            consider(config_options[i].name, name, &best, &best_distance);
+    for (unsigned i = 1; i < CONFIG_SECTIONS && s == SECTION_TOP; i++)
+        consider(sections[i].name, name, &best, &best_distance);
+    if (best) {
+        snprintf(out, cap, "; did you mean '%s'?", best);
+        return;
+    }
+    for (unsigned i = 0; i < config_options_n; i++)
+        if (!strcmp(config_options[i].name, name)) {
+            enum config_section home = config_options[i].section;
+            snprintf(out, cap, home == SECTION_TOP ? "; it belongs outside of the sections" : "; it belongs in a section '%s { }'", sections[home].name);
+            return;
+        }
+}
+
+const struct config_option *config_differ(const struct config *a, const struct config *b, const struct config_option *after)
+{
+    for (const struct config_option *o = after ? after + 1 : config_options; o < config_options + config_options_n; o++)
+        if (o->section == SECTION_TOP && memcmp((const char *)a + o->offset, (const char *)b + o->offset, o->size) != 0)
+            return o;
+    return NULL;
+}
+
+/* ---- errors ---- */
+
+/* By line; those of one line stay as they came. What a file says may be in the text: nothing of it shall move a terminal's cursor. */
+void config_error(struct config_errors *e, unsigned line, const char *option, const char *fmt, ...)
+{
+    char text[CONFIG_ERROR_LEN];
+    va_list ap;
+    int n = snprintf(text, sizeof(text), "%.60s: ", option);
+    va_start(ap, fmt);
+    vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
+    va_end(ap);
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < 32 || *c == 127)
+            *c = '?';
+    unsigned kept = least(e->n, CONFIG_ERRORS_MAX), at = kept;
+    e->n++;
+    while (at && e->at[at - 1].line > line)
+        at--;
+    if (at == CONFIG_ERRORS_MAX)
+        return;
+    unsigned moved = least(kept, CONFIG_ERRORS_MAX - 1) - at;
+    memmove(&e->at[at + 1], &e->at[at], moved * sizeof(e->at[0]));
+    e->at[at].line = line;
+    memcpy(e->at[at].text, text, sizeof(text));
+}
+
+void config_errors_text(const struct config_errors *e, const char *filename, char *out, size_t cap)
+{
+    size_t len = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; i < least(e->n, CONFIG_ERRORS_MAX); i++) {
+        int n = snprintf(out + len, cap - len, "%s%s:%u: %s", i ? "\n" : "", filename, e->at[i].line, e->at[i].text);
+        if (n < 0 || (size_t)n >= cap - len) {
+            out[i ? len : cap - 1] = '\0'; /* whole lines only, but for the first */
+            return;
+        }
+        len += (size_t)n;
+    }
+    if (e->n > CONFIG_ERRORS_MAX)
+        snprintf(out + len, cap - len, "\n%s: and %u more like these", filename, e->n - CONFIG_ERRORS_MAX);
+}

@@ -1,0 +1,50 @@
+/* policy.h - the user's rules (daemon/policy/rules.h) where they take effect:
+ *
+ *   a name is asked for      RESOLVE of ipc.h, DNS questions that pass our stub    policy_resolve(), policy_claims()
+ *   a host is connected to   CONNECT and UDP_OPEN, whatever name was asked for     policy_connect()
+ *   a session                shortcut and encrypt, for all programs alike          policy_peer()
+ *   i3ctl why                the same decision, told                               policy_look()
+ */
+#ifndef I3_PUMP_POLICY_H
+#define I3_PUMP_POLICY_H
+
+#include "daemon/policy/rules.h"
+#include "daemon/pump/impl.h"
+
+int policy_start(struct pump *p);
+void policy_stop(struct pump *p);
+/* The rules of p->config from now on. -ENOMEM: the old ones go on. */
+int policy_renew(struct pump *p);
+
+enum policy_fate {
+    FATE_OVERLAY, /* goes on by the overlay: e says to whom, if that is known */
+    FATE_SYSTEM,  /* left to the system's resolver */
+    FATE_DENIED,
+    FATE_MISSING, /* asks for what this version does not have */
+};
+
+struct policy_look {
+    struct verdict verdict;
+    enum policy_fate fate;
+    const char *missing;
+    char full[IPC_NAME_MAX + 1];  /* with FATE_OVERLAY: as names_resolve() takes it; "": too long */
+    struct overlay *o;            /* NULL: no overlay of that suffix runs */
+    const struct book_entry *e;   /* NULL: neither book nor groups have the name */
+};
+
+/* What becomes of a name that a program asks for. Changes nothing. */
+void policy_look(const struct pump *p, const char *name, const char *app, struct policy_look *out);
+
+/* As RESOLVE answers; IPC_NOT_VIRTUAL: it is the system's. */
+void policy_resolve(struct pump *p, const char *name, const char *app, struct ipc_resolved *out);
+/* A DNS question about that name is not for the server. */
+bool policy_claims(const struct pump *p, const char *name);
+/* May that program talk to the host with that key? 0 or an errno, positive. It may when it might ask for one of the host's names. */
+int policy_connect(struct pump *p, const uint8_t *key, const char *app);
+/* The session with a host of the book, as its rules want it. */
+void policy_peer(struct pump *p, struct overlay *o, struct peer *peer, const struct book_entry *e);
+
+bool policy_wants_every_name(const struct pump *p);
+bool policy_wants_shortcuts(const struct pump *p);
+
+#endif
