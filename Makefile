@@ -384,6 +384,7 @@ UNIT_TESTS := \
 	unit/naming/book \
 	unit/naming/groups \
 	unit/naming/pool \
+	unit/naming/mappings \
 	unit/policy/config \
 	unit/policy/rules \
 	unit/policy/drops \
@@ -423,6 +424,8 @@ UNIT_TESTS := \
 	unit/io/mirror \
 	unit/io/operator \
 	unit/io/sandbox \
+	unit/io/exe \
+	unit/io/journal_file \
 	unit/control/pcapng \
 	unit/tools/packet \
 
@@ -482,6 +485,9 @@ INTEGRATION_TESTS := \
 	integration/json_schema.py \
 	integration/refuse.sh \
 	integration/kept_state.sh \
+	integration/session.py \
+	integration/disk_full.sh \
+	integration/crash_100.sh \
 	integration/rewrite.sh \
 	integration/ipv6_node.sh \
 	integration/ipv6_inside.sh \
@@ -614,6 +620,11 @@ unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
 unit/io/operator_OBJ := daemon/io/http.o daemon/io/log_format.o
 unit/io/operator_LIBS := -luv -ljansson
+unit/naming/mappings_ROOMS := naming base
+unit/io/exe_OBJ := daemon/io/exe.o daemon/io/sandbox.o
+unit/io/exe_LIBS := -lseccomp
+unit/io/journal_file_ROOMS := base
+unit/io/journal_file_OBJ := daemon/io/journal_file.o daemon/io/files.o
 unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
 unit/control/pcapng_OBJ := daemon/control/pcapng.o
@@ -802,6 +813,8 @@ install: build
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
 	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/systemd/user
+	$(Q)for u in i3d.service i3d.socket; do sed 's#/usr/local/#$(PREFIX)/#' tools/units/$$u >$(DESTDIR)$(PREFIX)/share/systemd/user/$$u && chmod 644 $(DESTDIR)$(PREFIX)/share/systemd/user/$$u || exit 1; done
 	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
 	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 
@@ -811,6 +824,7 @@ uninstall:
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3node $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3run
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run $(DESTDIR)$(PREFIX)/share/i3run
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.service $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.socket
 
 clean:
 	rm -rf build
