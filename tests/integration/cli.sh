@@ -118,7 +118,7 @@ step "status"
 status 0 alice status
 grep -q '^online *yes, by overlay node' "$T/out" || die "status: $(cat "$T/out")"
 status 0 alice status -v
-grep -q 'all standing' "$T/out" || die "status: $(cat "$T/out")"
+grep -q ': all standing' "$T/out" || die "status: $(cat "$T/out")"
 status 0 alice status --json
 json
 expect "the address in status" "$(field address <"$T/out")" "$(address_of alice)"
