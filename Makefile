@@ -484,6 +484,7 @@ INTEGRATION_TESTS := \
 	integration/stack.sh \
 	integration/cli.sh \
 	integration/json_schema.py \
+	integration/observe.py \
 	integration/refuse.sh \
 	integration/kept_state.sh \
 	integration/session.py \
