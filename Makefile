@@ -59,6 +59,7 @@ policy_SRC := \
 	daemon/policy/values.c \
 
 i3_SRC := \
+	daemon/i3/cookie.c \
 	daemon/i3/deadline.c \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
@@ -147,11 +148,13 @@ control_SRC := \
 	daemon/control/prom.c \
 	daemon/control/report.c \
 	daemon/control/warnings.c \
+	daemon/control/why.c \
 
 io_SRC := \
 	daemon/io/accel.c \
 	daemon/io/addresses.c \
 	daemon/io/clock.c \
+	daemon/io/exe.c \
 	daemon/io/fdset.c \
 	daemon/io/files.c \
 	daemon/io/ipc_server.c \
@@ -169,11 +172,18 @@ io_SRC := \
 	daemon/io/stream_out.c \
 	daemon/io/train.c \
 	daemon/io/udp.c \
+	daemon/io/watch.c \
 
 i3d_SRC := \
 	daemon/i3d.c \
 	daemon/ensure.c \
+	daemon/host_options.c \
+	daemon/host_sandbox.c \
+	daemon/keeper.c \
 	daemon/identity.c \
+	daemon/io/notify.c \
+	daemon/io/passed.c \
+	daemon/io/sandbox.c \
 	daemon/pump/node_pump.c \
 	daemon/pump/node_stream.c \
 	daemon/pump/node_workers.c \
@@ -197,6 +207,7 @@ i3d_SRC := \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
 	daemon/pump/policy.c \
+	daemon/pump/why.c \
 	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
@@ -316,6 +327,7 @@ i3ctl_SRC := \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
+	tools/i3ctl_policy.c \
 	tools/i3ctl_table.c \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
@@ -332,7 +344,7 @@ PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
-i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
@@ -360,6 +372,7 @@ UNIT_TESTS := \
 	unit/policy/config \
 	unit/policy/rules \
 	unit/policy/access \
+	unit/i3/cookie \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
@@ -405,6 +418,7 @@ SIM_TESTS := \
 	sim/tcp_goodput \
 	sim/tcp_bars \
 	sim/intruders \
+	sim/cookies \
 	sim/overlay \
 	sim/ring \
 	sim/ring_hosts \
@@ -542,6 +556,7 @@ unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/rules_ROOMS := policy base
 unit/policy/access_ROOMS := policy
+unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
@@ -609,6 +624,8 @@ sim/tcp_goodput_ROOMS := base tcpip
 sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
 sim/tcp_bars_ROOMS := base tcpip
 sim/tcp_bars_OBJ := tests/sim/tcp_net.o
+sim/cookies_ROOMS := base i3
+sim/cookies_OBJ := tests/sim/world.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node

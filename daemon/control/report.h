@@ -51,6 +51,7 @@ struct report_view {
     unsigned network_bits;
     uint64_t started_wall; /* microseconds since 1970 */
     const char *config_wrong; /* why the file as it is now is not in force, "FILE:LINE: ..."; NULL: it is */
+    const char *sandbox;      /* what is in force of it */
     const char *state_wrong;  /* why what is learned cannot be kept on disk; NULL: it can */
     const struct triggers *triggers;
     const struct peers *peers;
@@ -83,6 +84,10 @@ char *report_group(const struct report_group *g, const struct triggers *t);
 char *report_groups(const struct report_group *g, unsigned n, const struct triggers *t);
 char *report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* One field. */
+/* What a reload has done; the lists are names with ", " between. */
+char *report_reload(const char *file, bool same, const char *now, const char *later);
+/* "FILE:LINE: option: what", one a line. */
+char *report_refused(const char *why);
 char *report_string(const char *name, const char *value);
 char *report_flag(const char *name, bool value);
 char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error);

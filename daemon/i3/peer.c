@@ -30,6 +30,10 @@ struct peers *peers_new(const struct peers_config *c)
     sessions_init(&ps->sessions, c->session_pub);
     ps->sessions.accel = c->accel;
     ps->handshakes.credit = HANDSHAKES_BURST * HANDSHAKE_PRICE;
+    uint8_t seed[BLAKE2S_LEN];
+    drbg_draw(&ps->drbg, seed, sizeof(seed));
+    gate_init(&ps->gate, seed);
+    crypto_wipe(seed, sizeof(seed));
     return ps;
 }
 
@@ -631,6 +635,8 @@ enum peer_verdict peers_input(struct peers *ps, mono_t now, uint64_t wall_us, co
         return shake_input_init(ps, now, d, out, who);
     case PROTO_HANDSHAKE_RESPONSE:
         return shake_input_response(ps, now, d, out, who);
+    case PROTO_COOKIE:
+        return shake_input_cookie(ps, now, d, who);
     case PROTO_SEALED:
     case PROTO_PLAIN:
         return input_sealed(ps, now, from, d, out, who, plain, plain_len);

@@ -9,10 +9,12 @@
  *
  * Noise_IK_25519_ChaChaPoly_BLAKE2s, prologue "i3run session v1". Bodies (after the DATA header):
  *
- *   INIT      e(32) | enc s(48) | enc payload(16 + 64) | mac1(16) | mac2(16, zeros; cookie under load, later)
+ *   INIT      e(32) | enc s(48) | enc payload(16 + 64) | mac1(16) | return(32) | mac2(16)
  *     payload  time(8, us since 1970) | private id(32) | own address(4) | your address(4) | ciphers(1) 0 | mtu(2) |
  *              receive buffer(4) | 8 zeros
  *     mac1     first 16 of HMAC-BLAKE2s(BLAKE2s("i3run mac1" || B's public key), everything before it)
+ *     return   zeros at first; when it is sent again: the private id of the payload, in the clear
+ *     mac2     zeros, or what shows that an answer to `return` gets there: asked for under load (cookie.h)
  *   RESPONSE  e(32) | enc payload(16 + 56)
  *     payload  private id(32) | own address(4) | your address(4) | cipher(1) 0 | mtu(2) | receive buffer(4) | member(8)
  *   SEALED    counter(8) | ciphertext | tag(16)      37 + 24 bytes in all around an IP packet
@@ -55,7 +57,8 @@
  * that time doubles for a peer which turns out to be merely quiet. A NOT_PRESENT for a packet that we sent: a
  * new handshake at once. From one handshake to the next at least 1 s, except for peer_open().
  *
- * Strangers: mac1 is checked first, at the price of a hash; then at most 2,000 INITs a second are decrypted.
+ * Strangers: mac1 is checked first, at the price of a hash; from 500 INITs a second on they need a cookie (cookie.h), and at most 2,000 a second
+ * are decrypted. RESPONSEs have no part in that: each handshake of ours may read 32 which are not the right one.
  *
  * PLAIN: the tag is that of the same AEAD over no text and, as its associated data, the packet's length and its first 72 bytes
  * (GMAC, where the cipher is AES-GCM; the nonce is the counter, never used twice, SEALED or PLAIN). A fixed price of some 40 ns
@@ -177,7 +180,7 @@ const struct addr *peer_destination(const struct peers *ps, const struct peer *p
 
 enum peer_verdict {
     PEER_DROP,    /* not for us, forged, replayed, malformed, unknown: no answer */
-    PEER_CONTROL, /* taken care of */
+    PEER_CONTROL, /* taken care of; *who: of whom, NULL: a stranger was asked for a cookie */
     PEER_PACKET,  /* a packet of *who: *plain, *plain_len, decrypted in place */
 };
 
@@ -209,6 +212,18 @@ struct peer_event {
  * a wanted session could not be had. MTU: info.mtu has changed, for another way or another finding. BACK: heard again
  * after a silence that was doubted. One event per peer is kept, the newest; an MTU and a BACK give way to others. */
 bool peers_event(struct peers *ps, struct peer_event *out);
+
+/* What strangers cost (cookie.h), ever; `now`: INITs need a cookie at present. */
+struct peers_load {
+    bool now;
+    uint64_t inits;     /* with a good mac1 */
+    uint64_t read;      /* decrypted, at the price of a Diffie-Hellman */
+    uint64_t cookies;   /* asked for */
+    uint64_t dropped;   /* unread: under load without a way back, or beyond a budget */
+    uint64_t cookies_taken; /* which others have asked of us */
+};
+
+struct peers_load peers_load(const struct peers *ps, mono_t now);
 
 /* The addresses of a session, host order: what each packet is checked and rewritten by. */
 struct peer_addresses {

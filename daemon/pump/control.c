@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/reload.h"
+#include "daemon/io/sandbox.h"
 
 enum { PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
 
@@ -45,8 +47,11 @@ struct report_view control_view(struct pump *p)
         .pid = (uint32_t)getpid(),
         .version = I3_VERSION,
         .config = p->paths.config,
+        .config_wrong = reload_wrong(p),
         .data = p->paths.data,
         .suffix = o->suffix,
+        .sandbox = sandbox_text(),
+        .state_wrong = state_trouble(p, p->disk.text, sizeof(p->disk.text)),
         .key = p->identity.pub,
         .id = &p->public_id,
         .own = p->own,
@@ -319,6 +324,8 @@ static const struct {
     {"ring", verb_ring},
     {"metrics", verb_metrics},
     {"trace", verb_trace},
+    {"reload", verb_reload},
+    {"why", verb_why},
     {"stop", verb_stop},
     {"version", verb_version},
 };

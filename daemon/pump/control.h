@@ -33,6 +33,10 @@ void verb_metrics(struct control_call *k);
 /* pump/trace.c */
 void verb_trace(struct control_call *k);
 
+/* pump/reload.c, pump/why.c */
+void verb_reload(struct control_call *k);
+void verb_why(struct control_call *k);
+
 /* pump/group_control.c */
 void verb_group(struct control_call *k);
 /* The groups as status shows them; returns how many. */

@@ -160,7 +160,7 @@ struct overlay {
 struct disk_trouble {
     int err; /* 0: none */
     bool mappings, listeners, udp;
-    char file[16];
+    char file[16], text[200];
     mono_t retry;
 };
 

@@ -29,6 +29,7 @@ static mono_t next_deadline(const struct pump *p)
         at = mono_min(at, overlay_deadline(o));
     at = mono_min(at, mono_min(pool_deadline(p->pool), state_deadline(p)));
     at = mono_min(at, flow_deadline(p));
+    at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, door_deadline(p));
     return mono_min(at, ping_deadline(p));
@@ -76,6 +77,7 @@ static void expire(struct pump *p)
         flow_expire(p);
     if (mono_due(ping_deadline(p), p->now))
         ping_expire(p);
+    reload_expire(p);
     dgram_expire(p);
     door_expire(p);
     dns_expire(p);
@@ -293,7 +295,7 @@ static int start_io(struct pump *p, char *why, size_t whylen)
     if (!p->timer_watch)
         return -ENOMEM;
     snprintf(path, sizeof(path), "%s/i3d.sock", p->paths.runtime);
-    int err = ipc_server_open(&p->ipc, p->set, path, ipc_record, ipc_gone, p);
+    int err = ipc_server_open(&p->ipc, p->set, path, p->paths.socket, p->paths.socket_stays, ipc_record, ipc_gone, p);
     if (err)
         snprintf(why, whylen, "cannot listen on %s: %s", path, strerror(-err));
     return err;
@@ -309,6 +311,7 @@ static void pump_free(struct pump *p)
     if (p->set) {
         trace_stop(p);
         move_stop(p);
+        reload_stop(p);
         overlays_free(p);
         fdset_del(p->set, p->timer_watch);
     }
@@ -362,6 +365,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = group_load(p, why, whylen);
     if (!err)
         err = start_io(p, why, whylen);
+    if (!err)
+        err = reload_start(p);
     if (!err)
         err = start_sessions(p, why, whylen);
     if (!err)

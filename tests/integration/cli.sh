@@ -156,7 +156,8 @@ said 'not a demo world'
 status 1 i3ctl demo down "$T/nowhere"
 status 1 i3ctl demo up "$T/$(printf '%0100d' 0)"
 said 'too long'
-kill -9 "$(cat "$T/w2/bob/run/i3/i3d.pid")"
+# shellcheck disable=SC2046
+kill -9 $(with_keeper "$(cat "$T/w2/bob/run/i3/i3d.pid")")
 status 3 i3ctl demo status "$T/w2"
 status 0 i3ctl demo down "$T/w2"
 [ ! -e "$T/w2" ] || die "demo down left $T/w2"
