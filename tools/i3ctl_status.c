@@ -38,6 +38,7 @@ static int64_t node_rtt(const json_t *doc)
 
 static void status_online(const json_t *doc)
 {
+    enum { JUST_STARTED_S = 3 };
     static const struct {
         const char *kind, *words;
     } nat[] = {{"none", ", so no NAT is between"}, {"cone", ", behind a NAT that lets shortcuts through"},
@@ -47,8 +48,12 @@ static void status_online(const json_t *doc)
     const char *seen = json_text(node, "seen_address"), *tcp_why = json_text(node, "transport_why");
     bool online = json_is_true(json_object_get(node, "reachable")), inside = json_is_true(json_object_get(node, "embedded"));
     int64_t rtt = node_rtt(doc), ago = json_int(node, "answered_ms_ago");
-    if (inside && online) {
+    if (inside) {
         printf(LABEL "%swithin this machine only%s: no overlay node is configured\n", "online", ink(INK_WARN), ink(INK_END));
+        return;
+    }
+    if (!online && json_int(doc, "uptime_s") < JUST_STARTED_S) {
+        printf(LABEL "%snot yet%s, overlay node %s was asked just now\n", "online", ink(INK_WARN), ink(INK_END), json_text(node, "address"));
         return;
     }
     printf(LABEL "%s%s%s", "online", ink(online ? INK_GOOD : INK_BAD), online ? "yes" : "NO", ink(INK_END));

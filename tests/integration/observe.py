@@ -400,7 +400,7 @@ def traces(alice, bob, port):
     traced("--peer", "bob", n=2)
     assert piped.wait(20) == 0
     assert len(pcapng.packets(pcapng.parse(open(T + "/piped", "rb").read()))) == 2
-    has(traced(n=2).out, r"^\d\d:\d\d:\d\d\.\d{6} (in|out) +icmp .*bob\.i3", r"echo")
+    has(traced(n=2).out, r"^\d\d:\d\d:\d\d\.\d{6} (in |out) ICMP .*bob\.i3.* echo re")
     cut = pcapng.packets(pcapng.parse((traced("-w", T + "/cut", "--snaplen", "24", n=2), open(T + "/cut", "rb").read())[1]))
     assert all(len(x) <= 24 for x in cut), cut
     # no more room: what is there is whole
