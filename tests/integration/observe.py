@@ -323,7 +323,7 @@ def follows(alice):
     alice.ctl("stop")
     alice.ctl("start")
     assert alice.json("status")["pid"] != pid
-    until(r"i3d (ended|stopp|ending)", r"i3d started|i3d ready|started")
+    until("daemon stopping", "daemon started .*pid=%d" % alice.json("status")["pid"])
     log.send_signal(signal.SIGINT)
     assert log.wait(10) == 0
     whole, few = alice.ctl("log").out.splitlines(), alice.ctl("log", "-n", "3").out.splitlines()
