@@ -60,7 +60,6 @@ policy_SRC := \
 	daemon/policy/schema.c \
 	daemon/policy/values.c \
 	daemon/policy/drops.c \
-	daemon/policy/strip.c \
 
 i3_SRC := \
 	daemon/i3/cookie.c \

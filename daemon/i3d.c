@@ -93,11 +93,14 @@ static void on_watchdog(uv_timer_t *timer)
 static void harden(char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a disk quota is an error like others */
     signal(SIGHUP, SIG_IGN);
     process_keep_private();
     int err = exe_start(argv);
     if (err)
-        log_warn("helper for program names missing err=%d: rules with 'app' match nothing", err);
+        log_warn("helper for program names missing err=%d: rules with 'app' match nothing in the sandbox", err);
+    else
+        process_ask(exe_of);
     process_raise_fds();
     notify_open();
 }

@@ -90,12 +90,28 @@ static ssize_t read_comm(pid_t pid, char *out, size_t cap)
     return n > 0 && out[n - 1] == '\n' ? n - 1 : n;
 }
 
+static int (*ask_exe)(pid_t pid, char *out, size_t cap);
+
+void process_ask(int (*exe_of)(pid_t pid, char *out, size_t cap))
+{
+    ask_exe = exe_of;
+}
+
+/* Its length, 0 or less when it is not known. */
+static ssize_t find_exe(pid_t pid, char *exe, size_t cap)
+{
+    char path[40];
+    if (ask_exe)
+        return ask_exe(pid, exe, cap) < 0 ? -1 : (ssize_t)strlen(exe);
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    return readlink(path, exe, cap - 1);
+}
+
 void process_app(pid_t pid, char *out, size_t cap)
 {
     static const char deleted[] = " (deleted)";
-    char path[40], exe[4096];
-    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-    ssize_t n = readlink(path, exe, sizeof(exe) - 1);
+    char exe[4096];
+    ssize_t n = find_exe(pid, exe, sizeof(exe));
     if (n <= 0) {
         n = read_comm(pid, out, cap);
         out[n > 0 ? n : 0] = '\0';

@@ -24,6 +24,8 @@ void process_keep_private(void);
 /* The file name of the program that a process runs, without its folder; "" when it cannot be known. Where the file may not be asked for,
  * what the process is called: its first 15 bytes. */
 void process_app(pid_t pid, char *out, size_t cap);
+/* In a sandbox, where that can be asked of somebody else (io/exe.h). */
+void process_ask(int (*exe_of)(pid_t pid, char *out, size_t cap));
 
 /* As many file descriptors as may be had. */
 void process_raise_fds(void);
