@@ -482,6 +482,7 @@ INTEGRATION_TESTS := \
 	integration/group.sh \
 	integration/stack.sh \
 	integration/cli.sh \
+	integration/json_schema.py \
 	integration/refuse.sh \
 	integration/kept_state.sh \
 	integration/session.py \
@@ -806,6 +807,8 @@ install: build
 	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
 	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/i3run/schema
+	$(Q)install -m 644 tools/schema/*.json $(DESTDIR)$(PREFIX)/share/i3run/schema
 	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service

@@ -106,12 +106,20 @@ char *drops_format(const struct drops *d, size_t *len)
     return text;
 }
 
+/* The number of up to `most` digits at the start; returns how many there are. */
+static unsigned digits(const char *text, unsigned most, uint64_t *out)
+{
+    unsigned n = 0;
+    for (*out = 0; n < most && text[n] >= '0' && text[n] <= '9'; n++)
+        *out = *out * 10 + (uint64_t)(text[n] - '0');
+    return n;
+}
+
 /* Digits alone, up to 18 of them. */
 static bool number(const char *text, uint64_t *out)
 {
-    size_t n = strspn(text, "0123456789");
-    *out = strtoull(text, NULL, 10);
-    return n && n <= 18 && !text[n];
+    unsigned n = digits(text, 18, out);
+    return n && !text[n];
 }
 
 static bool take_line(struct drops *d, char *line)
@@ -156,8 +164,8 @@ uint64_t drop_time(const char *text)
         char letter;
         uint32_t s;
     } unit[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    size_t n = strspn(text, "0123456789");
-    uint64_t v = n && n <= 9 ? strtoull(text, NULL, 10) : 0;
+    uint64_t v;
+    unsigned n = digits(text, 9, &v);
     for (size_t i = 0; v && i < ARRAY_LEN(unit); i++)
         if (text[n] == unit[i].letter && (!text[n] || !text[n + 1]))
             return v * unit[i].s <= DROP_SECONDS_MAX ? v * unit[i].s : 0;

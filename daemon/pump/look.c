@@ -118,6 +118,9 @@ static void tally_tcp(struct pump *p, struct tally *t)
     add(t, "tcp_bad", s.in_bad, "Segments that were malformed.");
     add_gauge(t, "tcp_memory", s.memory, "Bytes held for connections now.");
     add_gauge(t, "tcp_memory_max", s.memory_max, "Bytes that may be held for connections.");
+    add_gauge(t, "tcp_half_open", s.half_open, "Connections of peers that are not answered or finished yet, now.");
+    add(t, "tcp_refused_half_open", s.refused_half_open, "Connections of peers refused because too many were half open.");
+    add(t, "tcp_refused_peer", s.refused_peer, "Connections refused because too many were of that peer.");
     add(t, "tcp_refused_memory", s.refused_memory, "Connections refused for want of memory.");
     add(t, "tcp_dropped_memory", s.dropped_memory, "Segments dropped for want of memory.");
     add(t, "tcp_ecn_marked", s.ecn_marked, "Segments that came with a mark of congestion.");

@@ -274,11 +274,11 @@ static int start_engine(struct pump *p)
     c.recv_max = p->config.recv_buffer;
     c.memory_max = p->config.memory;
     c.ecn = p->config.ecn;
-    c.conns_max = p->config.connections;
+    c.conns_max = p->config.connections + (p->config.connections + 7) / 8; /* what one host may have, and some for the others */
     c.patience_us = PEER_AWAY_US;
     draw_seed(p, c.seed);
     p->tcpip = tcpip_new(&c);
-    p->vsocks = vsocks_new(p->config.connections);
+    p->vsocks = vsocks_new(c.conns_max);
     TAILQ_INIT(&p->asking);
     p->listeners = listeners_new();
     p->held = calloc(PUMP_HELD_MAX, sizeof(*p->held));
