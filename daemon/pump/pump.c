@@ -389,6 +389,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = listen_load(p, why, whylen);
     if (!err)
         err = dgram_load(p, why, whylen);
+    if (!err)
+        err = state_load_met(p, why, whylen);
     if (err) {
         pump_free(p);
         return err;
@@ -401,6 +403,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     access_rebuild(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
         net_choose_node(o);
+    state_meet_again(p);
     move_start(p);
     pump_turn(p);
     pages_forget();
