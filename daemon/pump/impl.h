@@ -189,7 +189,8 @@ struct disk_trouble {
 /* With whom there were sessions since the start, the latest STATE_MET_MAX of them, in a ring. */
 struct met {
     uint8_t key[STATE_MET_MAX][KEY_LEN];
-    unsigned n; /* ever */
+    unsigned n;   /* ever */
+    bool pending; /* those of the daemon before us have not been asked yet */
 };
 
 struct pump {
@@ -277,9 +278,8 @@ int state_load_mappings(struct pump *p, char *why, size_t whylen);
 void state_save_mappings(struct pump *p);
 /* There is a session with that key: the daemon that has to go on for us will ask for one by itself. */
 void state_met(struct pump *p, const uint8_t key[KEY_LEN]);
-/* Which is this: reads with whom (0, or -errno with a sentence: a file of another version), and, when there is a node, asks. */
+/* Which is this: it reads with whom. 0, or -errno with a sentence: a file of another version. */
 int state_load_met(struct pump *p, char *why, size_t whylen);
-void state_meet_again(struct pump *p);
 mono_t state_deadline(const struct pump *p);
 void state_turn(struct pump *p);
 void state_close(struct pump *p);

@@ -403,7 +403,6 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     access_rebuild(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
         net_choose_node(o);
-    state_meet_again(p);
     move_start(p);
     pump_turn(p);
     pages_forget();

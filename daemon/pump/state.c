@@ -16,7 +16,7 @@
 #include "daemon/io/files.h"
 #include "daemon/naming/mappings.h"
 
-enum { STATE_RETRY_US = 2000000, GARBAGE_MAX = 64 << 10, RECORD_LEN = 64 };
+enum { STATE_RETRY_US = 2000000, MEET_WAIT_US = 500000, GARBAGE_MAX = 64 << 10, RECORD_LEN = 64 };
 
 static const struct format book_format_ = {.kind = "book", .version = 1, .bare = true};
 static const struct format mappings_format = {.kind = "mappings", .version = 1, .secret = true};
@@ -42,7 +42,7 @@ const char *state_trouble(const struct pump *p, char *out, size_t cap)
 
 mono_t state_deadline(const struct pump *p)
 {
-    return p->disk.err ? p->disk.retry : MONO_NEVER;
+    return mono_min(p->disk.err ? p->disk.retry : MONO_NEVER, p->met.pending ? mono_add(p->started, MEET_WAIT_US + 1) : MONO_NEVER);
 }
 
 /* ---- peers ---- */
@@ -84,15 +84,25 @@ int state_load_met(struct pump *p, char *why, size_t whylen)
         if (p->met.n < STATE_MET_MAX && !key_parse(at, p->met.key[p->met.n]) && !met_has(p, p->met.key[p->met.n]))
             p->met.n++;
     }
+    p->met.pending = p->met.n;
     free(text);
     return err;
 }
 
-/* A key that may talk to us no more is forgotten. */
-void state_meet_again(struct pump *p)
+static bool may_meet(const struct pump *p)
+{
+    for (const struct overlay *o = p->overlays; o; o = o->next)
+        if (!triggers_all_standing(o->triggers))
+            return mono_since(p->started, p->now) > MEET_WAIT_US;
+    return true;
+}
+
+/* When answers find us. A key that may talk to us no more is forgotten. */
+static void meet_again(struct pump *p)
 {
     struct met was = p->met;
     p->met.n = 0;
+    p->met.pending = false;
     for (unsigned i = 0; i < was.n; i++) {
         if (!names_may_talk(p, was.key[i]))
             continue;
@@ -179,7 +189,9 @@ void state_save_mappings(struct pump *p)
 void state_turn(struct pump *p)
 {
     state_save_mappings(p);
-    if (!mono_due(state_deadline(p), p->now))
+    if (p->met.pending && may_meet(p))
+        meet_again(p);
+    if (!p->disk.err || !mono_due(p->disk.retry, p->now))
         return;
     unsigned was = p->disk.mappings | p->disk.listeners << 1 | p->disk.udp << 2 | p->disk.peers << 3;
     int before = p->disk.err;
