@@ -215,8 +215,9 @@ void peer_drop(struct peers *ps, struct peer *p)
 /* One at most per peer, the newest: what it says is how things stand. */
 void peer_tell(struct peers *ps, struct peer *p, enum peer_event_kind kind, int err)
 {
-    bool moved = p->has_event && p->event.moved;
-    p->event = (struct peer_event){.kind = kind, .peer = p, .moved = moved, .err = err};
+    bool moved = p->has_event && p->event.moved, anew = p->has_event && p->event.anew;
+    p->event = (struct peer_event){.kind = kind, .peer = p, .moved = moved, .anew = anew || (kind == PEER_UP && p->anew), .err = err};
+    p->anew &= kind != PEER_UP;
     if (p->has_event)
         return;
     p->has_event = true;

@@ -220,6 +220,7 @@ struct peer_event {
     enum peer_event_kind kind;
     struct peer *peer;
     bool moved; /* UP: another member of the group answers now; what was open is gone */
+    bool anew;  /* UP: it has other keys for its private ids: most likely it was started anew, and what was open is gone; ask */
     int err; /* UNREACHABLE: EHOSTUNREACH (not present) or ETIMEDOUT (no answer) */
 };
 

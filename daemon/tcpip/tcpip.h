@@ -192,6 +192,10 @@ void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bo
 /* Another host is at `remote` now: connections which stand fail with err, those that are being opened ask it at once. */
 void tcpip_replace_remote(struct tcpip *t, mono_t now, uint32_t remote, int err);
 
+/* `remote` may have forgotten everything: connections which stand are asked for a sign of life, at which one that it does not know ends;
+ * those that are being opened ask at once. */
+void tcpip_ask_remote(struct tcpip *t, mono_t now, uint32_t remote);
+
 /* `remote` is there again: what has timed out, as it was away, need not wait for the next time-out. */
 void tcpip_revive(struct tcpip *t, mono_t now, uint32_t remote);
 
