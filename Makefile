@@ -798,6 +798,10 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 bench: build $(B)/tests/bench/node_load $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
+# how long a daemon that is killed stays away, as others see it
+bench-restart: build
+	$(Q)B=$(abspath $(B)) tests/bench/restart.sh
+
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))
 

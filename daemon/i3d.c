@@ -50,6 +50,8 @@ static int prepare(const struct host_options *o, struct pump_identity *id, char 
         fcntl(lock, F_SETFD, FD_CLOEXEC);
         file_lock_sign(lock);
     }
+    for (int i = 0; i < 2; i++)
+        folder_sweep(folder[i]);
     return identity_load(id, o->paths.data, why, whylen) ? 1 : 0;
 }
 

@@ -580,7 +580,7 @@ START_TEST(a_connection_in_the_making_asks_such_a_peer_at_once)
     script_begin(&s, &c);
     script_run(&s, "connect\n> S 0\n+50ms\nnone");
     tcpip_ask_remote(s.t, (mono_t){s.now}, 0x0a000002);
-    script_run(&s, "> S 0");
+    script_run(&s, "+1ms\n> S 0");
     s.out_at = s.out_n;
     script_end(&s);
 }
