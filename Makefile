@@ -155,11 +155,13 @@ control_SRC := \
 	daemon/control/report.c \
 	daemon/control/share_report.c \
 	daemon/control/warnings.c \
+	daemon/control/why.c \
 
 io_SRC := \
 	daemon/io/accel.c \
 	daemon/io/addresses.c \
 	daemon/io/clock.c \
+	daemon/io/exe.c \
 	daemon/io/fdset.c \
 	daemon/io/files.c \
 	daemon/io/ipc_server.c \
@@ -177,6 +179,7 @@ io_SRC := \
 	daemon/io/stream_out.c \
 	daemon/io/train.c \
 	daemon/io/udp.c \
+	daemon/io/watch.c \
 
 i3d_SRC := \
 	daemon/i3d.c \
@@ -185,7 +188,6 @@ i3d_SRC := \
 	daemon/host_sandbox.c \
 	daemon/keeper.c \
 	daemon/identity.c \
-	daemon/io/exe.c \
 	daemon/io/notify.c \
 	daemon/io/passed.c \
 	daemon/io/sandbox.c \
@@ -220,6 +222,7 @@ i3d_SRC := \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
 	daemon/pump/policy.c \
+	daemon/pump/why.c \
 	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
@@ -343,6 +346,7 @@ i3ctl_SRC := \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
+	tools/i3ctl_policy.c \
 	tools/i3ctl_table.c \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \

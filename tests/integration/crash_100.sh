@@ -69,7 +69,8 @@ touch "$T/fetches.stop"
 wait_for 15 client_gone || die "the client hangs"
 wait $adder || :
 kill -0 "$server" || die "the server has ended"
-expect "keepers" "$(pgrep -c -x i3keep -u "$(id -u)")" "$(pgrep -c -x i3d -u "$(id -u)")"
+expect "keepers" "$(world_processes | grep -c ' i3keep ')" 2
+expect "daemons" "$(world_processes | grep -c ' i3d ')" 2
 
 step "nothing is lost"
 addresses >"$T/after"
