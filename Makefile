@@ -155,11 +155,13 @@ control_SRC := \
 	daemon/control/report.c \
 	daemon/control/share_report.c \
 	daemon/control/warnings.c \
+	daemon/control/why.c \
 
 io_SRC := \
 	daemon/io/accel.c \
 	daemon/io/addresses.c \
 	daemon/io/clock.c \
+	daemon/io/exe.c \
 	daemon/io/fdset.c \
 	daemon/io/files.c \
 	daemon/io/ipc_server.c \
@@ -177,6 +179,7 @@ io_SRC := \
 	daemon/io/stream_out.c \
 	daemon/io/train.c \
 	daemon/io/udp.c \
+	daemon/io/watch.c \
 
 i3d_SRC := \
 	daemon/i3d.c \
@@ -185,7 +188,6 @@ i3d_SRC := \
 	daemon/host_sandbox.c \
 	daemon/keeper.c \
 	daemon/identity.c \
-	daemon/io/exe.c \
 	daemon/io/notify.c \
 	daemon/io/passed.c \
 	daemon/io/sandbox.c \
@@ -220,6 +222,7 @@ i3d_SRC := \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
 	daemon/pump/policy.c \
+	daemon/pump/why.c \
 	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
@@ -343,6 +346,7 @@ i3ctl_SRC := \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
+	tools/i3ctl_policy.c \
 	tools/i3ctl_table.c \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
@@ -384,6 +388,7 @@ UNIT_TESTS := \
 	unit/naming/book \
 	unit/naming/groups \
 	unit/naming/pool \
+	unit/naming/mappings \
 	unit/policy/config \
 	unit/policy/rules \
 	unit/policy/drops \
@@ -423,6 +428,8 @@ UNIT_TESTS := \
 	unit/io/mirror \
 	unit/io/operator \
 	unit/io/sandbox \
+	unit/io/exe \
+	unit/io/journal_file \
 	unit/control/pcapng \
 	unit/tools/packet \
 
@@ -479,8 +486,12 @@ INTEGRATION_TESTS := \
 	integration/group.sh \
 	integration/stack.sh \
 	integration/cli.sh \
+	integration/json_schema.py \
 	integration/refuse.sh \
 	integration/kept_state.sh \
+	integration/session.py \
+	integration/disk_full.sh \
+	integration/crash_100.sh \
 	integration/rewrite.sh \
 	integration/ipv6_node.sh \
 	integration/ipv6_inside.sh \
@@ -613,6 +624,11 @@ unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
 unit/io/operator_OBJ := daemon/io/http.o daemon/io/log_format.o
 unit/io/operator_LIBS := -luv -ljansson
+unit/naming/mappings_ROOMS := naming base
+unit/io/exe_OBJ := daemon/io/exe.o daemon/io/sandbox.o
+unit/io/exe_LIBS := -lseccomp
+unit/io/journal_file_ROOMS := base
+unit/io/journal_file_OBJ := daemon/io/journal_file.o daemon/io/files.o
 unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
 unit/control/pcapng_OBJ := daemon/control/pcapng.o
@@ -806,6 +822,29 @@ uninstall:
 # build/deb/i3run_VERSION_ARCH.deb; made by Debian's own tools, in a copy of the sources
 deb:
 	$(Q)tools/deb/make.sh "$(VERSION)"
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
+	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/i3run/schema
+	$(Q)install -m 644 tools/schema/*.json $(DESTDIR)$(PREFIX)/share/i3run/schema
+	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/systemd/user
+	$(Q)for u in i3d.service i3d.socket; do sed 's#/usr/local/#$(PREFIX)/#' tools/units/$$u >$(DESTDIR)$(PREFIX)/share/systemd/user/$$u && chmod 644 $(DESTDIR)$(PREFIX)/share/systemd/user/$$u || exit 1; done
+	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
+	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
+
+uninstall:
+	$(Q)rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
+	$(Q)for f in $(MAN_PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f; done
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3node $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3run
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run $(DESTDIR)$(PREFIX)/share/i3run
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.service $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.socket
 
 clean:
 	rm -rf build

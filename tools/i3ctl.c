@@ -148,6 +148,16 @@ const struct ctl_verb ctl_verbs[] = {
         "  --node           those of the overlay node on this machine; --node NODE names one of several, as with `ring`",
         0, 0, NEEDS_RUNNING, VERB_JSON | VERB_NODE, NULL, show_metrics, metrics_run},
     {"start", "", "start your daemon, unless it runs", "i3run and most verbs do so by themselves.", 0, 0, NEEDS_STARTED, VERB_JSON, NULL, NULL, run_start},
+    {"why", "NAME[:PORT]", "which rule decides about NAME, and what follows from it",
+        "The decision is made again as for a program that asks for NAME, and nothing is connected. Rules stand in i3.conf, the first that\n"
+        "fits decides; where none does, names with an overlay's suffix are the overlay's, and all others the system's.\n"
+        "  --app PROGRAM    as for that program, e.g. --app curl; without it, rules for some programs only are told besides",
+        1, 1, NEEDS_STARTED, VERB_JSON | VERB_APP, NULL, show_why, run_why},
+    {"reload", "", "read i3.conf again; connections go on",
+        "A file with errors changes nothing: they are told, and the exit status is 78. Rules, exposed ports, resolve, log, shortcut, encrypt\n"
+        "and waypoint count at once; what needs a new start of the daemon is said. The daemon also reads the file by itself when it changes,\n"
+        "and upon SIGHUP.",
+        0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_reload, NULL},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
         VERB_JSON | VERB_LAST, NULL, show_stop, NULL},
     {"demo up", "[DIR]", "build a local world in DIR: a ring, and two users alice and bob",
@@ -383,7 +393,7 @@ static const struct {
     unsigned flag;
     enum ctl_option option;
 } valued[] = {{"--near", VERB_NEAR, CTL_NEAR}, {"--via", VERB_VIA, CTL_VIA}, {"--node", VERB_NODE, CTL_NODE},
-    {"--overlay", VERB_OVERLAY, CTL_OVERLAY}};
+    {"--overlay", VERB_OVERLAY, CTL_OVERLAY}, {"--app", VERB_APP, CTL_APP}};
 
 /* --name VALUE or --name=VALUE: how many words that is; 0: it is no such option, -1: the value is missing. */
 static int take_valued(struct ctl *c, int n, char **words)

@@ -7,6 +7,7 @@
  *   i3ctl_group.c  groups
  *   i3ctl_share.c  sharing, joining, peers, a new key; i3ctl_qr.c draws codes
  *   i3ctl_nodes.c  overlay nodes to use
+ *   i3ctl_policy.c why, reload
  *   i3ctl_ring.c   overlay nodes: where their sockets are, the ring's map
  *   i3ctl_status.c what the daemon does, for people
  *   i3ctl_ping.c, i3ctl_log.c, i3ctl_trace.c, i3ctl_doctor.c   the verbs of these names
@@ -45,7 +46,7 @@ enum { VERB_NAME_MAX = 24 };
 enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
 enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 256,
     VERB_NEAR = 16, VERB_VIA = 32, VERB_ANYCAST = 64, VERB_MULTICAST = 128,
-    VERB_VERBOSE = 1024, VERB_START = 2048, VERB_OVERLAY = 1 << 16,
+    VERB_VERBOSE = 1024, VERB_START = 2048, VERB_OVERLAY = 1 << 16, VERB_APP = 1 << 20,
     VERB_OWN = 512 /* options but --help and --json are left in argv, for its own run() to read */ };
 
 struct ctl;
@@ -65,7 +66,7 @@ extern const struct ctl_verb ctl_verbs[];
 extern const size_t ctl_verbs_count;
 
 /* Options that take a value. */
-enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OVERLAY, CTL_OPTIONS };
+enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OVERLAY, CTL_APP, CTL_OPTIONS };
 
 /* How one run of i3ctl was called. */
 struct ctl {
@@ -190,6 +191,10 @@ void show_book_add(const struct ctl *c, const json_t *doc);
 void show_book_rm(const struct ctl *c, const json_t *doc);
 void show_book_ls(const struct ctl *c, const json_t *doc);
 void show_status(const struct ctl *c, const json_t *doc);
+/* i3ctl_policy.c */
+void show_reload(const struct ctl *c, const json_t *doc);
+void show_why(const struct ctl *c, const json_t *doc);
+int run_why(struct ctl *c);
 void show_stop(const struct ctl *c, const json_t *doc);
 /* The groups of a document as a table; false: there are none. */
 bool show_groups(const json_t *doc);

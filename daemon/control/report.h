@@ -93,6 +93,10 @@ char *report_groups(const struct report_group *g, unsigned n, const struct trigg
 char *report_dropped(const struct report_view *v, const uint8_t *key);
 char *report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* One field. */
+/* What a reload has done; the lists are names with ", " between. */
+char *report_reload(const char *file, bool same, const char *now, const char *later);
+/* "FILE:LINE: option: what", one a line. */
+char *report_refused(const char *why);
 char *report_string(const char *name, const char *value);
 char *report_flag(const char *name, bool value);
 char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error);

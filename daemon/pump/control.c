@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/reload.h"
 #include "daemon/io/sandbox.h"
 
 enum { PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
@@ -51,6 +52,7 @@ struct report_view control_view(struct pump *p)
         .pid = (uint32_t)getpid(),
         .version = I3_VERSION,
         .config = p->paths.config,
+        .config_wrong = reload_wrong(p),
         .data = p->paths.data,
         .suffix = o->suffix,
         .sandbox = sandbox_text(),
@@ -337,6 +339,8 @@ static const struct {
     {"join", verb_join},
     {"peers", verb_peers},
     {"rotate", verb_rotate},
+    {"reload", verb_reload},
+    {"why", verb_why},
     {"stop", verb_stop},
     {"version", verb_version},
 };

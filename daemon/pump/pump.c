@@ -29,6 +29,7 @@ static mono_t next_deadline(const struct pump *p)
         at = mono_min(at, overlay_deadline(o));
     at = mono_min(at, mono_min(pool_deadline(p->pool), mono_min(state_deadline(p), drop_deadline(p))));
     at = mono_min(at, flow_deadline(p));
+    at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, door_deadline(p));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
@@ -78,6 +79,7 @@ static void expire(struct pump *p)
         flow_expire(p);
     if (mono_due(ping_deadline(p), p->now))
         ping_expire(p);
+    reload_expire(p);
     dgram_expire(p);
     door_expire(p);
     share_turn(p);
@@ -318,6 +320,7 @@ static void pump_free(struct pump *p)
     if (p->set) {
         trace_stop(p);
         move_stop(p);
+        reload_stop(p);
         overlays_free(p);
         fdset_del(p->set, p->timer_watch);
     }
@@ -381,6 +384,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = drop_load(p, why, whylen);
     if (!err)
         err = start_io(p, why, whylen);
+    if (!err)
+        err = reload_start(p);
     if (!err)
         err = start_sessions(p, why, whylen);
     if (!err)
