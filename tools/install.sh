@@ -39,6 +39,9 @@ files() {
         [ ! -e "$top/build/man/$page" ] || echo "644 $top/build/man/$page share/man/man${page##*.}/$page"
     done
     echo "644 $top/tools/wireshark/i3.lua share/i3run/wireshark/i3.lua"
+    for f in "$top"/tools/schema/*.json; do
+        echo "644 $f share/i3run/schema/${f##*/}"
+    done
     for f in "$top"/tools/units/*; do
         unit=${f##*/}
         case $unit in
@@ -82,7 +85,7 @@ do_uninstall() {
         rm -f "$dest$prefix/$to"
     done
     [ -n "$dest" ] || rm -f "$made"
-    rmdir "$dest$prefix/share/i3run/wireshark" "$dest$prefix/share/i3run" "$dest$prefix/lib/i3run" 2>/dev/null || :
+    rmdir "$dest$prefix/share/i3run/wireshark" "$dest$prefix/share/i3run/schema" "$dest$prefix/share/i3run" "$dest$prefix/lib/i3run" 2>/dev/null || :
     # the deepest first; others may have put something there meanwhile
     echo "$dirs" | while read -r d; do
         [ -z "$d" ] || rmdir "$d" 2>/dev/null || :
