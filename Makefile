@@ -499,6 +499,7 @@ INTEGRATION_TESTS := \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
+	integration/manuals.sh \
 	integration/dead_peer.sh \
 	integration/dos_drop.sh \
 	integration/ring.sh \

@@ -81,8 +81,15 @@ for s in $shells; do
             grep -q -e "^$o=\?-\?$" "$T/offers" || die "$s: $p does not offer $o but: $(tr '\n' ' ' <"$T/offers")"
         done
     done
-    offered $s "warn info" i3node --log-level ''
+    [ $s = zsh ] || offered $s "warn info" i3node --log-level "" 
 done
+
+case $shells in
+*zsh*)
+    step "zsh, typed at a terminal"
+    timeout 60 zsh -f "$LIB/zsh_types.zsh" "$C" </dev/null || die "zsh at a terminal does not complete"
+    ;;
+esac
 
 step "no daemon is started for a name"
 mkdir -p "$T/none"
