@@ -486,6 +486,7 @@ INTEGRATION_TESTS := \
 	integration/group.sh \
 	integration/stack.sh \
 	integration/cli.sh \
+	integration/completions.sh \
 	integration/json_schema.py \
 	integration/refuse.sh \
 	integration/kept_state.sh \
@@ -498,6 +499,7 @@ INTEGRATION_TESTS := \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
+	integration/manuals.sh \
 	integration/dead_peer.sh \
 	integration/dos_drop.sh \
 	integration/ring.sh \
@@ -686,14 +688,19 @@ objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
 roomobjs = $(foreach r,$(1),$(call objs,$(r)))
 roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
-.PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall clean help
+.PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall deb clean help
 .DELETE_ON_ERROR:
 
 all: deps
 	$(Q)$(MAKE) --no-print-directory build
 
 .PHONY: build
-build: $(PROGRAMS:%=$(B)/bin/%) $(LIBRARY) $(MAN)
+build: $(PROGRAMS:%=$(B)/bin/%) $(LIBRARY) $(MAN) $(B)/completions/made
+
+# read off the programs' own help
+$(B)/completions/made: tools/completions/generate.py $(PROGRAMS:%=$(B)/bin/%)
+	$(if $(V),,@echo "  GEN   $(@D)")
+	$(Q)python3 $< $(B)/bin $(@D) && touch $@
 
 help:
 	@echo "make [all] [SAN=1] [V=1]   build into build/ (SAN=1: build/san)"
@@ -703,7 +710,9 @@ help:
 	@echo "make interop               heavy programs against each other"
 	@echo "make bench                 figures, as ratios to plain loopback"
 	@echo "make deps                  install the Debian packages that are missing"
-	@echo "make install PREFIX=DIR    default $(PREFIX)"
+	@echo "make install PREFIX=DIR    default $(PREFIX); PREFIX=$$HOME/.local without root"
+	@echo "make uninstall PREFIX=DIR  takes away what install has put there"
+	@echo "make deb                   a package for Debian, in build/deb"
 
 deps:
 	$(Q)tools/deps.sh build
@@ -717,7 +726,7 @@ define program_rule
 $(B)/bin/$(1): $(call objs,$(1)) $(call roomobjs,$($(1)_ROOMS))
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo "  LD    $$@")
-	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) -o $$@ $$^ $($(1)_LIBS)
+	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $($(1)_LIBS)
 endef
 $(foreach p,i3d i3node i3run i3ctl,$(eval $(call program_rule,$(p))))
 
@@ -726,7 +735,7 @@ $(B)/lib/i3run/libi3shim.so: SANFLAGS :=
 $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
 		-o $@ $(filter %.o,$^) -ldl
 $(call objs,shim): SANFLAGS :=
 
@@ -809,30 +818,16 @@ bench-restart: build
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))
 
+# what goes where: tools/install.sh
 install: build
-	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
-	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
-	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
-	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
-	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
-	$(Q)install -d $(DESTDIR)$(PREFIX)/share/i3run/schema
-	$(Q)install -m 644 tools/schema/*.json $(DESTDIR)$(PREFIX)/share/i3run/schema
-	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
-	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
-	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
-	$(Q)install -d $(DESTDIR)$(PREFIX)/share/systemd/user
-	$(Q)for u in i3d.service i3d.socket; do sed 's#/usr/local/#$(PREFIX)/#' tools/units/$$u >$(DESTDIR)$(PREFIX)/share/systemd/user/$$u && chmod 644 $(DESTDIR)$(PREFIX)/share/systemd/user/$$u || exit 1; done
-	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
-	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
+	$(Q)tools/install.sh install "$(B)" "$(PREFIX)" "$(DESTDIR)"
 
 uninstall:
-	$(Q)rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
-	$(Q)for f in $(MAN_PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f; done
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3node $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3run
-	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run $(DESTDIR)$(PREFIX)/share/i3run
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.service $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.socket
+	$(Q)tools/install.sh uninstall "$(B)" "$(PREFIX)" "$(DESTDIR)"
+
+# build/deb/i3run_VERSION_ARCH.deb; made by Debian's own tools, in a copy of the sources
+deb:
+	$(Q)tools/deb/make.sh "$(VERSION)"
 
 clean:
 	rm -rf build
