@@ -463,6 +463,7 @@ INTEGRATION_TESTS := \
 	integration/group.sh \
 	integration/stack.sh \
 	integration/cli.sh \
+	integration/config_files.py \
 	integration/refuse.sh \
 	integration/kept_state.sh \
 	integration/rewrite.sh \
@@ -775,6 +776,7 @@ install: build
 	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
+	$(Q)install -D -m 644 tools/i3.conf $(DESTDIR)$(PREFIX)/share/i3run/i3.conf
 	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
 	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system

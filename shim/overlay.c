@@ -17,19 +17,20 @@ static bool is_canary(const char *name, size_t len)
     return i == len && len == sizeof(canary) - 1;
 }
 
-/* milliseconds(63) flag(1); 0: not known. What was last heard counts while the daemon does not answer. */
+/* when to ask again in milliseconds(63) flag(1); 0: not known. What was last heard counts while the daemon does not answer, and it is not
+ * asked again for a while then: this stands before look-ups that have nothing to do with us. */
 static bool every_name(void)
 {
-    enum { LIFE_MS = 1000 };
+    enum { LIFE_MS = 1000, RETRY_MS = 30000 };
     static uint64_t known;
     uint64_t word = __atomic_load_n(&known, __ATOMIC_RELAXED), now = (uint64_t)sys_millis();
     struct ipc_info info;
-    if (word && now - (word >> 1) < LIFE_MS)
+    if (word && now < word >> 1)
         return word & 1;
-    bool flag = word ? word & 1 : config_get()->every_name;
-    if (client_info(&info) == 0)
+    bool flag = word ? word & 1 : config_get()->every_name, heard = client_info(&info) == 0;
+    if (heard)
         flag = info.flags & IPC_INFO_EVERY_NAME;
-    __atomic_store_n(&known, now << 1 | flag, __ATOMIC_RELAXED);
+    __atomic_store_n(&known, (now + (heard ? LIFE_MS : RETRY_MS)) << 1 | flag, __ATOMIC_RELAXED);
     return flag;
 }
 
@@ -64,8 +65,8 @@ bool overlay_name(const char *name, char out[IPC_NAME_MAX + 1])
     bool below = len > cfg->suffix_len && name[len - cfg->suffix_len - 1] == '.';
     for (size_t i = 0; below && i < cfg->suffix_len; i++)
         below = dns_lower(name[len - cfg->suffix_len + i]) == cfg->suffix[i];
-    bool canary = is_canary(name, len), ask = len && !canary && every_name();
-    if (!below && !canary && !(ask && is_question(name)))
+    bool canary = is_canary(name, len), ask = len && !canary && (below || is_question(name)) && every_name();
+    if (!below && !canary && !ask)
         return false;
     if (len > IPC_NAME_MAX)
         len = 0;
