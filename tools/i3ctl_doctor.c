@@ -31,15 +31,10 @@ void doctor_say(struct doctor *d, const char *check, enum finding f, const char 
 
 bool doctor_data(const struct doctor *d, char path[PATH_MAX])
 {
-    const char *told = json_text(d->status, "data"), *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    int n = -1;
-    if (*told)
-        n = snprintf(path, PATH_MAX, "%s", told);
-    else if (xdg && *xdg == '/')
-        n = snprintf(path, PATH_MAX, "%s/i3", xdg);
-    else if (home && *home == '/')
-        n = snprintf(path, PATH_MAX, "%s/.local/share/i3", home);
-    return n > 0 && n < PATH_MAX;
+    const char *told = json_text(d->status, "data");
+    if (!*told)
+        return link_data(path);
+    return snprintf(path, PATH_MAX, "%s", told) < PATH_MAX;
 }
 
 /* ---- the daemon ---- */
@@ -118,7 +113,7 @@ static void check_triggers(struct doctor *d)
         doctor_say(d, "overlay", FINDING_FAIL, "see the lines about nodes below; it is tried again by itself",
             "%zu of %zu triggers stand: others cannot find you by node %s", standing, json_array_size(list), json_text(node, "address"));
     if (json_is_true(json_object_get(node, "embedded")) || !json_array_size(json_object_get(d->status, "nodes")))
-        doctor_say(d, "overlay", FINDING_WARN, "name a node in i3.conf, nodes = { \"HOST:5610\" }, or run i3node where all of you can reach it",
+        doctor_say(d, "overlay", FINDING_WARN, "i3ctl join CODE, with an invitation; or i3ctl nodes add HOST:PORT, where others of yours run i3node",
             "no overlay node is configured: you reach users of this machine, and nobody else");
 }
 

@@ -31,6 +31,17 @@ int link_path(char path[sizeof(((struct sockaddr_un *)0)->sun_path)])
     return n >= 0 && (size_t)n < cap ? 0 : -ENAMETOOLONG;
 }
 
+bool link_data(char path[PATH_MAX])
+{
+    const char *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    int n = -1;
+    if (xdg && *xdg == '/')
+        n = snprintf(path, PATH_MAX, "%s/i3", xdg);
+    else if (home && *home == '/')
+        n = snprintf(path, PATH_MAX, "%s/.local/share/i3", home);
+    return n > 0 && n < PATH_MAX;
+}
+
 static int open_socket(const char *path, bool root_may)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};

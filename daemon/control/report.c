@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/control/json.h"
+#include "daemon/control/overlay_report.h"
 #include "daemon/control/warnings.h"
 #include "include/ipc.h"
 
@@ -386,9 +387,11 @@ char *report_status(const struct report_view *v)
     set_addr(o, "udp", &v->udp);
     set(o, "node", node_object(v));
     set(o, "nodes", node_array(v));
+    set(o, "overlays", report_overlay_array(v->overlays, v->n_overlays));
     set(o, "private_ids", private_ids(v));
     set(o, "triggers", trigger_array(v));
     set(o, "peers", peer_array(v));
+    set(o, "dropped", dropped_array(v));
     set(o, "groups", group_array(v->groups, v->n_groups, v->triggers));
     set(o, "listeners", listener_array(v));
     set(o, "connections", connection_array(v));

@@ -13,6 +13,7 @@
 #include "daemon/naming/pool.h"
 #include "daemon/program/dgram.h"
 #include "daemon/program/listener.h"
+#include "daemon/policy/drops.h"
 #include "daemon/program/vsock.h"
 #include "daemon/tcpip/tcpip.h"
 
@@ -33,6 +34,8 @@ struct report_group {
     uint64_t in, out, dropped; /* multicast: datagrams */
     unsigned senders;          /* heard of late */
 };
+
+struct report_overlay; /* overlay_report.h */
 
 struct report_view {
     mono_t now, started;
@@ -59,9 +62,13 @@ struct report_view {
     const struct vsocks *vsocks;
     const struct listeners *listeners;
     const struct dgrams *dgrams;
+    const struct drops *drops;
+    uint64_t wall_s; /* seconds since 1970 */
     const struct tcpip *tcpip;
     const struct report_counter *counters;
     unsigned n_counters;
+    const struct report_overlay *overlays;
+    unsigned n_overlays;
     const struct report_group *groups;
     unsigned n_groups;
 };
@@ -82,6 +89,8 @@ char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ct
 char *report_book_entry(const struct book_entry *e, uint32_t address, bool added);
 char *report_group(const struct report_group *g, const struct triggers *t);
 char *report_groups(const struct report_group *g, unsigned n, const struct triggers *t);
+/* The one with that key; key NULL: all. */
+char *report_dropped(const struct report_view *v, const uint8_t *key);
 char *report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* One field. */
 /* What a reload has done; the lists are names with ", " between. */

@@ -34,7 +34,7 @@ static void about_node(json_t *list, const struct report_view *v)
         warn(list, "udp_blocked", "let UDP to that node pass the firewall; until then all works, but slower",
             "the overlay node is reached by TCP: %s", v->transport_why);
     if (!v->nodes)
-        warn(list, "no_node", "name a node of others in i3.conf: nodes = { \"HOST:5610\" }; or run i3node where all of you can reach it",
+        warn(list, "no_node", "i3ctl join CODE, with an invitation; or i3ctl nodes add HOST:PORT, where others of yours run i3node",
             "no overlay node is configured: only users of this very machine can be reached");
 }
 

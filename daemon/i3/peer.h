@@ -85,6 +85,8 @@ enum {
     PEERS_MAX = 65536,
     PEER_SEAL_OVERHEAD = DATA_HEADER_LEN + 8 + 16,
     PEER_REPLAY_WINDOW = 8192,
+    PEER_MISUSE_PER_S = 100, /* what may come of a race, a restart or a port scan; PEER_MISUSE_BURST at once */
+    PEER_MISUSE_BURST = 2000,
     PEER_VIA_MAX = 3, /* a stack of four ids: what nodes take by default */
 };
 
@@ -159,6 +161,16 @@ void peer_set_mark(struct peer *p, uint32_t mark);
 uint32_t peer_mark(const struct peer *p);
 /* Forgets the peer and its keys at once (removed from the book). */
 void peer_drop(struct peers *ps, struct peer *p);
+/* Its keys are forgotten at once, and no handshake is made with it or answered, until it is let in again; whoever waits for it hears so.
+ * (That it is not answered is for `known` to say.) */
+void peer_bar(struct peers *ps, struct peer *p, bool barred);
+/* One more thing that it should not have done. False: it does so too often, more than PEER_MISUSE_PER_S for long. */
+bool peer_misuse(struct peer *p, mono_t now);
+bool peer_is_barred(const struct peer *p);
+/* Everybody with a session makes a new one, so as to be told an id with the present key (peers_set_session_key()). */
+void peers_renew(struct peers *ps, mono_t now);
+/* How many have a session and have not taken up such an id yet. */
+unsigned peers_behind(const struct peers *ps, mono_t now);
 
 /* A member of a group leaves: says so to its peers and forgets their sessions. False: that was all; true: send what is in the outbox
  * and call again. */
@@ -173,6 +185,8 @@ void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us);
  * -EMSGSIZE, -ENOSPC (cap too small). */
 ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,
     size_t cap);
+/* A word of the caller's own (inner.h) to a peer. False: there is no key to send with, or no room. */
+bool peer_say(struct peers *ps, struct peer *p, mono_t now, const uint8_t *msg, size_t len, struct outbox *out);
 /* It goes by a shortcut. */
 bool peer_is_direct(const struct peer *p);
 /* Where it goes: to the node, or by a shortcut (path.h). */
@@ -182,6 +196,7 @@ enum peer_verdict {
     PEER_DROP,    /* not for us, forged, replayed, malformed, unknown: no answer */
     PEER_CONTROL, /* taken care of; *who: of whom, NULL: a stranger was asked for a cookie */
     PEER_PACKET,  /* a packet of *who: *plain, *plain_len, decrypted in place */
+    PEER_WORD,    /* as well, but a word which is none of ours: about keys (rotation.h) */
 };
 
 /* One DATA packet, already decoded; d's spans point into a writable buffer. Answers are pushed to out. */
@@ -246,7 +261,7 @@ struct peer_info {
     uint32_t address;        /* the peer's own idea of its address: H24 of its id, or what it told us */
     uint32_t we_are;         /* the address under which the peer knows us */
     bool standing;           /* there is a key to send with */
-    const char *state;       /* "idle", "handshake", "standing" */
+    const char *state;       /* "idle", "handshake", "standing", "dropped" */
     enum peer_cipher cipher;
     bool plain;              /* IP packets are not encrypted */
     const char *cipher_name; /* "none (headers authenticated)" then */

@@ -3,6 +3,7 @@
 #include "daemon/pump/policy.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
@@ -41,6 +42,18 @@ static void on_info(struct request *q)
                             .pool_bits = (uint8_t)p->config.network_bits,
                             .flags = policy_wants_every_name(p) ? IPC_INFO_EVERY_NAME : 0,
                             .pid = (uint32_t)getpid()});
+    reply(q, -1);
+}
+
+/* By which names a program knows that they are ours. */
+static void on_suffixes(struct request *q)
+{
+    struct pump *p = q->p;
+    struct ipc_suffixes v = {.flags = p->overlays->nodes || p->ever_met ? 0 : IPC_SUFFIXES_NO_NODE};
+    size_t at = 0;
+    for (const struct overlay *o = p->overlays; o && at < sizeof(v.list); o = o->next)
+        at += (size_t)snprintf(v.list + at, sizeof(v.list) - at, "%s%s", at ? "," : "", o->suffix);
+    ipc_put_suffixes(&q->w, &v);
     reply(q, -1);
 }
 
@@ -245,9 +258,10 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
         [IPC_BOUND] = on_bound,
         [IPC_SOCK_RESET] = on_sock_reset,
         [IPC_SOCK_STATE] = on_sock_state,
+        [IPC_SUFFIXES] = on_suffixes,
     };
     struct ipc_header h;
-    uint8_t out[512];
+    uint8_t out[1024];
     struct request q = {.p = ctx, .client = c, .r = reader_of(data, len), .w = writer_of(out, sizeof(out))};
     ipc_get_header(&q.r, &h);
     if (q.r.failed || h.type >= IPC_TYPES || !handler[h.type]) {
@@ -264,4 +278,5 @@ void ipc_gone(void *ctx, struct ipc_client *c)
 {
     ping_client_gone(ctx, c);
     flow_client_gone(ctx, c);
+    share_client_gone(ctx, c);
 }

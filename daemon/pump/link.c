@@ -29,7 +29,7 @@ static int open_streams(struct overlay *o)
     return o->streams_watch ? 0 : -ENOMEM;
 }
 
-int link_start(struct overlay *o)
+static void begin(struct overlay *o)
 {
     struct pump *p = o->p;
     static const enum transport_mode mode[] = {
@@ -37,7 +37,24 @@ int link_start(struct overlay *o)
     uint8_t seed[BLAKE2S_LEN];
     drbg_draw(&p->random, seed, sizeof(seed));
     transport_init(&o->transport, p->now, mode[p->config.transport], o->configured, o->n_configured, seed);
+}
+
+int link_start(struct overlay *o)
+{
+    begin(o);
     return o->transport.mode == TRANSPORT_UDP ? 0 : open_streams(o);
+}
+
+/* Whether UDP gets through is found out anew: it may be that of another network. */
+int link_set_nodes(struct overlay *o)
+{
+    struct addr home = o->node_addr;
+    begin(o);
+    if (home.family)
+        transport_home(&o->transport, o->p->now, &home);
+    if (o->streams)
+        streams_hang_up(o->streams);
+    return o->transport.mode == TRANSPORT_UDP || o->streams ? 0 : open_streams(o);
 }
 
 void link_stop(struct overlay *o)

@@ -33,6 +33,8 @@ static void peer_packet(struct pump *p, const struct side *s, struct peer *peer,
             tcpip_input6(p->tcpip, p->now, packet, len, local, s->own);
     } else {
         p->count.packets_spoofed++;
+        if (local)
+            drop_misuse(p, peer);
     }
 }
 
@@ -53,8 +55,15 @@ static void data_in(struct overlay *o, const struct addr *from, uint8_t *data, s
         waypoint_in(o, &d, data, len);
         return;
     }
+    if (d.proto == PROTO_JOIN || d.proto == PROTO_JOINED) {
+        (d.proto == PROTO_JOIN ? share_join_in : join_joined_in)(o, &d);
+        return;
+    }
     struct side *s = side_by_id(o, d.ids);
-    if (!s || peers_input(s->peers, p->now, p->wall, from, &d, &o->out, &peer, &plain, &plain_len) != PEER_PACKET)
+    enum peer_verdict verdict = s ? peers_input(s->peers, p->now, p->wall, from, &d, &o->out, &peer, &plain, &plain_len) : PEER_DROP;
+    if (verdict == PEER_WORD)
+        rotation_word(s, peer, plain, plain_len);
+    if (verdict != PEER_PACKET || s->retired)
         return;
     triggers_delivered(o->triggers, p->now, from);
     if (mono_since(o->transport.heard, p->now) > HEARD_AGAIN_US && owners_has(o->owners, from))
@@ -72,6 +81,7 @@ static void not_present_in(struct overlay *o, const struct addr *from, uint8_t *
     }
     for (struct side *s = o->sides; s; s = s->next)
         peers_not_present(s->peers, p->now, p->wall, &np);
+    join_not_present(o, &np);
     triggers_doubt(o->triggers, p->now); /* the node may have lost ours as well */
 }
 
@@ -279,7 +289,7 @@ static void overlay_output(struct overlay *o)
     }
     if (outbox_is_tight(&o->out))
         net_flush(o);
-    if (mono_due(triggers_deadline(o->triggers), p->now))
+    if (o->node_addr.family && mono_due(triggers_deadline(o->triggers), p->now))
         triggers_output(o->triggers, p->now, &o->out);
     net_flush(o);
 }
@@ -335,7 +345,7 @@ uint16_t net_mtu(struct pump *p, uint32_t remote)
         for (const struct side *s = o->sides; s; s = s->next) {
             struct peer_info info;
             const struct peer *peer = peer_by_address(s->peers, remote);
-            if (!peer)
+            if (!peer || s->retired)
                 continue;
             peers |= !s->group;
             peer_info(s->peers, peer, p->now, &info);
@@ -348,6 +358,10 @@ uint16_t net_mtu(struct pump *p, uint32_t remote)
 static void peer_event(struct pump *p, const struct side *s, const struct peer_event *e)
 {
     struct peer_info info;
+    if (e->kind == PEER_UP || e->kind == PEER_UNREACHABLE)
+        rotation_session(s, e->peer, e->kind == PEER_UP);
+    if (s->retired)
+        return;
     peer_info(s->peers, e->peer, p->now, &info);
     /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
     if (e->kind != PEER_UNREACHABLE)
@@ -356,6 +370,7 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
         tcpip_replace_remote(p->tcpip, p->now, info.local, ECONNRESET);
     if (e->kind == PEER_UP || e->kind == PEER_BACK)
         tcpip_revive(p->tcpip, p->now, info.local);
+    p->ever_met |= e->kind == PEER_UP;
     if (e->kind == PEER_UP)
         send_held(p, s, e->peer, info.local);
     if (!s->group)
@@ -383,7 +398,8 @@ static void set_home(struct overlay *o, const struct addr *node)
     char s[ADDR_STR];
     o->node_addr = *node;
     o->node_since = p->now;
-    log_info("node address=%s%s", addr_str(node, s), o->node ? " embedded" : "");
+    if (node->family)
+        log_info("node address=%s%s%s%s", addr_str(node, s), o->node ? " embedded" : "", *o->name ? " overlay=" : "", o->name);
     for (struct side *side = o->sides; side; side = side->next)
         peers_set_node(side->peers, node);
     if (o->nodes)
@@ -444,9 +460,9 @@ static void choose_by_silence(struct overlay *o)
                   (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
     if (o->node_addr.family && !silent && !owners_home_silent(o->owners, p->now))
         return;
-    if (!o->nodes)
+    if (!o->nodes && o == o->p->overlays)
         use_local_node(o);
-    else
+    else if (o->nodes)
         net_use_node(o, (o->node_index + 1) % o->n_configured);
 }
 
@@ -465,6 +481,11 @@ static void choose_by_distance(struct overlay *o)
     bool old_lives = o->node_addr.family && nodes_lives(o->nodes, o->node_index);
     o->node_index = i;
     use_node(o, &o->configured[i], old_lives);
+}
+
+void net_leave_node(struct overlay *o)
+{
+    net_set_home(o, &(struct addr){0});
 }
 
 void net_choose_node(struct overlay *o)

@@ -131,6 +131,28 @@ static int open_socket(struct overlay *o, char *why, size_t whylen)
     return o->udp_watch ? 0 : -ENOMEM;
 }
 
+int overlay_rebind(struct overlay *o)
+{
+    struct udp *old = o->udp;
+    struct fdset_entry *watch = o->udp_watch;
+    char why[200];
+    if (bind_address(o).family == 4 || udp_local(old)->family == 6)
+        return 0;
+    o->udp = NULL;
+    o->udp_watch = NULL;
+    int err = open_socket(o, why, sizeof(why));
+    if (!err) {
+        fdset_del(o->p->set, watch);
+        udp_close(old);
+        return 0;
+    }
+    log_warn("overlay nodes with IPv6 addresses are out of reach until i3d starts anew: %s", why); /* a port that is bound already */
+    udp_close(o->udp);
+    o->udp = old;
+    o->udp_watch = watch;
+    return err == -EADDRINUSE ? 0 : err;
+}
+
 static int open_rooms(struct overlay *o)
 {
     struct pump *p = o->p;
@@ -162,6 +184,15 @@ static void overlay_link(struct overlay *o)
     *at = o;
 }
 
+/* The list for those who must know our names from others. */
+static void list_zones(struct pump *p)
+{
+    size_t at = 0;
+    p->zones[0] = '\0';
+    for (const struct overlay *o = p->overlays; o && at < sizeof(p->zones); o = o->next)
+        at += (size_t)snprintf(p->zones + at, sizeof(p->zones) - at, "%s%s", at ? " " : "", o->suffix + 1);
+}
+
 static void overlay_unlink(struct overlay *o)
 {
     struct overlay **at = &o->p->overlays;
@@ -183,6 +214,7 @@ int overlay_new(struct pump *p, const char *name, const char *suffix, const stru
     memcpy(o->configured, nodes, n * sizeof(*nodes));
     o->n_configured = n;
     overlay_link(o);
+    list_zones(p);
     int err = open_socket(o, why, whylen);
     if (!err)
         err = link_start(o);
@@ -199,6 +231,7 @@ int overlay_new(struct pump *p, const char *name, const char *suffix, const stru
 void overlay_free(struct overlay *o)
 {
     overlay_unlink(o);
+    list_zones(o->p);
     link_stop(o);
     if (o->p->set)
         fdset_del(o->p->set, o->udp_watch);
@@ -223,7 +256,8 @@ void overlays_free(struct pump *p)
 
 mono_t overlay_deadline(const struct overlay *o)
 {
-    mono_t at = mono_min(triggers_deadline(o->triggers), owners_deadline(o->owners));
+    mono_t at = o->node_addr.family ? triggers_deadline(o->triggers) : MONO_NEVER;
+    at = mono_min(at, owners_deadline(o->owners));
     for (const struct side *s = o->sides; s; s = s->next)
         at = mono_min(at, peers_deadline(s->peers));
     if (o->nodes)

@@ -84,6 +84,8 @@ static const char *silence(struct pump *p, const struct ping *g)
     struct peer_info info;
     if (!overlay_route_own(p, g->remote, &s, &peer))
         return "no answer";
+    if (!s->o->nodes)
+        return "no answer: no overlay node is configured, so only users of this machine can be reached: i3ctl nodes add HOST:PORT, or i3ctl join CODE";
     if (!triggers_all_standing(s->o->triggers))
         return "no answer: the overlay node cannot be reached";
     peer_info(s->peers, peer, p->now, &info);

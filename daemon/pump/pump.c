@@ -27,11 +27,12 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, tcpip_deadline(p->tcpip));
     for (const struct overlay *o = p->overlays; o; o = o->next)
         at = mono_min(at, overlay_deadline(o));
-    at = mono_min(at, mono_min(pool_deadline(p->pool), state_deadline(p)));
+    at = mono_min(at, mono_min(pool_deadline(p->pool), mono_min(state_deadline(p), drop_deadline(p))));
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, door_deadline(p));
+    at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, ping_deadline(p));
 }
 
@@ -69,6 +70,7 @@ static void expire(struct pump *p)
 {
     trim_memory(p);
     move_turn(p);
+    drop_turn(p);
     if (mono_due(tcpip_deadline(p->tcpip), p->now))
         tcpip_expire(p->tcpip, p->now);
     if (mono_due(pool_deadline(p->pool), p->now))
@@ -80,6 +82,8 @@ static void expire(struct pump *p)
     reload_expire(p);
     dgram_expire(p);
     door_expire(p);
+    share_turn(p);
+    rotation_turn(p);
     dns_expire(p);
     state_turn(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
@@ -255,7 +259,12 @@ static int start_sessions(struct pump *p, char *why, size_t whylen)
     struct overlay *o;
     p->accel = accel_open();
     id_of_key(&p->public_id, p->identity.pub, NULL);
-    return overlay_new(p, "", p->config.suffix, p->config.nodes, p->config.n_nodes, &o, why, whylen);
+    struct addr v[CONFIG_NODES_MAX];
+    unsigned n = nodes_of(p, "", p->config.nodes, p->config.n_nodes, v);
+    int err = overlay_new(p, "", p->config.suffix, v, n, &o, why, whylen);
+    if (!err)
+        o->by_config = p->config.n_nodes;
+    return err;
 }
 
 static int start_engine(struct pump *p)
@@ -267,11 +276,11 @@ static int start_engine(struct pump *p)
     c.recv_max = p->config.recv_buffer;
     c.memory_max = p->config.memory;
     c.ecn = p->config.ecn;
-    c.conns_max = p->config.connections;
+    c.conns_max = p->config.connections + (p->config.connections + 7) / 8; /* what one host may have, and some for the others */
     c.patience_us = PEER_AWAY_US;
     draw_seed(p, c.seed);
     p->tcpip = tcpip_new(&c);
-    p->vsocks = vsocks_new(p->config.connections);
+    p->vsocks = vsocks_new(c.conns_max);
     TAILQ_INIT(&p->asking);
     p->listeners = listeners_new();
     p->held = calloc(PUMP_HELD_MAX, sizeof(*p->held));
@@ -326,6 +335,8 @@ static void pump_free(struct pump *p)
     groups_free(p->groups);
     accel_close(p->accel);
     access_free(p->access);
+    share_stop(p);
+    rotation_stop(p);
     book_free(p->book);
     state_close(p);
     pool_free(p->pool);
@@ -362,7 +373,15 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     if (!err)
         err = state_load_book(p, why, whylen);
     if (!err)
+        err = share_start(p, why, whylen);
+    if (!err)
+        err = rotation_start(p, why, whylen);
+    if (!err)
         err = group_load(p, why, whylen);
+    if (!err)
+        err = nodes_load(p, why, whylen);
+    if (!err)
+        err = drop_load(p, why, whylen);
     if (!err)
         err = start_io(p, why, whylen);
     if (!err)
@@ -382,6 +401,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     uv_idle_init(loop, &p->idle);
     p->idle.data = p;
     group_start(p);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        rotation_begin(o);
     access_rebuild(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
         net_choose_node(o);

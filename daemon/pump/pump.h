@@ -29,6 +29,9 @@ struct pump_identity {
     bool created; /* by this start of the daemon */
 };
 
+/* DATA/identity, written anew: what daemon/identity.c gives. 0 or -errno. */
+int identity_save(const struct pump_identity *id, const char *data_folder);
+
 /* Starts everything; the socket for programs is open when it returns. stop: called when i3ctl asks for the end.
  * 0, or -errno with a sentence in err. */
 int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, const struct pump_paths *paths,
