@@ -391,6 +391,7 @@ UNIT_TESTS := \
 	unit/naming/mappings \
 	unit/policy/config \
 	unit/policy/rules \
+	unit/policy/documents \
 	unit/policy/drops \
 	unit/policy/access \
 	unit/i3/cookie \
@@ -567,6 +568,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/config \
+	fuzz/rules \
 	fuzz/dns \
 	fuzz/node \
 
@@ -584,6 +586,7 @@ unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/rules_ROOMS := policy base
+unit/policy/documents_ROOMS := policy base
 unit/policy/access_ROOMS := policy
 unit/policy/access_ROOMS := policy base
 unit/policy/drops_ROOMS := policy base
@@ -679,6 +682,7 @@ fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy base
+fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 
