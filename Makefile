@@ -488,6 +488,7 @@ INTEGRATION_TESTS := \
 	integration/stack.sh \
 	integration/cli.sh \
 	integration/config_files.py \
+	integration/policy.sh \
 	integration/json_schema.py \
 	integration/refuse.sh \
 	integration/kept_state.sh \
