@@ -145,6 +145,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/access_report.c \
 	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
@@ -491,6 +492,7 @@ INTEGRATION_TESTS := \
 	integration/config_files.py \
 	integration/policy.sh \
 	integration/json_schema.py \
+	integration/observe.py \
 	integration/refuse.sh \
 	integration/kept_state.sh \
 	integration/session.py \
