@@ -22,8 +22,8 @@ mkdir "$TREE"
 tar -C "$TOP" --exclude=.git --exclude=./build -cf - . | tar -C "$TREE" -xf -
 BUILT=$TREE/build${san:+/san}
 mkdir -p "$BUILT"
-cp -r "$B/bin" "$B/lib" "$BUILT"
-[ ! -d "$B/man" ] || cp -r "$B/man" "$BUILT"
+cp -a "$B/bin" "$B/lib" "$B/obj" "$BUILT"
+[ ! -d "$B/man" ] || cp -a "$B/man" "$BUILT"
 chmod -R a+rX "$TREE"
 
 for who in a b; do
@@ -63,8 +63,7 @@ for i in $(seq 50); do
     sleep 0.1
 done
 
-# what is typed; `make install` takes what is built (the tree's times are not make's business here)
-find "$BUILT" -type f -exec touch {} +
+# what is typed
 typed a "make install PREFIX=\$HOME/.local$san" >"$T/install.a.log" 2>&1 || die "a cannot install: $(tail -5 "$T/install.a.log")"
 typed b "make install PREFIX=\$HOME/.local$san" >"$T/install.b.log" 2>&1 || die "b cannot install: $(tail -5 "$T/install.b.log")"
 typed a "i3ctl share 22 --target 2222 --node $RING.1" >"$T/share.log" 2>&1 </dev/null || die "$(cat "$T/share.log")"

@@ -31,7 +31,7 @@ as b i3run curl -sS --max-time 20 -o "$T/b/got" http://box.i3:8080/ || die "b ca
 # silence WHAT PACKETS LINES: c tries all there is; so much at most comes back, and is logged
 silence() {
     lines=$(wc -l <"$T/a/run/i3/i3d.log")
-    in_ns a timeout 60 python3 "$T/wire_count.py" eth >"$T/counted" 2>"$T/counted.err" &
+    in_ns a timeout 60 python3 "$T/wire_count.py" eth $PUBLIC.12 >"$T/counted" 2>"$T/counted.err" &
     counter=$!
     for i in $(seq 50); do
         grep -q ready "$T/counted" && break

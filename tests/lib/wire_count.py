@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""wire_count.py INTERFACE: counts UDP datagrams that leave by it and are DATA of the overlay, until SIGINT; prints "ready", then "data N"
+"""wire_count.py INTERFACE ADDRESS: counts UDP datagrams that leave by it, but to ADDRESS, and are DATA of the overlay, until SIGINT; prints "ready", then "data N"
 and what they were. Needs root."""
 import signal, socket, sys
 
@@ -17,7 +17,7 @@ while not done:
         p, a = s.recvfrom(2048)
     except TimeoutError:
         continue
-    if a[2] != socket.PACKET_OUTGOING or a[1] != 0x0800 or p[9] != 17:
+    if a[2] != socket.PACKET_OUTGOING or a[1] != 0x0800 or p[9] != 17 or socket.inet_ntoa(p[16:20]) == sys.argv[2]:
         continue
     body = p[(p[0] & 15) * 4 + 8:]
     if body and body[0] & 15 == WIRE_DATA:
