@@ -474,6 +474,8 @@ INTEGRATION_TESTS := \
 	integration/stack.sh \
 	integration/cli.sh \
 	integration/refuse.sh \
+	integration/share.sh \
+	integration/rotate.sh \
 	integration/kept_state.sh \
 	integration/rewrite.sh \
 	integration/ipv6_node.sh \
@@ -495,6 +497,8 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/five_lines.sh \
+	integration/third_user.sh \
 	integration/tcp_fallback.sh \
 	integration/tcp_crowd.sh \
 	integration/nat_kinds.sh \
@@ -511,6 +515,7 @@ INTEROP_TESTS := \
 	interop/apache.sh \
 	interop/python_http.sh \
 	interop/ssh.sh \
+	interop/five_lines_ssh.sh \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \

@@ -42,7 +42,7 @@ silence() {
         as c i3run curl -sS -m 1 -o /dev/null "http://box.i3:$port/" 2>/dev/null || rc=$?
         case $rc in 28 | 7) ;; *) die "$1: port $port: curl says $rc" ;; esac
     done
-    ! as c timeout 20 i3ctl ping box 1 >/dev/null 2>&1 || die "$1: a ping is answered"
+    ! as c timeout 3 i3ctl ping box 1 >/dev/null 2>&1 || die "$1: a ping is answered"
     ! as c i3ctl join "$code" >/dev/null 2>"$T/join" || die "$1: the used code is good"
     pkill -INT -P $counter 2>/dev/null || kill -INT $counter
     wait $counter || :
