@@ -1,4 +1,5 @@
 #!/bin/sh
+# waits: for answers that do not come
 # One person shares a port of a server that knows nothing of all this; another joins by a code. Nothing was configured before. Codes that
 # are no good, a port that is shut again, restarts in between.
 . "$(dirname "$0")/../lib/world.sh"

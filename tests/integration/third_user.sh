@@ -1,5 +1,6 @@
 #!/bin/sh
 # root: builds network namespaces, and removes them; the programs run as nobody.
+# waits: for answers that do not come
 # A third user with a good key: not in the book; a guest for one port; one whose share was taken back. Neither a port nor a ping answers,
 # no packet comes back, and the log does not grow. What leaves the machine that shares is looked at on its wire.
 . "$(dirname "$0")/../lib/netns.sh"
