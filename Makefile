@@ -59,6 +59,7 @@ policy_SRC := \
 	daemon/policy/rules.c \
 	daemon/policy/schema.c \
 	daemon/policy/values.c \
+	daemon/policy/drops.c \
 
 i3_SRC := \
 	daemon/i3/cookie.c \
@@ -144,6 +145,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
@@ -153,11 +155,13 @@ control_SRC := \
 	daemon/control/report.c \
 	daemon/control/share_report.c \
 	daemon/control/warnings.c \
+	daemon/control/why.c \
 
 io_SRC := \
 	daemon/io/accel.c \
 	daemon/io/addresses.c \
 	daemon/io/clock.c \
+	daemon/io/exe.c \
 	daemon/io/fdset.c \
 	daemon/io/files.c \
 	daemon/io/ipc_server.c \
@@ -175,6 +179,7 @@ io_SRC := \
 	daemon/io/stream_out.c \
 	daemon/io/train.c \
 	daemon/io/udp.c \
+	daemon/io/watch.c \
 
 i3d_SRC := \
 	daemon/i3d.c \
@@ -183,7 +188,6 @@ i3d_SRC := \
 	daemon/host_sandbox.c \
 	daemon/keeper.c \
 	daemon/identity.c \
-	daemon/io/exe.c \
 	daemon/io/notify.c \
 	daemon/io/passed.c \
 	daemon/io/sandbox.c \
@@ -204,6 +208,8 @@ i3d_SRC := \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
 	daemon/pump/flow.c \
+	daemon/pump/drop.c \
+	daemon/pump/renew.c \
 	daemon/pump/group.c \
 	daemon/pump/group_control.c \
 	daemon/pump/ipc.c \
@@ -216,6 +222,7 @@ i3d_SRC := \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
 	daemon/pump/policy.c \
+	daemon/pump/why.c \
 	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
@@ -323,6 +330,7 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_drop.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
@@ -338,6 +346,7 @@ i3ctl_SRC := \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
+	tools/i3ctl_policy.c \
 	tools/i3ctl_table.c \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
@@ -379,8 +388,10 @@ UNIT_TESTS := \
 	unit/naming/book \
 	unit/naming/groups \
 	unit/naming/pool \
+	unit/naming/mappings \
 	unit/policy/config \
 	unit/policy/rules \
+	unit/policy/drops \
 	unit/policy/access \
 	unit/i3/cookie \
 	unit/i3/deadline \
@@ -417,6 +428,8 @@ UNIT_TESTS := \
 	unit/io/mirror \
 	unit/io/operator \
 	unit/io/sandbox \
+	unit/io/exe \
+	unit/io/journal_file \
 	unit/control/pcapng \
 	unit/tools/packet \
 
@@ -473,17 +486,24 @@ INTEGRATION_TESTS := \
 	integration/group.sh \
 	integration/stack.sh \
 	integration/cli.sh \
+	integration/completions.sh \
+	integration/json_schema.py \
 	integration/refuse.sh \
 	integration/share.sh \
 	integration/rotate.sh \
 	integration/kept_state.sh \
+	integration/session.py \
+	integration/disk_full.sh \
+	integration/crash_100.sh \
 	integration/rewrite.sh \
 	integration/ipv6_node.sh \
 	integration/ipv6_inside.sh \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
+	integration/manuals.sh \
 	integration/dead_peer.sh \
+	integration/dos_drop.sh \
 	integration/ring.sh \
 	integration/ring_crash.sh \
 	integration/nearest.sh \
@@ -571,6 +591,8 @@ unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/rules_ROOMS := policy base
 unit/policy/access_ROOMS := policy
+unit/policy/access_ROOMS := policy base
+unit/policy/drops_ROOMS := policy base
 unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
@@ -609,6 +631,11 @@ unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
 unit/io/operator_OBJ := daemon/io/http.o daemon/io/log_format.o
 unit/io/operator_LIBS := -luv -ljansson
+unit/naming/mappings_ROOMS := naming base
+unit/io/exe_OBJ := daemon/io/exe.o daemon/io/sandbox.o
+unit/io/exe_LIBS := -lseccomp
+unit/io/journal_file_ROOMS := base
+unit/io/journal_file_OBJ := daemon/io/journal_file.o daemon/io/files.o
 unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
 unit/control/pcapng_OBJ := daemon/control/pcapng.o
@@ -666,14 +693,19 @@ objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
 roomobjs = $(foreach r,$(1),$(call objs,$(r)))
 roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
-.PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall clean help
+.PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall deb clean help
 .DELETE_ON_ERROR:
 
 all: deps
 	$(Q)$(MAKE) --no-print-directory build
 
 .PHONY: build
-build: $(PROGRAMS:%=$(B)/bin/%) $(LIBRARY) $(MAN)
+build: $(PROGRAMS:%=$(B)/bin/%) $(LIBRARY) $(MAN) $(B)/completions/made
+
+# read off the programs' own help
+$(B)/completions/made: tools/completions/generate.py $(PROGRAMS:%=$(B)/bin/%)
+	$(if $(V),,@echo "  GEN   $(@D)")
+	$(Q)python3 $< $(B)/bin $(@D) && touch $@
 
 help:
 	@echo "make [all] [SAN=1] [V=1]   build into build/ (SAN=1: build/san)"
@@ -683,7 +715,9 @@ help:
 	@echo "make interop               heavy programs against each other"
 	@echo "make bench                 figures, as ratios to plain loopback"
 	@echo "make deps                  install the Debian packages that are missing"
-	@echo "make install PREFIX=DIR    default $(PREFIX)"
+	@echo "make install PREFIX=DIR    default $(PREFIX); PREFIX=$$HOME/.local without root"
+	@echo "make uninstall PREFIX=DIR  takes away what install has put there"
+	@echo "make deb                   a package for Debian, in build/deb"
 
 deps:
 	$(Q)tools/deps.sh build
@@ -697,7 +731,7 @@ define program_rule
 $(B)/bin/$(1): $(call objs,$(1)) $(call roomobjs,$($(1)_ROOMS))
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo "  LD    $$@")
-	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) -o $$@ $$^ $($(1)_LIBS)
+	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $($(1)_LIBS)
 endef
 $(foreach p,i3d i3node i3run i3ctl,$(eval $(call program_rule,$(p))))
 
@@ -706,7 +740,7 @@ $(B)/lib/i3run/libi3shim.so: SANFLAGS :=
 $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
 		-o $@ $(filter %.o,$^) -ldl
 $(call objs,shim): SANFLAGS :=
 
@@ -782,9 +816,14 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 bench: build $(B)/tests/bench/node_load $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
+# how long a daemon that is killed stays away, as others see it
+bench-restart: build
+	$(Q)B=$(abspath $(B)) tests/bench/restart.sh
+
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))
 
+# what goes where: tools/install.sh
 install: build
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
@@ -796,13 +835,14 @@ install: build
 	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
 	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
 	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
+	$(Q)tools/install.sh install "$(B)" "$(PREFIX)" "$(DESTDIR)"
 
 uninstall:
-	$(Q)rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
-	$(Q)for f in $(MAN_PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f; done
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3node $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3run
-	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run $(DESTDIR)$(PREFIX)/share/i3run
+	$(Q)tools/install.sh uninstall "$(B)" "$(PREFIX)" "$(DESTDIR)"
+
+# build/deb/i3run_VERSION_ARCH.deb; made by Debian's own tools, in a copy of the sources
+deb:
+	$(Q)tools/deb/make.sh "$(VERSION)"
 
 clean:
 	rm -rf build

@@ -27,7 +27,7 @@ enum { EX_CONFIG = 78 };
 
 struct daemon {
     uv_loop_t loop;
-    uv_signal_t term, interrupt;
+    uv_signal_t term, interrupt, hangup;
     uv_timer_t watchdog;
     struct pump *pump;
 };
@@ -50,6 +50,8 @@ static int prepare(const struct host_options *o, struct pump_identity *id, char 
         fcntl(lock, F_SETFD, FD_CLOEXEC);
         file_lock_sign(lock);
     }
+    for (int i = 0; i < 2; i++)
+        folder_sweep(folder[i]);
     return identity_load(id, o->paths.data, why, whylen) ? 1 : 0;
 }
 
@@ -65,6 +67,7 @@ static void stop(void *ctx)
     d->pump = NULL;
     uv_close((uv_handle_t *)&d->term, NULL);
     uv_close((uv_handle_t *)&d->interrupt, NULL);
+    uv_close((uv_handle_t *)&d->hangup, NULL);
     uv_close((uv_handle_t *)&d->watchdog, NULL);
 }
 
@@ -72,6 +75,14 @@ static void on_signal(uv_signal_t *s, int number)
 {
     (void)number;
     stop(s->data);
+}
+
+static void on_hangup(uv_signal_t *s, int number)
+{
+    struct daemon *d = s->data;
+    (void)number;
+    if (d->pump)
+        pump_reload(d->pump);
 }
 
 /* Stopping from within a request: the turn ends first. */
@@ -93,11 +104,12 @@ static void on_watchdog(uv_timer_t *timer)
 static void harden(char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a disk quota is an error like others */
     signal(SIGHUP, SIG_IGN);
     process_keep_private();
     int err = exe_start(argv);
     if (err)
-        log_warn("helper for program names missing err=%d: rules with 'app' match nothing", err);
+        log_warn("helper for program names missing err=%d: rules with 'app' match nothing in the sandbox", err);
     process_raise_fds();
     notify_open();
 }
@@ -145,14 +157,16 @@ static int start(struct daemon *d, struct host_options *o, char *why, size_t why
     uv_loop_init(&d->loop);
     uv_signal_init(&d->loop, &d->term);
     uv_signal_init(&d->loop, &d->interrupt);
+    uv_signal_init(&d->loop, &d->hangup);
     uv_timer_init(&d->loop, &d->watchdog);
-    d->term.data = d->interrupt.data = d;
+    d->term.data = d->interrupt.data = d->hangup.data = d;
     int err = pump_start(&d->pump, &d->loop, &config, &o->paths, &id, stop_later, d, why, whylen);
     crypto_wipe(&id, sizeof(id));
     if (err)
         return 1;
     uv_signal_start(&d->term, on_signal, SIGTERM);
     uv_signal_start(&d->interrupt, on_signal, SIGINT);
+    uv_signal_start(&d->hangup, on_hangup, SIGHUP);
     if (notify_watchdog_ms())
         uv_timer_start(&d->watchdog, on_watchdog, 0, notify_watchdog_ms());
     if (!o->no_sandbox)

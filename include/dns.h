@@ -97,6 +97,43 @@ static inline bool dns_name_in(const char *name, const char *zone, bool below)
     return true;
 }
 
+/* ---- zones: the suffixes of all overlays in one string, "i3 work.i3 corp", without dots at their ends ---- */
+
+enum { DNS_ZONES_MAX = 8 * 64 };
+
+/* The next zone of the list into `zone`; false: there is none. */
+static inline bool dns_zone_next(const char **zones, char zone[DNS_NAME_MAX + 1])
+{
+    size_t n = 0;
+    while (**zones == ' ')
+        ++*zones;
+    for (; **zones && **zones != ' ' && n < DNS_NAME_MAX; ++*zones)
+        zone[n++] = **zones;
+    zone[n] = '\0';
+    return n;
+}
+
+static inline unsigned dns_labels(const char *name)
+{
+    unsigned n = *name != 0;
+    for (; *name; name++)
+        n += *name == '.';
+    return n;
+}
+
+/* How many labels the longest of the zones has which `name` is, or (if `below`) lies in; 0: it is in none. */
+static inline unsigned dns_zone_of(const char *name, const char *zones, bool below)
+{
+    char zone[DNS_NAME_MAX + 1];
+    unsigned best = 0;
+    while (dns_zone_next(&zones, zone)) {
+        unsigned n = dns_labels(zone);
+        if (n > best && dns_name_in(name, zone, below))
+            best = n;
+    }
+    return best;
+}
+
 /* Uncompressed, as names of questions are. */
 static inline void dns_get_name(struct reader *r, char out[DNS_NAME_MAX + 1], unsigned *labels)
 {
@@ -198,7 +235,7 @@ static inline void dns_get_question(struct reader *r, const uint8_t *msg, struct
 enum dns_look { DNS_THEIRS /* none of our affair */, DNS_OURS, DNS_BAD /* ours, and not to be understood */ };
 
 /* The bytes of a name stand somewhere in the message. */
-static inline bool dns_mentions(const uint8_t *msg, size_t len, const char *zone)
+static inline bool dns_mentions_one(const uint8_t *msg, size_t len, const char *zone)
 {
     uint8_t wire[DNS_NAME_MAX + 2];
     struct writer w = writer_of(wire, sizeof(wire));
@@ -214,9 +251,19 @@ static inline bool dns_mentions(const uint8_t *msg, size_t len, const char *zone
     return false;
 }
 
+/* Those of one of the zones. */
+static inline bool dns_mentions(const uint8_t *msg, size_t len, const char *zones)
+{
+    char zone[DNS_NAME_MAX + 1];
+    bool found = false;
+    while (!found && dns_zone_next(&zones, zone))
+        found = dns_mentions_one(msg, len, zone);
+    return found;
+}
+
 /* Whose a message on its way to a DNS server is. OURS: its one question is in *q, and `ours` has said yes to the name. BAD: a
- * question of ours beside others, or one which cannot be read, and the suffix is in it: it must not leave the host either. */
-static inline enum dns_look dns_look(const uint8_t *msg, size_t len, const char *suffix, bool (*ours)(void *ctx, const char *name), void *ctx,
+ * question of ours beside others, or one which cannot be read, and one of the zones is in it: it must not leave the host either. */
+static inline enum dns_look dns_look(const uint8_t *msg, size_t len, const char *zones, bool (*ours)(void *ctx, const char *name), void *ctx,
     struct dns_question *q)
 {
     struct reader r = reader_of(msg, len);
@@ -228,7 +275,7 @@ static inline enum dns_look dns_look(const uint8_t *msg, size_t len, const char 
     for (unsigned i = 0; i < n; i++) {
         dns_get_question(&r, msg, q);
         if (r.failed)
-            return dns_mentions(msg + DNS_HEADER_LEN, len - DNS_HEADER_LEN, suffix) ? DNS_BAD : DNS_THEIRS;
+            return dns_mentions(msg + DNS_HEADER_LEN, len - DNS_HEADER_LEN, zones) ? DNS_BAD : DNS_THEIRS;
         if (ours(ctx, q->name))
             return n == 1 ? DNS_OURS : DNS_BAD;
     }

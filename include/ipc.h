@@ -28,6 +28,11 @@
  *  23 SOCK_STATE         handle(8)                               status(4) unsent(4) unread(4) srtt us(4) rto us(4) cwnd(4)
  *                                                                ssthresh(4) mss(4) retransmits(4) bytes in(8) out(8)
  *
+ *  36 SUFFIXES           -                                       status(4) flags(1) ".i3,.corp": those of all overlays, as I3_SUFFIX
+ *                                                                takes them (shim/config.h)
+ *
+ * SUFFIXES' flag 1: no overlay node is configured, and no session was had so far: i3run tells the user what to do about it.
+ *
  * INFO's flag 1: rules of the user (daemon/policy/rules.h) may be about any name, so that RESOLVE is asked for each; IPC_NOT_VIRTUAL is
  * its answer where a name is left to the system. It may change at any time: what was heard holds for a second.
  *
@@ -91,6 +96,7 @@ enum ipc_type {
     IPC_BOUND = 15,
     IPC_SOCK_RESET = 22,
     IPC_SOCK_STATE,
+    IPC_SUFFIXES = 36,
     IPC_TYPES,
 };
 
@@ -105,6 +111,14 @@ enum ipc_status {
 struct ipc_header {
     uint8_t type;
     uint32_t serial;
+};
+
+enum { IPC_SUFFIXES_MAX = 512, IPC_SUFFIXES_NO_NODE = 1 };
+
+struct ipc_suffixes {
+    uint32_t status;
+    uint8_t flags;
+    char list[IPC_SUFFIXES_MAX];
 };
 
 enum ipc_info_flag {
@@ -225,6 +239,26 @@ static inline void ipc_get_header(struct reader *r, struct ipc_header *h)
 }
 
 /* Bodies. Getters leave the cursor failed on any violation; ask reader_done() afterwards. */
+
+static inline void ipc_put_suffixes(struct writer *w, const struct ipc_suffixes *s)
+{
+    put_u32(w, s->status);
+    put_u8(w, s->flags);
+    put_bytes(w, s->list, strlen(s->list));
+}
+
+static inline void ipc_get_suffixes(struct reader *r, struct ipc_suffixes *s)
+{
+    *s = (struct ipc_suffixes){.status = get_u32(r)};
+    s->flags = get_u8(r);
+    size_t n = reader_left(r);
+    const uint8_t *p = n < sizeof(s->list) ? get_span(r, n) : NULL;
+    if (!p || memchr(p, '\0', n)) {
+        r->failed = true;
+        return;
+    }
+    memcpy(s->list, p, n);
+}
 
 static inline void ipc_put_info(struct writer *w, const struct ipc_info *i)
 {

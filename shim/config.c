@@ -45,17 +45,23 @@ static void load_sock(struct config *c)
     }
 }
 
-static void load_suffix(struct config *c)
+/* ".i3,.Work.i3" to "i3 work.i3"; what is too long as a whole is not taken at all. */
+static void load_zones(struct config *c)
 {
     const char *s = getenv("I3_SUFFIX");
-    if (s && *s == '.')
-        s++;
-    if (!s || !*s || strlen(s) > SUFFIX_MAX)
-        s = "i3";
-    for (c->suffix_len = 0; s[c->suffix_len]; c->suffix_len++) {
-        char ch = s[c->suffix_len];
-        c->suffix[c->suffix_len] = (char)(ch >= 'A' && ch <= 'Z' ? ch + 32 : ch);
+    size_t n = 0;
+    if (!s || strlen(s) >= sizeof(c->zones))
+        s = "";
+    for (; *s; s++) {
+        bool first = n == 0 || c->zones[n - 1] == ' ';
+        bool separates = *s == ',' || *s == ' ';
+        if (first && (separates || *s == '.'))
+            continue;
+        c->zones[n++] = separates ? ' ' : (char)(*s >= 'A' && *s <= 'Z' ? *s + 32 : *s);
     }
+    c->zones[n] = '\0';
+    if (!n)
+        memcpy(c->zones, "i3", 3);
 }
 
 static void load_pool(struct config *c)
@@ -89,7 +95,7 @@ const struct config *config_get(void)
         return &config;
     struct config c = {0};
     load_sock(&c);
-    load_suffix(&c);
+    load_zones(&c);
     load_pool(&c);
     const char *only = getenv("I3_OVERLAY_ONLY");
     c.overlay_only = only && !strcmp(only, "1");

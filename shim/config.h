@@ -2,7 +2,7 @@
  *
  *   I3_SOCK    the daemon's socket; else $XDG_RUNTIME_DIR/i3/i3d.sock; else /tmp/i3-UID/i3d.sock, and then only
  *              while that folder is the user's own, 0700
- *   I3_SUFFIX  which names are the overlay's; "i3" by default
+ *   I3_SUFFIX  which names are the overlays', by their suffixes with a comma between: ".i3,.corp"; ".i3" by default. i3run sets it
  *   I3_OVERLAY_ONLY  "1": servers shall not be reached by the local network (claim.h)
  *   I3_STRICT  "1": our network is an empty one (i3run --strict), so the overlay is TCP clients and names
  *   I3_RUN     where i3run is, for programs that cannot be preloaded (reroute.h)
@@ -16,13 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SUFFIX_MAX = 63, CONFIG_PATH = 256 };
+enum { ZONES_MAX = 512 /* DNS_ZONES_MAX */, CONFIG_PATH = 256 };
 
 struct config {
     char sock[108];   /* "": none, or too long for a socket address */
     bool check_owner; /* the socket lies in a folder which anyone might have made */
-    char suffix[SUFFIX_MAX + 1]; /* lower case, with no dot before it */
-    size_t suffix_len;
+    char zones[ZONES_MAX]; /* as in include/dns.h, lower case: "i3 corp" */
     uint32_t pool; /* host order */
     uint8_t pool_bits;
     bool pool_given;

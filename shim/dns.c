@@ -30,7 +30,7 @@ static bool name_is_ours(void *ctx, const char *name)
     char plain[IPC_NAME_MAX + 1];
     struct addr a;
     (void)ctx;
-    if (overlay_name(name, plain) || dns_name_in(name, config_get()->suffix, false))
+    if (overlay_name(name, plain) || dns_zone_of(name, config_get()->zones, false))
         return true;
     return dns_parse_reverse(name, &a) && overlay_covers(&a) && overlay_verdict(&a) != IPC_NOT_VIRTUAL;
 }
@@ -46,7 +46,7 @@ bool dns_is_ours(const struct iovec *v, size_t n)
             break;
         put_bytes(&w, v[i].iov_base, some);
     }
-    return dns_look(msg, writer_len(&w), config_get()->suffix, name_is_ours, NULL, &q) != DNS_THEIRS;
+    return dns_look(msg, writer_len(&w), config_get()->zones, name_is_ours, NULL, &q) != DNS_THEIRS;
 }
 
 bool dns_local(const struct addr *mirror, const struct addr *server, struct addr *local)

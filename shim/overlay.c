@@ -55,15 +55,30 @@ static bool is_ours_by_rule(const char *plain)
     return status != IPC_NOT_VIRTUAL;
 }
 
+/* One of the suffixes. By hand, since it is asked for every name that any program looks up. */
+static bool is_below(const char *name, size_t len)
+{
+    for (const char *z = config_get()->zones; *z;) {
+        size_t n = 0, i = 0;
+        while (z[n] && z[n] != ' ')
+            n++;
+        bool below = n && len > n && name[len - n - 1] == '.';
+        while (below && i < n && dns_lower(name[len - n + i]) == z[i])
+            i++;
+        if (below && i == n)
+            return true;
+        z += n;
+        z += *z == ' ';
+    }
+    return false;
+}
+
 bool overlay_name(const char *name, char out[IPC_NAME_MAX + 1])
 {
-    const struct config *cfg = config_get();
     size_t len = name ? strlen(name) : 0;
     if (len && name[len - 1] == '.')
         len--;
-    bool below = len > cfg->suffix_len && name[len - cfg->suffix_len - 1] == '.';
-    for (size_t i = 0; below && i < cfg->suffix_len; i++)
-        below = dns_lower(name[len - cfg->suffix_len + i]) == cfg->suffix[i];
+    bool below = is_below(name, len);
     bool canary = is_canary(name, len), ask = len && !canary && every_name();
     if (!below && !canary && !(ask && is_question(name)))
         return false;

@@ -1,6 +1,6 @@
 /* overlay.h - which names and addresses are the overlay's, and must therefore never reach DNS or the real network.
  *
- * A name is ours when it ends in the suffix (".i3"), whatever the daemon knows of it; where the user has rules about other names as well
+ * A name is ours when it ends in the suffix of an overlay (".i3", ".corp"), whatever the daemon knows of it; where the user has rules about other names as well
  * (IPC_INFO_EVERY_NAME), when the daemon says so. An address is ours when it lies in
  * the virtual network and the daemon does not say otherwise: with the daemon dead, all of the pool fails closed.
  */

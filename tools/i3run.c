@@ -139,6 +139,18 @@ static int check_target(void)
     return refused ? REFUSED : 0;
 }
 
+/* Where the daemon does not say which names are ours, the library goes by its own default. Silent on success means that nothing is
+ * said in scripts; a person who has never reached anybody is told what is missing. */
+static int suffixes_set(void)
+{
+    struct ipc_suffixes s;
+    if (daemon_suffixes(&s) < 0)
+        return 0;
+    if (s.flags & IPC_SUFFIXES_NO_NODE && (run.verbose || isatty(STDERR_FILENO)))
+        say("no overlay node is configured, so only users of this machine can be reached: i3ctl nodes add HOST:PORT, or i3ctl join CODE");
+    return setenv("I3_SUFFIX", s.list, 1);
+}
+
 int main(int argc, char **argv)
 {
     struct ipc_info info;
@@ -160,7 +172,7 @@ int main(int argc, char **argv)
     }
     if (daemon_ensure(&info) < 0)
         return FAILED;
-    if (environment_set(&info) < 0)
+    if (environment_set(&info) < 0 || suffixes_set() < 0)
         return FAILED;
     if (run.verbose && run.strict)
         say("in an empty network namespace: TCP clients and names are carried, no servers, no UDP");

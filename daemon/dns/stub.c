@@ -4,17 +4,9 @@ static bool ours(void *ctx, const char *name)
 {
     const struct stub_names *n = ctx;
     struct addr a;
-    if (dns_name_in(name, n->suffix, false) || dns_name_in(name, DNS_CANARY, false) || n->claims(n->ctx, name))
+    if (dns_zone_of(name, n->zones, false) || dns_name_in(name, DNS_CANARY, false) || n->claims(n->ctx, name))
         return true;
     return dns_parse_reverse(name, &a) && n->is_virtual(n->ctx, &a);
-}
-
-static unsigned labels_of(const char *name)
-{
-    unsigned n = 1;
-    for (; *name; name++)
-        n += *name == '.';
-    return n;
 }
 
 /* The network's labels and two of .arpa: 10.in-addr.arpa, and the 40 bits of ADDR_PREFIX6. */
@@ -28,10 +20,9 @@ static void look_up(const struct stub_names *n, const struct dns_question *q, st
     struct addr a;
     if (dns_name_in(q->name, DNS_CANARY, false)) {
         f->rcode = DNS_NXDOMAIN;
-        f->zone = labels_of(DNS_CANARY);
-    } else if (dns_name_in(q->name, n->suffix, true)) {
-        f->zone = labels_of(n->suffix);
-        if (q->labels > f->zone)
+        f->zone = dns_labels(DNS_CANARY);
+    } else if ((f->zone = dns_zone_of(q->name, n->zones, true))) {
+        if (!dns_zone_of(q->name, n->zones, false))
             n->find(n->ctx, q->name, f);
     } else if (dns_parse_reverse(q->name, &a) && n->is_virtual(n->ctx, &a)) {
         f->zone = reverse_zone(&a);
@@ -57,7 +48,7 @@ size_t stub_answer(const struct stub_names *n, const uint8_t *msg, size_t len, u
     struct dns_edns e;
     struct dns_facts f = {0};
     unsigned records;
-    switch (dns_look(msg, len, n->suffix, ours, (void *)n, &q)) {
+    switch (dns_look(msg, len, n->zones, ours, (void *)n, &q)) {
     case DNS_THEIRS:
         return 0;
     case DNS_BAD:

@@ -17,10 +17,10 @@
 
 /* What the stub asks; `name` is as it was asked, without a dot at the end. */
 struct stub_names {
-    const char *suffix; /* "i3": no dot */
+    const char *zones; /* the suffixes: "i3 work.i3" (include/dns.h) */
     /* The user's rules want that name to be found, or not, by us; else it is the server's, whatever it ends with. */
     bool (*claims)(void *ctx, const char *name);
-    void (*find)(void *ctx, const char *name, struct dns_facts *f); /* one that is claimed; f is zeroed */
+    void (*find)(void *ctx, const char *name, struct dns_facts *f); /* one that is claimed; f is zeroed but for its zone */
     /* False: that address is not the overlay's. */
     bool (*is_virtual)(void *ctx, const struct addr *a);
     void (*reverse)(void *ctx, const struct addr *a, struct dns_facts *f);

@@ -97,6 +97,7 @@ struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t loc
     p->start = p->last_start = p->unanswered = p->probed = p->keepalive = MONO_NEVER;
     p->patience = PATIENCE_MIN;
     p->shortcut = p->plain = -1;
+    p->misuse.credit = PEER_MISUSE_BURST * (USEC_PER_SEC / PEER_MISUSE_PER_S);
     HASH_ADD(by_key, ps->by_key, key, sizeof(p->key), p);
     HASH_ADD(by_id, ps->by_id, public_id, ID_PREFIX_LEN, p);
     set_local(ps, p, local);
@@ -177,6 +178,11 @@ uint32_t peer_mark(const struct peer *p)
     return p->mark;
 }
 
+bool peer_misuse(struct peer *p, mono_t now)
+{
+    return budget_take(&p->misuse, now, USEC_PER_SEC / PEER_MISUSE_PER_S, PEER_MISUSE_BURST);
+}
+
 static void unlink_event(struct peers *ps, struct peer *p)
 {
     *(p->event_prev ? &p->event_prev->event_next : &ps->event_first) = p->event_next;
@@ -209,8 +215,9 @@ void peer_drop(struct peers *ps, struct peer *p)
 /* One at most per peer, the newest: what it says is how things stand. */
 void peer_tell(struct peers *ps, struct peer *p, enum peer_event_kind kind, int err)
 {
-    bool moved = p->has_event && p->event.moved;
-    p->event = (struct peer_event){.kind = kind, .peer = p, .moved = moved, .err = err};
+    bool moved = p->has_event && p->event.moved, anew = p->has_event && p->event.anew;
+    p->event = (struct peer_event){.kind = kind, .peer = p, .moved = moved, .anew = anew || (kind == PEER_UP && p->anew), .err = err};
+    p->anew &= kind != PEER_UP;
     if (p->has_event)
         return;
     p->has_event = true;
@@ -503,7 +510,7 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     struct session *s = peer_sending_key(p, now);
     if (!s) {
         shake_want(ps, p, now);
-        return shake_may_start(ps) ? -ENOTCONN : -EHOSTUNREACH;
+        return shake_may_start(ps) && !p->barred ? -ENOTCONN : -EHOSTUNREACH;
     }
     size_t len = 0;
     for (int i = 0; i < n; i++)
@@ -537,7 +544,9 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
 {
     (void)wall_us;
-    if (peer_sending_key(p, now) || p->shake || !shake_may_start(ps))
+    if (p->barred)
+        peer_tell(ps, p, PEER_UNREACHABLE, EHOSTUNREACH);
+    if (peer_sending_key(p, now) || p->shake || p->barred || !shake_may_start(ps))
         return;
     p->wanted = true;
     p->start = now;
@@ -709,7 +718,8 @@ void peer_info(const struct peers *ps, const struct peer *p, mono_t now, struct 
         .address = p->address,
         .we_are = p->we_are,
         .standing = s != NULL,
-        .state = s                       ? "standing"
+        .state = p->barred               ? "dropped"
+                 : s                     ? "standing"
                  : p->shake || p->wanted ? "handshake"
                                          : "idle",
         .cipher = s ? s->cipher : 0,

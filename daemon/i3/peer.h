@@ -85,6 +85,8 @@ enum {
     PEERS_MAX = 65536,
     PEER_SEAL_OVERHEAD = DATA_HEADER_LEN + 8 + 16,
     PEER_REPLAY_WINDOW = 8192,
+    PEER_MISUSE_PER_S = 100, /* what may come of a race, a restart or a port scan; PEER_MISUSE_BURST at once */
+    PEER_MISUSE_BURST = 2000,
     PEER_VIA_MAX = 3, /* a stack of four ids: what nodes take by default */
 };
 
@@ -159,6 +161,16 @@ void peer_set_mark(struct peer *p, uint32_t mark);
 uint32_t peer_mark(const struct peer *p);
 /* Forgets the peer and its keys at once (removed from the book). */
 void peer_drop(struct peers *ps, struct peer *p);
+/* Its keys are forgotten at once, and no handshake is made with it or answered, until it is let in again; whoever waits for it hears so.
+ * (That it is not answered is for `known` to say.) */
+void peer_bar(struct peers *ps, struct peer *p, bool barred);
+/* One more thing that it should not have done. False: it does so too often, more than PEER_MISUSE_PER_S for long. */
+bool peer_misuse(struct peer *p, mono_t now);
+bool peer_is_barred(const struct peer *p);
+/* Everybody with a session makes a new one, so as to be told an id with the present key (peers_set_session_key()). */
+void peers_renew(struct peers *ps, mono_t now);
+/* How many have a session and have not taken up such an id yet. */
+unsigned peers_behind(const struct peers *ps, mono_t now);
 
 /* A member of a group leaves: says so to its peers and forgets their sessions. False: that was all; true: send what is in the outbox
  * and call again. */
@@ -211,6 +223,7 @@ struct peer_event {
     enum peer_event_kind kind;
     struct peer *peer;
     bool moved; /* UP: another member of the group answers now; what was open is gone */
+    bool anew;  /* UP: it has other keys for its private ids: most likely it was started anew, and what was open is gone; ask */
     int err; /* UNREACHABLE: EHOSTUNREACH (not present) or ETIMEDOUT (no answer) */
 };
 
@@ -252,7 +265,7 @@ struct peer_info {
     uint32_t address;        /* the peer's own idea of its address: H24 of its id, or what it told us */
     uint32_t we_are;         /* the address under which the peer knows us */
     bool standing;           /* there is a key to send with */
-    const char *state;       /* "idle", "handshake", "standing" */
+    const char *state;       /* "idle", "handshake", "standing", "dropped" */
     enum peer_cipher cipher;
     bool plain;              /* IP packets are not encrypted */
     const char *cipher_name; /* "none (headers authenticated)" then */

@@ -24,11 +24,59 @@ bool shake_may_start(const struct peers *ps)
 
 void shake_want(struct peers *ps, struct peer *p, mono_t at)
 {
-    if (p->shake || p->wanted || !shake_may_start(ps))
+    if (p->shake || p->wanted || p->barred || !shake_may_start(ps))
         return;
     if (p->last_start.us != MONO_NEVER.us && mono_since(p->last_start, at) < HANDSHAKE_PAUSE)
         at = mono_add(p->last_start, HANDSHAKE_PAUSE);
     want_at(ps, p, at);
+}
+
+void peer_bar(struct peers *ps, struct peer *p, bool barred)
+{
+    if (p->barred == barred)
+        return;
+    p->barred = barred;
+    if (!barred)
+        return;
+    bool waited = p->wanted || p->shake;
+    shake_cancel(ps, p);
+    peer_forget_sessions(ps, p);
+    way_free(p);
+    p->unanswered = p->probed = p->keepalive = MONO_NEVER;
+    if (waited)
+        peer_tell(ps, p, PEER_UNREACHABLE, EHOSTUNREACH);
+}
+
+bool peer_is_barred(const struct peer *p)
+{
+    return p->barred;
+}
+
+/* Those who were asked already answer to an id with the old key, so they are asked anew. */
+void peers_renew(struct peers *ps, mono_t now)
+{
+    for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
+        bool asks = p->shake != NULL;
+        if (!asks && !p->current && !p->next)
+            continue;
+        if (asks)
+            shake_cancel(ps, p);
+        p->last_start = MONO_NEVER;
+        shake_want(ps, p, now);
+    }
+}
+
+unsigned peers_behind(const struct peers *ps, mono_t now)
+{
+    unsigned n = 0;
+    for (const struct peer *p = ps->by_key; p; p = p->by_key.next) {
+        const struct session *s = p->current;
+        if (!s && !p->next)
+            continue;
+        bool new = s && !memcmp(s->local.b, ps->sessions.prefix, ID_PREFIX_LEN);
+        n += !new || (!s->heard && mono_since(s->created, now) < TAKE_UP_PATIENCE);
+    }
+    return n;
 }
 
 static void shake_free(struct handshake *h)
@@ -79,6 +127,11 @@ static void take_hello(struct peers *ps, struct peer *p, const struct hello *h, 
         p->address = h->own_address;
     if (h->your_address)
         p->we_are = h->your_address;
+    /* another key for its private ids: most likely it was started anew, and where it was is nobody */
+    if (p->current && memcmp(p->current->remote.b, h->id.b, ID_PREFIX_LEN)) {
+        way_free(p);
+        p->anew = true;
+    }
     way_consent(ps, p, h->flags & HELLO_SHORTCUT, now);
 }
 

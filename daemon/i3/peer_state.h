@@ -28,6 +28,7 @@
 #define PATIENCE_MIN         (2 * USEC_PER_SEC)
 #define QUICK_ANSWER         (1 * USEC_PER_SEC)
 #define DOUBT_AFTER          (500 * USEC_PER_MSEC) /* and two round trips */
+#define TAKE_UP_PATIENCE     (500 * USEC_PER_MSEC) /* for a peer to use a new key, where it has something to say */
 #define KEEPALIVE            (10 * USEC_PER_SEC)
 #define MEMBER_DOUBT_AFTER   (300 * USEC_PER_MSEC) /* a group's member is asked for a sign of life */
 #define MEMBER_CHANCE        (100 * USEC_PER_MSEC) /* for the old member to answer, when another one has */
@@ -78,6 +79,7 @@ struct peer {
     struct addr straight;  /* the way in use: pmtu[1] is about this one, and the log knows of it; family 0: by the node */
     uint16_t told_mtu;     /* by the last event; 0: never up */
     struct handshake *shake;
+    bool barred; /* no handshakes: it is dropped (pump/drop.c) */
     bool wanted; /* a handshake shall start at `start` */
     mono_t start, last_start;
     uint64_t our_time;           /* told in our last INIT; the next one's is greater */
@@ -86,8 +88,10 @@ struct peer {
     uint8_t cookie[MAC_LEN];     /* for our INITs (cookie.h) */
     mono_t cookie_until;         /* past: there is none */
     bool their_answered;
+    bool anew;                   /* has other keys for its private ids than before: to be told with UP */
 
     uint32_t mark; /* of the pump's */
+    struct budget misuse;
 
     struct deadline due;
     mono_t last_received, last_sent;
@@ -199,6 +203,8 @@ static inline bool way_sent(struct peers *ps, struct peer *p, mono_t now, size_t
 }
 
 /* ---- peer_member.c ---- */
+
+void peer_forget_sessions(struct peers *ps, struct peer *p);
 
 /* The peer is one of several with this key. */
 bool peer_is_group(const struct peer *p);

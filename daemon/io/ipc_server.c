@@ -1,17 +1,20 @@
 #include "daemon/io/ipc_server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/io/process.h"
+#include "daemon/io/exe.h"
 
 struct ipc_client {
     struct ipc_server *server;
     int fd;
     bool broken; /* to be dropped as soon as no callback of it runs */
     bool busy;
+    pid_t pid;
+    bool app_known;
     char app[IPC_APP_MAX + 1];
     struct fdset_entry *entry;
     struct ipc_client *next, **link;
@@ -90,7 +93,7 @@ static void client_new(struct ipc_server *s, int fd)
     pid_t pid;
     struct ipc_client *c = s->n_clients < IPC_CLIENTS_MAX && may_enter(s, fd, &pid) ? calloc(1, sizeof(*c)) : NULL;
     if (c) {
-        process_app(pid, c->app, sizeof(c->app));
+        c->pid = pid;
         c->server = s;
         c->fd = fd;
         c->entry = fdset_add(s->set, fd, false, on_client, c);
@@ -185,8 +188,20 @@ void ipc_server_close(struct ipc_server *s)
     free(s);
 }
 
-const char *ipc_client_app(const struct ipc_client *c)
+const char *ipc_client_app(struct ipc_client *c)
 {
+    static const char deleted[] = " (deleted)";
+    char path[4096];
+    if (c->app_known)
+        return c->app;
+    c->app_known = true;
+    if (exe_of(c->pid, path, sizeof(path)) < 0)
+        return c->app;
+    size_t n = strlen(path), tail = sizeof(deleted) - 1;
+    if (n > tail && !strcmp(path + n - tail, deleted))
+        path[n - tail] = '\0';
+    const char *slash = strrchr(path, '/');
+    snprintf(c->app, sizeof(c->app), "%s", slash ? slash + 1 : path);
     return c->app;
 }
 

@@ -24,8 +24,8 @@ int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path
 void ipc_server_close(struct ipc_server *s);
 /* Root may talk to it as well. */
 void ipc_server_admit_root(struct ipc_server *s);
-/* The file name of the program that it was when it came, "" if that is not to be known. */
-const char *ipc_client_app(const struct ipc_client *c);
+/* The file name of the program that it is, "" if that is not to be known. It is asked for once (io/exe.h). */
+const char *ipc_client_app(struct ipc_client *c);
 unsigned ipc_server_clients(const struct ipc_server *s);
 
 /* Sends a record, with fd unless it is -1 (which stays the caller's). A client that does not read is dropped: -EPIPE,

@@ -120,6 +120,7 @@ bool access_admits(struct pump *p, const struct side *s, struct peer *peer, cons
     if (!access_is_guest(p, peer) || guest_admitted(p, s, peer, packet, len))
         return true;
     p->count.packets_barred++;
+    drop_misuse(p, peer);
     return false;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/reload.h"
 #include "daemon/io/sandbox.h"
 
 enum { PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
@@ -51,6 +52,7 @@ struct report_view control_view(struct pump *p)
         .pid = (uint32_t)getpid(),
         .version = I3_VERSION,
         .config = p->paths.config,
+        .config_wrong = reload_wrong(p),
         .data = p->paths.data,
         .suffix = o->suffix,
         .sandbox = sandbox_text(),
@@ -75,6 +77,8 @@ struct report_view control_view(struct pump *p)
         .vsocks = p->vsocks,
         .listeners = p->listeners,
         .dgrams = dgram_table(p),
+        .drops = &p->drops,
+        .wall_s = p->wall / USEC_PER_SEC,
         .tcpip = p->tcpip};
 }
 
@@ -323,6 +327,8 @@ static const struct {
     {"book", verb_book},
     {"group", verb_group},
     {"nodes", verb_nodes},
+    {"drop", verb_drop},
+    {"undrop", verb_undrop},
     {"ping", verb_ping},
     {"ping-end", verb_ping_end},
     {"ring", verb_ring},
@@ -333,6 +339,8 @@ static const struct {
     {"join", verb_join},
     {"peers", verb_peers},
     {"rotate", verb_rotate},
+    {"reload", verb_reload},
+    {"why", verb_why},
     {"stop", verb_stop},
     {"version", verb_version},
 };

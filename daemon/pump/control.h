@@ -43,6 +43,10 @@ struct report_view control_view(struct pump *p);
 void verb_status(struct control_call *k);
 void verb_metrics(struct control_call *k);
 
+/* pump/drop.c */
+void verb_drop(struct control_call *k);
+void verb_undrop(struct control_call *k);
+
 /* pump/trace.c */
 void verb_trace(struct control_call *k);
 
@@ -50,6 +54,9 @@ void verb_trace(struct control_call *k);
 void verb_nodes(struct control_call *k);
 /* All overlays, or that one; returns how many. */
 unsigned overlays_describe(struct pump *p, const struct overlay *only, struct report_overlay out[OVERLAYS_MAX]);
+/* pump/reload.c, pump/why.c */
+void verb_reload(struct control_call *k);
+void verb_why(struct control_call *k);
 
 /* pump/group_control.c */
 void verb_group(struct control_call *k);

@@ -362,8 +362,7 @@ int dns_start(struct pump *p)
     struct dns_side *d = p->dns = calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;
-    const char *suffix = p->config.suffix;
-    d->names = (struct stub_names){suffix + (*suffix == '.'), claims, find, is_virtual, reverse, p};
+    d->names = (struct stub_names){p->zones, claims, find, is_virtual, reverse, p};
     d->askers_max = askers_limit();
     TAILQ_INIT(&d->old_servers);
     TAILQ_INIT(&d->old_askers);

@@ -133,7 +133,7 @@ static enum step sort_messages(struct dns_stream *f)
     if (f->tunnel)
         f->up_clear = f->up_len;
     else if (f->program_eof && f->up_len > f->up_clear && !f->answers_len) { /* the rest of one that is not whole */
-        if (dns_mentions(f->up + f->up_clear, f->up_len - f->up_clear, f->p->dns->names.suffix))
+        if (dns_mentions(f->up + f->up_clear, f->up_len - f->up_clear, f->p->dns->names.zones))
             f->up_len = f->up_clear;
         f->up_clear = f->up_len;
     }

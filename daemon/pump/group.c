@@ -170,6 +170,7 @@ void side_end(struct side *s)
     struct overlay *o = s->o;
     struct pump *p = o->p;
     struct side **at = &o->sides;
+    renew_stop(s);
     if (s->own)
         flow_end_local(p, s->own);
     net_output(p); /* the resets */

@@ -22,6 +22,7 @@
 #include "daemon/naming/groups.h"
 #include "daemon/naming/pool.h"
 #include "daemon/policy/access.h"
+#include "daemon/policy/drops.h"
 #include "daemon/policy/node_list.h"
 #include "daemon/pump/node_pump.h"
 #include "daemon/program/listener.h"
@@ -29,6 +30,7 @@
 #include "daemon/pump/pump.h"
 #include "daemon/tcpip/fragment.h"
 #include "daemon/tcpip/tcpip.h"
+#include "include/dns.h"
 
 enum {
     PUMP_SEAL_BUF = 1 << 20, /* packets of one flush, side by side */
@@ -37,6 +39,7 @@ enum {
     PUMP_HELD_MAX = 256,     /* packets that wait for a session; the oldest gives way */
     PUMP_PINGS_MAX = 64,
     PUMP_FAILED_MAX = 16,
+    STATE_MET_MAX = 64,
 };
 
 /* A packet for a peer without a key yet. */
@@ -68,6 +71,7 @@ struct failed_host {
 struct pump_counters {
     uint64_t waypoint; /* passed on for others */
     uint64_t packets_bad, packets_spoofed, packets_unsealed, packets_barred /* of guests, for what is not shared with them */, held_lost, cut /* connections, when a share was taken back */, connects, incoming, refused, slowed;
+    uint64_t misuse, dropped_misuse; /* packets which no i3d sends; peers dropped for that */
 };
 
 struct dgram_side;
@@ -97,6 +101,17 @@ struct dgram_counters {
     struct reassembly_stats fragments;
 };
 
+/* The private ids of a side change at once (pump/renew.c). */
+struct renewal {
+    bool waiting; /* for the trigger of the next key to stand */
+    bool moving;  /* it stands: the others take it up */
+    bool again;   /* asked for meanwhile */
+    struct i3_id next, old[2];
+    unsigned n_old;
+    uint8_t next_pub[KEY_LEN];
+    mono_t began, until;
+};
+
 /* A key by which this daemon is known in one of the overlays (pump/group.c). */
 struct side {
     struct overlay *o;
@@ -107,6 +122,7 @@ struct side {
     struct i3_id session_id;
     uint32_t own; /* virtual address, host order */
     uint8_t own6[16];
+    struct renewal renewal;
 };
 
 /* The key of the user's private ids changes for one with a nearer owner. */
@@ -165,9 +181,16 @@ struct overlay {
 /* State that could not be written. */
 struct disk_trouble {
     int err; /* 0: none */
-    bool mappings, listeners, udp;
+    bool mappings, listeners, udp, peers;
     char file[16], text[200];
     mono_t retry;
+};
+
+/* With whom there were sessions since the start, the latest STATE_MET_MAX of them, in a ring. */
+struct met {
+    uint8_t key[STATE_MET_MAX][KEY_LEN];
+    unsigned n;   /* ever */
+    bool pending; /* those of the daemon before us have not been asked yet */
 };
 
 struct pump {
@@ -190,8 +213,13 @@ struct pump {
     struct fdset_entry *timer_watch;
     mono_t timer_at; /* what timer_fd is set to */
 
+    char zones[DNS_ZONES_MAX]; /* the suffixes of all overlays (include/dns.h) */
     struct overlay *overlays; /* the first has the top-level `suffix` and `nodes` */
     struct node_list told; /* DATA/nodes (pump/nodes.c) */
+    struct drops drops;    /* peers that nothing is taken from (pump/drop.c) */
+    bool misused;          /* that one is to be dropped, at the next turn */
+    uint8_t misuser[KEY_LEN];
+    mono_t misuse_told;
     struct access *access; /* who may reach which port */
     uint32_t access_turn;  /* grows with each change of it, or of the book */
     struct door_flows *doors;
@@ -202,10 +230,12 @@ struct pump {
     int addresses_fd;
     struct fdset_entry *addresses_entry;
     mono_t last_turn;
+    bool ever_met; /* there was a session since we started */
     struct tcpip *tcpip;
     struct pool *pool;
     struct journal_file *mappings;
     struct disk_trouble disk;
+    struct met met;
     struct book *book;
     struct vsocks *vsocks;
     TAILQ_HEAD(, flow) asking; /* connections whose program waits for the answer, the oldest first */
@@ -246,6 +276,10 @@ int pump_state_load(const struct pump *p, const char *name, char **text, char *w
 int state_load_mappings(struct pump *p, char *why, size_t whylen);
 /* Before a program hears of an address: what is new in the pool is written, if anything is. */
 void state_save_mappings(struct pump *p);
+/* There is a session with that key: the daemon that has to go on for us will ask for one by itself. */
+void state_met(struct pump *p, const uint8_t key[KEY_LEN]);
+/* Which is this: it reads with whom. 0, or -errno with a sentence: a file of another version. */
+int state_load_met(struct pump *p, char *why, size_t whylen);
 mono_t state_deadline(const struct pump *p);
 void state_turn(struct pump *p);
 void state_close(struct pump *p);
@@ -371,7 +405,29 @@ mono_t link_deadline(const struct overlay *o);
 /* Moved so far, by UDP and TCP. */
 void link_traffic(const struct pump *p, uint64_t *bytes, uint64_t *packets_in);
 
+/* pump/renew.c */
+/* The side's private ids shall be others, soon. */
+void renew_begin(struct side *s);
+void renew_turn(struct overlay *o);
+mono_t renew_deadline(const struct overlay *o);
+bool renew_runs(const struct side *s);
+void renew_stop(struct side *s);
+
+/* pump/drop.c */
+int drop_load(struct pump *p, char *why, size_t whylen);
+bool drop_has(const struct pump *p, const uint8_t key[KEY_LEN]);
+/* A peer is there, perhaps for the first time. */
+void drop_peer_made(struct pump *p, struct side *s, struct peer *peer);
+/* One packet, opened with the peer's key, which its i3d should not have sent. */
+void drop_misuse(struct pump *p, struct peer *peer);
+void drop_turn(struct pump *p);
+mono_t drop_deadline(const struct pump *p);
+
 /* pump/sample.c */
+/* The trigger of that id is known to stand. */
+bool overlay_stands(const struct overlay *o, const struct i3_id *id);
+/* The key in use is another one, with that id. Returns 1 when one more had a trigger, which *old names now, else 0. */
+unsigned sample_replaced(struct overlay *o, const struct i3_id *now, struct i3_id *old);
 /* Where there are nodes to measure; again after a change. */
 int sample_start(struct overlay *o);
 /* The user's key is another one: its private ids are chosen anew. */

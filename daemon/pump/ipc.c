@@ -3,6 +3,7 @@
 #include "daemon/pump/policy.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
@@ -44,13 +45,25 @@ static void on_info(struct request *q)
     reply(q, -1);
 }
 
+/* By which names a program knows that they are ours. */
+static void on_suffixes(struct request *q)
+{
+    struct pump *p = q->p;
+    struct ipc_suffixes v = {.flags = p->overlays->nodes || p->ever_met ? 0 : IPC_SUFFIXES_NO_NODE};
+    size_t at = 0;
+    for (const struct overlay *o = p->overlays; o && at < sizeof(v.list); o = o->next)
+        at += (size_t)snprintf(v.list + at, sizeof(v.list) - at, "%s%s", at ? "," : "", o->suffix);
+    ipc_put_suffixes(&q->w, &v);
+    reply(q, -1);
+}
+
 static void on_resolve(struct request *q)
 {
     struct ipc_name name;
     ipc_get_name(&q->r, &name);
     struct ipc_resolved v = {.status = ENOENT};
     if (!q->r.failed)
-        policy_resolve(q->p, name.name, ipc_client_app(q->client), &v);
+        policy_resolve(q->p, name.name, policy_app(q->p, q->client), &v);
     ipc_put_resolved(&q->w, &v);
     reply(q, -1);
 }
@@ -110,7 +123,7 @@ static void on_connect(struct request *q)
     ipc_get_connect(&q->r, &c);
     bool dns = !q->r.failed && c.proto == IPPROTO_TCP && dns_is_server(q->p, &c.remote);
     if (!q->r.failed && !dns)
-        s.status = connect_verdict(q->p, &c, ipc_client_app(q->client));
+        s.status = connect_verdict(q->p, &c, policy_app(q->p, q->client));
     if (dns)
         s.status = (uint32_t)-dns_connect(q->p, &c, q->client, q->serial);
     else if (!s.status)
@@ -196,7 +209,7 @@ static void on_udp_open(struct request *q)
     if (dns)
         status = (uint32_t)-dns_open(q->p, &u, &mirror);
     else if (asked)
-        status = remote_verdict(q->p, &u.remote, ipc_client_app(q->client));
+        status = remote_verdict(q->p, &u.remote, policy_app(q->p, q->client));
     if (dns && !status)
         status = IPC_DNS;
     else if (!status)
@@ -245,9 +258,10 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
         [IPC_BOUND] = on_bound,
         [IPC_SOCK_RESET] = on_sock_reset,
         [IPC_SOCK_STATE] = on_sock_state,
+        [IPC_SUFFIXES] = on_suffixes,
     };
     struct ipc_header h;
-    uint8_t out[512];
+    uint8_t out[1024];
     struct request q = {.p = ctx, .client = c, .r = reader_of(data, len), .w = writer_of(out, sizeof(out))};
     ipc_get_header(&q.r, &h);
     if (q.r.failed || h.type >= IPC_TYPES || !handler[h.type]) {

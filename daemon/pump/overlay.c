@@ -184,6 +184,15 @@ static void overlay_link(struct overlay *o)
     *at = o;
 }
 
+/* The list for those who must know our names from others. */
+static void list_zones(struct pump *p)
+{
+    size_t at = 0;
+    p->zones[0] = '\0';
+    for (const struct overlay *o = p->overlays; o && at < sizeof(p->zones); o = o->next)
+        at += (size_t)snprintf(p->zones + at, sizeof(p->zones) - at, "%s%s", at ? " " : "", o->suffix + 1);
+}
+
 static void overlay_unlink(struct overlay *o)
 {
     struct overlay **at = &o->p->overlays;
@@ -205,6 +214,7 @@ int overlay_new(struct pump *p, const char *name, const char *suffix, const stru
     memcpy(o->configured, nodes, n * sizeof(*nodes));
     o->n_configured = n;
     overlay_link(o);
+    list_zones(p);
     int err = open_socket(o, why, whylen);
     if (!err)
         err = link_start(o);
@@ -221,6 +231,7 @@ int overlay_new(struct pump *p, const char *name, const char *suffix, const stru
 void overlay_free(struct overlay *o)
 {
     overlay_unlink(o);
+    list_zones(o->p);
     link_stop(o);
     if (o->p->set)
         fdset_del(o->p->set, o->udp_watch);

@@ -27,8 +27,9 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, tcpip_deadline(p->tcpip));
     for (const struct overlay *o = p->overlays; o; o = o->next)
         at = mono_min(at, overlay_deadline(o));
-    at = mono_min(at, mono_min(pool_deadline(p->pool), state_deadline(p)));
+    at = mono_min(at, mono_min(pool_deadline(p->pool), mono_min(state_deadline(p), drop_deadline(p))));
     at = mono_min(at, flow_deadline(p));
+    at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, door_deadline(p));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
@@ -69,6 +70,7 @@ static void expire(struct pump *p)
 {
     trim_memory(p);
     move_turn(p);
+    drop_turn(p);
     if (mono_due(tcpip_deadline(p->tcpip), p->now))
         tcpip_expire(p->tcpip, p->now);
     if (mono_due(pool_deadline(p->pool), p->now))
@@ -77,6 +79,7 @@ static void expire(struct pump *p)
         flow_expire(p);
     if (mono_due(ping_deadline(p), p->now))
         ping_expire(p);
+    reload_expire(p);
     dgram_expire(p);
     door_expire(p);
     share_turn(p);
@@ -273,11 +276,11 @@ static int start_engine(struct pump *p)
     c.recv_max = p->config.recv_buffer;
     c.memory_max = p->config.memory;
     c.ecn = p->config.ecn;
-    c.conns_max = p->config.connections;
+    c.conns_max = p->config.connections + (p->config.connections + 7) / 8; /* what one host may have, and some for the others */
     c.patience_us = PEER_AWAY_US;
     draw_seed(p, c.seed);
     p->tcpip = tcpip_new(&c);
-    p->vsocks = vsocks_new(p->config.connections);
+    p->vsocks = vsocks_new(c.conns_max);
     TAILQ_INIT(&p->asking);
     p->listeners = listeners_new();
     p->held = calloc(PUMP_HELD_MAX, sizeof(*p->held));
@@ -317,6 +320,7 @@ static void pump_free(struct pump *p)
     if (p->set) {
         trace_stop(p);
         move_stop(p);
+        reload_stop(p);
         overlays_free(p);
         fdset_del(p->set, p->timer_watch);
     }
@@ -377,7 +381,11 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     if (!err)
         err = nodes_load(p, why, whylen);
     if (!err)
+        err = drop_load(p, why, whylen);
+    if (!err)
         err = start_io(p, why, whylen);
+    if (!err)
+        err = reload_start(p);
     if (!err)
         err = start_sessions(p, why, whylen);
     if (!err)
@@ -386,6 +394,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = listen_load(p, why, whylen);
     if (!err)
         err = dgram_load(p, why, whylen);
+    if (!err)
+        err = state_load_met(p, why, whylen);
     if (err) {
         pump_free(p);
         return err;

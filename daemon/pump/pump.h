@@ -37,6 +37,9 @@ int identity_save(const struct pump_identity *id, const char *data_folder);
 int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, const struct pump_paths *paths,
     const struct pump_identity *identity, void (*stop)(void *ctx), void *ctx, char *err, size_t errlen);
 
+/* Reads i3.conf again (pump/reload.h). */
+void pump_reload(struct pump *p);
+
 /* Ends in good order: triggers are taken back, programs' connections end. */
 void pump_stop(struct pump *p);
 

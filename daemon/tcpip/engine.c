@@ -258,6 +258,23 @@ void tcpip_revive(struct tcpip *t, mono_t now, uint32_t remote)
     }
 }
 
+void tcpip_ask_remote(struct tcpip *t, mono_t now, uint32_t remote)
+{
+    conn_now(t, now);
+    struct path *p = path_get(t, remote, false);
+    if (!p)
+        return;
+    for (struct link *l = p->conns.next; l != &p->conns; l = l->next) {
+        struct conn *c = LIST_OWNER(l, struct conn, on_path);
+        if (c->state == ST_SYN_SENT)
+            timer_set(t, c, TIMER_REXMIT, t->now);
+        if (!conn_synced(c))
+            continue;
+        c->probe_due = true;
+        conn_activate(t, c);
+    }
+}
+
 void tcpip_replace_remote(struct tcpip *t, mono_t now, uint32_t remote, int err)
 {
     conn_now(t, now);

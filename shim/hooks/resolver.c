@@ -61,7 +61,7 @@ static int reply_to(const unsigned char *msg, int n, unsigned char *answer, int 
     int herr;
     if (n < 0)
         return PASS;
-    switch (dns_look(msg, (size_t)n, config_get()->suffix, is_ours, &q, &d)) {
+    switch (dns_look(msg, (size_t)n, config_get()->zones, is_ours, &q, &d)) {
     case DNS_THEIRS:
         return PASS;
     case DNS_BAD:

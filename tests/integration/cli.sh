@@ -110,8 +110,9 @@ assert len(rows) == 2 and rows[0]["seq"] == 1 and rows[0]["rtt_us"] > 0, rows
 assert rows[1]["sent"] == rows[1]["received"] == 1, rows' <"$T/out"
 status 1 alice ping nobody-knows.i3
 said nobody-knows
-status 1 alice ping bob -- -1
-status 1 alice ping bob many
+status 2 alice ping bob -- -1
+status 2 alice ping bob many
+said 'COUNT is a number'
 
 step "status"
 status 0 alice status

@@ -57,26 +57,47 @@ static int dial_daemon(void)
     return fd;
 }
 
-static int ask_info(struct ipc_info *info)
+/* One question without arguments; the reply's reader behind its header. */
+static int ask(uint8_t type, uint8_t *buf, size_t cap, struct reader *r)
 {
-    uint8_t buf[IPC_HEADER_LEN + 64];
-    struct writer w = writer_of(buf, sizeof(buf));
+    struct writer w = writer_of(buf, cap);
     struct ipc_header h;
     int fd = dial_daemon();
     if (fd < 0)
         return fd;
-    ipc_put_header(&w, IPC_INFO, 1);
+    ipc_put_header(&w, type, 1);
     ssize_t n = send(fd, buf, writer_len(&w), MSG_NOSIGNAL);
     if (n >= 0)
-        n = recv(fd, buf, sizeof(buf), 0);
+        n = recv(fd, buf, cap, 0);
     int err = n < 0 ? -errno : 0;
     close(fd);
     if (err)
         return err;
-    struct reader r = reader_of(buf, (size_t)n);
-    ipc_get_header(&r, &h);
+    *r = reader_of(buf, (size_t)n);
+    ipc_get_header(r, &h);
+    return reader_ok(r) && h.type == (type | IPC_REPLY) ? 0 : -EPROTO;
+}
+
+static int ask_info(struct ipc_info *info)
+{
+    uint8_t buf[IPC_HEADER_LEN + 128];
+    struct reader r;
+    int err = ask(IPC_INFO, buf, sizeof(buf), &r);
+    if (err)
+        return err;
     ipc_get_info(&r, info);
-    return reader_done(&r) && h.type == (IPC_INFO | IPC_REPLY) && !info->status ? 0 : -EPROTO;
+    return reader_done(&r) && !info->status ? 0 : -EPROTO;
+}
+
+int daemon_suffixes(struct ipc_suffixes *s)
+{
+    uint8_t buf[IPC_HEADER_LEN + 8 + IPC_SUFFIXES_MAX];
+    struct reader r;
+    int err = ask(IPC_SUFFIXES, buf, sizeof(buf), &r);
+    if (err)
+        return err;
+    ipc_get_suffixes(&r, s);
+    return reader_done(&r) && !s->status && *s->list ? 0 : -EPROTO;
 }
 
 /* `i3d --ensure` ends with 0 once a daemon answers; what went wrong it says itself. */

@@ -42,6 +42,8 @@ int strict_enter(void);
 int daemon_find(void);
 /* Starts the daemon if there is none, and says what is wrong. */
 int daemon_ensure(struct ipc_info *info);
+/* Which names are ours. 0 or -errno. */
+int daemon_suffixes(struct ipc_suffixes *s);
 
 /* run.folder and run.shim. */
 int environment_find(void);
