@@ -494,6 +494,8 @@ INTEGRATION_TESTS := \
 	integration/json_schema.py \
 	integration/observe.py \
 	integration/refuse.sh \
+	integration/share.sh \
+	integration/rotate.sh \
 	integration/kept_state.sh \
 	integration/session.py \
 	integration/disk_full.sh \
@@ -520,6 +522,8 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/five_lines.sh \
+	integration/third_user.sh \
 	integration/tcp_fallback.sh \
 	integration/tcp_crowd.sh \
 	integration/nat_kinds.sh \
@@ -536,6 +540,7 @@ INTEROP_TESTS := \
 	interop/apache.sh \
 	interop/python_http.sh \
 	interop/ssh.sh \
+	interop/five_lines_ssh.sh \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
@@ -828,6 +833,16 @@ demo: all
 
 # what goes where: tools/install.sh
 install: build
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
+	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
+	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 	$(Q)tools/install.sh install "$(B)" "$(PREFIX)" "$(DESTDIR)"
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
