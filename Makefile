@@ -357,7 +357,7 @@ PURE_ROOMS := base dns naming policy i3 node tcpip program control
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
 control_LIBS := -ljansson
-io_LIBS     := -luv $(MB_LIBS)
+io_LIBS     := -luv -lseccomp $(MB_LIBS)
 
 # ---- programs ------------------------------------------------------------------------------------
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
@@ -647,10 +647,7 @@ unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
 unit/control/pcapng_OBJ := daemon/control/pcapng.o
 unit/tools/packet_OBJ := tools/i3ctl_packet.o
-unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
-unit/io/sockets_ROOMS := io
-unit/io/stream_ROOMS := io
 unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 unit/io/mirror_ROOMS := io base
