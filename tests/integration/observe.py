@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# waits: for a node and a peer to be missed
 """What i3ctl shows of a daemon that is well, ill or gone: status, doctor, ping, log, metrics, trace; on terminals of any kind."""
 import copy
 import fcntl
