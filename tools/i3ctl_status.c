@@ -46,7 +46,7 @@ static void status_online(const json_t *doc)
     char buf[PIECE];
     const json_t *node = json_object_get(doc, "node");
     const char *seen = json_text(node, "seen_address"), *tcp_why = json_text(node, "transport_why");
-    bool online = json_is_true(json_object_get(node, "reachable")), inside = json_is_true(json_object_get(node, "embedded"));
+    bool online = json_is_true(json_object_get(node, "reachable")), inside = !json_array_size(json_object_get(doc, "nodes"));
     int64_t rtt = node_rtt(doc), ago = json_int(node, "answered_ms_ago");
     if (inside) {
         printf(LABEL "%swithin this machine only%s: no overlay node is configured\n", "online", ink(INK_WARN), ink(INK_END));

@@ -278,7 +278,7 @@ static void verb_ping(struct control_call *k)
         e = key ? book_find_key(p->book, key) : NULL;
     }
     if (!e) {
-        control_fail(k, report_error("%s: name not known", k->argv[1]));
+        control_fail(k, report_error("%s: name not known; 'i3ctl book ls' lists those that are", k->argv[1]));
         return;
     }
     uint32_t ip = names_address(p, e->key, 0);
