@@ -88,7 +88,7 @@ void help_overview(FILE *to)
     }
     fputc('\n', to);
     text_wrapped(to, "`i3ctl VERB --help` tells more about each, and so does the manual, i3ctl(1).", 0, 0, page_width(to));
-    text_wrapped(to, "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 78 i3.conf is refused.", 0, 0, page_width(to));
+    text_wrapped(to, "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 another key, 5 bad code, 6 nobody answers, 78 i3.conf is refused.", 0, 0, page_width(to));
 }
 
 /* ---- what to do next ---- */

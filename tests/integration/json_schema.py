@@ -75,6 +75,15 @@ def every_option_is_documented(verbs, synopsis):
             assert option in manual, "i3ctl(1) does not have %s of %s" % (option, v)
 
 
+def every_exit_status_is_documented():
+    header = open(os.path.join(TOP, "tools", "i3ctl.h")).read()
+    codes = dict(re.findall(r"^    (CTL_[A-Z_]+) = (\d+),", header[header.index("enum ctl_exit"):header.index("CTL_ERR_LEN")], re.M))
+    assert len(codes) >= 5, codes
+    manual = open(os.path.join(TOP, "tools", "man", "i3ctl.1.scd")).read()
+    table = manual[manual.index("# EXIT STATUS"):manual.index("# EXAMPLES")]
+    assert sorted(re.findall(r"^\*(\d+)\*$", table, re.M)) == sorted(codes.values()), codes
+
+
 def wrong_calls(u, verbs):
     """Whatever the verb: an option that does not exist, and more words than any takes."""
     for v in verbs:
@@ -257,6 +266,7 @@ def body():
     step("every verb has a schema, and stands in the manual")
     every_verb_is_documented(verbs)
     every_option_is_documented(verbs, {v["name"]: v["synopsis"] for v in table})
+    every_exit_status_is_documented()
     step("wrong calls")
     wrong_calls(u, verbs)
     step("nothing runs")

@@ -233,6 +233,12 @@ def terminals(user):
         assert "\033" not in on_terminal(user, *words, env={"TERM": "dumb"}), words
         out = user.ctl(*words, status=None, env={"LC_ALL": "C"}).out
         assert out.isascii() and "\033" not in out, out
+    for env in {"LC_ALL": "C"}, {"LC_ALL": "POSIX"}:
+        out = user.ctl("share", "4321", "--qr", env=env).out
+        assert out.isascii() and "##" in out and "\033" not in out, out
+        assert on_terminal(user, "share", "4321", env=env).isascii()
+    assert "\u2588" in user.ctl("share", "4321", "--qr").out and "\u2588" not in user.ctl("share", "4321").out
+    user.ctl("share", "4321", "--cancel")
     out = on_terminal(user, "help", columns=60)
     assert all(len(line) <= 60 for line in out.splitlines() if " FILE " not in line and "usage" not in line), out
     assert max(len(line) for line in on_terminal(user, "help", columns=400).splitlines()) <= 110
@@ -286,7 +292,7 @@ def status_of_the_connected(alice, bob):
 
 def pings(alice, bob):
     r = alice.ctl("ping", "bob", "2")
-    has(r.out, r"^bob: 1: [\d.]+ ms", r"^bob: 2 sent, 2 answered, 0 % lost; min ")
+    has(r.out, r"^bob: answer 1 in [\d.]+ ms", r"^bob: 2 sent, 2 answered, 0 % lost; min ")
     p = alice.popen("i3ctl", "ping", "bob", "1000", stdout=subprocess.PIPE)
     p.stdout.readline()
     p.send_signal(signal.SIGINT)
@@ -302,7 +308,7 @@ def pings(alice, bob):
 def ping_of_the_absent(alice, bob):
     bob.ctl("stop")
     r = alice.ctl("ping", "bob", "1", status=1)
-    has(r.out, r"^bob: 1 sent, 0 answered, 100 % lost")
+    has(r.out, r"^bob: request 1: ", r"^bob: 1 sent, 0 answered, 100 % lost")
     bob.ctl("start")
     wait_for(bob.online)
 
