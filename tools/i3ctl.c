@@ -147,6 +147,7 @@ const struct ctl_verb ctl_verbs[] = {
     {"metrics", "", "the counters of your daemon, as Prometheus reads them",
         "  --node           those of the overlay node on this machine; --node NODE names one of several, as with `ring`",
         0, 0, NEEDS_RUNNING, VERB_JSON | VERB_NODE, NULL, show_metrics, metrics_run},
+    {"start", "", "start your daemon, unless it runs", "i3run and most verbs do so by themselves.", 0, 0, NEEDS_STARTED, VERB_JSON, NULL, NULL, run_start},
     {"why", "NAME[:PORT]", "which rule decides about NAME, and what follows from it",
         "The decision is made again as for a program that asks for NAME, and nothing is connected. Rules stand in i3.conf, the first that\n"
         "fits decides; where none does, names with an overlay's suffix are the overlay's, and all others the system's.\n"
@@ -157,7 +158,6 @@ const struct ctl_verb ctl_verbs[] = {
         "encrypt and waypoint count at once; what needs a new start of the daemon is said. The daemon also reads the file by itself when it changes,\n"
         "and upon SIGHUP.",
         0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_reload, NULL},
-    {"start", "", "start your daemon, unless it runs", "i3run and most verbs do so by themselves.", 0, 0, NEEDS_STARTED, VERB_JSON, NULL, NULL, run_start},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
         VERB_JSON | VERB_LAST, NULL, show_stop, NULL},
     {"demo up", "[DIR]", "build a local world in DIR: a ring, and two users alice and bob",
