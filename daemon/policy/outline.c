@@ -31,6 +31,8 @@ struct maker {
     unsigned section; /* in which we are, OUTLINE_TOP */
     unsigned of_kind[CONFIG_SECTIONS];
     size_t len, cap; /* of o->clean */
+    size_t section_at; /* where the section that is open begins there */
+    unsigned section_line;
     unsigned clean_line, sections_cap, options_cap, lines_cap;
     bool no_memory;
 };
@@ -223,6 +225,14 @@ static void put_clean(struct maker *m, const char *s, size_t n)
     m->o->clean[m->len] = '\0';
 }
 
+static void take_back(struct maker *m, size_t len, unsigned line)
+{
+    m->len = len;
+    m->clean_line = line;
+    if (m->o->clean)
+        m->o->clean[len] = '\0';
+}
+
 static void put_text(struct maker *m, const char *s)
 {
     put_clean(m, s, strlen(s));
@@ -394,9 +404,9 @@ static void add_option(struct maker *m, const struct statement *s, unsigned firs
 static void parse_option(struct maker *m, struct statement *s)
 {
     const struct outline_option *before = given(m, s->option);
+    put_newlines(m, s->name.line);
     size_t len = m->len;
     unsigned clean_line = m->clean_line, first = m->o->n_lines;
-    put_newlines(m, s->name.line);
     put_text(m, s->option->name);
     put_text(m, before ? "+=" : "=");
     bool good = parse_value(m, s);
@@ -414,18 +424,20 @@ static void parse_option(struct maker *m, struct statement *s)
         return;
     }
     mark_bad(m);
-    m->len = len;
-    m->clean_line = clean_line;
+    take_back(m, len, clean_line);
     m->o->n_lines = first;
-    if (m->o->clean)
-        m->o->clean[len] = '\0';
 }
 
 /* ---- sections ---- */
 
+/* One too many is not libconfuse's either. */
 static void close_section(struct maker *m)
 {
-    put_text(m, "}\n"), m->clean_line++;
+    const struct outline_section *s = &m->o->sections[m->section];
+    if (s->nth < config_section_max(s->kind))
+        put_text(m, "}\n"), m->clean_line++;
+    else
+        take_back(m, m->section_at, m->section_line);
     m->section = OUTLINE_TOP;
 }
 
@@ -477,8 +489,13 @@ static void open_section(struct maker *m, enum config_section kind, const struct
     m->section = m->o->n_sections++;
     struct outline_section *s = &sections[m->section];
     *s = (struct outline_section){.kind = kind, .line = name->line, .nth = m->of_kind[kind]++};
-    check_title(m, s, title);
     put_newlines(m, name->line);
+    m->section_at = m->len;
+    m->section_line = m->clean_line;
+    if (s->nth < config_section_max(kind))
+        check_title(m, s, title);
+    else if (s->nth == config_section_max(kind))
+        config_error(m->errors, s->line, config_section_name(kind), "there are more than %u of these", config_section_max(kind));
     put_text(m, config_section_name(kind));
     put_text(m, "{");
 }

@@ -11,11 +11,12 @@
 static const struct {
     const char *name;
     bool titled;
+    unsigned max;
 } sections[] = {
-    [SECTION_TOP] = {"", false},
-    [SECTION_OVERLAY] = {"overlay", true},
-    [SECTION_RULE] = {"rule", false},
-    [SECTION_EXPOSE] = {"expose", true},
+    [SECTION_TOP] = {"", false, 1},
+    [SECTION_OVERLAY] = {"overlay", true, CONFIG_OVERLAYS_MAX},
+    [SECTION_RULE] = {"rule", false, CONFIG_RULES_MAX},
+    [SECTION_EXPOSE] = {"expose", true, CONFIG_EXPOSES_MAX},
 };
 
 static_assert(ARRAY_LEN(sections) == CONFIG_SECTIONS, "name all");
@@ -67,6 +68,11 @@ const unsigned config_options_n = ARRAY_LEN(config_options);
 const char *config_section_name(enum config_section s)
 {
     return sections[s].name;
+}
+
+unsigned config_section_max(enum config_section s)
+{
+    return sections[s].max;
 }
 
 bool config_section_titled(enum config_section s)
