@@ -116,10 +116,10 @@ const struct ctl_verb ctl_verbs[] = {
         "  -v               also the triggers, the files, and what every session is made of",
         0, 0, NEEDS_RUNNING, VERB_JSON | VERB_VERBOSE, NULL, show_status, NULL},
     {"doctor", "", "look for what could be wrong here, and say how to put it right",
-        "One line for each check: ok, warn or FAIL, and below it what to do. Changes nothing, and starts no daemon.\n"
+        "One line for each check: ok, note, warn or FAIL, and below it what to do. Changes nothing, and starts no daemon.\n"
         "  --start          start the daemon first, if none runs\n"
-        "Exits 0 when nothing failed, 1 when something did, 3 when no daemon runs (the other checks are made all the same), 78 when\n"
-        "the configuration is refused.",
+        "Exits 0 when there is nothing but ok and notes, 1 when something is wrong, 3 when no daemon runs (the other checks are made\n"
+        "all the same), 78 when i3.conf is refused.",
         0, 0, NEEDS_RUNNING, VERB_JSON | VERB_START, NULL, NULL, run_doctor},
     {"ping", "NAME [COUNT]", "send COUNT (4) echo requests to NAME, one a second",
         "NAME may be a virtual address as well; one in IPv6 is asked over IPv6.\n"
