@@ -21,6 +21,7 @@ struct token {
 struct scan {
     const char *at, *end;
     unsigned line;
+    int swallowed; /* closing braces less opening ones in what was skipped behind an error, and still to be heeded */
     struct config_errors *errors; /* NULL: only looking ahead */
 };
 
@@ -31,6 +32,9 @@ struct maker {
     unsigned section; /* in which we are, OUTLINE_TOP */
     unsigned of_kind[CONFIG_SECTIONS];
     size_t len, cap; /* of o->clean */
+    const char *text;
+    unsigned suspect; /* of the section that is open: a list which the brace might not close that did, 0: none */
+    const struct config_option *suspected;
     size_t section_at; /* where the section that is open begins there */
     unsigned section_line;
     unsigned clean_line, sections_cap, options_cap, lines_cap;
@@ -41,8 +45,8 @@ struct maker {
 
 static void skip_to_newline(struct scan *s)
 {
-    while (s->at < s->end && *s->at != '\n')
-        s->at++;
+    for (; s->at < s->end && *s->at != '\n'; s->at++)
+        s->swallowed += (*s->at == '}') - (*s->at == '{');
 }
 
 static struct token bad(struct scan *s, unsigned line, const char *what)
@@ -101,6 +105,7 @@ static struct token scan_string(struct scan *s)
         if (t.quote == '"' && *s->at == '\\' && s->end - s->at > 1 && (s->at[1] == '"' || s->at[1] == '\\'))
             s->at++;
     }
+    s->at = t.from; /* what it has swallowed, too, is behind the error */
     return bad(s, t.line, "this string is not closed on its line");
 }
 
@@ -302,6 +307,27 @@ static void begins_statement(struct maker *m, bool *yes)
     *yes = name.kind == T_WORD && (then.kind == T_EQUAL || then.kind == T_PLUS_EQUAL || then.kind == T_OPEN);
 }
 
+/* How far from the beginning of its line; *first: there are only blanks before. */
+static unsigned column(const struct maker *m, const char *at, bool *first)
+{
+    unsigned n = 0;
+    for (*first = true; at > m->text && at[-1] != '\n'; at--, n++)
+        *first &= at[-1] == ' ' || at[-1] == '\t';
+    return n;
+}
+
+/* A brace on a line of its own that stands further left than the list it closes: should one be missing at the end of the section, it is
+ * that of this list. */
+static void suspect_brace(struct maker *m, const struct statement *s, unsigned opened, const char *brace)
+{
+    bool first, own;
+    unsigned at = column(m, brace, &own), option = column(m, s->name.from, &first);
+    if (m->section == OUTLINE_TOP || m->suspect || !own || !first || at >= option || m->scan.line == opened)
+        return;
+    m->suspect = opened;
+    m->suspected = s->option;
+}
+
 /* Behind the opening brace. False: there is something wrong with the list, told. */
 static bool parse_list(struct maker *m, const struct statement *s, unsigned opened)
 {
@@ -315,11 +341,16 @@ static bool parse_list(struct maker *m, const struct statement *s, unsigned open
             return false;
         }
         t = next(m);
-        if (t.kind == T_CLOSE)
+        if (t.kind == T_CLOSE) {
+            suspect_brace(m, s, opened, t.from);
             return good;
+        }
         if (t.kind == T_BAD) {
             good = false, comma = true;
-            continue;
+            if (m->scan.swallowed <= 0)
+                continue;
+            m->scan.swallowed--;
+            return false;
         }
         if (t.kind == T_COMMA ? comma : t.kind != T_WORD && t.kind != T_STRING) {
             config_error(m->errors, t.line, s->text, "a value is expected here, not %s", shown(&t, what));
@@ -444,7 +475,9 @@ static void close_section(struct maker *m)
 static void section_unclosed(struct maker *m, unsigned next_line)
 {
     const struct outline_section *s = &m->o->sections[m->section];
-    if (next_line)
+    if (m->suspect)
+        config_error(m->errors, m->suspect, m->suspected->name, "this list is not closed: '}' is missing");
+    else if (next_line)
         config_error(m->errors, s->line, config_section_name(s->kind), "this section is not closed: '}' is missing before the next one, in line %u", next_line);
     else
         config_error(m->errors, s->line, config_section_name(s->kind), "this section is not closed: '}' is missing");
@@ -487,6 +520,7 @@ static void open_section(struct maker *m, enum config_section kind, const struct
         return;
     m->o->sections = sections;
     m->section = m->o->n_sections++;
+    m->suspect = 0;
     struct outline_section *s = &sections[m->section];
     *s = (struct outline_section){.kind = kind, .line = name->line, .nth = m->of_kind[kind]++};
     put_newlines(m, name->line);
@@ -574,10 +608,20 @@ static void parse_statement(struct maker *m, const struct token *name)
     struct statement s = {.name = *name};
     enum config_section here = m->section == OUTLINE_TOP ? SECTION_TOP : m->o->sections[m->section].kind;
     snprintf(s.text, sizeof(s.text), "%.*s", (int)(name->len > SHOWN ? SHOWN : name->len), name->from);
+    size_t n = strlen(s.text);
+    bool colon = n > 1 && s.text[n - 1] == ':';
+    if (colon)
+        s.text[n - 1] = '\0';
     enum config_section kind = config_section_find(s.text);
     s.option = name->len > SHOWN ? NULL : config_option_find(here, s.text);
+    if (colon && s.option) {
+        config_error(m->errors, name->line, s.text, "'=' is expected behind it, not ':'");
+        mark_bad(m);
+        leave_line(m, name->line);
+        return;
+    }
     struct token then = peek(m);
-    if (kind != SECTION_TOP && then.kind != T_EQUAL && then.kind != T_PLUS_EQUAL) {
+    if (kind != SECTION_TOP && !colon && then.kind != T_EQUAL && then.kind != T_PLUS_EQUAL) {
         parse_header(m, kind, &s);
         return;
     }
@@ -617,6 +661,9 @@ static void parse_file(struct maker *m)
 {
     char what[SHOWN + 8];
     for (;;) {
+        for (; m->scan.swallowed > 0 && m->section != OUTLINE_TOP; m->scan.swallowed--)
+            close_section(m);
+        m->scan.swallowed = 0;
         struct token t = next(m);
         switch (t.kind) {
         case T_END:
@@ -654,7 +701,8 @@ int outline_make(struct outline *o, const char *text, size_t len, struct config_
     *o = (struct outline){0};
     if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) /* some editors begin so */
         text += 3, len -= 3;
-    m.scan = (struct scan){text, text + len, 1, e};
+    m.text = text;
+    m.scan = (struct scan){text, text + len, 1, 0, e};
     put_clean(&m, "", 0);
     parse_file(&m);
     if (m.no_memory)
