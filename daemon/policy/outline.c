@@ -307,12 +307,13 @@ static void begins_statement(struct maker *m, bool *yes)
     *yes = name.kind == T_WORD && (then.kind == T_EQUAL || then.kind == T_PLUS_EQUAL || then.kind == T_OPEN);
 }
 
-/* How far from the beginning of its line; *first: there are only blanks before. */
+/* How far from the beginning of its line, when there are only blanks before (*first). */
 static unsigned column(const struct maker *m, const char *at, bool *first)
 {
     unsigned n = 0;
-    for (*first = true; at > m->text && at[-1] != '\n'; at--, n++)
-        *first &= at[-1] == ' ' || at[-1] == '\t';
+    for (; at > m->text && (at[-1] == ' ' || at[-1] == '\t'); at--)
+        n++;
+    *first = at == m->text || at[-1] == '\n';
     return n;
 }
 
