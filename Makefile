@@ -43,8 +43,10 @@ base_SRC := \
 naming_SRC := \
 	daemon/naming/book.c \
 	daemon/naming/groups.c \
+	daemon/naming/hashname.c \
 	daemon/naming/mappings.c \
 	daemon/naming/pool.c \
+	daemon/naming/txtname.c \
 
 dns_SRC := \
 	daemon/dns/stub.c \
@@ -185,6 +187,8 @@ i3d_SRC := \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
 	daemon/pump/door.c \
+	daemon/io/resolver.c \
+	daemon/pump/claims.c \
 	daemon/pump/control.c \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
@@ -195,9 +199,11 @@ i3d_SRC := \
 	daemon/pump/link.c \
 	daemon/pump/listen.c \
 	daemon/pump/look.c \
+	daemon/pump/lookup.c \
 	daemon/pump/mcast.c \
 	daemon/pump/names.c \
 	daemon/pump/overlay.c \
+	daemon/pump/overlays.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
 	daemon/pump/policy.c \
@@ -337,7 +343,7 @@ PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
-i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lcares -lconfuse -lpcre2-8 -ljansson -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=

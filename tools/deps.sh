@@ -14,7 +14,7 @@ interop="$interop libpython3.11-testsuite libc-ares-dev golang-go chromium firef
 interop="$interop php-cli python3-uvloop ruby"
 # Each set is one sorted list, a few names to a line.
 build="
-    curl gcc libc6-dev libconfuse-dev libjansson-dev libpcre2-dev libseccomp-dev libssl-dev libuv1-dev make procps
+    curl gcc libc-ares-dev libc6-dev libconfuse-dev libjansson-dev libpcre2-dev libseccomp-dev libssl-dev libuv1-dev make procps
     python3 python3-minimal scdoc uthash-dev"
 check="
     check clang iproute2 libclang-rt-14-dev netbase nftables strace util-linux"

@@ -432,19 +432,24 @@ static json_t *entry_object(const struct book_entry *e, uint32_t address)
     set(o, "multicast", json_boolean(e->multicast));
     set_text(o, "near", e->near);
     set_text(o, "via", e->via);
+    set_text(o, "learned", e->learned);
     set_ip(o, "address", address);
     set_ip6_of(o, &id);
     return o;
 }
 
-char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx)
+char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx, const char *const *claims,
+    unsigned n_claims)
 {
-    json_t *o = json_object(), *a = json_array();
+    json_t *o = json_object(), *a = json_array(), *ours = json_array();
+    for (unsigned i = 0; i < n_claims; i++)
+        json_array_append_new(ours, json_string(claims[i]));
     for (size_t n = 0; *at < book_count(b) && n < REPORT_ENTRIES_MAX; n++, (*at)++) {
         const struct book_entry *e = book_at(b, *at);
         json_array_append_new(a, entry_object(e, address(ctx, e->key)));
     }
     set(o, "entries", a);
+    set(o, "claims", ours);
     return finish(o);
 }
 
@@ -457,7 +462,7 @@ char *report_book_entry(const struct book_entry *e, uint32_t address, bool added
 
 char *report_error(const char *fmt, ...)
 {
-    char text[512];
+    char text[1400];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);

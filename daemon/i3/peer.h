@@ -170,6 +170,8 @@ void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us);
  * -EMSGSIZE, -ENOSPC (cap too small). */
 ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,
     size_t cap);
+/* There is a key to send with. Cheap. */
+bool peer_is_standing(const struct peer *p);
 /* It goes by a shortcut. */
 bool peer_is_direct(const struct peer *p);
 /* Where it goes: to the node, or by a shortcut (path.h). */

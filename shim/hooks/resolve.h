@@ -6,7 +6,7 @@
 
 #include "include/ipc.h"
 
-enum resolve_result { RESOLVE_OK, RESOLVE_UNKNOWN, RESOLVE_LATER };
+enum resolve_result { RESOLVE_OK, RESOLVE_UNKNOWN, RESOLVE_LATER, RESOLVE_FAILED /* EAI_FAIL: it has no address that could be trusted */ };
 
 /* The addresses of a name in its plain form (overlay_name), IPv4 and IPv6. */
 int resolve_name(const char *plain, struct addr *a, struct addr *a6);
