@@ -466,6 +466,7 @@ INTEGRATION_TESTS := \
 	integration/ipv6_node.sh \
 	integration/ipv6_inside.sh \
 	integration/transfer.sh \
+	integration/two_rings.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
 	integration/dead_peer.sh \

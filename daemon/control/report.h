@@ -93,6 +93,6 @@ char *report_string(const char *name, const char *value);
 char *report_flag(const char *name, bool value);
 char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error);
 char *report_ping_end(const char *name, const struct addr *address, unsigned sent, unsigned received, uint64_t min_us,
-    uint64_t avg_us, uint64_t max_us, const char *path, const uint8_t *member);
+    uint64_t avg_us, uint64_t max_us, const char *path, const uint8_t *member, const char *overlay);
 
 #endif
