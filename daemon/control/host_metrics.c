@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/control/overlay_report.h"
 #include "daemon/i3/handshake.h"
 #include "include/bytes.h"
 
