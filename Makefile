@@ -53,6 +53,7 @@ dns_SRC := \
 
 policy_SRC := \
 	daemon/policy/access.c \
+	daemon/policy/shares.c \
 	daemon/policy/node_list.c \
 	daemon/policy/config.c \
 	daemon/policy/outline.c \
@@ -60,12 +61,15 @@ policy_SRC := \
 	daemon/policy/rules.c \
 	daemon/policy/schema.c \
 	daemon/policy/values.c \
+	daemon/policy/drops.c \
 
 i3_SRC := \
+	daemon/i3/cookie.c \
 	daemon/i3/deadline.c \
 	daemon/i3/group.c \
 	daemon/i3/handshake.c \
 	daemon/i3/invite.c \
+	daemon/i3/rotation.c \
 	daemon/i3/nodes.c \
 	daemon/i3/noise.c \
 	daemon/i3/path.c \
@@ -143,6 +147,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
@@ -150,12 +155,15 @@ control_SRC := \
 	daemon/control/prom.c \
 	daemon/control/overlay_report.c \
 	daemon/control/report.c \
+	daemon/control/share_report.c \
 	daemon/control/warnings.c \
+	daemon/control/why.c \
 
 io_SRC := \
 	daemon/io/accel.c \
 	daemon/io/addresses.c \
 	daemon/io/clock.c \
+	daemon/io/exe.c \
 	daemon/io/fdset.c \
 	daemon/io/files.c \
 	daemon/io/ipc_server.c \
@@ -173,11 +181,18 @@ io_SRC := \
 	daemon/io/stream_out.c \
 	daemon/io/train.c \
 	daemon/io/udp.c \
+	daemon/io/watch.c \
 
 i3d_SRC := \
 	daemon/i3d.c \
 	daemon/ensure.c \
+	daemon/host_options.c \
+	daemon/host_sandbox.c \
+	daemon/keeper.c \
 	daemon/identity.c \
+	daemon/io/notify.c \
+	daemon/io/passed.c \
+	daemon/io/sandbox.c \
 	daemon/pump/node_pump.c \
 	daemon/pump/nodes.c \
 	daemon/pump/nodes_control.c \
@@ -186,6 +201,10 @@ i3d_SRC := \
 	daemon/paths.c \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
+	daemon/pump/share.c \
+	daemon/pump/share_control.c \
+	daemon/pump/join.c \
+	daemon/pump/rotate.c \
 	daemon/pump/door.c \
 	daemon/io/resolver.c \
 	daemon/pump/claims.c \
@@ -193,6 +212,8 @@ i3d_SRC := \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
 	daemon/pump/flow.c \
+	daemon/pump/drop.c \
+	daemon/pump/renew.c \
 	daemon/pump/group.c \
 	daemon/pump/group_control.c \
 	daemon/pump/ipc.c \
@@ -207,6 +228,7 @@ i3d_SRC := \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
 	daemon/pump/policy.c \
+	daemon/pump/why.c \
 	daemon/pump/reload.c \
 	daemon/pump/udp.c \
 	daemon/pump/waypoint.c \
@@ -314,6 +336,7 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_drop.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
@@ -324,9 +347,12 @@ i3ctl_SRC := \
 	tools/i3ctl_log.c \
 	tools/i3ctl_packet.c \
 	tools/i3ctl_ping.c \
+	tools/i3ctl_share.c \
+	tools/i3ctl_qr.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
+	tools/i3ctl_policy.c \
 	tools/i3ctl_table.c \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
@@ -343,13 +369,13 @@ PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
-i3d_LIBS     := $(MB_LIBS) -luv -lcares -lconfuse -lpcre2-8 -ljansson -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lcares -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
 i3run_LIBS   := -lpthread
 i3ctl_ROOMS  :=
-i3ctl_LIBS   := -ljansson
+i3ctl_LIBS   := -lqrencode -ljansson
 
 MAN_PAGES := i3run.1 i3ctl.1 i3d.1 i3node.1 i3.conf.5
 # without scdoc, which is not everywhere, there are no manual pages, and all else is there
@@ -368,9 +394,13 @@ UNIT_TESTS := \
 	unit/naming/book \
 	unit/naming/groups \
 	unit/naming/pool \
+	unit/naming/mappings \
 	unit/policy/config \
 	unit/policy/rules \
+	unit/policy/documents \
+	unit/policy/drops \
 	unit/policy/access \
+	unit/i3/cookie \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
@@ -405,6 +435,8 @@ UNIT_TESTS := \
 	unit/io/mirror \
 	unit/io/operator \
 	unit/io/sandbox \
+	unit/io/exe \
+	unit/io/journal_file \
 	unit/control/pcapng \
 	unit/tools/packet \
 
@@ -416,6 +448,7 @@ SIM_TESTS := \
 	sim/tcp_goodput \
 	sim/tcp_bars \
 	sim/intruders \
+	sim/cookies \
 	sim/overlay \
 	sim/ring \
 	sim/ring_hosts \
@@ -460,8 +493,14 @@ INTEGRATION_TESTS := \
 	integration/group.sh \
 	integration/stack.sh \
 	integration/cli.sh \
+	integration/config_files.py \
+	integration/policy.sh \
+	integration/json_schema.py \
 	integration/refuse.sh \
 	integration/kept_state.sh \
+	integration/session.py \
+	integration/disk_full.sh \
+	integration/crash_100.sh \
 	integration/rewrite.sh \
 	integration/ipv6_node.sh \
 	integration/ipv6_inside.sh \
@@ -470,6 +509,7 @@ INTEGRATION_TESTS := \
 	integration/parallel.sh \
 	integration/lossy.sh \
 	integration/dead_peer.sh \
+	integration/dos_drop.sh \
 	integration/ring.sh \
 	integration/ring_crash.sh \
 	integration/nearest.sh \
@@ -536,6 +576,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/config \
+	fuzz/rules \
 	fuzz/dns \
 	fuzz/node \
 
@@ -553,7 +594,11 @@ unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/rules_ROOMS := policy base
+unit/policy/documents_ROOMS := policy base
 unit/policy/access_ROOMS := policy
+unit/policy/access_ROOMS := policy base
+unit/policy/drops_ROOMS := policy base
+unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
@@ -591,6 +636,11 @@ unit/program/dgram_ROOMS := program
 unit/tcpip/udp_ROOMS := base tcpip
 unit/io/operator_OBJ := daemon/io/http.o daemon/io/log_format.o
 unit/io/operator_LIBS := -luv -ljansson
+unit/naming/mappings_ROOMS := naming base
+unit/io/exe_OBJ := daemon/io/exe.o daemon/io/sandbox.o
+unit/io/exe_LIBS := -lseccomp
+unit/io/journal_file_ROOMS := base
+unit/io/journal_file_OBJ := daemon/io/journal_file.o daemon/io/files.o
 unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
 unit/control/pcapng_OBJ := daemon/control/pcapng.o
@@ -621,6 +671,8 @@ sim/tcp_goodput_ROOMS := base tcpip
 sim/tcp_goodput_OBJ := tests/sim/tcp_net.o
 sim/tcp_bars_ROOMS := base tcpip
 sim/tcp_bars_OBJ := tests/sim/tcp_net.o
+sim/cookies_ROOMS := base i3
+sim/cookies_OBJ := tests/sim/world.o
 sim/intruders_ROOMS := base i3
 sim/intruders_OBJ := tests/sim/world.o
 sim/overlay_ROOMS := base i3 node
@@ -638,6 +690,7 @@ fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy base
+fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 
@@ -770,11 +823,16 @@ install: build
 	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
+	$(Q)install -D -m 644 tools/i3.conf $(DESTDIR)$(PREFIX)/share/i3run/i3.conf
 	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/i3run/schema
+	$(Q)install -m 644 tools/schema/*.json $(DESTDIR)$(PREFIX)/share/i3run/schema
 	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
 	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/systemd/user
+	$(Q)for u in i3d.service i3d.socket; do sed 's#/usr/local/#$(PREFIX)/#' tools/units/$$u >$(DESTDIR)$(PREFIX)/share/systemd/user/$$u && chmod 644 $(DESTDIR)$(PREFIX)/share/systemd/user/$$u || exit 1; done
 	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
 	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 
@@ -784,6 +842,7 @@ uninstall:
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3node $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3run
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run $(DESTDIR)$(PREFIX)/share/i3run
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.service $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.socket
 
 clean:
 	rm -rf build

@@ -13,7 +13,7 @@
 #include "daemon/pump/reload.h"
 #include "include/ipc.h"
 
-enum { READY_TIMEOUT_MS = 15000, EX_CONFIG = 78 };
+enum { READY_TIMEOUT_MS = 15000, READY_FD = 3, EX_CONFIG = 78 };
 
 /* A daemon answers INFO at the socket. */
 static bool answers(const struct pump_paths *paths)
@@ -35,9 +35,10 @@ static bool answers(const struct pump_paths *paths)
     return ok;
 }
 
-static void exec_daemon(const struct pump_paths *paths, const char *argv0, int ready)
+/* The keeper (keeper.h), which starts it, with nothing of what is open here. */
+static void exec_keeper(const struct pump_paths *paths, const char *argv0, int ready)
 {
-    char fd[16], self[1024];
+    char self[1024];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     int null = open("/dev/null", O_RDWR);
     if (n > 0)
@@ -47,9 +48,10 @@ static void exec_daemon(const struct pump_paths *paths, const char *argv0, int r
         return;
     for (int i = 0; i < 3; i++)
         dup2(null, i);
-    snprintf(fd, sizeof(fd), "%d", ready);
-    execl(n > 0 ? self : argv0, "i3d", "--background", "--config", paths->config, "--data", paths->data, "--runtime",
-        paths->runtime, "--ready-fd", fd, (char *)NULL);
+    if (dup2(ready, READY_FD) < 0 || close_range(READY_FD + 1, ~0u, 0) < 0)
+        errno = 0; /* an old kernel: then they stay open */
+    execl(n > 0 ? self : argv0, "i3keep", "--keep", "--background", "--config", paths->config, "--data", paths->data, "--runtime",
+        paths->runtime, "--ready-fd", "3", (char *)NULL);
     _exit(127);
 }
 
@@ -70,7 +72,7 @@ static int spawn(const struct pump_paths *paths, const char *argv0)
     if (pid == 0) {
         unsetenv("LD_PRELOAD");
         if (fork() == 0)
-            exec_daemon(paths, argv0, fd[1]);
+            exec_keeper(paths, argv0, fd[1]);
         _exit(0);
     }
     close(fd[1]);

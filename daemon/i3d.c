@@ -1,119 +1,40 @@
 /* i3d.c - the per-user daemon: reads what it must know, starts the pump, waits for the end. */
 #include <errno.h>
-#include <getopt.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/ensure.h"
+#include "daemon/host_options.h"
+#include "daemon/host_sandbox.h"
 #include "daemon/identity.h"
+#include "daemon/io/exe.h"
 #include "daemon/io/files.h"
 #include "daemon/io/log_file.h"
+#include "daemon/io/notify.h"
+#include "daemon/io/passed.h"
 #include "daemon/io/process.h"
-#include "daemon/paths.h"
+#include "daemon/io/sandbox.h"
+#include "daemon/keeper.h"
 #include "daemon/pump/pump.h"
 #include "daemon/pump/reload.h"
 
-enum { EX_CONFIG = 78, EX_USAGE = 2, EX_RUNNING = 75 };
-
-struct options {
-    struct pump_paths paths;
-    bool ensure, background, check, config_given;
-    int ready_fd;
-};
+enum { EX_CONFIG = 78 };
 
 struct daemon {
     uv_loop_t loop;
-    uv_signal_t term, interrupt;
+    uv_signal_t term, interrupt, hangup;
+    uv_timer_t watchdog;
     struct pump *pump;
 };
 
-static const char usage[] =
-    "Usage: i3d [OPTION]...\n"
-    "The i3 daemon of this user: holds its triggers, sessions and connections. i3run and i3ctl start it by themselves.\n"
-    "\n"
-    "  --config FILE    configuration (default $XDG_CONFIG_HOME/i3/i3.conf)\n"
-    "  --data DIR       identity and address book (default $XDG_DATA_HOME/i3)\n"
-    "  --runtime DIR    socket, pid file, log (default $XDG_RUNTIME_DIR/i3, else /tmp/i3-UID)\n"
-    "  --ensure         make sure that the daemon is up and answers, then exit\n"
-    "  --background     log to DIR/i3d.log instead of standard error\n"
-    "  --check          read the configuration, say what is wrong with it, exit\n"
-    "  --help, --version\n"
-    "\n"
-    "Exit status: 0 ended in good order, 1 failed, 2 usage, 75 already running, 78 configuration refused.\n";
-
-/* Absolute, since a background daemon works in /. */
-static bool set_path(char *to, size_t cap, const char *from)
-{
-    char here[1024];
-    if (from[0] == '/')
-        return snprintf(to, cap, "%s", from) < (int)cap;
-    return getcwd(here, sizeof(here)) && snprintf(to, cap, "%s/%s", here, from) < (int)cap;
-}
-
-static void parse_options(int argc, char **argv, struct options *o)
-{
-    enum { O_CONFIG = 256, O_DATA, O_RUNTIME, O_ENSURE, O_BACKGROUND, O_CHECK, O_READY, O_HELP, O_VERSION };
-    static const struct option table[] = {{"config", 1, 0, O_CONFIG}, {"data", 1, 0, O_DATA},
-        {"runtime", 1, 0, O_RUNTIME}, {"ensure", 0, 0, O_ENSURE}, {"background", 0, 0, O_BACKGROUND},
-        {"check", 0, 0, O_CHECK}, {"ready-fd", 1, 0, O_READY}, {"help", 0, 0, O_HELP}, {"version", 0, 0, O_VERSION},
-        {0}};
-    bool ok = true;
-    int c;
-    o->ready_fd = -1;
-    while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
-        switch (c) {
-        case O_CONFIG:
-            ok &= set_path(o->paths.config, sizeof(o->paths.config), optarg);
-            o->config_given = true;
-            break;
-        case O_DATA:
-            ok &= set_path(o->paths.data, sizeof(o->paths.data), optarg);
-            break;
-        case O_RUNTIME:
-            ok &= set_path(o->paths.runtime, sizeof(o->paths.runtime), optarg);
-            break;
-        case O_ENSURE:
-            o->ensure = true;
-            break;
-        case O_BACKGROUND:
-            o->background = true;
-            break;
-        case O_CHECK:
-            o->check = true;
-            break;
-        case O_READY:
-            o->ready_fd = atoi(optarg);
-            break;
-        case 'h':
-        case O_HELP:
-            fputs(usage, stdout);
-            exit(0);
-        case O_VERSION:
-            puts("i3d " I3_VERSION);
-            exit(0);
-        default:
-            ok = false;
-        }
-    }
-    if (!ok || optind < argc) {
-        fprintf(stderr, "Try 'i3d --help'.\n");
-        exit(EX_USAGE);
-    }
-    if (paths_default(&o->paths) < 0) {
-        fprintf(stderr, "i3d: a path is too long\n");
-        exit(EX_USAGE);
-    }
-}
-
 /* Folders, the lock which makes us the only one, the identity. */
-static int prepare(const struct options *o, struct pump_identity *id, char *why, size_t whylen)
+static int prepare(const struct host_options *o, struct pump_identity *id, char *why, size_t whylen)
 {
-    char path[sizeof(o->paths.runtime) + 16];
     const char *folder[] = {o->paths.data, o->paths.runtime};
     for (int i = 0; i < 2; i++) {
         int err = folder_private(folder[i]);
@@ -122,12 +43,12 @@ static int prepare(const struct options *o, struct pump_identity *id, char *why,
             return 1;
         }
     }
-    snprintf(path, sizeof(path), "%s/i3d.pid", o->paths.runtime);
-    int lock = file_lock(path, false); /* held until we end */
-    if (lock < 0) {
-        snprintf(why, whylen, "%s: %s", path,
-            lock == -EWOULDBLOCK ? "another i3d of this user is running" : strerror(-lock));
+    int lock = o->kept ? KEEPER_LOCK_FD : host_lock(&o->paths, why, whylen); /* held until we end */
+    if (lock < 0)
         return lock == -EWOULDBLOCK ? EX_RUNNING : 1;
+    if (o->kept) {
+        fcntl(lock, F_SETFD, FD_CLOEXEC);
+        file_lock_sign(lock);
     }
     return identity_load(id, o->paths.data, why, whylen) ? 1 : 0;
 }
@@ -138,17 +59,28 @@ static void stop(void *ctx)
     if (!d->pump)
         return;
     log_info("daemon stopping");
+    notify_send("STOPPING=1");
     process_heed_no_end();
     pump_stop(d->pump);
     d->pump = NULL;
     uv_close((uv_handle_t *)&d->term, NULL);
     uv_close((uv_handle_t *)&d->interrupt, NULL);
+    uv_close((uv_handle_t *)&d->hangup, NULL);
+    uv_close((uv_handle_t *)&d->watchdog, NULL);
 }
 
 static void on_signal(uv_signal_t *s, int number)
 {
     (void)number;
     stop(s->data);
+}
+
+static void on_hangup(uv_signal_t *s, int number)
+{
+    struct daemon *d = s->data;
+    (void)number;
+    if (d->pump)
+        pump_reload(d->pump);
 }
 
 /* Stopping from within a request: the turn ends first. */
@@ -158,54 +90,108 @@ static void stop_later(void *ctx)
     raise(SIGTERM);
 }
 
-/* No dumps and no tracing of a process with keys; as many fds as we may have. */
-static void harden(void)
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    notify_send("WATCHDOG=1");
+}
+
+/* ---- start ---- */
+
+/* No dumps, and no tracing but by root, of a process with keys; as many fds as we may have. The helper has none, and is forked first. */
+static void harden(char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    prctl(PR_SET_DUMPABLE, 0);
+    process_keep_private();
+    int err = exe_start(argv);
+    if (err)
+        log_warn("helper for program names missing err=%d: rules with 'app' match nothing", err);
     process_raise_fds();
+    notify_open();
 }
 
-static int run(struct options *o, char *why, size_t whylen)
+/* The socket, where systemd or the keeper has it. */
+static int take_socket(struct host_options *o, char *why, size_t whylen)
 {
-    struct daemon d = {0};
+    char name[64];
+    int fd = passed_socket(name, why, whylen);
+    if (fd < 0)
+        return 1;
+    o->paths.socket = fd;
+    o->paths.socket_stays = fd && strcmp(name, KEEPER_SOCKET);
+    return 0;
+}
+
+/* Where lines go; those of libraries, and of what sees only standard error, too. */
+static int open_log(const struct host_options *o, const struct config *c, char *why, size_t whylen)
+{
+    char path[sizeof(o->paths.runtime) + 16];
+    log_set_level((enum log_level)(o->log_level >= 0 ? o->log_level : c->log_level));
+    log_set_format(o->background && o->log_format == LOG_FORMAT_JOURNAL ? LOG_FORMAT_TEXT : o->log_format);
+    snprintf(path, sizeof(path), "%s/i3d.log", o->paths.runtime);
+    int err = o->background ? log_to_file(path) : 0;
+    if (err)
+        snprintf(why, whylen, "%s: %s", path, strerror(-err));
+    return err ? 1 : 0;
+}
+
+/* All but the loop; an exit status. What comes to be after host_sandbox_files() has to be in its lists. */
+static int start(struct daemon *d, struct host_options *o, char *why, size_t whylen)
+{
     struct config config;
     struct pump_identity id = {0};
-    char log[sizeof(o->paths.runtime) + 16];
     int status = reload_read(o->paths.config, &config, why, whylen) ? EX_CONFIG : 0;
-    if (!status)
-        status = prepare(o, &id, why, whylen);
+    status = status ? status : take_socket(o, why, whylen);
+    status = status ? status : prepare(o, &id, why, whylen);
+    status = status ? status : open_log(o, &config, why, whylen);
     if (status)
         return status;
-    log_set_level((enum log_level)config.log_level);
-    snprintf(log, sizeof(log), "%s/i3d.log", o->paths.runtime);
-    int err = o->background ? log_to_file(log) : 0;
-    if (err) {
-        snprintf(why, whylen, "%s: %s", log, strerror(-err));
-        return 1;
-    }
-    harden();
-    uv_loop_init(&d.loop);
-    uv_signal_init(&d.loop, &d.term);
-    uv_signal_init(&d.loop, &d.interrupt);
-    d.term.data = d.interrupt.data = &d;
-    if (pump_start(&d.pump, &d.loop, &config, &o->paths, &id, stop_later, &d, why, whylen) < 0)
-        return 1;
+    if (!o->no_sandbox)
+        host_sandbox_files(&o->paths);
+    else
+        process_watch();
+    uv_loop_init(&d->loop);
+    uv_signal_init(&d->loop, &d->term);
+    uv_signal_init(&d->loop, &d->interrupt);
+    uv_signal_init(&d->loop, &d->hangup);
+    uv_timer_init(&d->loop, &d->watchdog);
+    d->term.data = d->interrupt.data = d->hangup.data = d;
+    int err = pump_start(&d->pump, &d->loop, &config, &o->paths, &id, stop_later, d, why, whylen);
     crypto_wipe(&id, sizeof(id));
-    uv_signal_start(&d.term, on_signal, SIGTERM);
-    uv_signal_start(&d.interrupt, on_signal, SIGINT);
-    log_info("daemon started version=%s pid=%d config=%s", I3_VERSION, (int)getpid(), o->paths.config);
+    if (err)
+        return 1;
+    uv_signal_start(&d->term, on_signal, SIGTERM);
+    uv_signal_start(&d->interrupt, on_signal, SIGINT);
+    uv_signal_start(&d->hangup, on_hangup, SIGHUP);
+    if (notify_watchdog_ms())
+        uv_timer_start(&d->watchdog, on_watchdog, 0, notify_watchdog_ms());
+    if (!o->no_sandbox)
+        host_sandbox_calls();
+    return 0;
+}
+
+static int run(struct host_options *o, char **argv, char *why, size_t whylen)
+{
+    static struct daemon d;
+    char lock[sizeof(o->paths.runtime) + 16];
+    harden(argv);
+    int status = start(&d, o, why, whylen);
+    if (status)
+        return status;
+    log_info("daemon started version=%s pid=%d config=%s sandbox=%s", I3_VERSION, (int)getpid(), o->paths.config, sandbox_text());
     ensure_report(o->ready_fd, NULL);
+    notify_send("READY=1");
     uv_run(&d.loop, UV_RUN_DEFAULT);
     uv_loop_close(&d.loop);
-    snprintf(log, sizeof(log), "%s/i3d.pid", o->paths.runtime);
+    exe_stop();
+    snprintf(lock, sizeof(lock), "%s/i3d.pid", o->paths.runtime);
     /* the file stays, it is the lock; its pid is ours no more */
-    return truncate(log, 0) < 0 && errno != ENOENT;
+    return truncate(lock, 0) < 0 && errno != ENOENT;
 }
 
 /* --check: 0 or 78. */
-static int check(const struct options *o, char *why, size_t whylen)
+static int check(const struct host_options *o, char *why, size_t whylen)
 {
     struct config c;
     if (o->config_given && access(o->paths.config, F_OK) < 0 && errno == ENOENT) {
@@ -224,17 +210,19 @@ static int check(const struct options *o, char *why, size_t whylen)
 
 int main(int argc, char **argv)
 {
-    static struct options o;
+    static struct host_options o;
     static char why[RELOAD_WHY] = "";
     int status;
     umask(077);
-    parse_options(argc, argv, &o);
+    host_options_parse(argc, argv, &o);
     if (o.check) {
         status = check(&o, why, sizeof(why));
     } else if (o.ensure) {
         return ensure_daemon(&o.paths, argv[0]);
+    } else if (o.keep) {
+        return keeper_run(&o, argv);
     } else {
-        status = run(&o, why, sizeof(why));
+        status = run(&o, argv, why, sizeof(why));
     }
     if (status) {
         ensure_report(o.ready_fd, why);

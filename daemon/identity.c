@@ -21,18 +21,25 @@ static int identity_parse(struct pump_identity *id, const char *text)
     return crypto_equal(check, id->pub, KEY_LEN) ? 0 : -EINVAL;
 }
 
-static int identity_make(struct pump_identity *id, const char *path)
+int identity_save(const struct pump_identity *id, const char *data_folder)
 {
-    char text[256], priv[KEY_STR_LEN + 1], pub[KEY_STR_LEN + 1];
-    entropy_fill(id->priv, KEY_LEN);
-    x25519_public(id->pub, id->priv);
+    char path[1100], text[256], priv[KEY_STR_LEN + 1], pub[KEY_STR_LEN + 1];
+    snprintf(path, sizeof(path), "%s/identity", data_folder);
     key_format(id->priv, priv);
     key_format(id->pub, pub);
     int n = snprintf(text, sizeof(text), "i3run identity 1\nprivate %s\npublic %s\n", priv, pub);
     int err = file_write(path, text, (size_t)n, true);
-    id->created = !err;
     crypto_wipe(text, sizeof(text));
     crypto_wipe(priv, sizeof(priv));
+    return err;
+}
+
+static int identity_make(struct pump_identity *id, const char *data_folder)
+{
+    entropy_fill(id->priv, KEY_LEN);
+    x25519_public(id->pub, id->priv);
+    int err = identity_save(id, data_folder);
+    id->created = !err;
     return err;
 }
 
@@ -43,7 +50,7 @@ int identity_load(struct pump_identity *id, const char *data_folder, char *why, 
     snprintf(path, sizeof(path), "%s/identity", data_folder);
     int err = file_read(path, true, &text, &len);
     if (err == -ENOENT) {
-        err = identity_make(id, path);
+        err = identity_make(id, data_folder);
         if (err)
             snprintf(why, whylen, "%s: cannot be written: %s", path, strerror(-err));
         return err;

@@ -415,7 +415,7 @@ int node_control_start(struct node_control **out, const struct node_control_conf
     nc->set = nc->timer ? fdset_new(c->loop, after_turn, nc) : NULL;
     if (!nc->set)
         goto err_lock;
-    err = ipc_server_open(&nc->server, nc->set, nc->path, on_record, on_gone, nc);
+    err = ipc_server_open(&nc->server, nc->set, nc->path, 0, false, on_record, on_gone, nc);
     if (err)
         goto err_set;
     ipc_server_admit_root(nc->server);

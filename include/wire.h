@@ -173,6 +173,7 @@ enum wire_proto {
     PROTO_JOIN = 8,  /* i3/invite.h */
     PROTO_JOINED = 9,
     PROTO_NAME = 12, /* naming/hashname.h */
+    PROTO_COOKIE = 10, /* i3/cookie.h */
 };
 
 enum refused_reason {

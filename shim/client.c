@@ -119,19 +119,20 @@ static bool is_stale(int err)
     return err == -EPIPE || err == -ECONNRESET || err == -ENOTCONN;
 }
 
+/* A daemon that has died is started anew, and what is asked meanwhile waits in its socket's queue: what the one before it had taken is asked
+ * again. As often as that can happen by chance; one that will not have us is not pestered. */
 static int call_run(struct call *c)
 {
+    enum { AGAIN_MAX = 4 };
     struct conn conn;
     int64_t end = sys_millis() + CONN_TIMEOUT_MS;
-    if (!writer_ok(&c->w) || conn_open(&conn) < 0)
-        return CLIENT_DEAD;
-    int err = exchange(c, conn.fd, end);
-    if (is_stale(err) && !conn.fresh) {
-        if (conn_reopen(&conn) < 0)
+    int err = -EPIPE;
+    for (int i = 0; i < AGAIN_MAX && is_stale(err) && sys_millis() < end; i++) {
+        if (!writer_ok(&c->w) || conn_open(&conn) < 0)
             return CLIENT_DEAD;
         err = exchange(c, conn.fd, end);
+        conn_done(&conn, err == 0);
     }
-    conn_done(&conn, err == 0);
     return err < 0 ? CLIENT_DEAD : 0;
 }
 

@@ -127,7 +127,6 @@ static int dial_kept(struct conn *c)
     page->cookie = inherited_cookie = sys_cookie(fd);
     page->fd = inherited_fd = fd + 1;
     c->fd = fd;
-    c->fresh = true;
     return 0;
 }
 
@@ -160,25 +159,14 @@ static void release(struct conn *c)
 int conn_open(struct conn *c)
 {
     c->kept = take_kept();
-    c->fresh = false;
     if (!c->kept) {
         c->fd = dial();
-        c->fresh = true;
         return c->fd < 0 ? c->fd : 0;
     }
     c->fd = page->fd - 1;
     if (c->fd >= 0 && sys_cookie(c->fd) == page->cookie)
         return 0;
     page->fd = 0;
-    int err = dial_kept(c);
-    if (err < 0)
-        release(c);
-    return err;
-}
-
-int conn_reopen(struct conn *c)
-{
-    drop_kept();
     int err = dial_kept(c);
     if (err < 0)
         release(c);

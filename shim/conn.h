@@ -18,15 +18,11 @@ enum { CONN_TIMEOUT_MS = 900 }; /* a dead daemon is noticed within 1 s */
 
 struct conn {
     int fd;
-    bool kept;  /* the process's own, under its lock */
-    bool fresh; /* opened by this call: nobody has used it yet */
+    bool kept; /* the process's own, under its lock */
 };
 
 /* 0, or -errno: the daemon does not answer. */
 int conn_open(struct conn *c);
-
-/* A kept connection turned out dead (the daemon was restarted): a fresh one in its place. */
-int conn_reopen(struct conn *c);
 
 /* `ok` false: forget the connection, it cannot be used again. */
 void conn_done(struct conn *c, bool ok);

@@ -1,28 +1,18 @@
 #!/bin/sh
 # deps.sh SET... : installs the Debian packages which the named sets lack; says what it would run when it may not.
 # Sets: build (compile and demo), check (the tests), interop (heavy programs).
-build="gcc libc6-dev make libuv1-dev libssl-dev libconfuse-dev libjansson-dev libseccomp-dev uthash-dev curl python3-minimal python3 procps"
-check="netbase nftables check clang libclang-rt-14-dev iproute2 strace util-linux"
-interop="tshark openssh-client openssh-server nginx-light wget socat netcat-openbsd bind9-dnsutils dnsmasq-base iperf3 sip-tester"
-interop="$interop libnss-wrapper rsync git apache2-bin apache2-utils vsftpd lftp redis-server redis-tools postgresql mosh ncat"
-interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs python3-uvloop"
-interop="$interop chromium firefox-esr openssl default-jdk-headless nodejs perl php-cli python3-uvloop ruby"
-interop="$interop libnss-wrapper rsync git apache2-bin vsftpd lftp redis-server redis-tools postgresql"
-interop="$interop libpython3.11-testsuite"
-interop="$interop libc-ares-dev golang-go busybox-static"
-interop="$interop libpython3.11-testsuite libc-ares-dev golang-go chromium firefox-esr openssl default-jdk-headless nodejs perl"
-interop="$interop php-cli python3-uvloop ruby"
 # Each set is one sorted list, a few names to a line.
 build="
     curl gcc libc-ares-dev libc6-dev libconfuse-dev libjansson-dev libpcre2-dev libseccomp-dev libssl-dev libuv1-dev make procps
+    curl gcc libc6-dev libconfuse-dev libjansson-dev libpcre2-dev libqrencode-dev libseccomp-dev libssl-dev libuv1-dev make procps
     python3 python3-minimal scdoc uthash-dev"
 check="
     check clang iproute2 libclang-rt-14-dev netbase nftables strace util-linux"
 interop="
-    apache2-bin apache2-utils bind9-dnsutils busybox-static chromium default-jdk-headless dnsmasq-base firefox-esr fish git
-    golang-go iperf3 lftp libc-ares-dev libnss-wrapper libpython3.11-testsuite lintian mosh ncat netcat-openbsd nginx-light
-    nodejs openssh-client openssh-server openssl perl php-cli postgresql python3-uvloop redis-server redis-tools rsync ruby
-    sip-tester socat vsftpd wget zsh"
+    apache2-bin apache2-utils bind9-dnsutils busybox-static chromium debhelper default-jdk-headless dnsmasq-base dpkg-dev fakeroot
+    firefox-esr fish git golang-go iperf3 lftp libc-ares-dev libnss-wrapper libpython3.11-testsuite lintian mosh ncat
+    netcat-openbsd nginx-light nodejs openssh-client openssh-server openssl perl php-cli postgresql python3-uvloop redis-server
+    redis-tools rsync ruby sip-tester socat tshark vsftpd wget zsh"
 
 # the same AES at a fourth of the time, where Intel's instructions are
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libipsec-mb-dev"

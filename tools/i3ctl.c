@@ -43,6 +43,48 @@ const struct ctl_verb ctl_verbs[] = {
         "by your book as ever.",
         1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_book_claim, NULL},
     {"book unclaim", "NAME", "answer for NAME.i3 no more", NULL, 1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_book_claim, NULL},
+    {"share", "[PORT[/udp]]", "let one other person reach a port of this machine; alone: list what is shared",
+        "Prints a code that is good once and for ten minutes. `i3ctl join CODE` on the other machine enters each of you in the\n"
+        "other's book, and opens exactly this port to exactly that machine; everybody else gets no answer at all.\n"
+        "The server may be any: it need not run under i3run.\n"
+        "  --target PLACE   where the server listens: PORT or ADDRESS:PORT; default is the same port of 127.0.0.1\n"
+        "  --name NAME      what whoever joins is called in your book; default: what it calls itself\n"
+        "  --as NAME        what this machine is to be called there; default: its host name\n"
+        "  --for TIME       how long the code is good: 90s, 10m (default), 2h, 7d at most\n"
+        "  --node HOST      an overlay node that both machines can reach, HOST:PORT or several with ',' between; kept, so that the\n"
+        "                   first to share need edit no file\n"
+        "  --to NAME|KEY    no code: open the port to somebody in your book, or to that key\n"
+        "  --wait           stay until somebody has joined, and say who\n"
+        "  --qr, --no-qr    draw the code for a camera; it is drawn on a terminal unless --no-qr\n"
+        "  --cancel         take back the codes for PORT, or all, that nobody has used yet",
+        0, 1, NEEDS_STARTED, VERB_JSON | VERB_OWN, NULL, NULL, run_share},
+    {"unshare", "PORT|NAME|KEY [NAME|PORT]", "shut a port, or let somebody in no more",
+        "At once: connections are cut, sessions forgotten, packets not answered. PORT alone shuts it for all who came by a share,\n"
+        "and takes back its codes; NAME alone takes everything back that is shared with NAME; both, that port from that person.",
+        1, 2, NEEDS_STARTED, VERB_JSON | VERB_OWN, NULL, NULL, run_unshare},
+    {"join", "CODE [NAME]", "take up what somebody shares with you",
+        "CODE is what `i3ctl share` prints on the other machine; - reads it from standard input. NAME is what you want to call that\n"
+        "machine; default: what it calls itself. On a fresh machine the code brings all that is needed.\n"
+        "  --as NAME        what you are to be called there; default: your host name\n"
+        "Exits 4 when NAME stands for another key already (both fingerprints are shown), 5 when the code is mistyped, used, too old or\n"
+        "taken back, 6 when nobody answers; the code stays good then.",
+        1, 2, NEEDS_STARTED, VERB_JSON | VERB_OWN, NULL, NULL, run_join},
+    {"peers", "", "who may reach what here, who shares what with you, and who was seen when",
+        "Everybody who gets an answer from this machine is listed, with the fingerprint of the key. Compare fingerprints by voice.", 0, 0,
+        NEEDS_STARTED, VERB_JSON, NULL, show_peers, NULL},
+    {"rotate", "", "change your key for a new one, and tell everybody you know",
+        "They are told by sessions of the old key and take the new one in its place, by themselves. The old key goes on answering\n"
+        "for those who are away, and carries nothing else. Names, virtual IPv4 addresses, shares and connections over IPv4 stay;\n"
+        "connections over virtual IPv6 addresses, which follow from keys, are reset.\n"
+        "  --for TIME       how long the old key goes on answering: 30d is the default, a year at most",
+        0, 0, NEEDS_STARTED, VERB_JSON | VERB_OWN, NULL, NULL, run_rotate},
+    {"drop", "[NAME [TIME]]", "take nothing more from NAME, though it stays in your book; or list who is dropped",
+        "Its connections are reset, it gets no answer, and the private ids that it knows lose their trigger: what it sends ends at\n"
+        "the overlay node, while everybody else goes on. TIME is as 90s, 10m, 2h, 7d; without it, until `i3ctl undrop NAME`, also\n"
+        "when the daemon is started anew. A peer which goes on sending what it may not is dropped by itself, for ten minutes.\n"
+        "Where it had a shortcut it knows your address: for those whom you do not trust so far, set `shortcut = no` in i3.conf.",
+        0, 2, NEEDS_STARTED, VERB_JSON, NULL, show_drop, NULL},
+    {"undrop", "NAME", "let NAME in again", NULL, 1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_undrop, NULL},
     {"group new", "NAME", "make a group: a key that several daemons share and answer for",
         "Prints the group's key, by which others reach it as NAME.i3 (or what they call it), and what to do next.\n"
         "  --anycast        one member is reached, another one when that is gone; the default\n"
@@ -100,10 +142,10 @@ const struct ctl_verb ctl_verbs[] = {
         "  -n LINES         begin that many lines before the end (20 with -f, else all)\n"
         "With --json one object a line: time, level, event, and the fields of the line. Needs no daemon.",
         0, 0, NEEDS_NOTHING, VERB_JSON | VERB_OWN, NULL, NULL, run_log},
-    {"trace", "[-w FILE] [-c COUNT] [--peer NAME] [--snaplen BYTES]", "packets that your programs send and receive, as they do",
+    {"trace", "[-w FILE [--force]] [-c COUNT] [--peer NAME] [--snaplen BYTES]", "packets that your programs send and receive, as they do",
         "These are the IP packets inside: readable, where the network sees sealed ones. One line each, or\n"
-        "  -w FILE          into FILE (which is overwritten) for Wireshark: pcapng; - is standard output, as in\n"
-        "                   i3ctl trace -w - | wireshark -k -i -\n"
+        "  -w FILE          into FILE, for Wireshark: pcapng; - is standard output, as in i3ctl trace -w - | wireshark -k -i -\n"
+        "  --force          write over a FILE that is there\n"
         "  -c COUNT         end after that many\n"
         "  --peer NAME      those to and from NAME alone\n"
         "  --snaplen BYTES  keep only the first bytes of each\n"
@@ -112,6 +154,17 @@ const struct ctl_verb ctl_verbs[] = {
     {"metrics", "", "the counters of your daemon, as Prometheus reads them",
         "  --node           those of the overlay node on this machine; --node NODE names one of several, as with `ring`",
         0, 0, NEEDS_RUNNING, VERB_JSON | VERB_NODE, NULL, show_metrics, metrics_run},
+    {"why", "NAME[:PORT]", "which rule decides about NAME, and what follows from it",
+        "The decision is made again as for a program that asks for NAME, and nothing is connected. Rules stand in i3.conf, the first that\n"
+        "fits decides; where none does, names with an overlay's suffix are the overlay's, and all others the system's.\n"
+        "  --app PROGRAM    as for that program, e.g. --app curl; without it, rules for some programs only are told besides",
+        1, 1, NEEDS_STARTED, VERB_JSON | VERB_APP, NULL, show_why, run_why},
+    {"reload", "", "read i3.conf again; connections go on",
+        "A file with errors changes nothing: they are told, and the exit status is 78. Rules, exposed ports, nodes, resolve, log, shortcut,\n"
+        "encrypt and waypoint count at once; what needs a new start of the daemon is said. The daemon also reads the file by itself when it changes,\n"
+        "and upon SIGHUP.",
+        0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_reload, NULL},
+    {"start", "", "start your daemon, unless it runs", "i3run and most verbs do so by themselves.", 0, 0, NEEDS_STARTED, VERB_JSON, NULL, NULL, run_start},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
         VERB_JSON | VERB_LAST, NULL, show_stop, NULL},
     {"demo up", "[DIR]", "build a local world in DIR: a ring, and two users alice and bob",
@@ -123,7 +176,7 @@ const struct ctl_verb ctl_verbs[] = {
     {"demo down", "DIR", "end the world in DIR: its processes and its files", NULL, 1, 1, NEEDS_NOTHING,
         VERB_JSON, NULL, NULL, demo_down},
     {"version", "", "print the version", NULL, 0, 0, NEEDS_NOTHING, VERB_JSON, NULL, NULL, run_version},
-    {"help", "[VERB]", "print this, or all about VERB", NULL, 0, 2, NEEDS_NOTHING, 0, NULL, NULL, help_run},
+    {"help", "[VERB]", "print this, or all about VERB", NULL, 0, 2, NEEDS_NOTHING, VERB_JSON, NULL, NULL, help_run},
 };
 
 const size_t ctl_verbs_count = ARRAY_LEN(ctl_verbs);
@@ -150,8 +203,7 @@ int ctl_open_daemon(const struct ctl *c, int *exit)
     int fd = link_open(path);
     if (fd == -ENOENT || fd == -ECONNREFUSED || fd == -ENOTDIR) {
         if (c->verb->needs == NEEDS_RUNNING) {
-            show_error(c, CTL_NO_DAEMON,
-                "no daemon runs (nobody answers at %s); `i3run COMMAND` and `i3ctl id` start one", path);
+            show_error(c, CTL_NO_DAEMON, "no daemon runs (nobody answers at %s)%s%s", path, c->json ? "; " : "\n", help_next_step());
             return -1;
         }
         if (link_ensure(NULL, err)) {
@@ -190,9 +242,12 @@ static void wait_for_end(int fd, int process)
 static int show_reply(const struct ctl *c, const struct link_reply *r)
 {
     const char *sentence = json_text(r->doc, "error");
+    bool failed = r->exit && *sentence && !r->more;
+    if (c->json && failed)
+        json_object_set_new(r->doc, "exit", json_integer(r->exit));
     if (c->json)
         show_json(r->doc, c->verb->flags & VERB_STREAM);
-    else if (r->exit && *sentence && !r->more)
+    else if (failed)
         fprintf(stderr, "i3ctl: %s\n", sentence);
     else
         c->verb->show(c, r->doc);
@@ -276,24 +331,61 @@ static int run_daemon_verb(struct ctl *c)
     return daemon_words(c, words, n);
 }
 
+int run_start(struct ctl *c)
+{
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    struct link_reply r;
+    int exit, ran = link_path(path) ? -1 : link_open(path), fd = ctl_open_daemon(c, &exit);
+    if (ran >= 0)
+        close(ran);
+    if (fd < 0)
+        return exit;
+    int err = link_call(fd, (const char *[]){"status"}, 1, &r);
+    close(fd);
+    if (err)
+        return show_error(c, CTL_NO_DAEMON, "the daemon does not answer: %s", strerror(-err));
+    const char *version = json_text(r.doc, "version");
+    int pid = (int)json_int(r.doc, "pid");
+    json_t *doc = json_pack("{s:b s:s s:i}", "started", ran < 0, "version", version, "pid", pid);
+    if (c->json)
+        show_json(doc, false);
+    else
+        printf("i3d %s %s, pid %d; i3ctl status shows how it does\n", version, ran < 0 ? "was started" : "runs already", pid);
+    json_decref(doc);
+    json_decref(r.doc);
+    return CTL_OK;
+}
+
 /* ---- the command line ---- */
+
+/* Usage errors are met before anything else is known. */
+static bool json_asked;
+
+bool ctl_json(void)
+{
+    return json_asked;
+}
 
 int ctl_usage(const struct ctl_verb *v, const char *what, const char *arg)
 {
-    fprintf(stderr, "i3ctl %s: %s%s%s%s\n", v->name, what, *arg ? " `" : "", arg, *arg ? "`" : "");
-    char synopsis[LINE_MAX];
-    fprintf(stderr, "usage: i3ctl %s\n", help_synopsis(v, synopsis));
+    char synopsis[LINE_MAX], text[CTL_ERR_LEN];
+    snprintf(text, sizeof(text), "%s: %s%s%s%s", v->name, what, *arg ? " `" : "", arg, *arg ? "`" : "");
+    help_synopsis(v, synopsis);
+    if (json_asked)
+        show_error_json(text, synopsis, CTL_USAGE);
+    else
+        fprintf(stderr, "i3ctl %s\nusage: i3ctl %s\n", text, synopsis);
     return CTL_USAGE;
 }
 
 struct option {
     const char *name;
-    unsigned flag; /* the verb must have it */
+    unsigned flag; /* the verb must have it; ~0: all have */
     size_t offset; /* of the bool in struct ctl */
 };
 
 static const struct option options[] = {
-    {"--json", VERB_JSON, offsetof(struct ctl, json)},
+    {"--json", ~0u, offsetof(struct ctl, json)},
     {"--anycast", VERB_ANYCAST, offsetof(struct ctl, anycast)},
     {"--multicast", VERB_MULTICAST, offsetof(struct ctl, multicast)},
     {"-q", VERB_QUIET, offsetof(struct ctl, quiet)},
@@ -308,7 +400,7 @@ static const struct {
     unsigned flag;
     enum ctl_option option;
 } valued[] = {{"--near", VERB_NEAR, CTL_NEAR}, {"--via", VERB_VIA, CTL_VIA}, {"--node", VERB_NODE, CTL_NODE},
-    {"--overlay", VERB_OVERLAY, CTL_OVERLAY}};
+    {"--overlay", VERB_OVERLAY, CTL_OVERLAY}, {"--app", VERB_APP, CTL_APP}};
 
 /* --name VALUE or --name=VALUE: how many words that is; 0: it is no such option, -1: the value is missing. */
 static int take_valued(struct ctl *c, int n, char **words)
@@ -341,7 +433,7 @@ static bool is_help(const char *s)
 static bool take_option(struct ctl *c, const char *s)
 {
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-        if (!strcmp(s, options[i].name) && c->verb->flags & options[i].flag) {
+        if (!strcmp(s, options[i].name) && (options[i].flag == ~0u || c->verb->flags & options[i].flag)) {
             *(bool *)((char *)c + options[i].offset) = true;
             return true;
         }
@@ -379,22 +471,35 @@ static int run_verb(struct ctl *c, int argc, char **argv)
     return c->verb->run ? c->verb->run(c) : run_daemon_verb(c);
 }
 
+/* Nothing but options before the verb. */
+static int run_without_verb(struct ctl *c, const char *option)
+{
+    if (!option && !c->json)
+        return help_overview(stderr), help_next(stderr), CTL_USAGE;
+    if (!option)
+        return show_error(c, CTL_USAGE, "no verb; `i3ctl help` lists them");
+    if (is_help(option))
+        return help_run(c);
+    if (!strcmp(option, "--version") || !strcmp(option, "-V"))
+        return run_version(c);
+    return show_error(c, CTL_USAGE, "no option `%s` before the verb: i3ctl VERB [OPTION]...; `i3ctl help` lists the verbs", option);
+}
+
 int main(int argc, char **argv)
 {
     struct ctl c = {0};
     int used;
     argc--, argv++;
+    for (int i = 0; i < argc && strcmp(argv[i], "--"); i++) /* what goes wrong before it is met is JSON as well */
+        json_asked |= !strcmp(argv[i], "--json");
+    c.json = json_asked;
     while (argc && !strcmp(argv[0], "--json")) /* before the verb as well as after it */
-        c.json = true, argc--, argv++;
-    if (!argc)
-        return help_overview(stderr), CTL_USAGE;
-    if (is_help(argv[0]))
-        return help_overview(stdout), CTL_OK;
-    if (!strcmp(argv[0], "--version"))
-        return run_version(&c);
+        argc--, argv++;
+    if (!argc || argv[0][0] == '-')
+        return run_without_verb(&c, argc ? argv[0] : NULL);
     c.verb = help_find(argc, argv, &used);
     if (!c.verb) {
-        if (argc == 2 && is_help(argv[1]) && help_is_group(argv[0]))
+        if (argc > 1 && is_help(argv[1]) && help_is_group(argv[0]))
             return help_group(stdout, argv[0]), CTL_OK;
         return help_unknown(argc, argv);
     }

@@ -5,6 +5,8 @@
  *   i3ctl_link.c   where the daemon is, starting it, asking it (CONTROL of include/ipc.h)
  *   i3ctl_show.c   replies as text for people
  *   i3ctl_group.c  groups
+ *   i3ctl_policy.c why, reload
+ *   i3ctl_share.c  sharing, joining, peers, a new key; i3ctl_qr.c draws codes
  *   i3ctl_nodes.c  overlay nodes to use
  *   i3ctl_ring.c   overlay nodes: where their sockets are, the ring's map
  *   i3ctl_status.c what the daemon does, for people
@@ -30,6 +32,9 @@ enum ctl_exit {
     CTL_FAILED = 1,    /* understood, but it could not be done */
     CTL_USAGE = 2,     /* not understood */
     CTL_NO_DAEMON = 3, /* no daemon runs, or none could be started */
+    CTL_KEY_CHANGED = 4, /* a name stands for another key than the one that comes */
+    CTL_CODE = 5,        /* join: the code is mistyped, used, too old, taken back or our own */
+    CTL_NO_ANSWER = 6,   /* join: nobody answers; the code stays good */
     CTL_BAD_CONFIG = 78, /* i3.conf is refused (EX_CONFIG of sysexits.h); nothing was done */
 };
 
@@ -41,7 +46,7 @@ enum { VERB_NAME_MAX = 24 };
 enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
 enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 256,
     VERB_NEAR = 16, VERB_VIA = 32, VERB_ANYCAST = 64, VERB_MULTICAST = 128,
-    VERB_VERBOSE = 1024, VERB_START = 2048, VERB_OVERLAY = 1 << 16,
+    VERB_VERBOSE = 1024, VERB_START = 2048, VERB_OVERLAY = 1 << 16, VERB_APP = 1 << 20,
     VERB_OWN = 512 /* options but --help and --json are left in argv, for its own run() to read */ };
 
 struct ctl;
@@ -61,7 +66,7 @@ extern const struct ctl_verb ctl_verbs[];
 extern const size_t ctl_verbs_count;
 
 /* Options that take a value. */
-enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OVERLAY, CTL_OPTIONS };
+enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OVERLAY, CTL_APP, CTL_OPTIONS };
 
 /* How one run of i3ctl was called. */
 struct ctl {
@@ -76,6 +81,9 @@ struct ctl {
 
 int help_run(struct ctl *c);
 void help_overview(FILE *to);
+/* What somebody does next who has just come here: one or two lines. */
+void help_next(FILE *to);
+const char *help_next_step(void);
 void help_verb(const struct ctl_verb *v);
 void help_group(FILE *to, const char *group);
 bool help_is_group(const char *word);
@@ -90,6 +98,9 @@ int help_unknown(int n, char **words);
 
 /* The socket's path: $I3_SOCK, else $XDG_RUNTIME_DIR/i3/i3d.sock, else /tmp/i3-UID/i3d.sock. 0 or -ENAMETOOLONG. */
 int link_path(char path[sizeof(((struct sockaddr_un *)0)->sun_path)]);
+
+/* Where the daemon keeps the key and the book. False: nothing says where. */
+bool link_data(char path[PATH_MAX]);
 
 /* A connection to the daemon at `path`, whose owner must be this user. fd, or -errno. */
 int link_open(const char *path);
@@ -128,6 +139,9 @@ int link_ensure(char *const *env, char err[CTL_ERR_LEN]);
 /* `i3d --check` says that i3.conf is wrong; its sentence in err unless that is NULL. */
 bool link_config_refused(char err[CTL_ERR_LEN]);
 
+/* --json stands on the command line. */
+bool ctl_json(void);
+
 /* "i3ctl VERB: what `arg`" and how the verb is written; CTL_USAGE. */
 int ctl_usage(const struct ctl_verb *v, const char *what, const char *arg);
 
@@ -139,6 +153,10 @@ int ctl_open_daemon(const struct ctl *c, int *exit);
 
 /* Becomes readable with SIGINT, SIGTERM or SIGHUP, which end nothing any more, so that what was begun is ended in good order. */
 int signals_open(void);
+
+/* ---- the daemon's life ---- */
+
+int run_start(struct ctl *c);
 
 /* ---- looking in ---- */
 
@@ -159,8 +177,11 @@ int daemon_words(const struct ctl *c, const char *const *words, size_t n);
 
 /* ---- output ---- */
 
-/* The error as {"error": ...} on stdout with --json, else on stderr; returns `exit`. */
+/* The error as {"error": ..., "exit": ...} on stdout with --json, else on stderr; returns `exit`. */
 int show_error(const struct ctl *c, int exit, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* usage: how it should have been called, or NULL. */
+void show_error_json(const char *text, const char *usage, int exit);
 
 void show_json(const json_t *doc, bool one_line);
 
@@ -171,12 +192,20 @@ void show_book_rm(const struct ctl *c, const json_t *doc);
 void show_book_ls(const struct ctl *c, const json_t *doc);
 void show_book_claim(const struct ctl *c, const json_t *doc);
 void show_status(const struct ctl *c, const json_t *doc);
+/* i3ctl_policy.c */
+void show_reload(const struct ctl *c, const json_t *doc);
+void show_why(const struct ctl *c, const json_t *doc);
+int run_why(struct ctl *c);
 void show_stop(const struct ctl *c, const json_t *doc);
 /* The groups of a document as a table; false: there are none. */
 bool show_groups(const json_t *doc);
 
 /* ---- groups ---- */
 
+void show_drop(const struct ctl *c, const json_t *doc);
+void show_undrop(const struct ctl *c, const json_t *doc);
+/* False: nobody is dropped. */
+bool show_dropped(const json_t *doc);
 void show_group_new(const struct ctl *c, const json_t *doc);
 void show_group_join(const struct ctl *c, const json_t *doc);
 void show_group_export(const struct ctl *c, const json_t *doc);
@@ -196,6 +225,14 @@ int64_t json_int(const json_t *o, const char *key);
 
 /* Every trigger of a status document stands; false when there is none. */
 bool status_triggers_stand(const json_t *status);
+
+/* ---- sharing ---- */
+
+int run_share(struct ctl *c);
+int run_unshare(struct ctl *c);
+int run_join(struct ctl *c);
+int run_rotate(struct ctl *c);
+void show_peers(const struct ctl *c, const json_t *doc);
 
 /* ---- demo worlds ---- */
 

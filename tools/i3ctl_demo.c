@@ -250,8 +250,9 @@ static void show_world(const struct ctl *c, const struct demo *d)
         json_t *users = json_array();
         for (size_t i = 0; i < WORLD_USERS; i++)
             json_array_append_new(
-                users, json_pack("{s:s, s:s, s:s, s:b}", "name", d->user[i].name, "key", d->user[i].key,
-                           "address", d->user[i].address, "standing", (int)d->user[i].stands));
+                users, json_pack("{s:s, s:s?, s:s?, s:b}", "name", d->user[i].name, "key",
+                           *d->user[i].key ? d->user[i].key : NULL, "address", *d->user[i].address ? d->user[i].address : NULL, "standing",
+                           (int)d->user[i].stands));
         json_t *doc = json_pack("{s:s, s:i, s:o}", "dir", d->world, "port", d->port, "users", users);
         show_json(doc, false);
         json_decref(doc);

@@ -31,15 +31,10 @@ void doctor_say(struct doctor *d, const char *check, enum finding f, const char 
 
 bool doctor_data(const struct doctor *d, char path[PATH_MAX])
 {
-    const char *told = json_text(d->status, "data"), *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    int n = -1;
-    if (*told)
-        n = snprintf(path, PATH_MAX, "%s", told);
-    else if (xdg && *xdg == '/')
-        n = snprintf(path, PATH_MAX, "%s/i3", xdg);
-    else if (home && *home == '/')
-        n = snprintf(path, PATH_MAX, "%s/.local/share/i3", home);
-    return n > 0 && n < PATH_MAX;
+    const char *told = json_text(d->status, "data");
+    if (!*told)
+        return link_data(path);
+    return snprintf(path, PATH_MAX, "%s", told) < PATH_MAX;
 }
 
 /* ---- the daemon ---- */

@@ -1,14 +1,28 @@
 /* i3ctl_help.c - what i3ctl can do, read off the table of verbs; and what was perhaps meant. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "include/bytes.h"
-#include "tools/i3ctl.h"
+#include "tools/i3ctl_table.h"
+
+/* Where summaries begin, and how wide a page is that goes to no terminal. */
+enum { SUMMARY_AT = 24, PAGE = 80, PAGE_MAX = 100, PAGE_MIN = 40 };
+
+static size_t page_width(FILE *to)
+{
+    size_t w = fd_width(fileno(to));
+    return !w ? PAGE : w > PAGE_MAX ? PAGE_MAX : w < PAGE_MIN ? PAGE_MIN : w;
+}
 
 static void print_line(FILE *to, const struct ctl_verb *v)
 {
     int used = fprintf(to, "  %s%s%s", v->name, *v->args ? " " : "", v->args);
-    fprintf(to, "%*s%s\n", used < 24 ? 24 - used : 1, "", v->summary);
+    if (used >= SUMMARY_AT)
+        fprintf(to, "\n%*s", SUMMARY_AT, "");
+    else
+        fprintf(to, "%*s", SUMMARY_AT - used, "");
+    text_wrapped(to, v->summary, SUMMARY_AT, SUMMARY_AT, page_width(to));
 }
 
 static bool verb_is_in(const struct ctl_verb *v, const char *group)
@@ -22,9 +36,10 @@ static const struct {
     const char *title, *verbs[16];
 } sections[] = {
     {"Start here", {"init", "share", "join", "status", "doctor"}},
-    {"People", {"id", "book", "peers", "fingerprints", "rotate", "unshare", "group"}},
+    {"People", {"id", "book", "peers", "fingerprints", "rotate", "unshare", "drop", "undrop", "group"}},
     {"Look inside", {"ping", "why", "log", "trace", "ring", "metrics"}},
-    {"The daemon", {"reload", "stop", "version", "help"}},
+    {"The daemon", {"start", "stop", "reload", "nodes", "version", "help"}},
+    {"Try it out", {"demo"}},
 };
 
 static bool verb_is(const struct ctl_verb *v, const char *name)
@@ -59,7 +74,9 @@ static void print_section(FILE *to, size_t s)
 void help_overview(FILE *to)
 {
     bool title = false;
-    fputs("i3ctl VERB [ARGUMENTS] [--json]     your identity, the people you know, and the state of your i3 daemon\n", to);
+    fputs("usage: i3ctl VERB [ARGUMENTS] [--json]\n", to);
+    text_wrapped(to, "Your identity in the i3 overlay, the people you know, and the state of your daemon, which carries the traffic of what "
+        "you run as `i3run COMMAND`.", 0, 0, page_width(to));
     for (size_t s = 0; s < ARRAY_LEN(sections); s++)
         print_section(to, s);
     for (size_t i = 0; i < ctl_verbs_count; i++) {
@@ -69,15 +86,37 @@ void help_overview(FILE *to)
         title = true;
         print_line(to, &ctl_verbs[i]);
     }
-    fputs("\n`i3ctl VERB --help` tells more, and so does i3ctl(1). To run a program on the overlay: i3run COMMAND.\n"
-          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 78 the configuration is refused.\n", to);
+    fputs("\n`i3ctl VERB --help` tells more about each, and so does the manual, i3ctl(1).\n"
+          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 78 i3.conf is refused.\n", to);
+}
+
+/* ---- what to do next ---- */
+
+const char *help_next_step(void)
+{
+    char path[PATH_MAX + 16];
+    if (!link_data(path))
+        return "Set HOME, which says where your files are.";
+    strcat(path, "/identity");
+    if (access(path, F_OK))
+        return "You have no identity here yet. To begin: i3ctl init";
+    return "To start it: i3ctl start (i3run COMMAND does so, too)";
+}
+
+void help_next(FILE *to)
+{
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    int fd = link_path(path) ? -1 : link_open(path);
+    fprintf(to, "\n%s\n", fd < 0 ? help_next_step() : "Your daemon runs. How it does: i3ctl status");
+    if (fd >= 0)
+        close(fd);
 }
 
 const char *help_synopsis(const struct ctl_verb *v, char out[LINE_MAX])
 {
-    snprintf(out, LINE_MAX, "%s%s%s%s%s%s%s%s%s%s%s%s", v->name, *v->args ? " " : "", v->args, v->flags & VERB_ANYCAST ? " [--anycast]" : "",
+    snprintf(out, LINE_MAX, "%s%s%s%s%s%s%s%s%s%s%s%s%s", v->name, *v->args ? " " : "", v->args, v->flags & VERB_ANYCAST ? " [--anycast]" : "",
         v->flags & VERB_MULTICAST ? " [--multicast]" : "", v->flags & VERB_NEAR ? " [--near PLACE]" : "",
-        v->flags & VERB_VIA ? " [--via NAME,...]" : "", v->flags & VERB_NODE ? " [--node NODE]" : "", v->flags & VERB_QUIET ? " [-q]" : "",
+        v->flags & VERB_VIA ? " [--via NAME,...]" : "", v->flags & VERB_NODE ? " [--node NODE]" : "", v->flags & VERB_APP ? " [--app PROGRAM]" : "", v->flags & VERB_QUIET ? " [-q]" : "",
         v->flags & VERB_VERBOSE ? " [-v]" : "", v->flags & VERB_START ? " [--start]" : "", v->flags & VERB_JSON ? " [--json]" : "");
     return out;
 }
@@ -85,7 +124,7 @@ const char *help_synopsis(const struct ctl_verb *v, char out[LINE_MAX])
 void help_verb(const struct ctl_verb *v)
 {
     char synopsis[LINE_MAX];
-    printf("i3ctl %s\n    %s\n", help_synopsis(v, synopsis), v->summary);
+    printf("usage: i3ctl %s\n    %s\n", help_synopsis(v, synopsis), v->summary);
     if (v->details)
         printf("\n%s\n", v->details);
 }
@@ -179,31 +218,63 @@ static const char *nearest(int n, char **words)
 int help_unknown(int n, char **words)
 {
     const char *near = nearest(n, words);
-    if (help_is_group(words[0])) {
-        fprintf(stderr, n > 1 ? "i3ctl: no verb `%s %s`; there are\n" : "i3ctl: `%s` is one of\n", words[0],
-            words[n > 1]);
-        help_group(stderr, words[0]);
+    bool group = help_is_group(words[0]), second = n > 1 && words[1][0] != '-';
+    char text[CTL_ERR_LEN];
+    if (group)
+        snprintf(text, sizeof(text), second ? "no verb `%s %s`; there are" : "`%s` is one of", words[0], second ? words[1] : "");
+    else if (near)
+        snprintf(text, sizeof(text), "no verb `%s`; did you mean `%s`?", words[0], near);
+    else
+        snprintf(text, sizeof(text), "no verb `%s`; `i3ctl help` lists them", words[0]);
+    if (ctl_json()) {
+        for (size_t i = 0; group && i < ctl_verbs_count; i++)
+            if (verb_is_in(&ctl_verbs[i], words[0]) && strlen(text) + VERB_NAME_MAX + 2 < sizeof(text))
+                strcat(strcat(text, text[strlen(text) - 1] == 'e' || text[strlen(text) - 1] == 'f' ? " " : ", "), ctl_verbs[i].name);
+        show_error_json(text, "VERB [ARGUMENTS]", CTL_USAGE);
         return CTL_USAGE;
     }
-    fprintf(stderr, "i3ctl: no verb `%s`", words[0]);
-    if (near)
-        fprintf(stderr, "; did you mean `%s`?\n", near);
-    else
-        fputs("; `i3ctl help` lists them\n", stderr);
+    fprintf(stderr, "i3ctl: %s\n", text);
+    if (group)
+        help_group(stderr, words[0]);
     return CTL_USAGE;
+}
+
+/* ---- for programs ---- */
+
+static json_t *verb_object(const struct ctl_verb *v)
+{
+    char synopsis[LINE_MAX];
+    return json_pack("{s:s s:s s:s s:s s:s? s:b}", "name", v->name, "args", v->args, "synopsis", help_synopsis(v, synopsis), "summary",
+        v->summary, "details", v->details, "starts_daemon", v->needs == NEEDS_STARTED);
+}
+
+/* All verbs, or those that `only` or `group` says. */
+static int help_as_json(const struct ctl_verb *only, const char *group)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < ctl_verbs_count; i++)
+        if (only ? only == &ctl_verbs[i] : !group || verb_is_in(&ctl_verbs[i], group))
+            json_array_append_new(list, verb_object(&ctl_verbs[i]));
+    json_t *doc = json_pack("{s:s s:o}", "version", I3_VERSION, "verbs", list);
+    show_json(doc, false);
+    json_decref(doc);
+    return CTL_OK;
 }
 
 int help_run(struct ctl *c)
 {
     int used;
     const struct ctl_verb *v = c->argc ? help_find(c->argc, c->argv, &used) : NULL;
+    bool group = c->argc == 1 && help_is_group(c->argv[0]);
+    if (c->argc && !v && !group)
+        return help_unknown(c->argc, c->argv);
+    if (c->json)
+        return help_as_json(v, group ? c->argv[0] : NULL);
     if (v)
         help_verb(v);
-    else if (!c->argc)
-        help_overview(stdout);
-    else if (c->argc == 1 && help_is_group(c->argv[0]))
+    else if (group)
         help_group(stdout, c->argv[0]);
     else
-        return help_unknown(c->argc, c->argv);
+        help_overview(stdout);
     return CTL_OK;
 }

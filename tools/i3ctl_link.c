@@ -31,6 +31,17 @@ int link_path(char path[sizeof(((struct sockaddr_un *)0)->sun_path)])
     return n >= 0 && (size_t)n < cap ? 0 : -ENAMETOOLONG;
 }
 
+bool link_data(char path[PATH_MAX])
+{
+    const char *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    int n = -1;
+    if (xdg && *xdg == '/')
+        n = snprintf(path, PATH_MAX, "%s/i3", xdg);
+    else if (home && *home == '/')
+        n = snprintf(path, PATH_MAX, "%s/.local/share/i3", home);
+    return n > 0 && n < PATH_MAX;
+}
+
 static int open_socket(const char *path, bool root_may)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
@@ -178,8 +189,8 @@ int link_bin_dir(char dir[PATH_MAX])
     return 0;
 }
 
-/* The last line that waits in the pipe, into err. A child which lives on may hold the other end: never wait for the end. */
-static void last_line(int fd, char err[CTL_ERR_LEN])
+/* The last line that waits in the pipe, or the first, into err. A child which lives on may hold the other end: never wait for the end. */
+static void last_line(int fd, bool first, char err[CTL_ERR_LEN])
 {
     char buf[4096];
     ssize_t n = read(fd, buf, sizeof(buf) - 1);
@@ -188,7 +199,8 @@ static void last_line(int fd, char err[CTL_ERR_LEN])
     while (n && buf[n - 1] == '\n')
         n--;
     buf[n] = '\0';
-    char *line = strrchr(buf, '\n');
+    char *line = first ? NULL : strrchr(buf, '\n');
+    buf[first ? strcspn(buf, "\n") : (size_t)n] = '\0';
     snprintf(err, CTL_ERR_LEN, "%.*s", CTL_ERR_LEN - 1, line ? line + 1 : buf);
 }
 
@@ -210,8 +222,8 @@ int link_run(const char *path, char *const *argv, char *const *env, char err[CTL
     if (!rc) {
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
             ;
-        last_line(pipe_fd[0], err);
         rc = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        last_line(pipe_fd[0], rc == CTL_BAD_CONFIG, err); /* of all that is wrong with a file, what comes first */
     }
     close(pipe_fd[0]);
     return rc;

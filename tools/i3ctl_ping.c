@@ -3,13 +3,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "tools/i3ctl_table.h"
 
-enum { PING_SERIAL = 1, END_SERIAL = 2 };
+enum { PING_SERIAL = 1, END_SERIAL = 2, COUNT_MAX = 1000000 };
 
 int signals_open(void)
 {
@@ -104,8 +105,18 @@ static int ping(struct ctl *c, int fd)
     return r.exit;
 }
 
+static bool is_count(const char *text)
+{
+    char *end;
+    errno = 0;
+    long n = strtol(text, &end, 10);
+    return !errno && end != text && !*end && n >= 1 && n <= COUNT_MAX;
+}
+
 int run_ping(struct ctl *c)
 {
+    if (c->argc > 1 && !is_count(c->argv[1]))
+        return ctl_usage(c->verb, "COUNT is a number from 1 to 1000000, not", c->argv[1]);
     int exit, fd = ctl_open_daemon(c, &exit);
     if (fd < 0)
         return exit;

@@ -21,10 +21,18 @@ int show_error(const struct ctl *c, int exit, const char *fmt, ...)
         fprintf(stderr, "i3ctl: %s\n", text);
         return exit;
     }
-    json_t *doc = json_pack("{s:s}", "error", text);
-    show_json(doc, false);
-    json_decref(doc);
+    show_error_json(text, NULL, exit);
     return exit;
+}
+
+/* Where the verb gives one object a line, the error is a line as well. */
+void show_error_json(const char *text, const char *usage, int exit)
+{
+    json_t *doc = json_pack("{s:s s:i}", "error", text, "exit", exit);
+    if (usage)
+        json_object_set_new(doc, "usage", json_sprintf("i3ctl %s", usage));
+    show_json(doc, true);
+    json_decref(doc);
 }
 
 void show_json(const json_t *doc, bool one_line)

@@ -289,6 +289,10 @@ void show_status(const struct ctl *c, const json_t *doc)
     status_warnings(doc);
     status_nodes(doc);
     status_peers(doc);
+    if (json_array_size(json_object_get(doc, "dropped"))) {
+        putchar('\n');
+        show_dropped(doc);
+    }
     status_groups(doc);
     status_connections(doc);
     if (c->verbose) {

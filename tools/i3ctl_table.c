@@ -93,12 +93,35 @@ const char *ink(enum ink which)
     return plain ? "" : code[which];
 }
 
-size_t out_width(void)
+size_t fd_width(int fd)
 {
     struct winsize w;
-    if (!out_is_terminal() || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0)
+    if (!isatty(fd) || ioctl(fd, TIOCGWINSZ, &w) < 0)
         return 0;
     return w.ws_col;
+}
+
+size_t out_width(void)
+{
+    return fd_width(STDOUT_FILENO);
+}
+
+/* Words longer than a line stay whole, since they are names to be copied. */
+void text_wrapped(FILE *to, const char *text, size_t at, size_t indent, size_t width)
+{
+    bool begun = false;
+    while (*(text += strspn(text, " "))) {
+        size_t n = strcspn(text, " ");
+        if (begun && width && at + 1 + n > width) {
+            fprintf(to, "\n%*s", (int)indent, "");
+            at = indent, begun = false;
+        }
+        fprintf(to, "%s%.*s", begun ? " " : "", (int)n, text);
+        at += n + begun;
+        begun = true;
+        text += n;
+    }
+    fputc('\n', to);
 }
 
 /* ---- printing ---- */

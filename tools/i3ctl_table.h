@@ -16,6 +16,10 @@ const char *seconds_or_dash(const json_t *o, const char *key, char buf[PIECE]);
 /* Standard output is a terminal; how many columns it has, 0: as many as one likes. */
 bool out_is_terminal(void);
 size_t out_width(void);
+size_t fd_width(int fd);
+
+/* The text, broken between words so that lines end before `width` (0: nowhere), and a newline. `at` columns are used already. */
+void text_wrapped(FILE *to, const char *text, size_t at, size_t indent, size_t width);
 
 /* What switches to that colour: nothing where there is no terminal, or NO_COLOR is set. */
 enum ink { INK_END, INK_GOOD, INK_BAD, INK_WARN, INK_HEAD };

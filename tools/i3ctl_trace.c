@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,7 +32,10 @@ struct trace {
     const struct ctl *c;
     const char *file, *peer;
     unsigned long count, snaplen;
-    FILE *to;     /* NULL: lines on standard output */
+    int to;       /* a file or pipe for blocks; -1: lines on standard output */
+    off_t written;
+    int write_err;
+    bool force;   /* write over a file that is there */
     bool deaf;    /* whoever reads what we write is gone */
     bool ending;  /* the daemon was asked to end it */
     bool whole;   /* the statistics have come */
@@ -155,20 +159,39 @@ static void ask_for_end(struct trace *t)
     t->ending = true;
 }
 
+/* A file ends with a whole block even if the disk is full. */
+static void write_block(struct trace *t, const uint8_t *block, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        ssize_t n = write(t->to, block + at, len - at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            t->write_err = n < 0 ? errno : EIO;
+            t->deaf = true;
+            if (t->to != STDOUT_FILENO && ftruncate(t->to, t->written) < 0)
+                t->written = -1; /* no file at all */
+            return;
+        }
+        at += (size_t)n;
+    }
+    t->written += (off_t)len;
+}
+
 static void on_block(struct trace *t, uint32_t type, const uint8_t *block, size_t len)
 {
     struct reader body = reader_of(block + PCAPNG_HEAD_LEN, len - PCAPNG_BLOCK_MIN);
     if (type == PCAPNG_PACKET && t->count && t->shown == t->count)
         return;
-    t->shown += type == PCAPNG_PACKET;
     if (type == PCAPNG_NAMES)
         learn(t, body);
     if (type == PCAPNG_STATISTICS)
         read_statistics(t, body);
-    if (t->to)
-        t->deaf |= fwrite(block, 1, len, t->to) != len;
-    else if (type == PCAPNG_PACKET)
+    if (t->to >= 0 && !t->deaf)
+        write_block(t, block, len);
+    else if (t->to < 0 && type == PCAPNG_PACKET)
         show_packet(t, body);
+    t->shown += type == PCAPNG_PACKET && !t->deaf;
     if (t->deaf || (t->count && t->shown == t->count))
         ask_for_end(t);
 }
@@ -189,7 +212,8 @@ static bool take_blocks(struct trace *t)
     }
     memmove(t->buf, t->buf + at, t->len - at);
     t->len -= at;
-    t->deaf |= fflush(t->to ? t->to : stdout) != 0;
+    if (t->to < 0)
+        t->deaf |= fflush(stdout) != 0;
     return true;
 }
 
@@ -197,7 +221,7 @@ static void copy(struct trace *t)
 {
     int signals = signals_open();
     struct pollfd p[3] = {{.fd = t->fd, .events = POLLIN}, {.fd = signals, .events = POLLIN},
-        {.fd = fileno(t->to ? t->to : stdout), .events = 0}};
+        {.fd = t->to < 0 ? STDOUT_FILENO : t->to, .events = 0}};
     struct signalfd_siginfo which;
     int64_t until = INT64_MAX;
     for (;;) {
@@ -238,7 +262,7 @@ static bool number(const char *text, unsigned long *out)
 
 static int parse(struct ctl *c, struct trace *t)
 {
-    static const struct option table[] = {{"write", 1, 0, 'w'}, {"count", 1, 0, 'c'}, {"peer", 1, 0, 'p'}, {"snaplen", 1, 0, 's'}, {0}};
+    static const struct option table[] = {{"write", 1, 0, 'w'}, {"count", 1, 0, 'c'}, {"peer", 1, 0, 'p'}, {"snaplen", 1, 0, 's'}, {"force", 0, 0, 'f'}, {0}};
     char *argv[32] = {(char *)"trace"};
     int option, argc = 1;
     for (int i = 0; i < c->argc && argc < 31; i++)
@@ -254,6 +278,8 @@ static int parse(struct ctl *c, struct trace *t)
             t->peer = optarg;
         else if (option == 's')
             good = number(optarg, &t->snaplen);
+        else if (option == 'f')
+            t->force = true;
         else
             return ctl_usage(c->verb, "no option, or its value is missing:", argv[optind - 1]);
         if (!good)
@@ -298,32 +324,56 @@ static int begin(struct trace *t, int *exit)
     return fd;
 }
 
+/* What is no file of somebody's: a pipe, /dev/null, or a file with nothing in it, as mktemp makes it. */
+static bool may_write_over(const struct trace *t)
+{
+    struct stat st;
+    return t->force || (!stat(t->file, &st) && (!S_ISREG(st.st_mode) || !st.st_size));
+}
+
 static int open_file(struct trace *t)
 {
+    t->to = -1;
     if (!t->file)
         return CTL_OK;
     if (!strcmp(t->file, "-")) {
-        t->to = stdout;
+        t->to = STDOUT_FILENO;
         return CTL_OK;
     }
-    int fd = open(t->file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600); /* what people say to each other is in it */
-    t->to = fd < 0 ? NULL : fdopen(fd, "wb");
-    return t->to ? CTL_OK : show_error(t->c, CTL_FAILED, "%s: %s", t->file, strerror(errno));
+    int fd = open(t->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); /* what people say to each other is in it */
+    if (fd < 0 && errno == EEXIST && may_write_over(t))
+        fd = open(t->file, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    else if (fd < 0 && errno == EEXIST)
+        return show_error(t->c, CTL_FAILED, "%s is there already; --force writes over it", t->file);
+    t->to = fd;
+    return fd >= 0 ? CTL_OK : show_error(t->c, CTL_FAILED, "%s: %s", t->file, strerror(errno));
+}
+
+static void show_total(const struct trace *t, bool file)
+{
+    if (t->c->json && t->to != STDOUT_FILENO) {
+        json_t *doc = json_pack("{s:I s:I s:s?}", "packets", (json_int_t)t->shown, "lost", (json_int_t)t->lost, "file", file ? t->file : NULL);
+        show_json(doc, true);
+        json_decref(doc);
+        return;
+    }
+    fprintf(stderr, "%llu packet%s%s%s", (unsigned long long)t->shown, t->shown == 1 ? "" : "s", file ? " in " : "", file ? t->file : "");
+    if (t->lost)
+        fprintf(stderr, "; %llu more were LOST, since they came faster than they were taken", (unsigned long long)t->lost);
+    fputc('\n', stderr);
 }
 
 static int finish(struct trace *t)
 {
-    bool file = t->to && t->to != stdout;
+    bool file = t->to > STDOUT_FILENO;
     if (t->deaf && !file) /* our reader has seen enough, which is no failure */
         __fpurge(stdout), clearerr(stdout);
-    if (file && (fclose(t->to) || t->deaf))
-        return show_error(t->c, CTL_FAILED, "%s cannot be written", t->file);
-    if (!t->c->json)
-        fprintf(stderr, "%llu packets%s%s", (unsigned long long)t->shown, file ? " in " : "", file ? t->file : "");
-    if (!t->c->json && t->lost)
-        fprintf(stderr, "; %llu more were LOST, since they came faster than they were taken", (unsigned long long)t->lost);
-    if (!t->c->json)
-        fputc('\n', stderr);
+    if (file && close(t->to) && !t->write_err)
+        t->write_err = errno;
+    if (file && t->write_err)
+        return show_error(t->c, CTL_FAILED, "%s: %s; the %llu packets in it are whole", t->file, strerror(t->write_err),
+            (unsigned long long)t->shown);
+    show_total(t, file);
     if (!t->whole && !t->deaf)
         return show_error(t->c, CTL_FAILED, "the daemon went away; what came before is whole");
     return CTL_OK;

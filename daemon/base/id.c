@@ -105,11 +105,16 @@ void key_format(const uint8_t key[KEY_LEN], char out[KEY_STR_LEN + 1])
 
 const char *key_fingerprint(const uint8_t key[KEY_LEN], char out[FINGERPRINT_STR])
 {
-    enum { GROUP = 4, GROUPS = 5 };
-    char digits[BASE32_LEN(ID_PREFIX_LEN) + 1];
     struct i3_id id;
     id_of_key(&id, key, NULL);
-    base32_encode(id.b, ID_PREFIX_LEN, digits);
+    return id_fingerprint(id.b, out);
+}
+
+const char *id_fingerprint(const uint8_t prefix[ID_PREFIX_LEN], char out[FINGERPRINT_STR])
+{
+    enum { GROUP = 4, GROUPS = 5 };
+    char digits[BASE32_LEN(ID_PREFIX_LEN) + 1];
+    base32_encode(prefix, ID_PREFIX_LEN, digits);
     for (unsigned i = 0; i < GROUPS; i++) {
         memcpy(out + i * (GROUP + 1), digits + i * GROUP, GROUP);
         out[i * (GROUP + 1) + GROUP] = i + 1 < GROUPS ? '-' : '\0';

@@ -44,6 +44,8 @@ int key_parse(const char *s, uint8_t key[KEY_LEN]);
 /* What people compare instead of a key: the first 100 bits of its id, as base32 in five groups of four, "abcd-efgh-ijkl-mnop-qrst". To
  * make a key with a given one takes 2^100 tries. */
 const char *key_fingerprint(const uint8_t key[KEY_LEN], char out[FINGERPRINT_STR]);
+/* The same of a key of which only the prefix of its id is known. */
+const char *id_fingerprint(const uint8_t prefix[ID_PREFIX_LEN], char out[FINGERPRINT_STR]);
 
 /* Base32 of n bytes, lower case and without padding; the last character's spare bits are 0. out takes BASE32_LEN(n) and a NUL. */
 #define BASE32_LEN(n) (((n) * 8 + 4) / 5)

@@ -24,6 +24,9 @@ static inline void set_text(json_t *o, const char *name, const char *value)
     set(o, name, value ? json_string(value) : json_null());
 }
 
+struct report_view;
+json_t *dropped_array(const struct report_view *v); /* drop_report.c */
+
 static inline void set_addr(json_t *o, const char *name, const struct addr *a)
 {
     char s[ADDR_STR];

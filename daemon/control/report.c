@@ -416,6 +416,7 @@ char *report_status(const struct report_view *v)
     set_text(o, "config", v->config);
     set_text(o, "data", v->data);
     set_text(o, "socket", v->socket);
+    set_text(o, "sandbox", v->sandbox);
     set_addr(o, "udp", &v->udp);
     set(o, "node", node_object(v));
     set(o, "nodes", node_array(v));
@@ -423,6 +424,7 @@ char *report_status(const struct report_view *v)
     set(o, "private_ids", private_ids(v));
     set(o, "triggers", trigger_array(v));
     set(o, "peers", peer_array(v));
+    set(o, "dropped", dropped_array(v));
     set(o, "groups", group_array(v->groups, v->n_groups, v->triggers));
     set(o, "listeners", listener_array(v));
     set(o, "connections", connection_array(v));
@@ -544,5 +546,40 @@ char *report_ping_end(const char *name, const struct addr *address, unsigned sen
     set_text(o, "path", path);
     if (member)
         set_member(o, "member", member);
+    return finish(o);
+}
+
+static json_t *split(const char *list, const char *between)
+{
+    json_t *a = json_array();
+    while (*list) {
+        char word[1400];
+        const char *end = strstr(list, between);
+        size_t n = end ? (size_t)(end - list) : strlen(list);
+        snprintf(word, sizeof(word), "%.*s", (int)n, list);
+        json_array_append_new(a, json_string(word));
+        list += n + (end ? strlen(between) : 0);
+    }
+    return a;
+}
+
+char *report_reload(const char *file, bool same, const char *now, const char *later)
+{
+    json_t *o = json_object();
+    set(o, "reloaded", json_true());
+    set_text(o, "file", file);
+    set(o, "unchanged", same ? json_true() : json_false());
+    set(o, "changed", split(now, ", "));
+    set(o, "needs_restart", split(later, ", "));
+    return finish(o);
+}
+
+char *report_refused(const char *why)
+{
+    char text[16384];
+    json_t *o = json_object();
+    snprintf(text, sizeof(text), "the configuration is refused, and the daemon goes on with what it had:\n%s", why);
+    set_text(o, "error", text);
+    set(o, "errors", split(why, "\n"));
     return finish(o);
 }

@@ -13,6 +13,7 @@
 #include "daemon/naming/pool.h"
 #include "daemon/program/dgram.h"
 #include "daemon/program/listener.h"
+#include "daemon/policy/drops.h"
 #include "daemon/program/vsock.h"
 #include "daemon/tcpip/tcpip.h"
 
@@ -53,6 +54,7 @@ struct report_view {
     unsigned network_bits;
     uint64_t started_wall; /* microseconds since 1970 */
     const char *config_wrong; /* why the file as it is now is not in force, "FILE:LINE: ..."; NULL: it is */
+    const char *sandbox;      /* what is in force of it */
     const char *state_wrong;  /* why what is learned cannot be kept on disk; NULL: it can */
     const struct triggers *triggers;
     const struct peers *peers;
@@ -60,6 +62,8 @@ struct report_view {
     const struct vsocks *vsocks;
     const struct listeners *listeners;
     const struct dgrams *dgrams;
+    const struct drops *drops;
+    uint64_t wall_s; /* seconds since 1970 */
     const struct tcpip *tcpip;
     const struct report_counter *counters;
     unsigned n_counters;
@@ -87,8 +91,14 @@ char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ct
 char *report_book_entry(const struct book_entry *e, uint32_t address, bool added);
 char *report_group(const struct report_group *g, const struct triggers *t);
 char *report_groups(const struct report_group *g, unsigned n, const struct triggers *t);
+/* The one with that key; key NULL: all. */
+char *report_dropped(const struct report_view *v, const uint8_t *key);
 char *report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* One field. */
+/* What a reload has done; the lists are names with ", " between. */
+char *report_reload(const char *file, bool same, const char *now, const char *later);
+/* "FILE:LINE: option: what", one a line. */
+char *report_refused(const char *why);
 char *report_string(const char *name, const char *value);
 char *report_flag(const char *name, bool value);
 char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error);

@@ -60,15 +60,44 @@ int init_write(struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hell
         return err;
     mac1_key(key, n->rs);
     mac1(out + INIT_NOISE_LEN, key, out);
-    memset(out + INIT_NOISE_LEN + MAC_LEN, 0, MAC_LEN);
+    init_set_return(out, NULL, NULL);
     return 0;
+}
+
+static void mac2(uint8_t out[MAC_LEN], const uint8_t cookie[MAC_LEN], const uint8_t *init)
+{
+    uint8_t mac[BLAKE2S_LEN];
+    hmac_blake2s(mac, (struct bytes){cookie, MAC_LEN}, &(struct bytes){init, INIT_LEN - MAC_LEN}, 1);
+    memcpy(out, mac, MAC_LEN);
+}
+
+void init_set_return(uint8_t p[INIT_LEN], const struct i3_id *id, const uint8_t *cookie)
+{
+    uint8_t *at = p + INIT_NOISE_LEN + MAC_LEN;
+    memset(at, 0, ID_LEN + MAC_LEN);
+    if (id)
+        memcpy(at, id->b, ID_LEN);
+    if (cookie)
+        mac2(at + ID_LEN, cookie, p);
+}
+
+bool init_has_return(const uint8_t p[INIT_LEN])
+{
+    static const uint8_t none[ID_LEN];
+    return memcmp(init_return(p), none, ID_LEN) != 0;
+}
+
+bool init_has_mac2(const uint8_t p[INIT_LEN], const uint8_t cookie[MAC_LEN])
+{
+    uint8_t mac[MAC_LEN];
+    mac2(mac, cookie, p);
+    return crypto_equal(mac, init_mac2(p), MAC_LEN);
 }
 
 bool init_is_for(const uint8_t key[BLAKE2S_LEN], const uint8_t *p, size_t len)
 {
-    static const uint8_t no_mac2[MAC_LEN];
     uint8_t mac[MAC_LEN];
-    if (len != INIT_LEN || memcmp(p + INIT_NOISE_LEN + MAC_LEN, no_mac2, MAC_LEN) != 0)
+    if (len != INIT_LEN)
         return false;
     mac1(mac, key, p);
     return crypto_equal(mac, init_mac1(p), MAC_LEN);

@@ -9,7 +9,8 @@ enum {
     INIT_PAYLOAD_LEN = 64,
     RESPONSE_PAYLOAD_LEN = 56,
     INIT_NOISE_LEN = NOISE_INIT_OVERHEAD + INIT_PAYLOAD_LEN,
-    INIT_LEN = INIT_NOISE_LEN + 2 * MAC_LEN,
+    INIT_LEN = INIT_NOISE_LEN + MAC_LEN + ID_LEN + MAC_LEN,
+    COOKIE_BODY_LEN = 2 * MAC_LEN,
     RESPONSE_LEN = NOISE_RESPONSE_OVERHEAD + RESPONSE_PAYLOAD_LEN,
     MEMBER_LEN = 8, /* the part of an id's suffix that tells members of a group apart; the rest is zeros */
 };
@@ -42,13 +43,27 @@ void handshake_start(
 
 /* Writes INIT_LEN bytes. 0 or -EKEYREJECTED. */
 int init_write(struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[INIT_LEN]);
-/* The cheap test, before anything is computed in earnest: length, mac1, mac2. */
+/* The cheap test, before anything is computed in earnest: length and mac1. */
 bool init_is_for(const uint8_t key[BLAKE2S_LEN], const uint8_t *p, size_t len);
 /* mac1 of an INIT, which names its bytes. */
 static inline const uint8_t *init_mac1(const uint8_t *p)
 {
     return p + INIT_NOISE_LEN;
 }
+/* Its last part, which differs where it is sent again (cookie.h): to which id it may be answered in the clear, NULL: none (zeros); and mac2
+ * under `cookie`, NULL: none (zeros). */
+void init_set_return(uint8_t p[INIT_LEN], const struct i3_id *id, const uint8_t *cookie);
+static inline const uint8_t *init_return(const uint8_t *p)
+{
+    return p + INIT_NOISE_LEN + MAC_LEN;
+}
+static inline const uint8_t *init_mac2(const uint8_t *p)
+{
+    return init_return(p) + ID_LEN;
+}
+bool init_has_return(const uint8_t p[INIT_LEN]);
+bool init_has_mac2(const uint8_t p[INIT_LEN], const uint8_t cookie[MAC_LEN]);
+
 /* After noise_read_init_key() said who it is. 0 or -EBADMSG. */
 int init_read(struct noise *n, const uint8_t p[INIT_LEN], struct hello *h);
 

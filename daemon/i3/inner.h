@@ -29,15 +29,24 @@
  *   +------+----------+
  *   | 0x17 | 0 0 0    |
  *   +------+----------+
+ *
+ * ROTATE (8)  my key will be that one from now on (rotation.h). Said in sessions of the old key alone, until it is answered
+ *     0      1          4             36           52
+ *   +------+----------+-------------+------------+
+ *   | 0x18 | 0 0 0    | new key(32) | proof (16) |
+ *   +------+----------+-------------+------------+
+ *
+ * ROTATED (10)  I have written that down; the token is the first 8 bytes of the new key. As RESPONSE
  */
 #ifndef I3_INNER_H
 #define I3_INNER_H
 
 #include "include/wire.h"
 
+enum { ROTATION_PROOF_LEN = 16, INNER_ROTATE_LEN = 4 + KEY_LEN + ROTATION_PROOF_LEN };
 enum { INNER_NIBBLE = 1, OFFER_MAX = 8, INNER_OFFER_LEN = 12, INNER_TOKEN_LEN = 12, INNER_PROBE_LEN = 8, INNER_BYE_LEN = 4, INNER_MAX = INNER_OFFER_LEN + OFFER_MAX * ADDR_WIRE_LEN };
 
-enum inner_kind { INNER_OFFER = 1, INNER_CHALLENGE = 2, INNER_RESPONSE = 3, INNER_PROBE = 4, INNER_PROBE_ACK = 5, INNER_BYE = 7 };
+enum inner_kind { INNER_OFFER = 1, INNER_CHALLENGE = 2, INNER_RESPONSE = 3, INNER_PROBE = 4, INNER_PROBE_ACK = 5, INNER_BYE = 7, INNER_ROTATE = 8, INNER_ROTATED = 10 };
 
 /* What a NAT makes of one socket, as far as its owner can tell. */
 enum nat_kind { NAT_UNKNOWN, NAT_NONE, NAT_CONE /* one outside address for all */, NAT_SYMMETRIC /* one for each */, NAT_KINDS };
@@ -49,6 +58,10 @@ struct inner_offer {
     uint8_t n;
     uint32_t serial, ack;
     struct addr addr[OFFER_MAX];
+};
+
+struct inner_rotate {
+    uint8_t key[KEY_LEN], proof[ROTATION_PROOF_LEN];
 };
 
 /* Not an IP packet. */
@@ -132,6 +145,25 @@ static inline size_t bye_encode(uint8_t *p, size_t cap)
 {
     struct writer w = writer_of(p, cap);
     put_u32(&w, (uint32_t)inner_first(INNER_BYE) << 24);
+    return writer_ok(&w) ? writer_len(&w) : 0;
+}
+
+static inline int rotate_decode(const uint8_t *p, size_t len, struct inner_rotate *out)
+{
+    struct reader r = reader_of(p, len);
+    if (get_u32(&r) != (uint32_t)inner_first(INNER_ROTATE) << 24)
+        return -EBADMSG;
+    get_bytes(&r, out->key, KEY_LEN);
+    get_bytes(&r, out->proof, ROTATION_PROOF_LEN);
+    return reader_done(&r) ? 0 : -EBADMSG;
+}
+
+static inline size_t rotate_encode(uint8_t *p, size_t cap, const struct inner_rotate *m)
+{
+    struct writer w = writer_of(p, cap);
+    put_u32(&w, (uint32_t)inner_first(INNER_ROTATE) << 24);
+    put_bytes(&w, m->key, KEY_LEN);
+    put_bytes(&w, m->proof, ROTATION_PROOF_LEN);
     return writer_ok(&w) ? writer_len(&w) : 0;
 }
 

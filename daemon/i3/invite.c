@@ -270,3 +270,30 @@ int joined_read(struct noise *n, const struct invite *i, const uint8_t p[JOINED_
     id_of_key(&id, n->rs, NULL);
     return memcmp(id.b, i->prefix, ID_PREFIX_LEN) ? -EBADMSG : 0;
 }
+
+static void refusal_mac(const uint8_t token[INVITE_TOKEN_LEN], const uint8_t join[JOIN_LEN], const uint8_t head[INVITE_TAG_LEN + 8],
+    uint8_t mac[MAC_LEN])
+{
+    uint8_t what[INVITE_TAG_LEN + 8 + MAC_LEN];
+    memcpy(what, head, INVITE_TAG_LEN + 8);
+    memcpy(what + INVITE_TAG_LEN + 8, join + JOIN_LEN - MAC_LEN, MAC_LEN);
+    make_mac(mac, token, PROTO_JOINED, what, sizeof(what));
+}
+
+void refusal_write(const uint8_t token[INVITE_TOKEN_LEN], const uint8_t join[JOIN_LEN], enum join_refusal why, uint8_t out[REFUSAL_LEN])
+{
+    memset(out, 0, REFUSAL_LEN);
+    invite_tag(out, token);
+    out[INVITE_TAG_LEN] = (uint8_t)why;
+    refusal_mac(token, join, out, out + REFUSAL_LEN - MAC_LEN);
+}
+
+int refusal_read(const uint8_t token[INVITE_TOKEN_LEN], const uint8_t join[JOIN_LEN], const uint8_t *p, size_t len, enum join_refusal *why)
+{
+    uint8_t mine[REFUSAL_LEN];
+    if (len != REFUSAL_LEN || !p[INVITE_TAG_LEN] || p[INVITE_TAG_LEN] >= JOIN_REFUSALS)
+        return -EBADMSG;
+    *why = (enum join_refusal)p[INVITE_TAG_LEN];
+    refusal_write(token, join, *why, mine);
+    return crypto_equal(mine, p, REFUSAL_LEN) ? 0 : -EBADMSG;
+}

@@ -13,7 +13,7 @@
  *     joiner                                                     inviter
  *       JOIN    to the inviter's public id   ------------------>  is there an invitation with that tag? does the mac hold?
  *                                                                 (no: silence, at the price of a hash)
- *               to the joiner's public id    <------------------  JOINED
+ *               to the joiner's public id    <------------------  JOINED, or REFUSAL
  *
  *   JOIN, JOINED (184 bytes both)
  *   0          8        40                88                        168         184
@@ -25,6 +25,10 @@
  *     between  Noise_IXpsk0_25519_ChaChaPoly_BLAKE2s, prologue "i3run join v1", psk = BLAKE2s("i3run join psk v1" || token || prefix)
  *     payload of JOIN     0(3) | length(1) | name(60): what the joiner would be called
  *     payload of JOINED   IP protocol(1) | port(2) | length(1) | name(60): what is open, and what the inviter would be called
+ *
+ *   REFUSAL (32 bytes): tag (8) | why (1) | 0 (7) | mac (16)
+ *     why      enum join_refusal: only who has the code asks, and only who has it can read or make the answer
+ *     mac      first 16 of HMAC-BLAKE2s(BLAKE2s("i3run join mac v1" || token), PROTO_JOINED || everything before || the mac of the JOIN)
  *
  * So both prove that they know the token, bound to both static keys, which travel encrypted under it; the inviter proves to have the key of
  * the prefix, so that somebody who has seen the code cannot pose as the inviter. The joiner's key is proven by the session that follows,
@@ -48,7 +52,11 @@ enum {
     INVITE_PAYLOAD = 64,
     JOIN_LEN = INVITE_TAG_LEN + NOISE_IX_FIRST_OVERHEAD + INVITE_PAYLOAD + MAC_LEN,
     JOINED_LEN = INVITE_TAG_LEN + NOISE_IX_SECOND_OVERHEAD + INVITE_PAYLOAD + MAC_LEN,
+    REFUSAL_LEN = INVITE_TAG_LEN + 8 + MAC_LEN,
 };
+
+/* Used by somebody else; too late; taken back; right, but it cannot be done at present. */
+enum join_refusal { JOIN_USED = 1, JOIN_OVER = 2, JOIN_WITHDRAWN = 3, JOIN_TROUBLE = 4, JOIN_REFUSALS };
 
 struct invite {
     uint8_t token[INVITE_TOKEN_LEN];
@@ -81,6 +89,10 @@ int join_read(struct noise *n, const uint8_t token[INVITE_TOKEN_LEN], const uint
 /* The answer, JOINED_LEN bytes. 0, -EINVAL or -EKEYREJECTED. */
 int joined_write(struct noise *n, const uint8_t token[INVITE_TOKEN_LEN], const uint8_t e_priv[KEY_LEN], const struct joined *j,
     uint8_t out[JOINED_LEN]);
+/* The other answer, to that JOIN. */
+void refusal_write(const uint8_t token[INVITE_TOKEN_LEN], const uint8_t join[JOIN_LEN], enum join_refusal why, uint8_t out[REFUSAL_LEN]);
+/* 0 or -EBADMSG. */
+int refusal_read(const uint8_t token[INVITE_TOKEN_LEN], const uint8_t join[JOIN_LEN], const uint8_t *p, size_t len, enum join_refusal *why);
 /* With a copy of what join_write() left, after join_is_for(): 0 and the inviter's key in n->rs, or -EBADMSG. */
 int joined_read(struct noise *n, const struct invite *i, const uint8_t p[JOINED_LEN], struct joined *j);
 

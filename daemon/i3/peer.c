@@ -30,6 +30,10 @@ struct peers *peers_new(const struct peers_config *c)
     sessions_init(&ps->sessions, c->session_pub);
     ps->sessions.accel = c->accel;
     ps->handshakes.credit = HANDSHAKES_BURST * HANDSHAKE_PRICE;
+    uint8_t seed[BLAKE2S_LEN];
+    drbg_draw(&ps->drbg, seed, sizeof(seed));
+    gate_init(&ps->gate, seed);
+    crypto_wipe(seed, sizeof(seed));
     return ps;
 }
 
@@ -93,6 +97,7 @@ struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t loc
     p->start = p->last_start = p->unanswered = p->probed = p->keepalive = MONO_NEVER;
     p->patience = PATIENCE_MIN;
     p->shortcut = p->plain = -1;
+    p->misuse.credit = PEER_MISUSE_BURST * (USEC_PER_SEC / PEER_MISUSE_PER_S);
     HASH_ADD(by_key, ps->by_key, key, sizeof(p->key), p);
     HASH_ADD(by_id, ps->by_id, public_id, ID_PREFIX_LEN, p);
     set_local(ps, p, local);
@@ -171,6 +176,11 @@ void peer_set_mark(struct peer *p, uint32_t mark)
 uint32_t peer_mark(const struct peer *p)
 {
     return p->mark;
+}
+
+bool peer_misuse(struct peer *p, mono_t now)
+{
+    return budget_take(&p->misuse, now, USEC_PER_SEC / PEER_MISUSE_PER_S, PEER_MISUSE_BURST);
 }
 
 static void unlink_event(struct peers *ps, struct peer *p)
@@ -455,6 +465,15 @@ void peer_send_word(struct peers *ps, struct peer *p, struct session *s, const s
     note_sent(ps, p, s, now);
 }
 
+bool peer_say(struct peers *ps, struct peer *p, mono_t now, const uint8_t *msg, size_t len, struct outbox *out)
+{
+    struct session *s = peer_sending_key(p, now);
+    if (!s || outbox_is_tight(out))
+        return false;
+    peer_send_word(ps, p, s, peer_destination(ps, p), now, msg, len, out);
+    return true;
+}
+
 void peer_send_empty(struct peers *ps, struct peer *p, struct session *s, mono_t now, struct outbox *out)
 {
     peer_send_word(ps, p, s, peer_destination(ps, p), now, NULL, 0, out);
@@ -495,7 +514,7 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     struct session *s = peer_sending_key(p, now);
     if (!s) {
         shake_want(ps, p, now);
-        return shake_may_start(ps) ? -ENOTCONN : -EHOSTUNREACH;
+        return shake_may_start(ps) && !p->barred ? -ENOTCONN : -EHOSTUNREACH;
     }
     size_t len = 0;
     for (int i = 0; i < n; i++)
@@ -529,7 +548,9 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
 {
     (void)wall_us;
-    if (peer_sending_key(p, now) || p->shake || !shake_may_start(ps))
+    if (p->barred)
+        peer_tell(ps, p, PEER_UNREACHABLE, EHOSTUNREACH);
+    if (peer_sending_key(p, now) || p->shake || p->barred || !shake_may_start(ps))
         return;
     p->wanted = true;
     p->start = now;
@@ -610,6 +631,12 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
             member_left(ps, p, now);
         return PEER_CONTROL;
     }
+    unsigned kind = inner_kind(body, len);
+    if (kind == INNER_ROTATE || kind == INNER_ROTATED) {
+        *plain = body;
+        *plain_len = len;
+        return PEER_WORD;
+    }
     if (inner_is(body, len)) {
         way_input(ps, p, now, straight ? from : NULL, body, len, out);
         return PEER_CONTROL;
@@ -636,6 +663,8 @@ enum peer_verdict peers_input(struct peers *ps, mono_t now, uint64_t wall_us, co
         return shake_input_init(ps, now, d, out, who);
     case PROTO_HANDSHAKE_RESPONSE:
         return shake_input_response(ps, now, d, out, who);
+    case PROTO_COOKIE:
+        return shake_input_cookie(ps, now, d, who);
     case PROTO_SEALED:
     case PROTO_PLAIN:
         return input_sealed(ps, now, from, d, out, who, plain, plain_len);
@@ -687,7 +716,8 @@ void peer_info(const struct peers *ps, const struct peer *p, mono_t now, struct 
         .address = p->address,
         .we_are = p->we_are,
         .standing = s != NULL,
-        .state = s                       ? "standing"
+        .state = p->barred               ? "dropped"
+                 : s                     ? "standing"
                  : p->shake || p->wanted ? "handshake"
                                          : "idle",
         .cipher = s ? s->cipher : 0,

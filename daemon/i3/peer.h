@@ -9,10 +9,12 @@
  *
  * Noise_IK_25519_ChaChaPoly_BLAKE2s, prologue "i3run session v1". Bodies (after the DATA header):
  *
- *   INIT      e(32) | enc s(48) | enc payload(16 + 64) | mac1(16) | mac2(16, zeros; cookie under load, later)
+ *   INIT      e(32) | enc s(48) | enc payload(16 + 64) | mac1(16) | return(32) | mac2(16)
  *     payload  time(8, us since 1970) | private id(32) | own address(4) | your address(4) | ciphers(1) 0 | mtu(2) |
  *              receive buffer(4) | 8 zeros
  *     mac1     first 16 of HMAC-BLAKE2s(BLAKE2s("i3run mac1" || B's public key), everything before it)
+ *     return   zeros at first; when it is sent again: the private id of the payload, in the clear
+ *     mac2     zeros, or what shows that an answer to `return` gets there: asked for under load (cookie.h)
  *   RESPONSE  e(32) | enc payload(16 + 56)
  *     payload  private id(32) | own address(4) | your address(4) | cipher(1) 0 | mtu(2) | receive buffer(4) | member(8)
  *   SEALED    counter(8) | ciphertext | tag(16)      37 + 24 bytes in all around an IP packet
@@ -55,7 +57,8 @@
  * that time doubles for a peer which turns out to be merely quiet. A NOT_PRESENT for a packet that we sent: a
  * new handshake at once. From one handshake to the next at least 1 s, except for peer_open().
  *
- * Strangers: mac1 is checked first, at the price of a hash; then at most 2,000 INITs a second are decrypted.
+ * Strangers: mac1 is checked first, at the price of a hash; from 500 INITs a second on they need a cookie (cookie.h), and at most 2,000 a second
+ * are decrypted. RESPONSEs have no part in that: each handshake of ours may read 32 which are not the right one.
  *
  * PLAIN: the tag is that of the same AEAD over no text and, as its associated data, the packet's length and its first 72 bytes
  * (GMAC, where the cipher is AES-GCM; the nonce is the counter, never used twice, SEALED or PLAIN). A fixed price of some 40 ns
@@ -82,6 +85,8 @@ enum {
     PEERS_MAX = 65536,
     PEER_SEAL_OVERHEAD = DATA_HEADER_LEN + 8 + 16,
     PEER_REPLAY_WINDOW = 8192,
+    PEER_MISUSE_PER_S = 100, /* what may come of a race, a restart or a port scan; PEER_MISUSE_BURST at once */
+    PEER_MISUSE_BURST = 2000,
     PEER_VIA_MAX = 3, /* a stack of four ids: what nodes take by default */
 };
 
@@ -156,6 +161,16 @@ void peer_set_mark(struct peer *p, uint32_t mark);
 uint32_t peer_mark(const struct peer *p);
 /* Forgets the peer and its keys at once (removed from the book). */
 void peer_drop(struct peers *ps, struct peer *p);
+/* Its keys are forgotten at once, and no handshake is made with it or answered, until it is let in again; whoever waits for it hears so.
+ * (That it is not answered is for `known` to say.) */
+void peer_bar(struct peers *ps, struct peer *p, bool barred);
+/* One more thing that it should not have done. False: it does so too often, more than PEER_MISUSE_PER_S for long. */
+bool peer_misuse(struct peer *p, mono_t now);
+bool peer_is_barred(const struct peer *p);
+/* Everybody with a session makes a new one, so as to be told an id with the present key (peers_set_session_key()). */
+void peers_renew(struct peers *ps, mono_t now);
+/* How many have a session and have not taken up such an id yet. */
+unsigned peers_behind(const struct peers *ps, mono_t now);
 
 /* A member of a group leaves: says so to its peers and forgets their sessions. False: that was all; true: send what is in the outbox
  * and call again. */
@@ -172,6 +187,8 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     size_t cap);
 /* There is a key to send with. Cheap. */
 bool peer_is_standing(const struct peer *p);
+/* A word of the caller's own (inner.h) to a peer. False: there is no key to send with, or no room. */
+bool peer_say(struct peers *ps, struct peer *p, mono_t now, const uint8_t *msg, size_t len, struct outbox *out);
 /* It goes by a shortcut. */
 bool peer_is_direct(const struct peer *p);
 /* Where it goes: to the node, or by a shortcut (path.h). */
@@ -179,8 +196,9 @@ const struct addr *peer_destination(const struct peers *ps, const struct peer *p
 
 enum peer_verdict {
     PEER_DROP,    /* not for us, forged, replayed, malformed, unknown: no answer */
-    PEER_CONTROL, /* taken care of */
+    PEER_CONTROL, /* taken care of; *who: of whom, NULL: a stranger was asked for a cookie */
     PEER_PACKET,  /* a packet of *who: *plain, *plain_len, decrypted in place */
+    PEER_WORD,    /* as well, but a word which is none of ours: about keys (rotation.h) */
 };
 
 /* One DATA packet, already decoded; d's spans point into a writable buffer. Answers are pushed to out. */
@@ -212,6 +230,18 @@ struct peer_event {
  * after a silence that was doubted. One event per peer is kept, the newest; an MTU and a BACK give way to others. */
 bool peers_event(struct peers *ps, struct peer_event *out);
 
+/* What strangers cost (cookie.h), ever; `now`: INITs need a cookie at present. */
+struct peers_load {
+    bool now;
+    uint64_t inits;     /* with a good mac1 */
+    uint64_t read;      /* decrypted, at the price of a Diffie-Hellman */
+    uint64_t cookies;   /* asked for */
+    uint64_t dropped;   /* unread: under load without a way back, or beyond a budget */
+    uint64_t cookies_taken; /* which others have asked of us */
+};
+
+struct peers_load peers_load(const struct peers *ps, mono_t now);
+
 /* The addresses of a session, host order: what each packet is checked and rewritten by. */
 struct peer_addresses {
     uint32_t local;   /* under which local programs know the peer */
@@ -233,7 +263,7 @@ struct peer_info {
     uint32_t address;        /* the peer's own idea of its address: H24 of its id, or what it told us */
     uint32_t we_are;         /* the address under which the peer knows us */
     bool standing;           /* there is a key to send with */
-    const char *state;       /* "idle", "handshake", "standing" */
+    const char *state;       /* "idle", "handshake", "standing", "dropped" */
     enum peer_cipher cipher;
     bool plain;              /* IP packets are not encrypted */
     const char *cipher_name; /* "none (headers authenticated)" then */

@@ -45,7 +45,7 @@ void member_suspect(struct peers *ps, struct peer *p, mono_t now)
 
 /* ---- leaving ---- */
 
-static void forget_sessions(struct peers *ps, struct peer *p)
+void peer_forget_sessions(struct peers *ps, struct peer *p)
 {
     struct session **const all[] = {&p->current, &p->previous, &p->next};
     for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
@@ -64,7 +64,7 @@ bool peers_leave(struct peers *ps, mono_t now, struct outbox *out)
         if (!s)
             continue;
         peer_send_word(ps, p, s, peer_destination(ps, p), now, msg, len, out);
-        forget_sessions(ps, p);
+        peer_forget_sessions(ps, p);
         n++;
     }
     return n == OUTPUT_MAX;
@@ -72,7 +72,7 @@ bool peers_leave(struct peers *ps, mono_t now, struct outbox *out)
 
 void member_left(struct peers *ps, struct peer *p, mono_t now)
 {
-    forget_sessions(ps, p);
+    peer_forget_sessions(ps, p);
     way_free(p);
     shake_want(ps, p, now);
 }

@@ -24,11 +24,59 @@ bool shake_may_start(const struct peers *ps)
 
 void shake_want(struct peers *ps, struct peer *p, mono_t at)
 {
-    if (p->shake || p->wanted || !shake_may_start(ps))
+    if (p->shake || p->wanted || p->barred || !shake_may_start(ps))
         return;
     if (p->last_start.us != MONO_NEVER.us && mono_since(p->last_start, at) < HANDSHAKE_PAUSE)
         at = mono_add(p->last_start, HANDSHAKE_PAUSE);
     want_at(ps, p, at);
+}
+
+void peer_bar(struct peers *ps, struct peer *p, bool barred)
+{
+    if (p->barred == barred)
+        return;
+    p->barred = barred;
+    if (!barred)
+        return;
+    bool waited = p->wanted || p->shake;
+    shake_cancel(ps, p);
+    peer_forget_sessions(ps, p);
+    way_free(p);
+    p->unanswered = p->probed = p->keepalive = MONO_NEVER;
+    if (waited)
+        peer_tell(ps, p, PEER_UNREACHABLE, EHOSTUNREACH);
+}
+
+bool peer_is_barred(const struct peer *p)
+{
+    return p->barred;
+}
+
+/* Those who were asked already answer to an id with the old key, so they are asked anew. */
+void peers_renew(struct peers *ps, mono_t now)
+{
+    for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
+        bool asks = p->shake != NULL;
+        if (!asks && !p->current && !p->next)
+            continue;
+        if (asks)
+            shake_cancel(ps, p);
+        p->last_start = MONO_NEVER;
+        shake_want(ps, p, now);
+    }
+}
+
+unsigned peers_behind(const struct peers *ps, mono_t now)
+{
+    unsigned n = 0;
+    for (const struct peer *p = ps->by_key; p; p = p->by_key.next) {
+        const struct session *s = p->current;
+        if (!s && !p->next)
+            continue;
+        bool new = s && !memcmp(s->local.b, ps->sessions.prefix, ID_PREFIX_LEN);
+        n += !new || (!s->heard && mono_since(s->created, now) < TAKE_UP_PATIENCE);
+    }
+    return n;
 }
 
 static void shake_free(struct handshake *h)
@@ -139,7 +187,9 @@ static void send_init(struct peers *ps, struct peer *p, mono_t now, struct outbo
 {
     struct handshake *h = p->shake;
     struct i3_id to;
+    bool shown = !mono_due(p->cookie_until, now);
     init_target(p, now, &to);
+    init_set_return(h->init, shown || h->tries ? &h->session->local : NULL, shown ? p->cookie : NULL);
     peer_push_shake(ps, p, &to, PROTO_HANDSHAKE_INIT, h->init, INIT_LEN, h->tries > 0, out);
     ps->unanswered += h->tries > 0;
     uint64_t pause = h->tries < 3 ? HANDSHAKE_REPEAT << h->tries : HANDSHAKE_REPEAT_MAX;
@@ -179,9 +229,54 @@ void shake_not_present(struct peers *ps, struct peer *p, mono_t now, const struc
 
 /* ---- at the responder ---- */
 
-static bool afford(struct peers *ps, mono_t now)
+#define LOAD_TOLD_EVERY (60 * USEC_PER_SEC)
+
+static void tell_load(struct peers *ps, mono_t now)
 {
-    return budget_take(&ps->handshakes, now, HANDSHAKE_PRICE, HANDSHAKES_BURST);
+    if (ps->told_load && mono_since(ps->load_told_at, now) < LOAD_TOLD_EVERY)
+        return;
+    ps->told_load = true;
+    ps->load_told_at = now;
+    log_warn("handshakes too many per_s=%u: strangers are asked for a cookie inits=%llu read=%llu", GATE_FREE_PER_S,
+        (unsigned long long)ps->load.inits, (unsigned long long)ps->load.read);
+}
+
+/* By our node, whoever it is for: what is known of owners is for ids that we want to talk to. False: no room. */
+static bool push_cookie(struct peers *ps, const uint8_t *init, const uint8_t cookie[COOKIE_BODY_LEN], struct outbox *out)
+{
+    struct i3_id to;
+    uint8_t *p = ps->node.family ? outbox_alloc(out, DATA_HEADER_LEN + COOKIE_BODY_LEN) : NULL;
+    if (!p)
+        return false;
+    memcpy(to.b, init_return(init), ID_LEN);
+    data_header_to(p, &to, PROTO_COOKIE);
+    memcpy(p + DATA_HEADER_LEN, cookie, COOKIE_BODY_LEN);
+    return outbox_push(out, &ps->node, p, DATA_HEADER_LEN + COOKIE_BODY_LEN);
+}
+
+/* May this INIT have a Diffie-Hellman? */
+static enum gate_verdict afford(struct peers *ps, mono_t now, const uint8_t *init, struct outbox *out)
+{
+    uint8_t cookie[COOKIE_BODY_LEN];
+    enum gate_verdict v = gate_input(&ps->gate, now, init, cookie);
+    ps->load.inits++;
+    if (gate_is_loaded(&ps->gate, now))
+        tell_load(ps, now);
+    if (v == GATE_ANSWER && !push_cookie(ps, init, cookie, out))
+        v = GATE_DROP;
+    if (v == GATE_READ && !budget_take(&ps->handshakes, now, HANDSHAKE_PRICE, HANDSHAKES_BURST))
+        v = GATE_DROP;
+    ps->load.cookies += v == GATE_ANSWER;
+    ps->load.read += v == GATE_READ;
+    ps->load.dropped += v == GATE_DROP;
+    return v;
+}
+
+struct peers_load peers_load(const struct peers *ps, mono_t now)
+{
+    struct peers_load load = ps->load;
+    load.now = gate_is_loaded(&ps->gate, now);
+    return load;
 }
 
 static void push_response(struct peers *ps, struct session *s, mono_t now, struct outbox *out)
@@ -268,8 +363,11 @@ enum peer_verdict shake_input_init(
     struct hello theirs;
     enum peer_verdict verdict = PEER_DROP;
     if (d->n != 1 || memcmp(d->ids, ps->public_id.b, ID_PREFIX_LEN) != 0 ||
-        !init_is_for(ps->mac1_key, d->payload, d->payload_len) || !afford(ps, now))
+        !init_is_for(ps->mac1_key, d->payload, d->payload_len))
         return PEER_DROP;
+    enum gate_verdict gate = afford(ps, now, d->payload, out);
+    if (gate != GATE_READ)
+        return gate == GATE_ANSWER ? PEER_CONTROL : PEER_DROP;
     const uint8_t *mac1 = init_mac1(d->payload);
     handshake_start(&n, ps->c.priv, ps->c.pub, NULL);
     if (noise_read_init_key(&n, d->payload, INIT_NOISE_LEN) || !ps->c.known(ps->c.ctx, n.rs))
@@ -351,11 +449,12 @@ static enum peer_verdict answered(
     struct hello theirs;
     struct session *s = p->shake->session;
     struct noise n = p->shake->noise; /* a copy: a forged one must not spoil it */
-    if (d->payload_len != RESPONSE_LEN || !afford(ps, now) ||
+    if (d->payload_len != RESPONSE_LEN || p->shake->forged > RESPONSES_FORGED_MAX ||
         response_read(&n, d->payload, d->payload_len, &theirs) || !(theirs.ciphers & ps->c.ciphers) ||
         theirs.ciphers & (theirs.ciphers - 1)) {
         noise_wipe(&n);
         p->forged++;
+        p->shake->forged++;
         return PEER_DROP;
     }
     if (wait_for_old(ps, p, theirs.member, now)) {
@@ -402,4 +501,21 @@ enum peer_verdict shake_input_response(
     if (verdict == PEER_CONTROL)
         *who = p;
     return verdict;
+}
+
+enum peer_verdict shake_input_cookie(struct peers *ps, mono_t now, const struct wire_data *d, struct peer **who)
+{
+    struct session *s = d->n == 1 && d->payload_len == COOKIE_BODY_LEN ? session_find(&ps->sessions, d->ids) : NULL;
+    struct handshake *h = s ? s->peer->shake : NULL;
+    if (!h || h->session != s || !h->tries || !crypto_equal(d->payload, init_mac1(h->init), MAC_LEN))
+        return PEER_DROP;
+    struct peer *p = *who = s->peer;
+    memcpy(p->cookie, d->payload + MAC_LEN, MAC_LEN);
+    p->cookie_until = mono_add(now, GATE_EPOCH);
+    ps->load.cookies_taken++;
+    if (h->cookies++ < COOKIES_TAKEN_MAX) {
+        h->due = now;
+        peer_arm(ps, p, now);
+    }
+    return PEER_CONTROL;
 }

@@ -10,6 +10,7 @@
 #ifndef I3_PEER_STATE_H
 #define I3_PEER_STATE_H
 
+#include "daemon/i3/cookie.h"
 #include "daemon/i3/deadline.h"
 #include "daemon/i3/path.h"
 #include "daemon/i3/pmtu.h"
@@ -27,6 +28,7 @@
 #define PATIENCE_MIN         (2 * USEC_PER_SEC)
 #define QUICK_ANSWER         (1 * USEC_PER_SEC)
 #define DOUBT_AFTER          (500 * USEC_PER_MSEC) /* and two round trips */
+#define TAKE_UP_PATIENCE     (500 * USEC_PER_MSEC) /* for a peer to use a new key, where it has something to say */
 #define KEEPALIVE            (10 * USEC_PER_SEC)
 #define MEMBER_DOUBT_AFTER   (300 * USEC_PER_MSEC) /* a group's member is asked for a sign of life */
 #define MEMBER_CHANCE        (100 * USEC_PER_MSEC) /* for the old member to answer, when another one has */
@@ -38,9 +40,10 @@ enum {
     RESPONSE_REPEATS_MAX = 6, /* RESPONSEs which nobody asked for again */
     RESPONSE_ASKED_MAX = 12,  /* as INITs that came again, of which nobody sends more: a replayed one is no source of packets for ever */
     OUTPUT_MAX = OUTBOX_HEADROOM / (PATH_OUTPUT_MAX + 9), /* peers served per call of peers_output, with that many datagrams each */
-    HANDSHAKES_PER_S =
-        2000, /* decrypted; more are dropped unread, so that a flood cannot take the whole CPU */
+    HANDSHAKES_PER_S = 2000, /* INITs decrypted; more are dropped unread, so that a flood cannot take the whole CPU */
     HANDSHAKES_BURST = 500,
+    RESPONSES_FORGED_MAX = 32, /* read in vain per handshake of ours; its id is secret, so they come from the peer or from who is on the way */
+    COOKIES_TAKEN_MAX = 4,     /* per handshake: from then on, INITs keep to their times */
 };
 
 /* Ours, as initiator. */
@@ -49,6 +52,7 @@ struct handshake {
     struct session *session; /* to be */
     uint8_t init[INIT_LEN];
     unsigned tries, not_present, not_present_try;
+    unsigned forged, cookies;
     mono_t other_at; /* when another member of the group than the one we had a session with answered; 0: none did */
     bool saw_theirs; /* an INIT of the peer lost the tie against this one */
     mono_t first, last, due;
@@ -75,14 +79,18 @@ struct peer {
     struct addr straight;  /* the way in use: pmtu[1] is about this one, and the log knows of it; family 0: by the node */
     uint16_t told_mtu;     /* by the last event; 0: never up */
     struct handshake *shake;
+    bool barred; /* no handshakes: it is dropped (pump/drop.c) */
     bool wanted; /* a handshake shall start at `start` */
     mono_t start, last_start;
     uint64_t our_time;           /* told in our last INIT; the next one's is greater */
     uint64_t their_time;         /* of the last genuine INIT */
     uint8_t their_mac1[MAC_LEN]; /* which INIT that was */
+    uint8_t cookie[MAC_LEN];     /* for our INITs (cookie.h) */
+    mono_t cookie_until;         /* past: there is none */
     bool their_answered;
 
     uint32_t mark; /* of the pump's */
+    struct budget misuse;
 
     struct deadline due;
     mono_t last_received, last_sent;
@@ -116,7 +124,11 @@ struct peers {
     struct deadlines due;
     struct peer *event_first, *event_last;
     unsigned vias; /* peers to which packets go by others */
-    struct budget handshakes; /* to decrypt: the Diffie-Hellmans of one each */
+    struct budget handshakes; /* INITs to decrypt: the Diffie-Hellmans of one each */
+    struct gate gate;         /* who may ask for that under load */
+    bool told_load;           /* the log has it */
+    mono_t load_told_at;
+    struct peers_load load;
     uint64_t unanswered; /* silences that may be due to our triggers: INITs sent again, talks that broke off */
 };
 
@@ -191,6 +203,8 @@ static inline bool way_sent(struct peers *ps, struct peer *p, mono_t now, size_t
 
 /* ---- peer_member.c ---- */
 
+void peer_forget_sessions(struct peers *ps, struct peer *p);
+
 /* The peer is one of several with this key. */
 bool peer_is_group(const struct peer *p);
 /* Is the member there? It is asked. */
@@ -217,6 +231,8 @@ void shake_not_present(struct peers *ps, struct peer *p, mono_t now, const struc
 
 enum peer_verdict shake_input_init(
     struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out, struct peer **who);
+/* The other side is under load. */
+enum peer_verdict shake_input_cookie(struct peers *ps, mono_t now, const struct wire_data *d, struct peer **who);
 enum peer_verdict shake_input_response(
     struct peers *ps, mono_t now, const struct wire_data *d, struct outbox *out, struct peer **who);
 

@@ -150,11 +150,10 @@ err_trigger:
 
 int trigger_remove(struct triggers *ts, mono_t now, const struct i3_id *id, unsigned plen, struct outbox *out)
 {
-    (void)now;
     struct trigger *t = trigger_find(ts, id, plen);
     if (!t)
         return -ENOENT;
-    trigger_withdraw(ts, t, out);
+    trigger_leave(ts, t, now, out);
     trigger_free(ts, t);
     return 0;
 }

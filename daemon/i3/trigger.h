@@ -15,7 +15,7 @@
  *
  * A lost packet is repeated after 250 ms, doubling to 4 s; after REFRESH_TRIES unanswered refreshes the trigger is
  * inserted anew. Every trigger is always in exactly one of these states and has exactly one deadline.
- * Bound: TRIGGERS_MAX triggers per host.
+ * Bounds: TRIGGERS_MAX triggers per host; TRIGGERS_LEAVING whose removal is repeated, the oldest gives way.
  */
 #ifndef I3_TRIGGER_H
 #define I3_TRIGGER_H
@@ -25,7 +25,7 @@
 #include "daemon/i3/inner.h" /* enum nat_kind */
 #include "daemon/i3/proof.h"
 
-enum { TRIGGERS_MAX = 1024, TRIGGER_REFRESH_TRIES = 4 };
+enum { TRIGGERS_MAX = 1024, TRIGGER_REFRESH_TRIES = 4, TRIGGERS_LEAVING = 8 };
 
 struct triggers;
 
@@ -45,7 +45,7 @@ void triggers_change_node(struct triggers *t, mono_t now, const struct addr *nod
  * to a stack of n ids. 0, -EEXIST, -ENOSPC, -EINVAL (key does not fit the id, plen or n out of range). */
 int trigger_add(struct triggers *t, mono_t now, const struct i3_id *id, unsigned plen, const uint8_t priv[KEY_LEN],
     const uint8_t pub[KEY_LEN], const struct i3_id *stack, unsigned n, unsigned flags);
-/* Takes it back: a REFRESH with the remove flag is sent once, and the trigger forgotten. -ENOENT. */
+/* Takes it back: a REFRESH with the remove flag is sent, three times more unless it is answered, and the trigger forgotten. -ENOENT. */
 int trigger_remove(struct triggers *t, mono_t now, const struct i3_id *id, unsigned plen, struct outbox *out);
 /* The same for all: at a clean end. */
 void triggers_remove_all(struct triggers *t, mono_t now, struct outbox *out);

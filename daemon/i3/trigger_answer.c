@@ -51,6 +51,8 @@ static int input_ack(struct triggers *ts, mono_t now, const struct addr *from, c
     struct wire_ack a;
     if (ack_decode(p, len, &a))
         return -EPROTO;
+    if (trigger_left(ts, from, a.seq))
+        return 0;
     struct trigger *t = trigger_by_token(ts, a.seq);
     if (!t || (t->state != TRIGGER_PROVEN && t->state != TRIGGER_REFRESHING) || !t->tries || !addr_eq(from, trigger_node(ts, t)))
         return -EPROTO;
@@ -151,6 +153,8 @@ static int input_refused(struct triggers *ts, mono_t now, const struct addr *fro
     struct wire_refused f;
     if (refused_decode(p, len, &f))
         return -EPROTO;
+    if (trigger_left(ts, from, f.seq))
+        return 0;
     struct trigger *t = asked_with(ts, from, f.seq);
     if (!t)
         return -EPROTO;

@@ -48,6 +48,15 @@ struct watched {
     uint8_t nonce[NONCE_LEN];
 };
 
+/* A removal on its way. */
+struct leaving {
+    uint8_t packet[REFRESH_LEN];
+    uint64_t seq;
+    struct addr at; /* family 0: free */
+    unsigned tries;
+    mono_t due;
+};
+
 struct triggers {
     struct trigger *slot[TRIGGERS_MAX];
     unsigned n, used; /* triggers; slots below `used` may be taken */
@@ -62,6 +71,8 @@ struct triggers {
     unsigned hurry;       /* refreshes come so many times twice as often */
     struct watched watched[TRIGGER_WATCHED];
     mono_t delivered; /* when one was last looked for */
+    struct leaving leaving[TRIGGERS_LEAVING];
+    unsigned leaving_next;
 };
 
 /* The one setter. */
@@ -99,8 +110,10 @@ mono_t triggers_watch_deadline(const struct triggers *ts);
 int trigger_input_pong(struct triggers *ts, mono_t now, const struct addr *from, const uint8_t *p, size_t len);
 
 /* trigger_send.c */
-/* It is no longer wanted: the node is told, if it may hold it. */
-void trigger_withdraw(struct triggers *ts, struct trigger *t, struct outbox *out);
+/* It is no longer wanted: the node is told, if it may hold it, until it answers or was told often enough. */
+void trigger_leave(struct triggers *ts, struct trigger *t, mono_t now, struct outbox *out);
+/* An answer to that. */
+bool trigger_left(struct triggers *ts, const struct addr *from, uint64_t seq);
 void triggers_withdraw(struct triggers *ts, struct outbox *out);
 
 #endif

@@ -10,6 +10,7 @@ enum {
     OUTPUT_MAX = OUTBOX_HEADROOM / 2, /* datagrams pushed per call; the rest stays due */
     TOGETHER_LEN = 1200, /* REFRESHes in one datagram, which no path is too narrow for */
     TOGETHER = (TOGETHER_LEN - BATCH_HEADER_LEN) / (2 + REFRESH_LEN),
+    LEAVE_TRIES = 4,
     PACKET_MAX = INSERT_FIXED_LEN + STACK_MAX * ID_LEN + PROVE_TAIL_LEN,
 };
 
@@ -151,12 +152,28 @@ static void (*const on_due[])(struct triggers *, struct trigger *, mono_t, struc
 };
 static_assert(ARRAY_LEN(on_due) == TRIGGER_STATES, "all have a deadline");
 
+/* A removal that may be lost. */
+static void leave_again(struct leaving *l, mono_t now, struct outbox *out)
+{
+    uint8_t *copy = outbox_alloc(out, sizeof(l->packet));
+    if (copy) {
+        memcpy(copy, l->packet, sizeof(l->packet));
+        outbox_push(out, &l->at, copy, sizeof(l->packet));
+    }
+    l->due = mono_add(now, trigger_next_pause(0) << l->tries);
+    if (++l->tries == LEAVE_TRIES)
+        l->at.family = 0;
+}
+
 void triggers_output(struct triggers *ts, mono_t now, struct outbox *out)
 {
     if (!ts->node.family)
         return;
     triggers_ask_doubted(ts, now);
     triggers_watch(ts, now, out);
+    for (unsigned i = 0; i < TRIGGERS_LEAVING; i++)
+        if (ts->leaving[i].at.family && mono_due(ts->leaving[i].due, now))
+            leave_again(&ts->leaving[i], now, out);
     for (unsigned i = 0; i < OUTPUT_MAX && mono_due(deadlines_next(&ts->due), now); i++) {
         struct deadline *d = deadlines_first(&ts->due);
         struct trigger *t = (struct trigger *)(void *)((char *)d - offsetof(struct trigger, due));
@@ -167,6 +184,9 @@ void triggers_output(struct triggers *ts, mono_t now, struct outbox *out)
 mono_t triggers_deadline(const struct triggers *ts)
 {
     mono_t at = mono_min(triggers_watch_deadline(ts), ts->doubt_at);
+    for (unsigned i = 0; i < TRIGGERS_LEAVING; i++)
+        if (ts->leaving[i].at.family)
+            at = mono_min(at, ts->leaving[i].due);
     return ts->node.family ? mono_min(deadlines_next(&ts->due), at) : MONO_NEVER;
 }
 
@@ -178,14 +198,33 @@ static bool node_may_hold(const struct triggers *ts, const struct trigger *t)
     return stood && ts->node.family;
 }
 
-void trigger_withdraw(struct triggers *ts, struct trigger *t, struct outbox *out)
+/* Whoever is told a private id of ours no more may know it still (pump/drop.c), so one lost packet shall not leave it standing. */
+void trigger_leave(struct triggers *ts, struct trigger *t, mono_t now, struct outbox *out)
 {
-    uint8_t p[TOGETHER_LEN];
-    struct writer batch = batch_begin(p, sizeof(p));
     if (!node_may_hold(ts, t))
         return;
-    add_refresh(t, REFRESH_REMOVE, &batch);
-    send_batch(ts, t, out, &batch);
+    struct leaving *l = &ts->leaving[ts->leaving_next++ % TRIGGERS_LEAVING];
+    t->seq += 1u << SLOT_BITS;
+    struct wire_refresh f = {.flags = REFRESH_REMOVE, .plen = t->plen, .id = t->id, .seq = t->seq};
+    size_t len = refresh_encode(l->packet, sizeof(l->packet), &f);
+    proof_mac(l->packet + len - MAC_LEN, &t->key, l->packet, len - MAC_LEN);
+    l->seq = t->seq;
+    l->at = *trigger_node(ts, t);
+    l->tries = 1;
+    l->due = mono_add(now, trigger_next_pause(0));
+    send_packet(ts, t, out, l->packet, len);
+}
+
+bool trigger_left(struct triggers *ts, const struct addr *from, uint64_t seq)
+{
+    for (unsigned i = 0; i < TRIGGERS_LEAVING; i++) {
+        struct leaving *l = &ts->leaving[i];
+        if (l->at.family && l->seq == seq && addr_eq(&l->at, from)) {
+            l->at.family = 0;
+            return true;
+        }
+    }
+    return false;
 }
 
 void triggers_withdraw(struct triggers *ts, struct outbox *out)

@@ -188,14 +188,18 @@ static int make_parents(const char *path)
     return 0;
 }
 
+int folder_make(const char *path)
+{
+    int err = make_parents(path);
+    return !err && mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : err;
+}
+
 int folder_private(const char *path)
 {
     struct stat st;
-    int err = make_parents(path);
+    int err = folder_make(path);
     if (err)
         return err;
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return -errno;
     if (lstat(path, &st) < 0)
         return -errno;
     if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
@@ -205,9 +209,27 @@ int folder_private(const char *path)
     return 0;
 }
 
-int file_lock(const char *path, bool wait)
+/* So that whoever cannot have the lock knows who has. */
+int file_lock_sign(int fd)
 {
     char pid[16];
+    int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+    return ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n ? -errno : 0;
+}
+
+int file_lock_holder(const char *path)
+{
+    char *text;
+    size_t len;
+    if (file_read(path, false, &text, &len) < 0)
+        return 0;
+    long pid = strtol(text, NULL, 10);
+    free(text);
+    return pid > 0 && pid <= INT_MAX ? (int)pid : 0;
+}
+
+int file_lock(const char *path, bool wait)
+{
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
@@ -218,11 +240,8 @@ int file_lock(const char *path, bool wait)
         close(fd);
         return -err;
     }
-    int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n) {
-        int err = errno;
+    int err = file_lock_sign(fd);
+    if (err)
         close(fd);
-        return -err;
-    }
-    return fd;
+    return err ? err : fd;
 }

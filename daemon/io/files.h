@@ -34,11 +34,17 @@ void file_text_free(struct file_text *t);
 /* As file_write(), with the first line before it. */
 int file_store(const char *path, const struct format *f, const char *body, size_t len, bool durable);
 
-/* Makes the folder and what is missing above it; the last one 0700, ours, no link: else -EPERM. */
+/* Makes the folder and what is missing above it, mode 0700; one that is there stays as it is. */
+int folder_make(const char *path);
+/* As that; the last one 0700, ours, no link: else -EPERM. */
 int folder_private(const char *path);
 
 /* An exclusive lock on `path` (made if need be), with the pid written into it. Returns the fd, which holds the lock, or
  * -EWOULDBLOCK when another process has it (wait: blocks instead). */
 int file_lock(const char *path, bool wait);
+/* Our pid into a lock that was handed on to us. 0 or -errno. */
+int file_lock_sign(int fd);
+/* The pid in it, 0: not known. */
+int file_lock_holder(const char *path);
 
 #endif

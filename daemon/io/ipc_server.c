@@ -1,17 +1,20 @@
 #include "daemon/io/ipc_server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/io/process.h"
+#include "daemon/io/exe.h"
 
 struct ipc_client {
     struct ipc_server *server;
     int fd;
     bool broken; /* to be dropped as soon as no callback of it runs */
     bool busy;
+    pid_t pid;
+    bool app_known;
     char app[IPC_APP_MAX + 1];
     struct fdset_entry *entry;
     struct ipc_client *next, **link;
@@ -24,6 +27,7 @@ struct ipc_server {
     struct ipc_client *clients;
     unsigned n_clients;
     bool root; /* is admitted as well */
+    bool stays; /* the socket is there after us */
     ipc_record_fn *record;
     ipc_gone_fn *gone;
     void *ctx;
@@ -89,7 +93,7 @@ static void client_new(struct ipc_server *s, int fd)
     pid_t pid;
     struct ipc_client *c = s->n_clients < IPC_CLIENTS_MAX && may_enter(s, fd, &pid) ? calloc(1, sizeof(*c)) : NULL;
     if (c) {
-        process_app(pid, c->app, sizeof(c->app));
+        c->pid = pid;
         c->server = s;
         c->fd = fd;
         c->entry = fdset_add(s->set, fd, false, on_client, c);
@@ -125,7 +129,7 @@ static void on_listen(void *ctx, uint32_t events)
     }
 }
 
-static int listen_at(const char *path)
+int ipc_listen(const char *path)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(un.sun_path))
@@ -146,18 +150,18 @@ static int listen_at(const char *path)
     return fd;
 }
 
-int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path, ipc_record_fn *record, ipc_gone_fn *gone,
-    void *ctx)
+int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path, int passed, bool stays, ipc_record_fn *record,
+    ipc_gone_fn *gone, void *ctx)
 {
     struct ipc_server *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    int fd = listen_at(path);
+    int fd = passed ? passed : ipc_listen(path);
     if (fd < 0) {
         free(s);
         return fd;
     }
-    *s = (struct ipc_server){.fd = fd, .set = set, .record = record, .gone = gone, .ctx = ctx};
+    *s = (struct ipc_server){.fd = fd, .set = set, .stays = stays, .record = record, .gone = gone, .ctx = ctx};
     strcpy(s->path, path);
     s->entry = fdset_add(set, fd, false, on_listen, s);
     if (!s->entry) {
@@ -176,13 +180,28 @@ void ipc_server_close(struct ipc_server *s)
     while (s->clients)
         client_free(s->clients);
     fdset_del(s->set, s->entry);
-    unlink(s->path);
+    if (!s->stays) {
+        shutdown(s->fd, SHUT_RDWR); /* whoever else has it: nobody is to wait in its queue */
+        unlink(s->path);
+    }
     close(s->fd);
     free(s);
 }
 
-const char *ipc_client_app(const struct ipc_client *c)
+const char *ipc_client_app(struct ipc_client *c)
 {
+    static const char deleted[] = " (deleted)";
+    char path[4096];
+    if (c->app_known)
+        return c->app;
+    c->app_known = true;
+    if (exe_of(c->pid, path, sizeof(path)) < 0)
+        return c->app;
+    size_t n = strlen(path), tail = sizeof(deleted) - 1;
+    if (n > tail && !strcmp(path + n - tail, deleted))
+        path[n - tail] = '\0';
+    const char *slash = strrchr(path, '/');
+    snprintf(c->app, sizeof(c->app), "%s", slash ? slash + 1 : path);
     return c->app;
 }
 

@@ -15,14 +15,17 @@ typedef void ipc_record_fn(void *ctx, struct ipc_client *c, const uint8_t *p, si
 /* The client is gone; its pointer dies with the call. */
 typedef void ipc_gone_fn(void *ctx, struct ipc_client *c);
 
-/* Listens at `path`, which is replaced if it is there: the caller holds the lock of the folder. 0 or -errno. */
-int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path, ipc_record_fn *record, ipc_gone_fn *gone,
-    void *ctx);
+/* A listening socket at `path`, which is replaced if it is there: the caller holds the lock of the folder. The fd or -errno. */
+int ipc_listen(const char *path);
+/* Listens at `path`; or by `passed`, unless that is 0, which somebody else has made for that path: `stays`, it is theirs when we end as well.
+ * 0 or -errno. */
+int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path, int passed, bool stays, ipc_record_fn *record,
+    ipc_gone_fn *gone, void *ctx);
 void ipc_server_close(struct ipc_server *s);
 /* Root may talk to it as well. */
 void ipc_server_admit_root(struct ipc_server *s);
-/* The file name of the program that it was when it came, "" if that is not to be known. */
-const char *ipc_client_app(const struct ipc_client *c);
+/* The file name of the program that it is, "" if that is not to be known. It is asked for once (io/exe.h). */
+const char *ipc_client_app(struct ipc_client *c);
 unsigned ipc_server_clients(const struct ipc_server *s);
 
 /* Sends a record, with fd unless it is -1 (which stays the caller's). A client that does not read is dropped: -EPIPE,

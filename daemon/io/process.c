@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -71,34 +72,11 @@ void process_look(struct process_info *out)
     out->started = (uint64_t)started;
 }
 
-static ssize_t read_comm(pid_t pid, char *out, size_t cap)
+void process_keep_private(void)
 {
-    char path[40];
-    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, out, cap - 1);
-    if (fd >= 0)
-        close(fd);
-    return n > 0 && out[n - 1] == '\n' ? n - 1 : n;
-}
-
-void process_app(pid_t pid, char *out, size_t cap)
-{
-    static const char deleted[] = " (deleted)";
-    char path[40], exe[4096];
-    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-    ssize_t n = readlink(path, exe, sizeof(exe) - 1);
-    if (n <= 0) {
-        n = read_comm(pid, out, cap);
-        out[n > 0 ? n : 0] = '\0';
-        return;
-    }
-    exe[n] = '\0';
-    size_t tail = sizeof(deleted) - 1;
-    if ((size_t)n > tail && !strcmp(exe + n - tail, deleted))
-        exe[(size_t)n - tail] = '\0';
-    const char *slash = strrchr(exe, '/');
-    snprintf(out, cap, "%s", slash ? slash + 1 : exe);
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
 }
 
 void process_raise_fds(void)

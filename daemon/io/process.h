@@ -2,9 +2,7 @@
 #ifndef I3_PROCESS_H
 #define I3_PROCESS_H
 
-#include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 struct process_info {
     uint64_t resident, virtual_size; /* bytes; 0: not known */
@@ -17,9 +15,9 @@ struct process_info {
 void process_watch(void);
 void process_look(struct process_info *out);
 
-/* The file name of the program that a process runs, without its folder; "" when it cannot be known. Where the file may not be asked for,
- * what the process is called: its first 15 bytes. */
-void process_app(pid_t pid, char *out, size_t cap);
+/* No core dump, and nobody but root may trace it or read its memory; /proc/self/... belongs to root from then on, what the process opens
+ * there itself still opens. */
+void process_keep_private(void);
 
 /* As many file descriptors as may be had. */
 void process_raise_fds(void);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "daemon/base/log.h"
 
@@ -36,7 +37,7 @@ struct resolver {
     struct watch watch[SOCKETS_MAX];
     struct question question[RESOLVER_MAX];
     unsigned busy;
-    bool ending;
+    bool ending, knows_system;
 };
 
 static void on_socket(void *ctx, uint32_t events)
@@ -142,7 +143,7 @@ int resolver_new(struct resolver **out, struct fdset *set, const struct addr *se
     o.ednspsz = 1232;
     if (!r)
         return -ENOMEM;
-    *r = (struct resolver){.set = set, .fn = fn, .ctx = ctx};
+    *r = (struct resolver){.set = set, .fn = fn, .ctx = ctx, .knows_system = access("/etc/resolv.conf", R_OK) == 0 || errno == ENOENT};
     int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS | ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ;
     int status = ares_library_init(ARES_LIB_INIT_ALL);
     if (status == ARES_SUCCESS)
@@ -183,6 +184,11 @@ int resolver_ask(struct resolver *r, const char *name, uint32_t token)
     ares_query(r->channel, name, ns_c_in, ns_t_txt, on_answer, q);
     q->asking = false;
     return 0;
+}
+
+bool resolver_knows_system(const struct resolver *r)
+{
+    return r->knows_system;
 }
 
 unsigned resolver_busy(const struct resolver *r)

@@ -26,6 +26,8 @@ void resolver_free(struct resolver *r);
 /* 0; -ENOSPC: too many at a time; -EINVAL: that is no name. */
 int resolver_ask(struct resolver *r, const char *name, uint32_t token);
 unsigned resolver_busy(const struct resolver *r);
+/* /etc/resolv.conf could be read when it was made. */
+bool resolver_knows_system(const struct resolver *r);
 
 mono_t resolver_deadline(struct resolver *r, mono_t now);
 void resolver_expire(struct resolver *r);

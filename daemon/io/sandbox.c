@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -10,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -70,7 +73,7 @@ enum {
     LL_SCOPES = 3,           /* abstract sockets, signals: 6 */
 };
 
-static struct ruleset rules_of(int abi)
+static struct ruleset rules_of(int abi, bool host)
 {
     struct ruleset r = {.fs = LL_ALL_1};
     if (SANITIZED)
@@ -79,7 +82,7 @@ static struct ruleset rules_of(int abi)
         r.fs |= LL_REFER;
     if (abi >= 3)
         r.fs |= LL_TRUNCATE;
-    if (abi >= 4)
+    if (abi >= 4 && !host)
         r.net = LL_CONNECT_TCP;
     if (abi >= 5)
         r.fs |= LL_IOCTL_DEV;
@@ -88,30 +91,38 @@ static struct ruleset rules_of(int abi)
     return r;
 }
 
-static int allow_folder(int ruleset, const char *folder, uint64_t handled)
+enum { LL_USE = LL_WRITE_FILE | LL_READ_FILE | LL_READ_DIR | LL_REMOVE_FILE | LL_MAKE_REG | LL_MAKE_SOCK | LL_TRUNCATE };
+
+/* What is said of folders alone cannot be said of a file. */
+static int allow(int ruleset, const char *path, uint64_t access)
 {
-    uint64_t access = handled & (LL_WRITE_FILE | LL_READ_FILE | LL_READ_DIR | LL_REMOVE_FILE | LL_MAKE_REG | LL_MAKE_SOCK | LL_TRUNCATE);
-    struct path_rule rule = {.access = access, .fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    struct stat st;
+    struct path_rule rule = {.fd = open(path, O_PATH | O_CLOEXEC)};
     if (rule.fd < 0)
         return -errno;
-    int err = access && syscall(SYS_landlock_add_rule, ruleset, LL_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
+    bool folder = fstat(rule.fd, &st) == 0 && S_ISDIR(st.st_mode);
+    rule.access = folder ? access : access & (LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE);
+    int err = rule.access && syscall(SYS_landlock_add_rule, ruleset, LL_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
     close(rule.fd);
     return err;
 }
 
-int sandbox_files(const char *const folder[SANDBOX_FOLDERS])
+static int restrict_files(const char *const folder[SANDBOX_FOLDERS], const char *const readable[SANDBOX_FOLDERS], bool host)
 {
     int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LL_VERSION), err = 0;
     if (abi < 1)
         return abi < 0 ? -errno : -ENOSYS;
-    struct ruleset r = rules_of(abi);
+    struct ruleset r = rules_of(abi, host);
     size_t size = abi >= 6 ? sizeof(r) : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
     int fd = (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
     if (fd < 0)
         return -errno;
     for (unsigned i = 0; !err && i < SANDBOX_FOLDERS; i++)
         if (folder[i])
-            err = allow_folder(fd, folder[i], r.fs);
+            err = allow(fd, folder[i], r.fs & LL_USE);
+    for (unsigned i = 0; !err && readable && i < SANDBOX_FOLDERS; i++)
+        if (readable[i] && (err = allow(fd, readable[i], r.fs & (LL_READ_FILE | LL_READ_DIR))) == -ENOENT)
+            err = 0;
     if (!err && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         err = -errno;
     if (!err && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
@@ -120,6 +131,16 @@ int sandbox_files(const char *const folder[SANDBOX_FOLDERS])
     if (!err)
         landlock_abi = abi;
     return err;
+}
+
+int sandbox_files(const char *const folder[SANDBOX_FOLDERS])
+{
+    return restrict_files(folder, NULL, false);
+}
+
+int sandbox_host_files(const char *const folder[SANDBOX_FOLDERS], const char *const readable[SANDBOX_FOLDERS])
+{
+    return restrict_files(folder, readable, true);
 }
 
 /* ---- seccomp ---- */
@@ -158,6 +179,17 @@ static const struct group allowed[] = {
         {CALL(getpid), CALL(getppid), CALL(getuid), CALL(geteuid), CALL(getgid), CALL(getegid), CALL(getrusage), CALL(getrlimit),
             CALL(sysinfo), CALL(uname), CALL(times), END}},
     {"randomness", {CALL(getrandom), END}},
+};
+
+/* A host's, beside those; for socket() see add_sockets(). */
+static const struct group host_allowed[] = {
+    {"sockets for programs and overlays, and to servers that were opened", {CALL(connect), CALL(bind), CALL(listen), CALL(socketpair), END}},
+    {"timers, and word of a file that has changed",
+        {CALL(timerfd_create), CALL(timerfd_settime), CALL(timerfd_gettime), CALL(inotify_init1), CALL(inotify_add_watch), CALL(inotify_rm_watch),
+            CALL(signalfd4), END}},
+    {"folders of its own", {CALL(mkdir), CALL(mkdirat), CALL(fchmod), CALL(chmod), CALL(fchmodat), CALL(statx), CALL(truncate), CALL(getcwd),
+        CALL(readlinkat), CALL(statfs), END}},
+    {"keys that are not to be written to the swap", {CALL(mlock), CALL(mlock2), CALL(munlock), END}},
 };
 
 /* Nothing of ours makes these, whatever goes wrong. */
@@ -199,30 +231,64 @@ static int add_special(scmp_filter_ctx f)
     return err;
 }
 
-static int fill_filter(scmp_filter_ctx f)
+/* The families of our sockets, and no others: each further one is much kernel code to be attacked. */
+static int add_sockets(scmp_filter_ctx f)
+{
+    static const unsigned families[] = {AF_UNIX, AF_INET, AF_INET6}, types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}; /* nothing raw */
+    static const unsigned netlinks[] = {NETLINK_ROUTE, NETLINK_SOCK_DIAG};
+    const uint32_t yes = SCMP_ACT_ALLOW;
+    int err = 0;
+    for (unsigned i = 0; !err && i < 3 * 3; i++)
+        err = seccomp_rule_add(f, yes, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, families[i / 3]),
+            SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, types[i % 3]));
+    for (unsigned i = 0; !err && i < sizeof(netlinks) / sizeof(netlinks[0]); i++)
+        err = seccomp_rule_add(f, yes, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, netlinks[i]));
+    return err;
+}
+
+static int add_host(scmp_filter_ctx f)
+{
+    int err = add_sockets(f);
+    for (unsigned i = 0; !err && i < sizeof(host_allowed) / sizeof(host_allowed[0]); i++)
+        err = add_group(f, SCMP_ACT_ALLOW, &host_allowed[i]);
+    return err;
+}
+
+static int fill_filter(scmp_filter_ctx f, bool host)
 {
     int err = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
     if (err)
         return err;
     seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: a third of the time; older libraries cannot */
     if (SANITIZED) {
-        err = add_group(f, SCMP_ACT_ERRNO(EPERM), &forbidden);
+        err = host ? 0 : add_group(f, SCMP_ACT_ERRNO(EPERM), &forbidden);
         return err ? err : add_group(f, SCMP_ACT_ERRNO(EPERM), &deadly);
     }
     for (unsigned i = 0; !err && i < sizeof(allowed) / sizeof(allowed[0]); i++)
         err = add_group(f, SCMP_ACT_ALLOW, &allowed[i]);
     err = err ? err : add_group(f, SCMP_ACT_KILL_PROCESS, &deadly);
+    err = err || !host ? err : add_host(f);
     return err ? err : add_special(f);
 }
 
-int sandbox_calls(void)
+static int restrict_calls(bool host)
 {
     scmp_filter_ctx f = seccomp_init(SANITIZED ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
     if (!f)
         return -ENOMEM;
-    int err = fill_filter(f);
+    int err = fill_filter(f, host);
     err = err ? err : seccomp_load(f);
     seccomp_release(f);
     filtered = !err;
     return err;
+}
+
+int sandbox_calls(void)
+{
+    return restrict_calls(false);
+}
+
+int sandbox_host_calls(void)
+{
+    return restrict_calls(true);
 }

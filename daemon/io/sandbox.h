@@ -13,7 +13,12 @@
 #ifndef I3_SANDBOX_H
 #define I3_SANDBOX_H
 
+#include <stddef.h>
+
 enum { SANDBOX_FOLDERS = 8 };
+
+/* Two profiles: a node answers datagrams and takes connections; a host (i3d) makes sockets as well, for programs, for overlays, to servers
+ * that it has opened a door to. */
 
 /* Files may be made, read, written, renamed and removed in these folders alone. NULLs are skipped. 0; -ENOSYS or -EOPNOTSUPP where the
  * kernel has no Landlock; -errno (a folder that is not there: -ENOENT). */
@@ -22,7 +27,12 @@ int sandbox_files(const char *const folder[SANDBOX_FOLDERS]);
 /* 0 or -errno. */
 int sandbox_calls(void);
 
-/* What is in force, as "seccomp,landlock-6": for the log. */
+/* The host's: files may be read in `readable` too, folders or single files; NULLs, and those that are not there, are skipped. TCP is not
+ * Landlock's business then. */
+int sandbox_host_files(const char *const folder[SANDBOX_FOLDERS], const char *const readable[SANDBOX_FOLDERS]);
+int sandbox_host_calls(void);
+
+/* What is in force, as "seccomp,landlock-6", or "none": for the log and for status. */
 const char *sandbox_text(void);
 
 #endif

@@ -300,6 +300,25 @@ void pool_pin(struct pool *p, const uint8_t key[KEY_LEN], bool pinned)
         insert_idle(p, e);
 }
 
+bool pool_rekey(struct pool *p, mono_t now, const uint8_t old[KEY_LEN], const uint8_t new[KEY_LEN])
+{
+    struct entry *e = find_key(p, old), *other = find_key(p, new);
+    if (!e || e == other)
+        return false;
+    bool pinned = e->pinned;
+    uint32_t ip = e->ip;
+    entry_free(p, e);
+    if (other)
+        entry_free(p, other);
+    e = entry_new(p, new, ip, mono_add(now, POOL_LIFE));
+    if (!e)
+        return false;
+    mark(p, e, true);
+    if (pinned)
+        pool_pin(p, new, true);
+    return true;
+}
+
 /* ---- what is to be kept on disk ---- */
 
 int pool_restore(struct pool *p, const uint8_t key[KEY_LEN], uint32_t ip, mono_t due)

@@ -43,6 +43,9 @@ const uint8_t *pool_key(struct pool *p, mono_t now, uint32_t ip);
 uint32_t pool_find6(struct pool *p, mono_t now, const uint8_t ip6[16]);
 /* The other way; false for none. */
 bool pool_address6(const struct pool *p, uint32_t ip, uint8_t ip6[16]);
+/* The entry of `old` is that of `new` from now on: the IPv4 address stays, the IPv6 address is the one of `new`, and what `new` has had
+ * goes. False: `old` has none, and nothing is done. */
+bool pool_rekey(struct pool *p, mono_t now, const uint8_t old[KEY_LEN], const uint8_t new[KEY_LEN]);
 /* Pinned entries do not expire. Pinning a key which has no address yet allots one, so that it is reserved. */
 void pool_pin(struct pool *p, const uint8_t key[KEY_LEN], bool pinned);
 

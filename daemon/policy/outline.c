@@ -531,6 +531,27 @@ static void parse_header(struct maker *m, enum config_section kind, const struct
     leave_line(m, s->name.line);
 }
 
+/* "= VALUE" of an option that we do not know: also a list over several lines, if it ends before another statement begins. */
+static void skip_value(struct maker *m)
+{
+    struct scan start;
+    bool other;
+    (void)next(m);
+    if (peek(m).kind != T_OPEN)
+        return;
+    (void)next(m);
+    for (start = m->scan;;) {
+        begins_statement(m, &other);
+        struct token t = peek(m);
+        if (t.kind == T_END || other)
+            break;
+        (void)next(m);
+        if (t.kind == T_CLOSE)
+            return;
+    }
+    m->scan = start;
+}
+
 static void parse_statement(struct maker *m, const struct token *name)
 {
     struct statement s = {.name = *name};
@@ -570,22 +591,9 @@ static void parse_statement(struct maker *m, const struct token *name)
     else
         unknown(m, &s, false);
     mark_bad(m);
+    if (equal)
+        skip_value(m);
     leave_line(m, name->line);
-    /* its list may go on below */
-    if (equal) {
-        bool other;
-        struct scan start = m->scan;
-        for (;;) {
-            begins_statement(m, &other);
-            struct token t = peek(m);
-            if (t.kind == T_END || other)
-                break;
-            (void)next(m);
-            if (t.kind == T_CLOSE)
-                return; /* it was a list */
-        }
-        m->scan = start;
-    }
 }
 
 static void parse_file(struct maker *m)

@@ -109,6 +109,24 @@ struct verdict rules_decide(const struct rules *r, const char *name, const char 
     return (struct verdict){has_suffix || !len ? ACTION_OVERLAY : ACTION_DIRECT, NULL, false, has_suffix};
 }
 
+const struct config_rule *rules_for_some(const struct rules *r, const char *name, const struct config_rule *after)
+{
+    char plain[RULES_NAME_MAX + 1];
+    size_t len = plain_name(name, plain);
+    for (unsigned i = after ? (unsigned)(after - r->list) + 1 : 0; i < r->n && len <= RULES_NAME_MAX; i++)
+        if (fits(r, i, plain, len, r->list[i].app))
+            return &r->list[i];
+    return NULL;
+}
+
+bool rules_know_apps(const struct rules *r)
+{
+    for (unsigned i = 0; i < r->n; i++)
+        if (r->list[i].app[0])
+            return true;
+    return false;
+}
+
 void rules_wishes(const struct rules *r, const char *name, enum config_choice *shortcut, enum config_choice *encrypt)
 {
     char plain[RULES_NAME_MAX + 1];

@@ -40,11 +40,15 @@ void rules_free(struct rules *r);
  * program which is not known: rules about programs do not fit. */
 struct verdict rules_decide(const struct rules *r, const char *name, const char *app);
 
+/* Some rule is about programs. */
+bool rules_know_apps(const struct rules *r);
 /* What is wanted of the session with a host of that name. Programs share it, so the strictest of the rules counts that fit the name for
  * any of them: no shortcut, encryption. */
 void rules_wishes(const struct rules *r, const char *name, enum config_choice *shortcut, enum config_choice *encrypt);
 /* A rule wants a shortcut, whatever the top-level option says. */
 bool rules_want_shortcuts(const struct rules *r);
+/* The first rule behind `after` (NULL: of all) that fits the name for some program; NULL: there is none. */
+const struct config_rule *rules_for_some(const struct rules *r, const char *name, const struct config_rule *after);
 /* What the verdict asks for is there in this version; else a few words about what is not. */
 bool verdict_works(const struct verdict *v, const char **missing);
 

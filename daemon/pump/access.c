@@ -1,21 +1,68 @@
 /* pump/access.c - the access table (policy/access.h) of this daemon, and what it means for a packet: a guest's ends here unless it is for a
  * port that is shared with it, or belongs to something which began on our side. No answer tells it that there is anything else.
  */
-#include "daemon/pump/impl.h"
+#include "daemon/pump/share.h"
 
 #include <errno.h>
 
+#include "daemon/base/log.h"
 #include "daemon/tcpip/ip6.h"
 
 enum { ICMP_ECHO = 8, ICMP6_ECHO = 128, TCP_MIN = 20 };
 
 /* ---- the table ---- */
 
+/* Whom a section names: somebody in the book, or a key, in whose place a later one may have come. NULL: nobody we know. */
+static const uint8_t *allowed(struct pump *p, const char *text, uint8_t key[KEY_LEN])
+{
+    const struct book_entry *e = book_find(p->book, text);
+    if (e)
+        return e->multicast ? NULL : e->key;
+    if (key_parse(text, key))
+        return NULL;
+    const struct former *f = former_find(p->sharing->shares, key);
+    if (f)
+        memcpy(key, f->new, KEY_LEN);
+    return key;
+}
+
+static void add_exposes(struct pump *p)
+{
+    uint8_t key[KEY_LEN];
+    for (unsigned i = 0; i < p->config.n_exposes; i++) {
+        const struct config_expose *x = &p->config.exposes[i];
+        struct door *d = access_add(p->access, ACCESS_EXPOSE, x->name, x->proto, x->port, &x->target);
+        for (unsigned j = 0; d && j < x->n_allow; j++) {
+            const uint8_t *who = allowed(p, x->allow[j], key);
+            if (who)
+                door_admit(d, who);
+        }
+        if (!d)
+            log_warn("expose %s: there are more than %d doors already", x->name, ACCESS_DOORS);
+    }
+}
+
+static void add_shares(struct pump *p)
+{
+    const struct shares *s = p->sharing->shares;
+    const struct share *sh;
+    const struct grant *g;
+    for (unsigned i = 0; (sh = share_at(s, i)); i++) {
+        struct door *d = access_add(p->access, ACCESS_SHARE, "", sh->proto, sh->port, &sh->target);
+        for (unsigned j = 0; d && (g = grant_at(s, j)); j++)
+            if (g->proto == sh->proto && g->port == sh->port)
+                door_admit(d, g->key);
+    }
+}
+
 int access_rebuild(struct pump *p)
 {
     access_clear(p->access);
+    add_exposes(p);
+    add_shares(p);
     p->access_turn += 1 + (p->access_turn == UINT32_MAX / 2);
     names_pin_book(p);
+    rotation_people(p);
     flow_recheck(p);
     door_recheck(p);
     return 0;
@@ -73,5 +120,25 @@ bool access_admits(struct pump *p, const struct side *s, struct peer *peer, cons
     if (!access_is_guest(p, peer) || guest_admitted(p, s, peer, packet, len))
         return true;
     p->count.packets_barred++;
+    drop_misuse(p, peer);
     return false;
+}
+
+/* ---- gone ---- */
+
+void access_forget(struct pump *p, const uint8_t key[KEY_LEN])
+{
+    if (book_find_key(p->book, key) || names_may_talk(p, key))
+        return;
+    mcast_forget(p, key);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        for (struct side *s = o->sides; s; s = s->next) {
+            struct peer *peer = peer_by_key(s->peers, key);
+            if (!peer)
+                continue;
+            tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, EHOSTUNREACH, true);
+            peer_drop(s->peers, peer);
+        }
+    if (!groups_by_key(p->groups, key))
+        pool_pin(p->pool, key, false);
 }

@@ -1,5 +1,5 @@
 /* pump/control.c - i3ctl's verbs: a table from verb to handler; what they show is made in control/report.c. */
-#include "daemon/pump/control.h"
+#include "daemon/pump/share.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,6 +9,8 @@
 #include "daemon/base/log.h"
 #include "daemon/pump/claims.h"
 #include "daemon/pump/lookup.h"
+#include "daemon/pump/reload.h"
+#include "daemon/io/sandbox.h"
 
 enum { PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
 
@@ -37,6 +39,11 @@ void control_fail(struct control_call *k, char *json)
     control_reply(k->client, k->serial, false, 1, json);
 }
 
+void control_fail_with(struct control_call *k, uint8_t status, char *json)
+{
+    control_reply(k->client, k->serial, false, status, json);
+}
+
 /* ---- id ---- */
 
 struct report_view control_view(struct pump *p)
@@ -47,8 +54,11 @@ struct report_view control_view(struct pump *p)
         .pid = (uint32_t)getpid(),
         .version = I3_VERSION,
         .config = p->paths.config,
+        .config_wrong = reload_wrong(p),
         .data = p->paths.data,
         .suffix = o->suffix,
+        .sandbox = sandbox_text(),
+        .state_wrong = state_trouble(p, p->disk.text, sizeof(p->disk.text)),
         .key = p->identity.pub,
         .id = &p->public_id,
         .own = p->own,
@@ -69,6 +79,8 @@ struct report_view control_view(struct pump *p)
         .vsocks = p->vsocks,
         .listeners = p->listeners,
         .dgrams = dgram_table(p),
+        .drops = &p->drops,
+        .wall_s = p->wall / USEC_PER_SEC,
         .tcpip = p->tcpip};
 }
 
@@ -130,12 +142,23 @@ static bool book_options(struct control_call *k, struct book_options *o)
     return !wrong;
 }
 
+static char *changed(const char *name, const char *was, const char *would, const char *again)
+{
+    return report_error("%s HAS ANOTHER KEY NOW: it was %s, and would be %s. Either somebody poses as %s, or it has lost its key and made "
+                        "a new one: ask, by another way, for its fingerprint ('i3ctl id' prints it there). If all is well: 'i3ctl book rm %s', and again%s",
+        name, was, would, name, name, again);
+}
+
 char *control_changed_key(const char *name, const uint8_t old[KEY_LEN], const uint8_t new[KEY_LEN])
 {
     char was[FINGERPRINT_STR], is[FINGERPRINT_STR];
-    return report_error("%s HAS ANOTHER KEY NOW: it was %s, and would be %s. Either somebody poses as %s, or it has lost its key and made "
-                        "a new one: ask, by another way, for its fingerprint ('i3ctl id' prints it there). If all is well: 'i3ctl book rm %s', and again",
-        name, key_fingerprint(old, was), key_fingerprint(new, is), name, name);
+    return changed(name, key_fingerprint(old, was), key_fingerprint(new, is), "");
+}
+
+char *control_changed_id(const char *name, const uint8_t old[KEY_LEN], const char *is)
+{
+    char was[FINGERPRINT_STR];
+    return changed(name, key_fingerprint(old, was), is, ". If it is merely another machine of that name: join with another one, i3ctl join CODE NAME");
 }
 
 static void book_add_verb(struct control_call *k)
@@ -155,7 +178,7 @@ static void book_add_verb(struct control_call *k)
     const struct book_entry *there = book_find(p->book, name);
     bool known = there && !there->guest, was_guest = there && there->guest;
     if (there && memcmp(there->key, key, KEY_LEN)) {
-        control_fail(k, control_changed_key(name, there->key, key));
+        control_fail_with(k, STATUS_KEY_CHANGED, control_changed_key(name, there->key, key));
         return;
     }
     if (was_guest)
@@ -179,24 +202,6 @@ static void book_add_verb(struct control_call *k)
     control_done(k, report_book_entry(book_find(p->book, name), book_address(p, key), !known));
 }
 
-/* A key that no name leads to any more is forgotten at once, with its session and connections. */
-static void forget_key(struct pump *p, const uint8_t key[KEY_LEN])
-{
-    if (book_find_key(p->book, key) || names_may_talk(p, key))
-        return;
-    mcast_forget(p, key);
-    for (struct overlay *o = p->overlays; o; o = o->next)
-        for (struct side *s = o->sides; s; s = s->next) {
-            struct peer *peer = peer_by_key(s->peers, key);
-            if (!peer)
-                continue;
-            tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, EHOSTUNREACH, true);
-            peer_drop(s->peers, peer);
-        }
-    if (!groups_by_key(p->groups, key))
-        pool_pin(p->pool, key, false);
-}
-
 static void book_rm_verb(struct control_call *k)
 {
     struct pump *p = k->p;
@@ -215,8 +220,15 @@ static void book_rm_verb(struct control_call *k)
         return;
     }
     lookup_forget(p, old.name);
+    received_forget(p->sharing->shares, old.key);
+    share_revoke(p->sharing->shares, 0, 0, old.key);
+    former_forget(p->sharing->shares, old.key);
+    err = share_save(p);
+    if (err)
+        log_warn("shares cannot be written err=%d: tried again at the next change", err);
     access_rebuild(p);
-    forget_key(p, old.key);
+    net_output(p);
+    access_forget(p, old.key);
     control_done(k, report_string("removed", old.name));
 }
 
@@ -377,11 +389,20 @@ static const struct {
     {"book", verb_book},
     {"group", verb_group},
     {"nodes", verb_nodes},
+    {"drop", verb_drop},
+    {"undrop", verb_undrop},
     {"ping", verb_ping},
     {"ping-end", verb_ping_end},
     {"ring", verb_ring},
     {"metrics", verb_metrics},
     {"trace", verb_trace},
+    {"reload", verb_reload},
+    {"why", verb_why},
+    {"share", verb_share},
+    {"unshare", verb_unshare},
+    {"join", verb_join},
+    {"peers", verb_peers},
+    {"rotate", verb_rotate},
     {"stop", verb_stop},
     {"version", verb_version},
 };

@@ -465,8 +465,19 @@ void flow_recheck(struct pump *p)
 {
     for (struct vsock *v = vsock_next(p->vsocks, NULL), *next; v; v = next) {
         next = vsock_next(p->vsocks, v);
-        if (is_barred(p, v))
-            flow_abort(v->io, ECONNRESET);
+        if (!is_barred(p, v))
+            continue;
+        p->count.cut++;
+        flow_abort(v->io, ECONNRESET);
+    }
+}
+
+void flow_end6(struct pump *p, uint32_t host)
+{
+    for (struct vsock *v = vsock_next(p->vsocks, NULL), *next; v; v = next) {
+        next = vsock_next(p->vsocks, v);
+        if (v->remote.family == 6 && (!host || names_host(p, &v->remote) == host))
+            flow_broken(v->io);
     }
 }
 

@@ -2,7 +2,7 @@
  * is a member (naming/groups.h). Each has sessions, triggers and virtual addresses of its own; what a program is asked at a group's
  * address it answers from there.
  */
-#include "daemon/pump/impl.h"
+#include "daemon/pump/rotate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -98,7 +98,8 @@ static bool side_known(void *ctx, const uint8_t key[KEY_LEN])
     return ip && !side_by_own(p, ip) && peer_get(s->peers, key, ip);
 }
 
-struct side *side_new(struct overlay *o, const struct group *g)
+static struct side *side_make(struct overlay *o, const struct group *g, const struct retired *old, const uint8_t priv[KEY_LEN],
+    const uint8_t key[KEY_LEN])
 {
     struct pump *p = o->p;
     struct side *s = calloc(1, sizeof(*s));
@@ -107,17 +108,19 @@ struct side *side_new(struct overlay *o, const struct group *g)
         return NULL;
     s->o = o;
     s->group = g;
-    const uint8_t *key = g ? g->entry.key : p->identity.pub;
-    s->own = pool_get(p->pool, p->now, key);
-    pool_pin(p->pool, key, true);
-    if (!s->own) {
+    s->retired = old;
+    s->own = old ? 0 : pool_get(p->pool, p->now, key);
+    if (!old)
+        pool_pin(p->pool, key, true);
+    if (!old && !s->own) {
         free(s);
         return NULL;
     }
     pool_address6(p->pool, s->own, s->own6);
     pump_peers_config(o, &c);
-    c.own_address = s->own;
-    memcpy(c.priv, g ? g->priv : p->identity.priv, KEY_LEN);
+    c.own_address = old ? p->own : s->own;
+    c.shortcut = c.shortcut && !old;
+    memcpy(c.priv, priv, KEY_LEN);
     memcpy(c.pub, key, KEY_LEN);
     if (g) {
         memcpy(c.member, g->member, GROUP_MEMBER_LEN);
@@ -142,6 +145,17 @@ struct side *side_new(struct overlay *o, const struct group *g)
     return s;
 }
 
+struct side *side_new(struct overlay *o, const struct group *g)
+{
+    const struct pump *p = o->p;
+    return side_make(o, g, NULL, g ? g->priv : p->identity.priv, g ? g->entry.key : p->identity.pub);
+}
+
+struct side *side_new_retired(struct overlay *o, const struct retired *old)
+{
+    return side_make(o, NULL, old, old->priv, old->pub);
+}
+
 void sides_free(struct overlay *o)
 {
     for (struct side *s = o->sides, *next; s; s = next) {
@@ -151,13 +165,14 @@ void sides_free(struct overlay *o)
     o->sides = NULL;
 }
 
-/* Its connections are reset, its triggers taken back. */
-static void side_end(struct side *s)
+void side_end(struct side *s)
 {
     struct overlay *o = s->o;
     struct pump *p = o->p;
     struct side **at = &o->sides;
-    flow_end_local(p, s->own);
+    renew_stop(s);
+    if (s->own)
+        flow_end_local(p, s->own);
     net_output(p); /* the resets */
     while (peers_leave(s->peers, p->now, &o->out))
         net_flush(o);

@@ -22,6 +22,7 @@
 #include "daemon/naming/groups.h"
 #include "daemon/naming/pool.h"
 #include "daemon/policy/access.h"
+#include "daemon/policy/drops.h"
 #include "daemon/policy/node_list.h"
 #include "daemon/pump/node_pump.h"
 #include "daemon/program/listener.h"
@@ -68,7 +69,8 @@ struct failed_host {
 
 struct pump_counters {
     uint64_t waypoint; /* passed on for others */
-    uint64_t packets_bad, packets_spoofed, packets_unsealed, packets_barred /* of guests, for what is not shared with them */, held_lost, connects, incoming, refused, slowed;
+    uint64_t packets_bad, packets_spoofed, packets_unsealed, packets_barred /* of guests, for what is not shared with them */, held_lost, cut /* connections, when a share was taken back */, connects, incoming, refused, slowed;
+    uint64_t misuse, dropped_misuse; /* packets which no i3d sends; peers dropped for that */
 };
 
 struct dgram_side;
@@ -81,6 +83,9 @@ struct claims;
 struct policy;
 struct reload;
 struct door_flows;
+struct sharing;
+struct rotation;
+struct retired;
 
 /* Datagrams, but for the last two. */
 struct dgram_counters {
@@ -97,15 +102,28 @@ struct dgram_counters {
     struct reassembly_stats fragments;
 };
 
+/* The private ids of a side change at once (pump/renew.c). */
+struct renewal {
+    bool waiting; /* for the trigger of the next key to stand */
+    bool moving;  /* it stands: the others take it up */
+    bool again;   /* asked for meanwhile */
+    struct i3_id next, old[2];
+    unsigned n_old;
+    uint8_t next_pub[KEY_LEN];
+    mono_t began, until;
+};
+
 /* A key by which this daemon is known in one of the overlays (pump/group.c). */
 struct side {
     struct overlay *o;
     struct side *next;
-    const struct group *group; /* NULL: the user's own, which is the first */
+    const struct group *group;     /* NULL: the user's own, which is the first */
+    const struct retired *retired; /* an old key of the user's (pump/rotate.c): says what the new one is, and nothing else; own is 0 */
     struct peers *peers;
     struct i3_id session_id;
     uint32_t own; /* virtual address, host order */
     uint8_t own6[16];
+    struct renewal renewal;
 };
 
 /* The key of the user's private ids changes for one with a nearer owner. */
@@ -165,7 +183,7 @@ struct overlay {
 struct disk_trouble {
     int err; /* 0: none */
     bool mappings, listeners, udp;
-    char file[16];
+    char file[16], text[200];
     mono_t retry;
 };
 
@@ -192,9 +210,15 @@ struct pump {
     char zones[DNS_ZONES_MAX]; /* the suffixes of all overlays (include/dns.h) */
     struct overlay *overlays; /* the first has the top-level `suffix` and `nodes` */
     struct node_list told; /* DATA/nodes (pump/nodes.c) */
+    struct drops drops;    /* peers that nothing is taken from (pump/drop.c) */
+    bool misused;          /* that one is to be dropped, at the next turn */
+    uint8_t misuser[KEY_LEN];
+    mono_t misuse_told;
     struct access *access; /* who may reach which port */
     uint32_t access_turn;  /* grows with each change of it, or of the book */
     struct door_flows *doors;
+    struct sharing *sharing;   /* pump/share.h */
+    struct rotation *rotation; /* pump/rotate.c */
     struct groups *groups;
     struct mcasts *mcasts;
     struct lookups *lookups; /* pump/lookup.h */
@@ -326,6 +350,10 @@ int net_failed_lately(const struct pump *p, uint32_t host);
 /* pump/group.c */
 /* A side with that group's key, NULL: the user's own; with its triggers for sessions. NULL: no memory, or no address. */
 struct side *side_new(struct overlay *o, const struct group *g);
+/* The same for an old key of the user's. */
+struct side *side_new_retired(struct overlay *o, const struct retired *old);
+/* Its connections are reset, its triggers taken back. */
+void side_end(struct side *s);
 void sides_free(struct overlay *o);
 /* Whose id that is, and whose address (the first overlay's, where all have it); NULL: nobody of ours. */
 struct side *side_by_id(const struct overlay *o, const uint8_t id[ID_LEN]);
@@ -389,9 +417,33 @@ mono_t link_deadline(const struct overlay *o);
 /* Moved so far, by UDP and TCP. */
 void link_traffic(const struct pump *p, uint64_t *bytes, uint64_t *packets_in);
 
+/* pump/renew.c */
+/* The side's private ids shall be others, soon. */
+void renew_begin(struct side *s);
+void renew_turn(struct overlay *o);
+mono_t renew_deadline(const struct overlay *o);
+bool renew_runs(const struct side *s);
+void renew_stop(struct side *s);
+
+/* pump/drop.c */
+int drop_load(struct pump *p, char *why, size_t whylen);
+bool drop_has(const struct pump *p, const uint8_t key[KEY_LEN]);
+/* A peer is there, perhaps for the first time. */
+void drop_peer_made(struct pump *p, struct side *s, struct peer *peer);
+/* One packet, opened with the peer's key, which its i3d should not have sent. */
+void drop_misuse(struct pump *p, struct peer *peer);
+void drop_turn(struct pump *p);
+mono_t drop_deadline(const struct pump *p);
+
 /* pump/sample.c */
+/* The trigger of that id is known to stand. */
+bool overlay_stands(const struct overlay *o, const struct i3_id *id);
+/* The key in use is another one, with that id. Returns 1 when one more had a trigger, which *old names now, else 0. */
+unsigned sample_replaced(struct overlay *o, const struct i3_id *now, struct i3_id *old);
 /* Where there are nodes to measure; again after a change. */
 int sample_start(struct overlay *o);
+/* The user's key is another one: its private ids are chosen anew. */
+void sample_restart(struct overlay *o);
 void sample_turn(struct overlay *o);
 
 /* pump/move.c */
@@ -418,6 +470,8 @@ void flow_events(struct pump *p);
 void flow_stop(struct pump *p);
 /* Connections which the access table allows no more are reset. */
 void flow_recheck(struct pump *p);
+/* Those over IPv6 with that host (0: all) are reset: an address has changed. */
+void flow_end6(struct pump *p, uint32_t host);
 /* Connections of that own address are reset. */
 void flow_end_local(struct pump *p, uint32_t own);
 
@@ -433,6 +487,38 @@ bool access_is_guest(struct pump *p, struct peer *peer);
 bool access_admits(struct pump *p, const struct side *s, struct peer *peer, const uint8_t *packet, size_t len);
 /* The door that the host with that handle may go through to that port of the side, NULL for none; *guest: nothing else is open to it. */
 const struct door *access_door(struct pump *p, const struct side *s, uint32_t host, uint8_t proto, uint16_t port, bool *guest);
+
+/* A key that nobody here knows any more is forgotten at once, with its sessions and connections; else nothing happens. */
+void access_forget(struct pump *p, const uint8_t key[KEY_LEN]);
+
+/* pump/share.c: invitations of ours, and DATA/shares */
+int share_start(struct pump *p, char *why, size_t whylen);
+void share_stop(struct pump *p);
+mono_t share_deadline(const struct pump *p);
+void share_turn(struct pump *p);
+void share_client_gone(struct pump *p, const struct ipc_client *c);
+/* JOIN: somebody comes with a code. */
+void share_join_in(struct overlay *o, const struct wire_data *d);
+
+/* pump/join.c: those of others */
+void join_joined_in(struct overlay *o, const struct wire_data *d);
+void join_not_present(struct overlay *o, const struct wire_not_present *np);
+
+/* pump/rotate.c: keys that change */
+int rotation_start(struct pump *p, char *why, size_t whylen);
+void rotation_stop(struct pump *p);
+/* Old keys answer, of an overlay that has come up. */
+void rotation_begin(struct overlay *o);
+mono_t rotation_deadline(const struct pump *p);
+void rotation_turn(struct pump *p);
+/* Whoever is to be told may be others now. */
+void rotation_people(struct pump *p);
+/* A word about keys from a peer. */
+void rotation_word(struct side *s, struct peer *peer, const uint8_t *msg, size_t len);
+/* There is a session with that peer, or none could be had (up: false). */
+void rotation_session(const struct side *s, const struct peer *peer, bool up);
+/* Does it know our new key? 1, 0; -1: we have had no other. */
+int rotation_told(struct pump *p, const uint8_t key[KEY_LEN]);
 
 /* pump/door.c: datagrams through doors */
 int door_start(struct pump *p);
@@ -523,7 +609,7 @@ const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY
 const struct book_entry *names_find(const struct pump *p, const char *name);
 /* Is it in the book, as neither a multicast group nor a guest? */
 bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN]);
-/* May a key open sessions: is it a friend, or has it something to do here as a guest? */
+/* May a key open sessions: is it a friend, or a guest with a door here or there, or one that has been replaced and is told so? */
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
  * that many microseconds from now. */

@@ -62,7 +62,7 @@ static void on_suffixes(struct request *q)
 static bool wait_for_name(struct request *q, const char *name)
 {
     struct policy_look l;
-    policy_look(q->p, name, ipc_client_app(q->client), &l);
+    policy_look(q->p, name, policy_app(q->p, q->client), &l);
     return lookup_wait(q->p, l.full, q->client, q->serial, NULL, 0);
 }
 
@@ -72,7 +72,7 @@ static void on_resolve(struct request *q)
     ipc_get_name(&q->r, &name);
     struct ipc_resolved v = {.status = ENOENT};
     if (!q->r.failed)
-        policy_resolve(q->p, name.name, ipc_client_app(q->client), &v);
+        policy_resolve(q->p, name.name, policy_app(q->p, q->client), &v);
     if (v.status == IPC_PENDING && wait_for_name(q, name.name))
         return;
     ipc_put_resolved(&q->w, &v);
@@ -134,7 +134,7 @@ static void on_connect(struct request *q)
     ipc_get_connect(&q->r, &c);
     bool dns = !q->r.failed && c.proto == IPPROTO_TCP && dns_is_server(q->p, &c.remote);
     if (!q->r.failed && !dns)
-        s.status = connect_verdict(q->p, &c, ipc_client_app(q->client));
+        s.status = connect_verdict(q->p, &c, policy_app(q->p, q->client));
     if (dns)
         s.status = (uint32_t)-dns_connect(q->p, &c, q->client, q->serial);
     else if (!s.status)
@@ -220,7 +220,7 @@ static void on_udp_open(struct request *q)
     if (dns)
         status = (uint32_t)-dns_open(q->p, &u, &mirror);
     else if (asked)
-        status = remote_verdict(q->p, &u.remote, ipc_client_app(q->client));
+        status = remote_verdict(q->p, &u.remote, policy_app(q->p, q->client));
     if (dns && !status)
         status = IPC_DNS;
     else if (!status)
@@ -290,4 +290,5 @@ void ipc_gone(void *ctx, struct ipc_client *c)
     ping_client_gone(ctx, c);
     flow_client_gone(ctx, c);
     lookup_client_gone(ctx, c);
+    share_client_gone(ctx, c);
 }

@@ -76,7 +76,32 @@ static void tally_packets(struct pump *p, struct tally *t)
     add(t, "connects", p->count.connects, "Connections that programs asked for.");
     add(t, "incoming", p->count.incoming, "Connections that peers asked for.");
     add(t, "refused", p->count.refused, "Connections of peers that were refused.");
+    add(t, "misuse", p->count.misuse, "Packets of peers with a session which no i3d sends.");
+    add(t, "peers_dropped_misuse", p->count.dropped_misuse, "Peers that were dropped for that.");
+    add_gauge(t, "peers_dropped", p->drops.n, "Peers that are dropped now.");
     add(t, "slowed_by_node", p->count.slowed, "Times that a node said that we send faster than its operator allows.");
+}
+
+/* What strangers cost, of all keys of ours. */
+static void tally_handshakes(struct pump *p, struct tally *t)
+{
+    struct peers_load all = {0};
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        for (struct side *s = o->sides; s; s = s->next) {
+            struct peers_load l = peers_load(s->peers, p->now);
+            all.now |= l.now;
+            all.inits += l.inits;
+            all.read += l.read;
+            all.cookies += l.cookies;
+            all.dropped += l.dropped;
+            all.cookies_taken += l.cookies_taken;
+        }
+    add(t, "handshakes_asked", all.inits, "First messages of handshakes that came, for one of our keys.");
+    add(t, "handshakes_read", all.read, "Of these, those decrypted, each at the price of a Diffie-Hellman.");
+    add(t, "handshakes_cookies", all.cookies, "Of these, those answered by a cookie, as too many came.");
+    add(t, "handshakes_dropped", all.dropped, "Of these, those dropped unread, as too many came.");
+    add(t, "cookies_taken", all.cookies_taken, "Cookies that others have asked of us.");
+    add_gauge(t, "handshakes_under_load", all.now, "1 while strangers need a cookie.");
 }
 
 static void tally_datagrams(struct pump *p, struct tally *t)
@@ -111,6 +136,9 @@ static void tally_tcp(struct pump *p, struct tally *t)
     add(t, "tcp_bad", s.in_bad, "Segments that were malformed.");
     add_gauge(t, "tcp_memory", s.memory, "Bytes held for connections now.");
     add_gauge(t, "tcp_memory_max", s.memory_max, "Bytes that may be held for connections.");
+    add_gauge(t, "tcp_half_open", s.half_open, "Connections of peers that are not answered or finished yet, now.");
+    add(t, "tcp_refused_half_open", s.refused_half_open, "Connections of peers refused because too many were half open.");
+    add(t, "tcp_refused_peer", s.refused_peer, "Connections refused because too many were of that peer.");
     add(t, "tcp_refused_memory", s.refused_memory, "Connections refused for want of memory.");
     add(t, "tcp_dropped_memory", s.dropped_memory, "Segments dropped for want of memory.");
     add(t, "tcp_ecn_marked", s.ecn_marked, "Segments that came with a mark of congestion.");
@@ -122,6 +150,7 @@ static void tally_all(struct pump *p, struct tally *t)
     t->n = 0;
     tally_sockets(p, t);
     tally_packets(p, t);
+    tally_handshakes(p, t);
     tally_datagrams(p, t);
     tally_tcp(p, t);
 }

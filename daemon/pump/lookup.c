@@ -79,6 +79,7 @@ struct lookups {
     struct resolver *resolver;
     struct addr server;
     uint32_t serial;
+    unsigned busy; /* that run, and who wait: at least */
     bool ended; /* some have, and those who wait are to be told */
 };
 
@@ -397,6 +398,7 @@ int lookup_name(struct pump *p, struct overlay *o, const char *full, const char 
     *l = (struct lookup){.o = o, .stage = stage, .pinned = e, .serial = ++p->lookups->serial};
     snprintf(l->full, sizeof(l->full), "%s", full);
     snprintf(l->bare, sizeof(l->bare), "%s", bare);
+    p->lookups->busy++;
     next_stage(p, l);
     if (runs(l))
         return IPC_PENDING;
@@ -431,6 +433,7 @@ bool lookup_wait(struct pump *p, const char *full, struct ipc_client *client, ui
         struct waiter *w = &p->lookups->waiters[i];
         if (w->client)
             continue;
+        p->lookups->busy++;
         *w = (struct waiter){.client = client, .serial = serial, .at = (uint16_t)(l - p->lookups->v), .len = len, .control = record};
         w->until = record ? MONO_NEVER : mono_add(p->now, HOLD_US);
         if (record)
@@ -470,6 +473,8 @@ mono_t lookup_deadline(const struct pump *p)
         return at;
     if (p->lookups->ended)
         return p->now;
+    if (!p->lookups->busy)
+        return at;
     for (unsigned i = 0; i < LOOKUPS_MAX; i++)
         if (runs(&p->lookups->v[i]))
             at = mono_min(at, p->lookups->v[i].due);
@@ -494,11 +499,16 @@ void lookup_turn(struct pump *p)
     }
     bool ended = p->lookups->ended;
     p->lookups->ended = false;
+    p->lookups->busy = 0;
     for (unsigned i = 0; i < LOOKUP_WAITERS; i++) {
         struct waiter *w = &p->lookups->waiters[i];
         if (w->client && (mono_due(w->until, p->now) || (ended && !runs(&p->lookups->v[w->at]))))
             tell(p, w);
     }
+    for (unsigned i = 0; i < LOOKUPS_MAX; i++)
+        p->lookups->busy += runs(&p->lookups->v[i]);
+    for (unsigned i = 0; i < LOOKUP_WAITERS; i++)
+        p->lookups->busy += p->lookups->waiters[i].client != NULL;
     if (ended)
         dns_ask_again(p);
 }
@@ -516,6 +526,8 @@ static bool wants_dns(const struct pump *p)
 /* What was found out by the old configuration holds no more; what is under way ends by it. */
 int lookup_configure(struct pump *p)
 {
+    if (!p->lookups && !asks_others(p))
+        return 0;
     struct lookups *t = p->lookups = p->lookups ? p->lookups : calloc(1, sizeof(*p->lookups));
     if (!t)
         return -ENOMEM;
@@ -529,6 +541,8 @@ int lookup_configure(struct pump *p)
     int err = wants_dns(p) && !t->resolver ? resolver_new(&t->resolver, p->set, &p->config.dns_server, on_dns, p) : 0;
     if (err)
         log_error("dns cannot be asked err=%d", err);
+    if (t->resolver && !p->config.dns_server.family && !resolver_knows_system(t->resolver))
+        log_warn("dns: the system's servers cannot be read by a daemon that runs (it is shut off from files): start it anew, or set dns-server");
     t->server = p->config.dns_server;
     return 0;
 }

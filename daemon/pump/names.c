@@ -1,6 +1,6 @@
 /* pump/names.c - names to keys to virtual addresses, and back. */
-#include "daemon/pump/impl.h"
 #include "daemon/pump/policy.h"
+#include "daemon/pump/share.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -47,13 +47,15 @@ const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY
 bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN])
 {
     const struct book_entry *e = book_find_key(p->book, key);
-    return e && !e->multicast && !e->guest;
+    return e && !e->multicast && !e->guest && !drop_has(p, key);
 }
 
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
 {
+    const struct shares *s = p->sharing->shares;
     const struct book_entry *e = book_find_key(p->book, key);
-    return names_is_friend(p, key) || access_knows(p->access, key) || (e && e->learned);
+    return !drop_has(p, key) &&
+           (names_is_friend(p, key) || access_knows(p->access, key) || received_from(s, key) || former_find(s, key) || (e && e->learned));
 }
 
 bool names_is_multicast(struct pump *p, uint32_t ip)
@@ -103,6 +105,8 @@ uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t late
     const struct book_entry *e = names_entry(p, key);
     struct overlay *o = overlay_of_key(p, key);
     struct peer *peer = e ? peer_of(p, e, ip) : ip && !side_by_own(p, ip) ? peer_get(o->peers, key, ip) : NULL;
+    if (peer)
+        drop_peer_made(p, o->sides, peer);
     if (peer)
         peer_open(o->peers, peer, mono_add(p->now, later_us), p->wall);
     return ip;

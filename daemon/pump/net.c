@@ -35,6 +35,8 @@ static void peer_packet(struct pump *p, const struct side *s, struct peer *peer,
             tcpip_input6(p->tcpip, p->now, packet, len, local, s->own);
     } else {
         p->count.packets_spoofed++;
+        if (local)
+            drop_misuse(p, peer);
     }
 }
 
@@ -57,8 +59,15 @@ static void data_in(struct overlay *o, const struct addr *from, uint8_t *data, s
         waypoint_in(o, &d, data, len);
         return;
     }
+    if (d.proto == PROTO_JOIN || d.proto == PROTO_JOINED) {
+        (d.proto == PROTO_JOIN ? share_join_in : join_joined_in)(o, &d);
+        return;
+    }
     struct side *s = side_by_id(o, d.ids);
-    if (!s || peers_input(s->peers, p->now, p->wall, from, &d, &o->out, &peer, &plain, &plain_len) != PEER_PACKET)
+    enum peer_verdict verdict = s ? peers_input(s->peers, p->now, p->wall, from, &d, &o->out, &peer, &plain, &plain_len) : PEER_DROP;
+    if (verdict == PEER_WORD)
+        rotation_word(s, peer, plain, plain_len);
+    if (verdict != PEER_PACKET || s->retired)
         return;
     triggers_delivered(o->triggers, p->now, from);
     if (mono_since(o->transport.heard, p->now) > HEARD_AGAIN_US && owners_has(o->owners, from))
@@ -77,6 +86,7 @@ static void not_present_in(struct overlay *o, const struct addr *from, uint8_t *
     lookup_not_present(o, &np);
     for (struct side *s = o->sides; s; s = s->next)
         peers_not_present(s->peers, p->now, p->wall, &np);
+    join_not_present(o, &np);
     triggers_doubt(o->triggers, p->now); /* the node may have lost ours as well */
 }
 
@@ -343,7 +353,7 @@ uint16_t net_mtu(struct pump *p, uint32_t remote)
         for (const struct side *s = o->sides; s; s = s->next) {
             struct peer_info info;
             const struct peer *peer = peer_by_address(s->peers, remote);
-            if (!peer)
+            if (!peer || s->retired)
                 continue;
             peers |= !s->group;
             peer_info(s->peers, peer, p->now, &info);
@@ -356,6 +366,10 @@ uint16_t net_mtu(struct pump *p, uint32_t remote)
 static void peer_event(struct pump *p, const struct side *s, const struct peer_event *e)
 {
     struct peer_info info;
+    if (e->kind == PEER_UP || e->kind == PEER_UNREACHABLE)
+        rotation_session(s, e->peer, e->kind == PEER_UP);
+    if (s->retired)
+        return;
     peer_info(s->peers, e->peer, p->now, &info);
     /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
     if (e->kind != PEER_UNREACHABLE)

@@ -13,7 +13,7 @@ static const char library_suffix[] = ".i3";
 
 struct policy {
     struct rules *rules;
-    bool has_rules, every_name, shortcuts;
+    bool has_rules, apps, every_name, shortcuts;
     mono_t *told; /* of each rule: when it was last logged that it cannot be followed */
     unsigned n;
 };
@@ -35,6 +35,7 @@ static struct policy *policy_new(const struct config *c)
     for (unsigned i = 0; i <= c->n_rules; i++)
         y->told[i] = MONO_NEVER;
     y->has_rules = c->n_rules;
+    y->apps = rules_know_apps(y->rules);
     y->every_name = rules_want_every_name(y->rules, library_suffix);
     y->shortcuts = c->shortcut || rules_want_shortcuts(y->rules);
     return y;
@@ -61,9 +62,9 @@ void policy_stop(struct pump *p)
     p->policy = NULL;
 }
 
-int policy_renew(struct pump *p)
+int policy_renew(struct pump *p, const struct config *c)
 {
-    struct policy *y = policy_new(&p->config);
+    struct policy *y = policy_new(c);
     if (!y)
         return -ENOMEM;
     policy_free(p->policy);
@@ -145,6 +146,14 @@ bool policy_claims(const struct pump *p, const char *name)
     return rules_decide(p->policy->rules, name, "").action != ACTION_DIRECT;
 }
 
+const struct config_rule *policy_app_rule(const struct pump *p, const char *name, const struct config_rule *after, const struct config_rule *until)
+{
+    const struct config_rule *r = rules_for_some(p->policy->rules, name, after);
+    while (r && r != until && !r->app[0])
+        r = rules_for_some(p->policy->rules, name, r);
+    return r == until ? NULL : r;
+}
+
 /* ---- hosts ---- */
 
 static bool may_ask(const struct pump *p, const char *name, const char *app, bool by_rule_only)
@@ -181,19 +190,28 @@ int policy_connect(struct pump *p, const uint8_t *key, const char *app)
     return ECONNREFUSED;
 }
 
-void policy_peer(struct pump *p, struct overlay *o, struct peer *peer, const struct book_entry *e)
+void policy_wishes(const struct pump *p, const struct book_entry *e, enum config_choice *shortcut, enum config_choice *encrypt)
 {
     char full[IPC_NAME_MAX + 1];
-    enum config_choice shortcut, encrypt, bare_shortcut, bare_encrypt;
-    static const int8_t yes[] = {[CHOICE_UNSET] = -1, [CHOICE_NO] = 0, [CHOICE_YES] = 1}, no[] = {[CHOICE_UNSET] = -1, [CHOICE_NO] = 1, [CHOICE_YES] = 0};
-    if (!p->policy->has_rules && !p->policy->shortcuts)
-        return;
+    enum config_choice bare_shortcut, bare_encrypt;
     overlay_of_entry(p, e->name, full);
-    rules_wishes(p->policy->rules, full, &shortcut, &encrypt);
+    rules_wishes(p->policy->rules, full, shortcut, encrypt);
     rules_wishes(p->policy->rules, e->name, &bare_shortcut, &bare_encrypt);
-    shortcut = shortcut == CHOICE_UNSET ? bare_shortcut : shortcut;
-    encrypt = encrypt == CHOICE_UNSET ? bare_encrypt : encrypt;
+    *shortcut = *shortcut == CHOICE_UNSET ? bare_shortcut : *shortcut;
+    *encrypt = *encrypt == CHOICE_UNSET ? bare_encrypt : *encrypt;
+}
+
+void policy_peer(struct pump *p, struct overlay *o, struct peer *peer, const struct book_entry *e)
+{
+    static const int8_t yes[] = {[CHOICE_UNSET] = -1, [CHOICE_NO] = 0, [CHOICE_YES] = 1}, no[] = {[CHOICE_UNSET] = -1, [CHOICE_NO] = 1, [CHOICE_YES] = 0};
+    enum config_choice shortcut, encrypt;
+    policy_wishes(p, e, &shortcut, &encrypt);
     peer_set_wishes(o->peers, peer, yes[shortcut], no[encrypt]);
+}
+
+const char *policy_app(const struct pump *p, struct ipc_client *c)
+{
+    return p->policy->apps ? ipc_client_app(c) : "";
 }
 
 bool policy_wants_every_name(const struct pump *p)

@@ -13,8 +13,8 @@
 
 int policy_start(struct pump *p);
 void policy_stop(struct pump *p);
-/* The rules of p->config from now on. -ENOMEM: the old ones go on. */
-int policy_renew(struct pump *p);
+/* The rules of c from now on. -ENOMEM: the old ones go on. */
+int policy_renew(struct pump *p, const struct config *c);
 
 enum policy_fate {
     FATE_OVERLAY, /* goes on by the overlay: e says to whom, if that is known */
@@ -39,10 +39,16 @@ void policy_look(const struct pump *p, const char *name, const char *app, struct
 void policy_resolve(struct pump *p, const char *name, const char *app, struct ipc_resolved *out);
 /* A DNS question about that name is not for the server. */
 bool policy_claims(const struct pump *p, const char *name);
+/* A rule about some program which fits the name before `until` (NULL: any), the next one behind `after` (NULL: the first). */
+const struct config_rule *policy_app_rule(const struct pump *p, const char *name, const struct config_rule *after, const struct config_rule *until);
 /* May that program talk to the host with that key? 0 or an errno, positive. It may when it might ask for one of the host's names. */
 int policy_connect(struct pump *p, const uint8_t *key, const char *app);
-/* The session with a host of the book, as its rules want it. */
+/* What the rules want of the session with a host of the book; and that it be so. */
+void policy_wishes(const struct pump *p, const struct book_entry *e, enum config_choice *shortcut, enum config_choice *encrypt);
 void policy_peer(struct pump *p, struct overlay *o, struct peer *peer, const struct book_entry *e);
+
+/* What the rules call the program that a client is; "" also where no rule asks. */
+const char *policy_app(const struct pump *p, struct ipc_client *c);
 
 bool policy_wants_every_name(const struct pump *p);
 bool policy_wants_shortcuts(const struct pump *p);

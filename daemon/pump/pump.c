@@ -29,10 +29,12 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, tcpip_deadline(p->tcpip));
     for (const struct overlay *o = p->overlays; o; o = o->next)
         at = mono_min(at, overlay_deadline(o));
-    at = mono_min(at, mono_min(pool_deadline(p->pool), state_deadline(p)));
+    at = mono_min(at, mono_min(pool_deadline(p->pool), mono_min(state_deadline(p), drop_deadline(p))));
     at = mono_min(at, flow_deadline(p));
+    at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, door_deadline(p));
+    at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
 }
 
@@ -70,6 +72,7 @@ static void expire(struct pump *p)
 {
     trim_memory(p);
     move_turn(p);
+    drop_turn(p);
     if (mono_due(tcpip_deadline(p->tcpip), p->now))
         tcpip_expire(p->tcpip, p->now);
     if (mono_due(pool_deadline(p->pool), p->now))
@@ -78,8 +81,11 @@ static void expire(struct pump *p)
         flow_expire(p);
     if (mono_due(ping_deadline(p), p->now))
         ping_expire(p);
+    reload_expire(p);
     dgram_expire(p);
     door_expire(p);
+    share_turn(p);
+    rotation_turn(p);
     dns_expire(p);
     lookup_turn(p);
     state_turn(p);
@@ -281,11 +287,11 @@ static int start_engine(struct pump *p)
     c.recv_max = p->config.recv_buffer;
     c.memory_max = p->config.memory;
     c.ecn = p->config.ecn;
-    c.conns_max = p->config.connections;
+    c.conns_max = p->config.connections + (p->config.connections + 7) / 8; /* what one host may have, and some for the others */
     c.patience_us = PEER_AWAY_US;
     draw_seed(p, c.seed);
     p->tcpip = tcpip_new(&c);
-    p->vsocks = vsocks_new(p->config.connections);
+    p->vsocks = vsocks_new(c.conns_max);
     TAILQ_INIT(&p->asking);
     p->listeners = listeners_new();
     p->held = calloc(PUMP_HELD_MAX, sizeof(*p->held));
@@ -309,7 +315,7 @@ static int start_io(struct pump *p, char *why, size_t whylen)
     if (!p->timer_watch)
         return -ENOMEM;
     snprintf(path, sizeof(path), "%s/i3d.sock", p->paths.runtime);
-    int err = ipc_server_open(&p->ipc, p->set, path, ipc_record, ipc_gone, p);
+    int err = ipc_server_open(&p->ipc, p->set, path, p->paths.socket, p->paths.socket_stays, ipc_record, ipc_gone, p);
     if (err)
         snprintf(why, whylen, "cannot listen on %s: %s", path, strerror(-err));
     return err;
@@ -327,6 +333,7 @@ static void pump_free(struct pump *p)
     if (p->set) {
         trace_stop(p);
         move_stop(p);
+        reload_stop(p);
         overlays_free(p);
         fdset_del(p->set, p->timer_watch);
     }
@@ -341,6 +348,8 @@ static void pump_free(struct pump *p)
     groups_free(p->groups);
     accel_close(p->accel);
     access_free(p->access);
+    share_stop(p);
+    rotation_stop(p);
     book_free(p->book);
     state_close(p);
     pool_free(p->pool);
@@ -377,13 +386,21 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     if (!err)
         err = state_load_book(p, why, whylen);
     if (!err)
+        err = share_start(p, why, whylen);
+    if (!err)
+        err = rotation_start(p, why, whylen);
+    if (!err)
         err = group_load(p, why, whylen);
     if (!err)
         err = nodes_load(p, why, whylen);
     if (!err)
         err = claims_load(p, why, whylen);
     if (!err)
+        err = drop_load(p, why, whylen);
+    if (!err)
         err = start_io(p, why, whylen);
+    if (!err)
+        err = reload_start(p);
     if (!err)
         err = start_sessions(p, why, whylen);
     if (!err)
@@ -399,6 +416,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     uv_idle_init(loop, &p->idle);
     p->idle.data = p;
     group_start(p);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        rotation_begin(o);
     access_rebuild(p);
     claims_resettle(p);
     lookup_configure(p);

@@ -20,6 +20,8 @@ struct pump;
 
 struct pump_paths {
     char config[1024], data[1024], runtime[1024]; /* the file i3.conf, and two folders */
+    int socket;        /* listening already, made by who has started us; 0: there is none yet */
+    bool socket_stays; /* and is there when we have ended */
 };
 
 struct pump_identity {
@@ -27,10 +29,16 @@ struct pump_identity {
     bool created; /* by this start of the daemon */
 };
 
+/* DATA/identity, written anew: what daemon/identity.c gives. 0 or -errno. */
+int identity_save(const struct pump_identity *id, const char *data_folder);
+
 /* Starts everything; the socket for programs is open when it returns. stop: called when i3ctl asks for the end.
  * 0, or -errno with a sentence in err. */
 int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, const struct pump_paths *paths,
     const struct pump_identity *identity, void (*stop)(void *ctx), void *ctx, char *err, size_t errlen);
+
+/* Reads i3.conf again (pump/reload.h). */
+void pump_reload(struct pump *p);
 
 /* Ends in good order: triggers are taken back, programs' connections end. */
 void pump_stop(struct pump *p);

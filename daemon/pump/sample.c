@@ -21,7 +21,25 @@ int sample_start(struct overlay *o)
     return o->sample.sampler ? 0 : -ENOMEM;
 }
 
-static bool stands(const struct overlay *o, const struct i3_id *id)
+void sample_restart(struct overlay *o)
+{
+    struct sample *m = &o->sample;
+    mono_t now = o->p->now;
+    if (!m->sampler)
+        return;
+    if (m->waiting)
+        trigger_remove(o->triggers, now, &m->next, 128, &o->out);
+    if (m->retire_at.us != MONO_NEVER.us)
+        trigger_remove(o->triggers, now, &m->old, 128, &o->out);
+    struct sampler *before = m->sampler;
+    *m = (struct sample){.retire_at = MONO_NEVER};
+    if (sample_start(o))
+        m->sampler = before; /* memory is short: it goes on, from where it was */
+    else
+        sampler_free(before);
+}
+
+bool overlay_stands(const struct overlay *o, const struct i3_id *id)
 {
     struct trigger_info t;
     for (unsigned i = 0; triggers_info(o->triggers, i, &t); i++)
@@ -53,17 +71,40 @@ static void use_next(struct overlay *o)
     peers_set_session_key(o->peers, m->next_pub);
 }
 
+unsigned sample_replaced(struct overlay *o, const struct i3_id *now, struct i3_id *old)
+{
+    struct sample *m = &o->sample;
+    struct pump *p = o->p;
+    uint8_t seed[32];
+    bool more = m->retire_at.us != MONO_NEVER.us && m->sampler;
+    *old = m->old;
+    m->retire_at = MONO_NEVER;
+    if (m->waiting)
+        trigger_remove(o->triggers, p->now, &m->next, 128, &o->out);
+    m->waiting = false;
+    if (!m->sampler)
+        return 0;
+    drbg_draw(&p->random, seed, sizeof(seed));
+    struct sampler *fresh = sampler_new(p->now, now->b, seed); /* none: the old one, which thinks of another key, is worse than no news */
+    if (fresh) {
+        sampler_free(m->sampler);
+        m->sampler = fresh;
+        sampler_set_home(fresh, p->now, &o->node_addr);
+    }
+    return more;
+}
+
 void sample_turn(struct overlay *o)
 {
     struct pump *p = o->p;
     struct sample *m = &o->sample;
-    if (!m->sampler)
+    if (!m->sampler || renew_runs(o->sides))
         return;
     if (mono_due(m->retire_at, p->now)) {
         trigger_remove(o->triggers, p->now, &m->old, 128, &o->out);
         m->retire_at = MONO_NEVER;
     }
-    if (m->waiting && stands(o, &m->next))
+    if (m->waiting && overlay_stands(o, &m->next))
         use_next(o);
     else if (!m->waiting && m->retire_at.us == MONO_NEVER.us)
         add_next(o);

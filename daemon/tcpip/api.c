@@ -139,12 +139,13 @@ static bool send_grow(struct tcpip *t, struct conn *c, uint64_t base, uint64_t u
     uint64_t cap = c->tx.cap;
     if (cap && used <= cap / 2)
         return true;
-    uint64_t want = cap ? 2 * cap : min64(FIRST, memory_share(t));
+    uint64_t want = cap ? 2 * cap : min64(FIRST, memory_share(t, c->path));
     want = ring_size((size_t)want) > want ? ring_size((size_t)want) / 2 : want;
-    if (want > memory_share(t))
+    if (want > memory_share(t, c->path))
         return cap > 0;
     if (cap >= limit || !ring_reserve(&c->tx, (size_t)want, base, c->snd_end, &t->memory))
         return cap > 0;
+    memory_count(c);
     if (c->timer[TIMER_IDLE] == UINT64_MAX)
         timer_set(t, c, TIMER_IDLE, t->now + IDLE_US);
     return true;

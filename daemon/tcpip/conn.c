@@ -51,7 +51,7 @@ void conn_start(struct tcpip *t, struct conn *c, uint32_t isn)
     c->ts_offset = (uint32_t)hash_words(&t->isn_key, c->hash, 1);
     c->ip_id = (uint16_t)engine_random(t);
     c->rcv_scale = engine_scale(t);
-    c->recv_limit = (uint32_t)min64(min64(t->cfg.recv_max, RECV_FIRST), memory_share(t));
+    c->recv_limit = (uint32_t)min64(min64(t->cfg.recv_max, RECV_FIRST), memory_share(t, c->path));
     c->quick = QUICK_ACKS;
     c->rack.steps = 1;
     c->last_in = c->last_out = t->now;
@@ -120,6 +120,7 @@ void conn_establish(struct tcpip *t, struct conn *c)
     if (c->half_open) {
         c->half_open = false;
         t->half_open--;
+        c->path->half_open--;
     }
     c->snd_una = c->iss + 1;
     c->retries = 0;
@@ -159,7 +160,7 @@ uint64_t conn_send_limit(const struct tcpip *t, const struct conn *c)
 {
     uint64_t window = c->cc.ssthresh != UINT64_MAX ? max64(c->cc.cwnd, c->cc.ssthresh) : c->cc.cwnd;
     uint64_t most = min64(t->cfg.send_max, conn_path_needs(c));
-    most = min64(most, max64(c->tx.cap, memory_share(t)));
+    most = min64(most, max64(c->tx.cap, memory_share(t, c->path)));
     return min64(most, max64(SEND_FIRST, 2 * window + c->board.bytes[RUN_SACKED]));
 }
 
@@ -170,6 +171,7 @@ static void conn_bury(struct tcpip *t, struct conn *c)
     if (c->half_open) {
         c->half_open = false;
         t->half_open--;
+        c->path->half_open--;
     }
     if (c->cc.law->paced) {
         c->path->company.lossy_until = t->now + LOSSY_US;
@@ -183,6 +185,9 @@ static void conn_bury(struct tcpip *t, struct conn *c)
     scoreboard_release(&c->board);
     ranges_release(&c->ooo, &t->memory);
     conn_show_flight(t, c);
+    c->path->held -= c->counted; /* what the owner may still read is nobody's */
+    c->path->n_conns--;
+    c->counted = 0;
     path_put(t, c->path);
     c->path = NULL;
     table_unhash(t, c);

@@ -40,7 +40,10 @@
 
 enum {
     SPANS_MAX = 512,      /* spans of one connection per batch; beyond it payload is copied at once */
-    HALF_OPEN_MAX = 1024, /* unanswered or unfinished incoming connections; beyond it SYNs are ignored */
+    HALF_OPEN_MAX = 2048, /* unanswered or unfinished incoming connections; beyond it SYNs are ignored */
+    /* What one host may have of that, and of conns_max, so that it leaves some to others: as much as is left, but always so many. */
+    HALF_OPEN_LEAST = 16,
+    PEER_CONNS_LEAST = 64,
     RAW_MAX = 512,        /* replies that belong to no connection, waiting; beyond it they are lost */
     ECHO_MAX = 64,        /* ECHO_REPLY events waiting; beyond it they are lost */
     PATHS_MAX = 16384,    /* paths with a setting of their own; beyond it tcpip_set_path() is ignored */
@@ -119,6 +122,8 @@ struct path {
     struct company company; /* lives as long as the path does: with a setting, or in use */
     uint8_t ect_lost;       /* connections in a row whose first flight vanished, ECT; at ECT_LOST_MAX none is offered */
     uint64_t burst, burst_at; /* what may still be sent at once, and when that was reckoned; only far paths */
+    uint32_t n_conns, half_open; /* of these, and incoming ones that are not answered or finished */
+    uint64_t held;       /* bytes of their rings */
     struct link conns;   /* conn.on_path */
     struct link blocked; /* conn.on_blocked: want to send, and the path is full */
 };
@@ -150,7 +155,8 @@ struct conn {
     bool orphan;      /* the owner is gone */
     bool reset_later; /* orphan with unread data: RST once everything has gone out */
     bool done;        /* both FINs are through, ours is acknowledged */
-    bool half_open;   /* counts in tcpip.half_open */
+    bool half_open;   /* counts in tcpip.half_open and path.half_open */
+    uint64_t counted; /* of the rings, in path.held */
     bool syn_due, ack_due, probe_due;
     bool force_small; /* persist: send what the window takes, be it silly */
     bool force_one;   /* tail loss probe: one segment, whatever cwnd says */
@@ -437,8 +443,9 @@ void ecn_ack(struct tcpip *t, struct conn *c, const struct segment *s, const str
 
 /* memory.c */
 bool memory_admits(struct tcpip *t);         /* one more connection; counts those that are not */
-uint64_t memory_share(const struct tcpip *t); /* the largest that a ring may be made now, bytes */
-void memory_fit(struct tcpip *t, struct ring *r, uint64_t from, uint64_t to);
+uint64_t memory_share(const struct tcpip *t, const struct path *p); /* the largest that a ring may be made now, bytes */
+void memory_count(struct conn *c); /* a ring of its has another size */
+void memory_fit(struct tcpip *t, struct conn *c, struct ring *r, uint64_t from, uint64_t to);
 
 /* output.c */
 size_t output_conn(struct tcpip *t, struct conn *c, struct tcpip_packet *v, size_t max, bool *more);

@@ -14,9 +14,29 @@ void input_challenge(struct tcpip *t, struct conn *c)
 
 /* ---- no connection yet ---- */
 
+/* So that a host which opens and opens takes from what others have not asked for yet, and never the last of it. */
+static bool peer_may_open(struct tcpip *t, uint32_t remote)
+{
+    const struct path *p = path_get(t, remote, false);
+    if (!p)
+        return true;
+    uint32_t room = t->cfg.conns_max - t->conns, half = HALF_OPEN_MAX - t->half_open, kept = t->cfg.conns_max / 9;
+    bool many = p->n_conns >= PEER_CONNS_LEAST && room <= kept && p->n_conns > t->conns / 2;
+    if (!many && p->half_open < max64(HALF_OPEN_LEAST, half))
+        return true;
+    t->stats.refused_peer++;
+    return false;
+}
+
 static void input_syn(struct tcpip *t, const struct segment *s, const struct tuple *who, const struct time_wait *old)
 {
-    if (t->half_open >= HALF_OPEN_MAX || !s->src_port || !s->dst_port)
+    if (!s->src_port || !s->dst_port)
+        return;
+    if (t->half_open >= HALF_OPEN_MAX) {
+        t->stats.refused_half_open++;
+        return;
+    }
+    if (!peer_may_open(t, who->remote))
         return;
     uint32_t isn = engine_isn(t, who);
     if (old && (int32_t)(isn - old->snd_nxt) <= 0)
@@ -26,6 +46,7 @@ static void input_syn(struct tcpip *t, const struct segment *s, const struct tup
         return;
     c->half_open = true;
     t->half_open++;
+    c->path->half_open++;
     if (s->ip6)
         conn_set_hosts6(t, c, s->ip6 + IP6_DST, s->ip6 + IP6_SRC);
     conn_start(t, c, isn);

@@ -30,13 +30,14 @@ static bool receive_reserve(struct tcpip *t, struct conn *c, uint64_t end, bool 
     size_t need = (size_t)(end - c->rd);
     if (need <= c->rx.cap)
         return true;
-    if (!owed && ring_size(need) > memory_share(t)) {
+    if (!owed && ring_size(need) > memory_share(t, c->path)) {
         t->stats.dropped_memory++;
         c->squeezed = true;
         return false;
     }
     if (!ring_reserve(&c->rx, need, c->rd, receive_top(c), &t->memory))
         return false;
+    memory_count(c);
     watch_idle(t, c);
     return true;
 }
@@ -44,7 +45,7 @@ static bool receive_reserve(struct tcpip *t, struct conn *c, uint64_t end, bool 
 void receive_fit(struct tcpip *t, struct conn *c)
 {
     if (!c->spans)
-        memory_fit(t, &c->rx, c->rd, receive_top(c));
+        memory_fit(t, c, &c->rx, c->rd, receive_top(c));
 }
 
 /* ---- spans ---- */
@@ -120,6 +121,7 @@ void receive_release(struct tcpip *t, struct conn *c)
     spans_put(t, c);
     list_remove(&c->on_batch);
     ring_release(&c->rx, &t->memory);
+    memory_count(c);
     c->rd = c->buf_end = c->in_end;
 }
 
@@ -342,7 +344,7 @@ static void tune_limit(struct tcpip *t, struct conn *c, uint64_t n)
 /* Window plus unread data. */
 static uint64_t receive_limit(const struct tcpip *t, const struct conn *c)
 {
-    return min64(c->recv_limit, max64(c->rx.cap, memory_share(t)));
+    return min64(c->recv_limit, max64(c->rx.cap, memory_share(t, c->path)));
 }
 
 /* Tell the peer of new room when it makes a difference: it had little left, and now has much (RFC 9293 3.8.6.2.2). */

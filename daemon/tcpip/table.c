@@ -148,6 +148,7 @@ struct conn *table_new(struct tcpip *t, const struct tuple *who)
     t->buckets[c->hash & t->mask] = c;
     c->path = p;
     list_add(&p->conns, &c->on_path);
+    p->n_conns++;
     slot_take(t, c);
     return c;
 }

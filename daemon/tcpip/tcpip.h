@@ -23,7 +23,8 @@
  * that fill up share what there is, and one that comes later still gets as much as each of them; 4 KB each way are every connection's, whatever the others hold, and the
  * last eighth is kept for that. The windows offered follow, and a window that cannot be kept any more is taken back. When not
  * even that least is left, tcp_connect() gives -ENOBUFS, and SYNs are ignored: the peer asks again, as of a listener whose
- * queue is full.
+ * queue is full. The connections of one host have at most half of it all in their buffers, and their SYNs are ignored while they are more
+ * than half of what there is in the last ninth of conns_max, or in as many half-open ones as are left for others.
  *
  * RFCs: 791, 792, 1122, 9293 (TCP), 7323 (window scale, timestamps, PAWS), 2018/6675 (SACK),
  * 6298 (RTO), 5681, 3168 (ECN), 9438 (CUBIC), 6928 (IW10), 5961 (challenge ACK), 6528 (ISN), 1191.
@@ -216,6 +217,7 @@ struct tcpip_stats {
     uint64_t ecn_marked, ecn_cuts; /* segments that came marked; times that we slowed down for marks of ours */
     uint32_t conns, half_open, time_wait;
     uint64_t memory, memory_max; /* bytes held for connections and buffers, and the cap */
+    uint64_t refused_half_open, refused_peer; /* SYNs: too many wait for an answer; too many are of that host */
     uint64_t refused_memory;     /* connections refused for want of memory, both ways */
     uint64_t dropped_memory;     /* segments that came, and for which there was no room after all */
 };

@@ -62,7 +62,7 @@ static void fire_idle(struct tcpip *t, struct conn *c)
     }
     if (rests && c->rd == c->in_end && c->ooo.n == 0)
         ring_release(&c->rx, &t->memory);
-    memory_fit(t, &c->tx, max64(c->snd_una, c->iss + 1), c->snd_end);
+    memory_fit(t, c, &c->tx, max64(c->snd_una, c->iss + 1), c->snd_end);
     receive_fit(t, c);
     if (c->tx.cap || c->rx.cap || c->board.cap)
         timer_set(t, c, TIMER_IDLE, t->now + IDLE_US);

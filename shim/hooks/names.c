@@ -44,6 +44,8 @@ int resolve_name(const char *plain, struct addr *a, struct addr *a6)
     }
     if (status == CLIENT_DEAD || status == EAGAIN)
         return RESOLVE_LATER;
+    if (overlay_left_alone(status))
+        return RESOLVE_SYSTEM;
     return status == EKEYREJECTED || status == EPROTO ? RESOLVE_FAILED : RESOLVE_UNKNOWN;
 }
 
@@ -129,6 +131,8 @@ static int overlay_addrinfo(const char *plain, const char *service, const struct
         break;
     case RESOLVE_LATER:
         return no_address(service, &hints, EAI_AGAIN);
+    case RESOLVE_SYSTEM:
+        return REAL(getaddrinfo)(plain, service, ask, out);
     case RESOLVE_UNKNOWN:
         return no_address(service, &hints, EAI_NONAME);
     case RESOLVE_FAILED:

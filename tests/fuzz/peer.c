@@ -263,7 +263,7 @@ static void step_raw(struct world *w, struct reader *r)
     len = len < reader_left(r) ? len : reader_left(r);
     const uint8_t *body = get_span(r, len);
     if (body)
-        require(deliver(w, pick_id(w, which, &other), proto & 7, body, len) == PEER_DROP);
+        require(deliver(w, pick_id(w, which, &other), proto & 15, body, len) == PEER_DROP);
 }
 
 /* mac1 may be put right, so that what is behind it is reached. */
@@ -271,19 +271,53 @@ static void step_init(struct world *w, struct reader *r)
 {
     uint8_t body[INIT_LEN], mac[BLAKE2S_LEN];
     memcpy(body, fixed.their_init, INIT_LEN);
-    uint8_t n = get_u8(r) & 3, mend = get_u8(r) & 1;
+    uint8_t n = get_u8(r) & 3, mend = get_u8(r);
+    struct i3_id back;
+    if (mend & 2)
+        init_set_return(body, pick_id(w, mend, &back), mend & 4 ? fixed.e_priv : NULL);
     for (unsigned i = 0; i < n; i++) {
         uint8_t at = get_u8(r);
         body[at % INIT_LEN] ^= get_u8(r);
     }
     bool changed = memcmp(body, fixed.their_init, INIT_NOISE_LEN) != 0;
-    if (mend) {
+    if (mend & 1) {
         hmac_blake2s(
             mac, (struct bytes){w->ps->mac1_key, BLAKE2S_LEN}, &(struct bytes){body, INIT_NOISE_LEN}, 1);
         memcpy(body + INIT_NOISE_LEN, mac, MAC_LEN);
     }
+    if (outbox_is_tight(w->out))
+        outbox_clear(w->out);
+    unsigned before = w->out->n;
     enum peer_verdict v = deliver(w, &w->ps->public_id, PROTO_HANDSHAKE_INIT, body, INIT_LEN);
-    require(!changed || v == PEER_DROP);
+    unsigned answers = w->out->n - before;
+    require(!changed || v == PEER_DROP || (answers == 1 && w->out->v[before].data[4] == PROTO_COOKIE && w->out->v[before].len < INIT_LEN));
+}
+
+/* A COOKIE: believed when it repeats the INIT that runs. */
+static void step_cookie(struct world *w, struct reader *r)
+{
+    struct i3_id other;
+    uint8_t body[COOKIE_BODY_LEN + 1], which = get_u8(r), at = get_u8(r), flip = get_u8(r), len = get_u8(r);
+    const struct peer *p = peer_by_key(w->ps, fixed.pub[2]);
+    bool runs = p && p->shake && p->shake->tries;
+    memset(body, flip, sizeof(body));
+    if (runs)
+        memcpy(body, init_mac1(p->shake->init), MAC_LEN);
+    body[at % MAC_LEN] ^= flip;
+    len = len < COOKIE_BODY_LEN ? len : COOKIE_BODY_LEN + (len & 1);
+    uint64_t taken = peers_load(w->ps, w->now).cookies_taken;
+    const struct i3_id *to = pick_id(w, which, &other);
+    enum peer_verdict v = deliver(w, to, PROTO_COOKIE, body, len);
+    bool good = runs && !flip && len == COOKIE_BODY_LEN && p->shake && !memcmp(to, &p->shake->session->local, ID_LEN);
+    require((v == PEER_CONTROL) == good);
+    require(peers_load(w->ps, w->now).cookies_taken == taken + good);
+}
+
+/* INITs of strangers until a cookie is asked for. */
+static void step_load(struct world *w, struct reader *r)
+{
+    w->ps->gate.second = w->now;
+    w->ps->gate.free = GATE_FREE_PER_S + (get_u8(r) & 1);
 }
 
 static void step_not_present(struct world *w, struct reader *r)
@@ -349,7 +383,8 @@ static void step_drop(struct world *w, struct reader *r)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const step[])(struct world *, struct reader *) = {
-        step_sealed, step_raw, step_init, step_not_present, step_seal, step_time, step_output, step_drop, step_inner, step_from};
+        step_sealed, step_raw, step_init, step_not_present, step_seal, step_time, step_output, step_drop, step_inner, step_from,
+        step_cookie, step_load};
     struct reader r = reader_of(data, size);
     if (!fixed.init[0])
         fixed_init();

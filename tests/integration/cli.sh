@@ -110,8 +110,9 @@ assert len(rows) == 2 and rows[0]["seq"] == 1 and rows[0]["rtt_us"] > 0, rows
 assert rows[1]["sent"] == rows[1]["received"] == 1, rows' <"$T/out"
 status 1 alice ping nobody-knows.i3
 said nobody-knows
-status 1 alice ping bob -- -1
-status 1 alice ping bob many
+status 2 alice ping bob -- -1
+status 2 alice ping bob many
+said 'COUNT is a number'
 
 step "status"
 status 0 alice status
@@ -156,7 +157,8 @@ said 'not a demo world'
 status 1 i3ctl demo down "$T/nowhere"
 status 1 i3ctl demo up "$T/$(printf '%0100d' 0)"
 said 'too long'
-kill -9 "$(cat "$T/w2/bob/run/i3/i3d.pid")"
+# shellcheck disable=SC2046
+kill -9 $(with_keeper "$(cat "$T/w2/bob/run/i3/i3d.pid")")
 status 3 i3ctl demo status "$T/w2"
 status 0 i3ctl demo down "$T/w2"
 [ ! -e "$T/w2" ] || die "demo down left $T/w2"

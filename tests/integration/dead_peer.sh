@@ -11,7 +11,7 @@ first=$SERVER
 as alice i3run curl -sS --max-time 20 "http://bob.i3:$PORT/page" | cmp - page
 
 step "killed: a connect fails"
-kill -9 "$(cat "$W/bob/run/i3/i3d.pid")"
+daemon_kill bob
 as alice i3run python3 "$LIB/dial.py" bob.i3 "$PORT" >"$T/dial1" &
 as alice i3run python3 "$LIB/dial.py" bob.i3 "$PORT" --timeout 140 --non-blocking >"$T/dial2"
 wait $!
@@ -53,6 +53,6 @@ serve bob web2 python3 "$LIB/web.py"
 as alice i3run curl -sS --max-time 30 "http://bob.i3:$PORT/page" | cmp - page
 
 step "one's own daemon killed: connects fail at once, and work when it is back"
-kill -9 "$(cat "$W/alice/run/i3/i3d.pid")"
+daemon_kill alice
 # i3run starts a new one by itself
 as alice i3run curl -sS --max-time 30 "http://bob.i3:$PORT/page" | cmp - page

@@ -106,7 +106,7 @@ kill -CONT "$pid"
 wait_for 10 triggers_stand alice
 round_of awake
 step "it is killed"
-kill -9 "$pid"
+daemon_kill alice
 sleep 1.2
 round_of killed
 step "it is back"

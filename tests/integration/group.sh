@@ -12,9 +12,6 @@ user_restart() {
     as "$1" i3ctl stop >/dev/null
     user_start "$1"
 }
-daemon_kill() {
-    kill -9 "$(cat "$W/$1/run/i3/i3d.pid")"
-}
 groups_stand() {
     as "$1" i3ctl group list --json | python3 -c 'import json, sys
 sys.exit(not all(g["standing"] for g in json.load(sys.stdin)["groups"]))'

@@ -138,8 +138,8 @@ as alice i3run python3 "$LIB/dns_ask.py" "$bob" connect:www.example.org:A sendto
 expect "his answers" "$(cat "$T/line")" "rcode 0, 192.0.2.80;rcode 0, 192.0.2.80;rcode 0, 192.0.2.80;rcode 3, nothing;"
 
 step "no daemon: overlay names fail at once, what can be seen to be about others goes on"
-pid=$(as alice i3ctl status --json | field pid)
-as alice i3run timeout 20 python3 "$LIB/dns_ask.py" 192.0.2.53 sendto:bob.i3:A "stop:kill -9 $pid" sendto:bob.i3:AAAA sendmsg:bob.i3:A \
+pids=$(with_keeper "$(as alice i3ctl status --json | field pid)")
+as alice i3run timeout 20 python3 "$LIB/dns_ask.py" 192.0.2.53 sendto:bob.i3:A "stop:kill -9 $pids" sendto:bob.i3:AAAA sendmsg:bob.i3:A \
     connect:bob.i3:A connect:www.example.org:A tcp:bob.i3:A sendto:www.example.org:A "sendto:$rev:PTR" | sed 's/.*: //' | tr '\n' ';' >"$T/line"
 expect "without it" "$(cat "$T/line")" "rcode 0, $bob;$(printf 'Connection refused;%.0s' 1 2 3 4 5)rcode 0, 192.0.2.80;Connection refused;"
 daemon_start alice

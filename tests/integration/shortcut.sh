@@ -40,7 +40,7 @@ path_is alice "shortcut " || die "alice's path: $(path alice)"
 as alice i3run python3 "$LIB/drip.py" bob.i3 "$PORT" 1
 
 step "the other daemon is killed too, and nobody is left to help: an error, in time"
-kill -9 "$(cat "$W/bob/run/i3/i3d.pid")"
+daemon_kill bob
 as alice i3run python3 "$LIB/dial.py" bob.i3 "$PORT" --timeout 60 >"$T/dial"
 read -r result ms <"$T/dial"
 echo "$result after $ms ms"

@@ -37,6 +37,7 @@ world_cleanup() {
     if [ -n "$W" ]; then
         [ "$status" = 0 ] || [ "$status" = 77 ] || world_tell
         i3ctl demo down "$W" || status=1
+        wait_for 2 no_processes
         left=$(world_processes)
         [ -z "$left" ] || { echo "left over: $left"; status=1; }
     fi
@@ -63,6 +64,10 @@ world_tell() {
 # Processes of the world that still run, as ps shows them.
 world_processes() {
     ps -e -o pid=,stat=,args= | grep -F "$W" | grep -v -e ' Z' -e 'grep -F' -e "^ *$$ " || :
+}
+
+no_processes() {
+    [ -z "$(world_processes)" ]
 }
 
 die() {
@@ -168,6 +173,19 @@ sys.exit(not t or any(x["state"].lower() not in ("standing", "refreshing") for x
 daemon_restart() {
     as "$1" i3ctl stop >/dev/null
     daemon_start "$1"
+}
+
+# The daemon with that process number, and before it the one that would start it anew.
+with_keeper() {
+    keeper=$(ps -o ppid= -p "$1" | tr -d ' ')
+    [ "$(cat "/proc/$keeper/comm")" != i3keep ] || printf '%s ' "$keeper"
+    echo "$1"
+}
+
+# It dies, and nobody starts it anew: daemon_kill USER.
+daemon_kill() {
+    # shellcheck disable=SC2046
+    kill -9 $(with_keeper "$(cat "$W/$1/run/i3/i3d.pid")")
 }
 
 daemon_start() {

@@ -261,7 +261,7 @@ START_TEST(any_changed_byte_of_a_handshake_makes_no_session)
 {
     static const unsigned proto[] = {PROTO_HANDSHAKE_INIT, PROTO_HANDSHAKE_RESPONSE};
     tamper.proto = proto[_i];
-    unsigned len = DATA_HEADER_LEN + (_i ? 104 : 192);
+    unsigned len = DATA_HEADER_LEN + (_i ? 104 : 176 /* what follows may change */);
     for (tamper.at = 5; tamper.at < len; tamper.at++) {
         if (!_i && tamper.at >= 5 + ID_PREFIX_LEN && tamper.at < 5 + ID_LEN)
             continue;

@@ -157,7 +157,7 @@ void world_send_to(struct world *w, unsigned from, const struct addr *to, const 
     ck_assert_uint_le(len, sizeof(copy));
     ck_assert_uint_ge(len, DATA_HEADER_LEN);
     memcpy(copy, p, len);
-    w->sent[copy[4] & 3]++;
+    w->sent[copy[4] & 15]++;
     w->by_host[from]++;
     w->n_sent++;
     if (w->recording) {

@@ -64,7 +64,7 @@ struct world {
     bool straight;     /* the others are not */
     size_t widest[2];  /* longer datagrams are lost: relayed, and straight; 0: none are */
     uint64_t sent_straight;
-    uint64_t sent[4], not_presents; /* by proto */
+    uint64_t sent[16], not_presents; /* by proto */
     uint64_t by_host[WORLD_HOSTS];  /* packets sent */
     unsigned drop_at;               /* loses the packet with this number (from 1) */
     uint64_t n_sent;

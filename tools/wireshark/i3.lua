@@ -6,7 +6,7 @@ local i3 = Proto("i3", "Internet Indirection Infrastructure")
 
 local kinds = {"DATA", "INSERT", "CHALLENGE", "PROVE", "ACK", "REFRESH", "NOT_PRESENT", "PING", "PONG", "REFUSED", "RING", "LOOKUP",
     "OWNER", "BATCH"}
-local protos = {"handshake init", "handshake response", "sealed", "plain", "group"}
+local protos = {"handshake init", "handshake response", "sealed", "plain", "group", [8] = "join", [9] = "joined", [10] = "cookie"}
 local reasons = {"unknown trigger", "stale cookie", "wrong proof", "store full", "policy", "too fast"}
 local ring_types = {"ASK", "STATE", "FIND", "TAKEN", "FOUND", "LEAVE", "TRIGGERS"}
 

@@ -100,8 +100,11 @@ init += n.enc(public(a))
 n.dh(a, public(b))
 tail = lambda c, member: struct.pack(">IIBBHI", 0x0A010203, 0x0A0A0B0C, c, 0, 1400, 1 << 20) + member
 init += n.enc(struct.pack(">Q", 1800000000123456) + key(5) + tail(3, bytes(8)))
-init += mac(blake2s(b"i3run mac1", public(b)), init)[:16] + bytes(16)
+init += mac(blake2s(b"i3run mac1", public(b)), init)[:16]
+again = key(5) + mac(b"\x11" * 16, init + key(5))[:16]
+init += bytes(32 + 16)
 print("init", init.hex())
+print("again", again.hex())
 response = n.mix(public(eb))
 n.dh(eb, public(ea))
 n.dh(eb, public(a))

@@ -12,7 +12,11 @@ static const char init_hex[] =
     "618532d7afd1977f04d3378c6e4ab78ec3509c67acd7019cc2eff507b3bdcd6d7b0f2d09fb07e20a85632bdbfa883b72a5aa"
     "21247bba2afc3656bc84423c6e0277c6a5e08c0f4bc7869088615c50ca9153aa94541233e4691b9c96891f78d1e5b4d4d21e"
     "4e9e25a3eec86f20af75c3b7202bbd4aa3391f5f4f8d2af93afd271047ea2452d7c9ec535217d17d5892f3beedd29bbd7304"
-    "b3f079902fc3c4216e438c511dd713a2b3396616f5c199022ff300000000000000000000000000000000";
+    "b3f079902fc3c4216e438c511dd713a2b3396616f5c199022ff300000000000000000000000000000000"
+    "0000000000000000000000000000000000000000000000000000000000000000";
+static const char again_hex[] =
+    "9ca3aab1b8bfc6cdd4dbe2e9f0f7fe050c131a21282f363d444b525960676e75"
+    "6c0793174193cf42284e410da8f13762";
 static const char response_hex[] =
     "9aabea0e4855b9261b37e924749f14653f53d3b5c333cca7b57d23d0eb1842067b7bdda7123ed7d3334cd78e95af725b95cf"
     "89a92567563cee694b9736724d429b5526f8094aa36ae4b63be9998cecc82e7d22eb369ea6059bcc238911fb92b593271129"
@@ -98,11 +102,50 @@ START_TEST(only_an_init_for_us_passes_the_cheap_test)
     ck_assert(!init_is_for(other, t.init, INIT_LEN));
     for (size_t len = 0; len < INIT_LEN; len++)
         ck_assert(!init_is_for(key, t.init, len));
-    for (size_t at = 0; at < INIT_LEN; at++) {
+    for (size_t at = 0; at < INIT_NOISE_LEN + MAC_LEN; at++) {
         t.init[at] ^= 4;
         ck_assert(!init_is_for(key, t.init, INIT_LEN));
         t.init[at] ^= 4;
     }
+}
+END_TEST
+
+/* With a return and mac2 under a cookie of ones, and without either again. */
+START_TEST(an_init_that_is_sent_again_is_golden)
+{
+    uint8_t init[INIT_LEN], want[INIT_LEN], cookie[MAC_LEN];
+    memcpy(init, t.init, INIT_LEN);
+    memcpy(want, t.init, INIT_LEN);
+    memset(cookie, 0x11, sizeof(cookie));
+    unhex(again_hex, want + INIT_NOISE_LEN + MAC_LEN, ID_LEN + MAC_LEN);
+    ck_assert(!init_has_return(init));
+    init_set_return(init, &t.hello.id, cookie);
+    ck_assert_mem_eq(init, want, INIT_LEN);
+    ck_assert(init_has_return(init));
+    ck_assert(init_has_mac2(init, cookie));
+    init_set_return(init, &t.hello.id, NULL);
+    ck_assert(init_has_return(init));
+    ck_assert(!init_has_mac2(init, cookie));
+    init_set_return(init, NULL, NULL);
+    ck_assert_mem_eq(init, t.init, INIT_LEN);
+}
+END_TEST
+
+START_TEST(mac2_is_for_every_byte_before_it)
+{
+    uint8_t cookie[MAC_LEN] = {7};
+    init_set_return(t.init, &t.hello.id, cookie);
+    for (size_t at = 0; at < INIT_LEN; at++) {
+        t.init[at] ^= 4;
+        ck_assert(!init_has_mac2(t.init, cookie));
+        t.init[at] ^= 4;
+    }
+    for (size_t at = 0; at < MAC_LEN; at++) {
+        cookie[at] ^= 4;
+        ck_assert(!init_has_mac2(t.init, cookie));
+        cookie[at] ^= 4;
+    }
+    ck_assert(init_has_mac2(t.init, cookie));
 }
 END_TEST
 
@@ -125,6 +168,8 @@ int main(void)
     TCase *c = tcase_create("handshake");
     tcase_add_checked_fixture(c, setup, NULL);
     tcase_add_test(c, handshake_is_golden);
+    tcase_add_test(c, an_init_that_is_sent_again_is_golden);
+    tcase_add_test(c, mac2_is_for_every_byte_before_it);
     tcase_add_test(c, only_an_init_for_us_passes_the_cheap_test);
     tcase_add_test(c, a_response_of_another_length_is_refused);
     suite_add_tcase(s, c);

@@ -403,7 +403,7 @@ START_TEST(a_flood_of_inits_is_read_at_a_bounded_rate)
     w->now = mono_add(w->now, 50 * MS);
     for (unsigned i = 0; i < FLOOD; i++)
         give_init(w, 0, &start, e_priv, true);
-    ck_assert_uint_eq(asked - before, 100);
+    ck_assert_uint_eq(asked, before); /* without a cookie, nobody is read any more (tests/sim/cookies.c) */
     ck_assert_ptr_null(peer_next(w->host[0].ps, NULL));
     ck_assert_uint_eq(w->out->n, 0);
     world_free(w);

@@ -714,7 +714,7 @@ START_TEST(a_node_that_lost_the_connection_gets_its_triggers_back_at_once)
 }
 END_TEST
 
-START_TEST(removal_is_sent_once_and_forgotten)
+START_TEST(removal_is_sent_until_it_is_answered_and_forgotten)
 {
     struct fake *f = fake_new();
     for (unsigned i = 0; i < 5; i++) {
@@ -730,6 +730,10 @@ START_TEST(removal_is_sent_once_and_forgotten)
     ck_assert_uint_eq(f->removed, 1);
     ck_assert(!fake_holds(f, &o.id, 256));
     ck_assert_int_eq(trigger_remove(f->t, f->now, &o.id, 256, f->out), -ENOENT);
+    unsigned refreshes = f->seen[WIRE_REFRESH];
+    fake_run(f, 2 * SEC);
+    ck_assert_uint_eq(f->seen[WIRE_REFRESH], refreshes + 1); /* it was not answered; the second is: it is known no more */
+    ck_assert_uint_eq(f->removed, 1);
     own_add(f, &never); /* wanted, not yet asked for: nothing to take back */
     triggers_remove_all(f->t, f->now, f->out);
     ck_assert_uint_eq(f->out->n, 1); /* together */
@@ -739,6 +743,34 @@ START_TEST(removal_is_sent_once_and_forgotten)
     ck_assert_uint_eq(triggers_deadline(f->t).us, MONO_NEVER.us);
     struct trigger_info i;
     ck_assert(!triggers_info(f->t, 0, &i));
+    fake_free(f);
+}
+END_TEST
+
+/* Four times, in four seconds, then never again; and it is one packet that counts once. */
+START_TEST(a_removal_outlives_loss)
+{
+    struct fake *f = fake_new();
+    struct own o = own_new(1);
+    own_add(f, &o);
+    fake_run(f, SEC);
+    ck_assert(fake_holds(f, &o.id, 256));
+    f->deaf = true;
+    unsigned before = f->seen[WIRE_REFRESH];
+    ck_assert_int_eq(trigger_remove(f->t, f->now, &o.id, 256, f->out), 0);
+    fake_take(f);
+    ck_assert_uint_eq(f->seen[WIRE_REFRESH], before + 1);
+    fake_run(f, 1200 * MS);
+    ck_assert_uint_eq(f->seen[WIRE_REFRESH], before + 3);
+    f->deaf = false;
+    fake_run(f, 10 * SEC);
+    ck_assert_uint_eq(f->seen[WIRE_REFRESH], before + 4);
+    ck_assert_uint_eq(f->removed, 1);
+    ck_assert(!fake_holds(f, &o.id, 256));
+    ck_assert_uint_eq(triggers_deadline(f->t).us, MONO_NEVER.us);
+    own_add(f, &o); /* the same id, anew: no late removal hits it */
+    fake_run(f, 20 * SEC);
+    ck_assert(fake_holds(f, &o.id, 256));
     fake_free(f);
 }
 END_TEST
@@ -932,7 +964,8 @@ int main(void)
     tcase_add_test(t, restart_inserts_all_anew_at_once);
     tcase_add_test(t, another_node_gets_the_triggers);
     tcase_add_test(t, a_node_that_lost_the_connection_gets_its_triggers_back_at_once);
-    tcase_add_test(t, removal_is_sent_once_and_forgotten);
+    tcase_add_test(t, removal_is_sent_until_it_is_answered_and_forgotten);
+    tcase_add_test(t, a_removal_outlives_loss);
     tcase_add_test(t, what_cannot_be_added_is_refused);
     tcase_add_test(t, the_table_is_bounded_and_all_of_it_is_served);
     tcase_add_test(t, answers_that_nobody_asked_for_are_ignored);

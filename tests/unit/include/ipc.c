@@ -14,6 +14,7 @@
 #define HEAD(type) 1, type, 0, 0, 0xde, 0xad, 0xbe, 0xef
 
 static const uint8_t info_req[] = {HEAD(1)};
+static const uint8_t info_every_rep[] = {HEAD(0x81), 0, 0, 0, 0, ADDR4, 10, 0, 0, 0, 8, 1, 0, 0, 0, 0, 0x12, 0x34, ADDR6};
 static const uint8_t info_rep[] = {HEAD(0x81), 0, 0, 0, 0, ADDR4, 10, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0x12, 0x34, ADDR6};
 static const uint8_t resolve_req[] = {HEAD(2), 'b', 'o', 'b', '.', 'i', '3'};
 static const uint8_t resolve_rep[] = {HEAD(0x82), 0, 0, 0, 0, ADDR4, ADDR6};
@@ -146,6 +147,7 @@ static const struct golden {
     void (*re)(struct reader *, struct writer *);
 } golden[] = {
     {"info request", info_req, sizeof(info_req), 8, false, IPC_INFO, re_none},
+    {"info reply with a flag", info_every_rep, sizeof(info_every_rep), 64, false, IPC_INFO | IPC_REPLY, re_info},
     {"info reply", info_rep, sizeof(info_rep), 64, false, IPC_INFO | IPC_REPLY, re_info},
     {"resolve request", resolve_req, sizeof(resolve_req), 9, true, IPC_RESOLVE, re_name},
     {"resolve reply", resolve_rep, sizeof(resolve_rep), 52, false, IPC_RESOLVE | IPC_REPLY, re_resolved},
@@ -229,7 +231,7 @@ static const struct violation {
     {info_req, sizeof(info_req), 2, 1}, /* zeros */
     {info_req, sizeof(info_req), 3, 1},
     {info_rep, sizeof(info_rep), 36, 33}, /* bits */
-    {info_rep, sizeof(info_rep), 37, 1},
+    {info_rep, sizeof(info_rep), 37, 2},
     {info_rep, sizeof(info_rep), 39, 1},
     {info_rep, sizeof(info_rep), 12, 5}, /* family */
     {info_rep, sizeof(info_rep), 12, 0}, /* none, but with an address */

@@ -951,12 +951,17 @@ START_TEST(forgets_unanswered_syns)
 }
 END_TEST
 
-static void flood_syn(struct tcpip *t, uint16_t port, uint64_t now)
+static void flood_syn_of(struct tcpip *t, uint32_t host, uint16_t port, uint64_t now)
 {
     uint8_t packet[80];
-    struct segment g = {.src = 0x0a000099, .dst = 0x0a000001, .src_port = port, .dst_port = 80, .seq = port, .flags = TH_SYN};
+    struct segment g = {.src = host, .dst = 0x0a000001, .src_port = port, .dst_port = 80, .seq = port, .flags = TH_SYN};
     tcpip_input(t, (mono_t){now}, packet, segment_build(packet, &g, 1, 0));
     tcpip_settle(t, (mono_t){now});
+}
+
+static void flood_syn(struct tcpip *t, uint16_t port, uint64_t now)
+{
+    flood_syn_of(t, 0x0a000099, port, now);
 }
 
 START_TEST(bounds_a_flood_of_syns)
@@ -969,8 +974,9 @@ START_TEST(bounds_a_flood_of_syns)
     for (uint32_t i = 1; i < 20000; i++)
         flood_syn(t, (uint16_t)i, i);
     tcpip_stats(t, &st);
-    ck_assert_uint_eq(st.half_open, HALF_OPEN_MAX);
-    ck_assert_uint_eq(st.conns, HALF_OPEN_MAX);
+    ck_assert_uint_eq(st.half_open, HALF_OPEN_MAX / 2);
+    ck_assert_uint_eq(st.conns, HALF_OPEN_MAX / 2);
+    ck_assert_uint_eq(st.refused_peer, 19999 - HALF_OPEN_MAX / 2);
     struct tcpip_event e;
     int incoming = 0;
     tcpip_expire(t, (mono_t){31000000}); /* none was told of: none is told of its end */
@@ -980,6 +986,54 @@ START_TEST(bounds_a_flood_of_syns)
     tcpip_stats(t, &st);
     ck_assert_uint_eq(st.conns, 0);
     ck_assert_uint_eq(st.memory, base.memory);
+    tcpip_free(t);
+}
+END_TEST
+
+/* Whoever floods leaves room for the others, and they for the next. */
+START_TEST(a_flood_of_syns_leaves_room_for_other_hosts)
+{
+    struct tcpip_config c;
+    struct tcpip_stats st;
+    tcpip_config_default(&c);
+    struct tcpip *t = tcpip_new(&c);
+    for (uint32_t host = 0; host < 20; host++) {
+        tcpip_stats(t, &st);
+        uint32_t before = st.half_open;
+        for (uint16_t i = 1; i < 3000; i++)
+            flood_syn_of(t, 0x0a000100 + host, i, i);
+        tcpip_stats(t, &st);
+        if (st.half_open < HALF_OPEN_MAX)
+            ck_assert_uint_ge(st.half_open - before, HALF_OPEN_LEAST);
+        ck_assert_uint_le(st.half_open, HALF_OPEN_MAX);
+    }
+    tcpip_expire(t, (mono_t){31000000});
+    tcpip_stats(t, &st);
+    ck_assert_uint_eq(st.half_open, 0);
+    flood_syn_of(t, 0x0a000100, 1, 31000001); /* it is not remembered */
+    tcpip_stats(t, &st);
+    ck_assert_uint_eq(st.half_open, 1);
+    tcpip_free(t);
+}
+END_TEST
+
+/* Of the last ninth nobody has any who has most of the rest. */
+START_TEST(one_host_does_not_get_all_connections)
+{
+    enum { MAX = 900 };
+    struct tcpip_config c;
+    struct tcpip_stats st;
+    tcpip_config_default(&c);
+    c.conns_max = MAX;
+    struct tcpip *t = tcpip_new(&c);
+    for (uint16_t i = 1; i < 3000; i++)
+        flood_syn_of(t, 0x0a000100, i, i);
+    tcpip_stats(t, &st);
+    ck_assert_uint_eq(st.conns, MAX - MAX / 9);
+    for (uint16_t i = 1; i <= 50; i++)
+        flood_syn_of(t, 0x0a000200, i, 4000);
+    tcpip_stats(t, &st);
+    ck_assert_uint_eq(st.conns, MAX - MAX / 9 + 50);
     tcpip_free(t);
 }
 END_TEST
@@ -1520,7 +1574,7 @@ int main(void)
         takes_a_new_connection_over_time_wait, sees_a_rst_for_its_last_fin_as_the_end, is_reset_only_by_the_exact_number,
         challenges_a_syn_in_the_window, challenges_an_ack_of_what_was_not_sent, drops_what_paws_knows_to_be_old,
         delivers_what_came_before_a_reset, ignores_data_far_outside_the_window, cuts_data_at_the_window, keeps_alive,
-        forgets_unanswered_syns, bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports,
+        forgets_unanswered_syns, bounds_a_flood_of_syns, a_flood_of_syns_leaves_room_for_other_hosts, one_host_does_not_get_all_connections, bounds_its_connections, finds_free_ports,
         gives_a_named_port_that_rests_away_again,
         takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, a_remote_is_replaced, keeps_to_what_the_path_holds,
         keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, follows_the_mtu_of_the_path_with_data_in_flight,
@@ -1533,7 +1587,7 @@ int main(void)
     const TTest *const only4[] = {
         opens_actively, opens_passively_only_after_accept, takes_536_when_no_mss_was_named, passes_the_room_of_a_path_on,
         keeps_to_the_mtu_of_the_path, follows_the_mtu_of_the_path_with_data_in_flight, survives_any_damage_to_a_packet,
-        bounds_a_flood_of_syns, bounds_its_connections, finds_free_ports, carries_ten_thousand_connections,
+        bounds_a_flood_of_syns, a_flood_of_syns_leaves_room_for_other_hosts, one_host_does_not_get_all_connections, bounds_its_connections, finds_free_ports, carries_ten_thousand_connections,
         answers_echo_and_reports_replies, makes_segments_smaller_for_a_narrow_way,
     };
     Suite *s = suite_create("tcp");

@@ -1,0 +1,236 @@
+#!/usr/bin/python3
+"""i3ctl VERB --json of every verb, in real states, against tools/schema: members that are not documented, schemas and manual entries that
+are missing, and errors that are no JSON fail."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import ctl  # noqa: E402
+from ctl import T, TOP, User, World, step, wait_for  # noqa: E402
+from schema import Invalid, Schemas  # noqa: E402
+
+schemas = Schemas(os.path.join(TOP, "tools", "schema"))
+answered = {}  # verb: how many of its answers, not errors, were looked at
+
+
+def documents(text):
+    """The JSON texts one after another."""
+    docs, at = [], 0
+    while text[at:].strip():
+        at += len(text[at:]) - len(text[at:].lstrip())
+        doc, at = json.JSONDecoder().raw_decode(text, at)
+        docs.append(doc)
+    return docs
+
+
+def look(verb, r):
+    """What a run of that verb has printed; its last document."""
+    name = verb.replace(" ", "-") + ".json"
+    assert r.err == "", "something on stderr: %s" % r
+    try:
+        docs = documents(r.out)
+    except ValueError as e:
+        raise AssertionError("%s: %s" % (e, r))
+    assert docs or not r.status, "nothing was said: %s" % r
+    if schemas.files[name].get("$comment") == "one object a line":
+        assert len(docs) == r.out.count("\n"), "not one a line: %s" % r
+    for i, doc in enumerate(docs):
+        error = r.status and i == len(docs) - 1 and "error" in doc and "exit" in doc
+        try:
+            schemas.validate(doc, "error.json" if error else name)
+        except Invalid as e:
+            raise AssertionError("%s\n%s" % (e, r))
+        if error:
+            assert doc["exit"] == r.status, r
+            assert (r.status == 2) == ("usage" in doc) or "usage" not in doc, r
+        else:
+            answered[verb] = answered.get(verb, 0) + 1
+    return docs[-1] if docs else None
+
+
+def ask(user, verb, *args, status=0, **more):
+    return look(verb, user.ctl(*verb.split(), *args, "--json", status=status, **more))
+
+
+def every_verb_is_documented(verbs):
+    manual = open(os.path.join(TOP, "tools", "man", "i3ctl.1.scd")).read()
+    for v in verbs:
+        assert v.replace(" ", "-") + ".json" in schemas.files, "no schema of i3ctl %s: tools/schema/%s.json" % (v, v.replace(" ", "-"))
+        assert re.search(r"^\*%s\*" % re.escape(v), manual, re.M), "i3ctl(1) has no entry of its own for %s" % v
+    known = {v.replace(" ", "-") for v in verbs} | {"common", "error"}
+    for name in schemas.files:
+        if name[:-5] not in known:
+            print("a schema of no verb:", name)
+        schemas.check_schema(schemas.files[name], name, name)
+
+
+def every_option_is_documented(verbs, synopsis):
+    manual = open(os.path.join(TOP, "tools", "man", "i3ctl.1.scd")).read().replace("\\", "")
+    for v in verbs:
+        for option in set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", synopsis[v])) - {"--json"}:
+            assert option in manual, "i3ctl(1) does not have %s of %s" % (option, v)
+
+
+def wrong_calls(u, verbs):
+    """Whatever the verb: an option that does not exist, and more words than any takes."""
+    for v in verbs:
+        look(v, u.ctl(*v.split(), "--frobnicate", "--json", status=2))
+        look(v, u.ctl(*v.split(), *["x"] * 40, "--json", status=2))
+    for words in (), ("--frob",), ("sttaus",), ("book",), ("book", "frob"), ("frob", "x"):
+        r = u.ctl(*words, "--json", status=2)
+        schemas.validate(json.loads(r.out), "error.json")
+        assert r.err == "", r
+    look("help", u.ctl("--json", "--help"))
+    ask(u, "help")
+    ask(u, "help", "book")
+    ask(u, "help", "ping")
+    ask(u, "help", "frob", status=2)
+    ask(u, "version")
+
+
+def nothing_runs(u):
+    for v in "status", "stop", "metrics", "ring":
+        ask(u, v, status=3)
+    ask(u, "trace", status=3)
+    ask(u, "log", status=1)
+    doc = ask(u, "doctor", status=3)
+    assert doc["failed"] >= 1 and any(c["check"] == "daemon" and c["result"] == "fail" for c in doc["checks"]), doc
+    ask(u, "ring", "--node", "1", status=3)
+    ask(u, "metrics", "--node", "1", status=3)
+
+
+def refused_config(u):
+    u.config('mtu = "many"\n')
+    for v in ("id",), ("ping", "x"), ("start",), ("doctor",):
+        ask(u, *v, status=78)
+    u.config("")
+
+
+def fresh_daemon(u):
+    assert ask(u, "start")["started"] is True
+    assert ask(u, "start")["started"] is False
+    ask(u, "init")
+    ask(u, "id")
+    s = ask(u, "status")
+    assert s["peers"] == [] and s["node"]["embedded"] is True, s
+    assert any(w["code"] == "no_node" for w in s["warnings"]), s
+    ask(u, "book ls")
+    ask(u, "group list")
+    ask(u, "ring")
+    ask(u, "doctor", status=None)
+    ask(u, "metrics")
+    ask(u, "log")
+    ask(u, "log", "-n", "3")
+
+
+def book_and_groups(alice, bob):
+    key = ask(bob, "id")["key"]
+    ask(alice, "book add", "carol", key)
+    ask(alice, "book add", "carol", alice.json("id")["key"], status=1)
+    ask(alice, "book add", "far", ask(alice, "group new", "g1", "--near", "eu/berlin")["key"], status=None)
+    ask(alice, "group new", "g2", "--multicast")
+    ask(alice, "group new", "g2", status=1)
+    secret = ask(alice, "group export", "g1")["secret"]
+    path = os.path.join(T, "secret")
+    with open(path, "w") as f:
+        f.write(secret + "\n")
+    ask(bob, "group join", "g1", path)
+    ask(bob, "group join", "g9", "/nowhere", status=1)
+    ask(bob, "group list")
+    ask(alice, "book ls")
+    ask(alice, "book rm", "carol")
+    ask(alice, "book rm", "carol", status=1)
+    ask(alice, "group leave", "g2")
+    ask(alice, "group leave", "g2", status=1)
+
+
+def connected(alice, bob, world):
+    server = bob.popen("i3run", sys.executable, os.path.join(TOP, "tests/lib/web.py"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    ctl.children.append(server)
+    port = server.stdout.readline().split()[1].decode()
+    trace = alice.popen("i3ctl", "trace", "-c", "6", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    file = os.path.join(T, "x.pcapng")
+    written = alice.popen("i3ctl", "trace", "-w", file, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    ctl.children.extend((trace, written))
+    wait_for(lambda: os.path.exists(file) and os.path.getsize(file))
+    client = alice.run("i3run", "curl", "-s", "--max-time", "20", "http://bob.i3:%s/" % port)
+    assert client.status == 0, client
+    ask(alice, "ping", "bob", "2")
+    for verb, p in (("trace", trace), ("trace", written)):
+        if p is written:
+            p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=30)
+        done = look(verb, ctl.Result(["trace"], subprocess.CompletedProcess([], p.returncode, out, err)))
+        assert done["packets"] > 0, out
+    ask(alice, "trace", "-w", file, status=1)
+    ask(alice, "trace", "-c", "none", status=2)
+    s = ask(alice, "status")
+    assert s["online"] and s["peers"][0]["name"] == "bob.i3", s
+    assert ask(bob, "status")["listeners"], "no listener"
+    ask(alice, "ping", "nobody-there", status=1)
+    ask(alice, "ping", "bob", "many", status=2)
+    ask(alice, "ring")
+    node = os.path.join(world.dir, "ring", "node.sock")
+    assert ask(alice, "ring", "--node", node)["kind"] == "node"
+    ask(alice, "ring", s["id"], "--node", node)
+    ask(alice, "metrics", "--node", node)
+    ask(alice, "metrics")
+    assert ask(alice, "doctor")["failed"] == 0
+    ask(alice, "log")
+
+
+# What other files test at length is only asked here.
+def sharing(alice, bob, verbs):
+    for v, args, status in MORE:
+        if v in verbs:
+            ask(alice, v, *args, status=status)
+
+
+MORE = ()
+
+
+def body():
+    u = User("fresh")
+    table = json.loads(u.ctl("help", "--json").out)["verbs"]
+    verbs = [v["name"] for v in table]
+    step("every verb has a schema, and stands in the manual")
+    every_verb_is_documented(verbs)
+    every_option_is_documented(verbs, {v["name"]: v["synopsis"] for v in table})
+    step("wrong calls")
+    wrong_calls(u, verbs)
+    step("nothing runs")
+    nothing_runs(u)
+    assert not os.path.exists(u.env["XDG_RUNTIME_DIR"] + "/i3/i3d.sock"), "a daemon was started"
+    step("a configuration that is refused")
+    refused_config(u)
+    step("a daemon that knows nobody")
+    fresh_daemon(u)
+    step("two users")
+    world = World()
+    ctl.worlds.append(world)
+    ask(u, "demo status", world.dir)
+    ask(u, "demo up", world.dir, status=1)
+    ask(u, "demo status", "/nowhere", status=1)
+    book_and_groups(world.alice, world.bob)
+    connected(world.alice, world.bob, world)
+    sharing(world.alice, world.bob, verbs)
+    step("the end")
+    ask(u, "stop")
+    ask(u, "stop", status=3)
+    ask(world.bob, "stop")
+    ask(u, "demo status", world.dir, status=3)
+    ask(u, "demo down", world.dir)
+    world.made = False
+    ask(u, "demo up", world.dir)
+    ask(u, "demo down", world.dir)
+    never = [v for v in verbs if not answered.get(v)]
+    assert not never, "verbs whose answer nothing here has looked at: %s" % ", ".join(never)
+    print("%d answers of %d verbs" % (sum(answered.values()), len(answered)))
+
+
+ctl.main(body)
