@@ -482,6 +482,7 @@ INTEGRATION_TESTS := \
 	integration/names.sh \
 	integration/shim_stages.sh \
 	integration/servers.sh \
+	integration/dns_names.sh \
 	integration/fail_closed.sh \
 	integration/overlay_only.sh \
 	integration/udp.sh \
@@ -491,6 +492,7 @@ INTEGRATION_TESTS := \
 	integration/udp6.sh \
 	integration/first_light.sh \
 	integration/group.sh \
+	integration/hash_names.sh \
 	integration/stack.sh \
 	integration/cli.sh \
 	integration/config_files.py \

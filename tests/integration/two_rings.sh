@@ -98,20 +98,35 @@ nodes = { "$first" }
 shortcut = no
 overlay work { suffix = ".work.i3" }
 END
-daemon_restart_work() {
-    as alice i3ctl stop >/dev/null
-    as alice i3d --ensure || die "alice's daemon does not start"
-}
-daemon_restart_work
+as alice i3ctl reload >"$T/reload" || die "$(cat "$T/reload")"
 expect "bob without the other" "$(as alice i3run curl -sS --max-time 15 "http://bob.i3:$bob_port/bob.txt")" "from bob"
 as alice i3ctl nodes add --overlay work "$again" >/dev/null
 wait_for 20 triggers_stand carol || die "carol is not at her new node"
 expect "both again" "$(both)" "from bob from carol"
 
-step "and it is kept"
-daemon_restart_work
+step "it is kept; overlays come and go with a reload, and a connection by another one does not notice"
+as alice i3ctl stop >/dev/null
+as alice i3d --ensure || die "alice's daemon does not start"
 expect "the nodes" "$(as alice i3ctl nodes list --overlay work --json | field overlays.0.nodes.0.address)" "$again"
 expect "both" "$(both)" "from bob from carol"
-as alice i3ctl nodes rm --overlay work "$again" >/dev/null
+as alice i3run curl -sS --max-time 60 --limit-rate 4M "http://bob.i3:$bob_port/big" >got &
+transfer=$!
+configure alice <<END
+nodes = { "$first" }
+shortcut = no
+END
+as alice i3ctl reload >/dev/null
+configure alice <<END
+nodes = { "$first" }
+shortcut = no
+overlay other { suffix = ".corp"  nodes = { "$again" } }
+END
+as alice i3ctl reload >/dev/null
+as alice i3ctl book add carol.corp "$(as carol i3ctl id -q)" >/dev/null
+as alice i3ctl book rm carol.work >/dev/null
+expect "carol by another suffix" "$(as alice i3run curl -sS --max-time 15 "http://carol.corp:$carol_port/carol.txt")" "from carol"
+wait $transfer || die "the transfer from bob broke off"
+expect "SHA-256" "$(sha256sum <got | cut -d' ' -f1)" "$sum"
+as alice i3ctl nodes rm "$again" 2>"$T/err" && die "what is not there was taken out"
 expect "bob" "$(as alice i3run curl -sS --max-time 15 "http://bob.i3:$bob_port/bob.txt")" "from bob"
 as carol i3ctl stop >/dev/null
