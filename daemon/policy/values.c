@@ -236,19 +236,23 @@ int value_addr(const struct config_option *o, void *to, const char *value, char 
 int value_dns_server(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
 {
     struct addr *a = FIELD(struct addr, to, o);
+    if (!*value) {
+        *a = (struct addr){0};
+        return 0;
+    }
     if (config_parse_addr(a, value, 53) || !a->port || addr_is_any(a))
-        return refuse(why, cap, "the address of a DNS server, like \"192.0.2.53\" or \"[2001:db8::53]:5353\",", value);
+        return refuse(why, cap, "the address of a DNS server, like \"192.0.2.53\" or \"[2001:db8::53]:5353\", or \"\"", value);
     return 0;
 }
 
-/* A zone of the DNS, "i3.example.org". */
+/* A zone of the DNS, "i3.example.org"; "": none. */
 int value_zone(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
 {
     char *out = FIELD(char, to, o);
     const char *s = value + (*value == '.');
     size_t n = strlen(s), label = 0;
     n -= n && s[n - 1] == '.';
-    bool ok = n && n <= CONFIG_ZONE_MAX;
+    bool ok = (n && n <= CONFIG_ZONE_MAX) || !*value;
     for (size_t i = 0; ok && i < n; i++) {
         char c = (char)(s[i] >= 'A' && s[i] <= 'Z' ? s[i] + 32 : s[i]);
         label = c == '.' ? 0 : label + 1;
