@@ -55,6 +55,7 @@ policy_SRC := \
 	daemon/policy/access.c \
 	daemon/policy/shares.c \
 	daemon/policy/node_list.c \
+	daemon/policy/suffix.c \
 	daemon/policy/config.c \
 	daemon/policy/outline.c \
 	daemon/policy/pattern.c \
@@ -393,6 +394,10 @@ UNIT_TESTS := \
 	unit/dns/stub \
 	unit/naming/book \
 	unit/naming/groups \
+	unit/naming/hashname \
+	unit/naming/txtname \
+	unit/policy/node_list \
+	unit/policy/suffix \
 	unit/naming/pool \
 	unit/naming/mappings \
 	unit/policy/config \
@@ -577,6 +582,7 @@ FUZZ_TARGETS := \
 	fuzz/wire \
 	fuzz/ipc \
 	fuzz/book \
+	fuzz/names \
 	fuzz/config \
 	fuzz/rules \
 	fuzz/dns \
@@ -593,6 +599,10 @@ unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
+unit/naming/hashname_ROOMS := naming base
+unit/naming/txtname_ROOMS := naming base
+unit/policy/node_list_ROOMS := policy base
+unit/policy/suffix_ROOMS := policy base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/rules_ROOMS := policy base
@@ -691,6 +701,7 @@ fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
+fuzz/names_ROOMS := naming base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns

@@ -23,33 +23,25 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "daemon/base/log.h"
+#include "daemon/policy/suffix.h"
 
 enum { OVERLAY_UDP_BUFFER = 4 << 20 };
 
 /* ---- which one ---- */
 
-static bool has_suffix(const char *name, size_t len, const char *suffix, size_t *bare)
-{
-    size_t n = strlen(suffix);
-    if (len <= n || strncasecmp(name + len - n, suffix, n))
-        return false;
-    *bare = len - n;
-    return true;
-}
-
 struct overlay *overlay_of_name(const struct pump *p, const char *name, size_t len, size_t *bare)
 {
-    struct overlay *best = NULL;
-    size_t at;
-    for (struct overlay *o = p->overlays; o; o = o->next)
-        if (has_suffix(name, len, o->suffix, &at) && (!best || at < *bare)) {
-            best = o;
-            *bare = at;
-        }
-    return best;
+    const char *suffix[OVERLAYS_MAX];
+    struct overlay *v[OVERLAYS_MAX];
+    unsigned n = 0;
+    for (struct overlay *o = p->overlays; o && n < OVERLAYS_MAX; o = o->next, n++) {
+        v[n] = o;
+        suffix[n] = o->suffix;
+    }
+    int i = suffix_longest(name, len, suffix, n, bare);
+    return i < 0 ? NULL : v[i];
 }
 
 struct overlay *overlay_of_entry(const struct pump *p, const char *name, char full[IPC_NAME_MAX + 1])
