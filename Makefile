@@ -148,6 +148,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/access_report.c \
 	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
@@ -363,7 +364,7 @@ PURE_ROOMS := base dns naming policy i3 node tcpip program control
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
 control_LIBS := -ljansson
-io_LIBS     := -luv $(MB_LIBS)
+io_LIBS     := -luv -lseccomp $(MB_LIBS)
 
 # ---- programs ------------------------------------------------------------------------------------
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
@@ -500,10 +501,14 @@ INTEGRATION_TESTS := \
 	integration/hash_names.sh \
 	integration/stack.sh \
 	integration/cli.sh \
+	integration/completions.sh \
 	integration/config_files.py \
 	integration/policy.sh \
 	integration/json_schema.py \
+	integration/observe.py \
 	integration/refuse.sh \
+	integration/share.sh \
+	integration/rotate.sh \
 	integration/kept_state.sh \
 	integration/session.py \
 	integration/disk_full.sh \
@@ -515,6 +520,7 @@ INTEGRATION_TESTS := \
 	integration/two_rings.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
+	integration/manuals.sh \
 	integration/dead_peer.sh \
 	integration/dos_drop.sh \
 	integration/ring.sh \
@@ -530,6 +536,8 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/five_lines.sh \
+	integration/third_user.sh \
 	integration/tcp_fallback.sh \
 	integration/tcp_crowd.sh \
 	integration/nat_kinds.sh \
@@ -546,6 +554,7 @@ INTEROP_TESTS := \
 	interop/apache.sh \
 	interop/python_http.sh \
 	interop/ssh.sh \
+	interop/five_lines_ssh.sh \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
@@ -657,10 +666,7 @@ unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
 unit/control/pcapng_OBJ := daemon/control/pcapng.o
 unit/tools/packet_OBJ := tools/i3ctl_packet.o
-unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
-unit/io/sockets_ROOMS := io
-unit/io/stream_ROOMS := io
 unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 unit/io/mirror_ROOMS := io base
@@ -712,14 +718,19 @@ objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
 roomobjs = $(foreach r,$(1),$(call objs,$(r)))
 roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
-.PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall clean help
+.PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall deb clean help
 .DELETE_ON_ERROR:
 
 all: deps
 	$(Q)$(MAKE) --no-print-directory build
 
 .PHONY: build
-build: $(PROGRAMS:%=$(B)/bin/%) $(LIBRARY) $(MAN)
+build: $(PROGRAMS:%=$(B)/bin/%) $(LIBRARY) $(MAN) $(B)/completions/made
+
+# read off the programs' own help
+$(B)/completions/made: tools/completions/generate.py $(PROGRAMS:%=$(B)/bin/%)
+	$(if $(V),,@echo "  GEN   $(@D)")
+	$(Q)python3 $< $(B)/bin $(@D) && touch $@
 
 help:
 	@echo "make [all] [SAN=1] [V=1]   build into build/ (SAN=1: build/san)"
@@ -729,7 +740,9 @@ help:
 	@echo "make interop               heavy programs against each other"
 	@echo "make bench                 figures, as ratios to plain loopback"
 	@echo "make deps                  install the Debian packages that are missing"
-	@echo "make install PREFIX=DIR    default $(PREFIX)"
+	@echo "make install PREFIX=DIR    default $(PREFIX); PREFIX=$$HOME/.local without root"
+	@echo "make uninstall PREFIX=DIR  takes away what install has put there"
+	@echo "make deb                   a package for Debian, in build/deb"
 
 deps:
 	$(Q)tools/deps.sh build
@@ -743,7 +756,7 @@ define program_rule
 $(B)/bin/$(1): $(call objs,$(1)) $(call roomobjs,$($(1)_ROOMS))
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo "  LD    $$@")
-	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) -o $$@ $$^ $($(1)_LIBS)
+	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $($(1)_LIBS)
 endef
 $(foreach p,i3d i3node i3run i3ctl,$(eval $(call program_rule,$(p))))
 
@@ -752,7 +765,7 @@ $(B)/lib/i3run/libi3shim.so: SANFLAGS :=
 $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
 		-o $@ $(filter %.o,$^) -ldl
 $(call objs,shim): SANFLAGS :=
 
@@ -828,10 +841,26 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 bench: build $(B)/tests/bench/node_load $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
+# how long a daemon that is killed stays away, as others see it
+bench-restart: build
+	$(Q)B=$(abspath $(B)) tests/bench/restart.sh
+
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))
 
+# what goes where: tools/install.sh
 install: build
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
+	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
+	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
+	$(Q)tools/install.sh install "$(B)" "$(PREFIX)" "$(DESTDIR)"
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
@@ -850,12 +879,11 @@ install: build
 	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 
 uninstall:
-	$(Q)rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
-	$(Q)for f in $(MAN_PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f; done
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3node $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3run
-	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run $(DESTDIR)$(PREFIX)/share/i3run
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.service $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.socket
+	$(Q)tools/install.sh uninstall "$(B)" "$(PREFIX)" "$(DESTDIR)"
+
+# build/deb/i3run_VERSION_ARCH.deb; made by Debian's own tools, in a copy of the sources
+deb:
+	$(Q)tools/deb/make.sh "$(VERSION)"
 
 clean:
 	rm -rf build

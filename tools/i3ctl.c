@@ -123,10 +123,10 @@ const struct ctl_verb ctl_verbs[] = {
         "  -v               also the triggers, the files, and what every session is made of",
         0, 0, NEEDS_RUNNING, VERB_JSON | VERB_VERBOSE, NULL, show_status, NULL},
     {"doctor", "", "look for what could be wrong here, and say how to put it right",
-        "One line for each check: ok, warn or FAIL, and below it what to do. Changes nothing, and starts no daemon.\n"
+        "One line for each check: ok, note, warn or FAIL, and below it what to do. Changes nothing, and starts no daemon.\n"
         "  --start          start the daemon first, if none runs\n"
-        "Exits 0 when nothing failed, 1 when something did, 3 when no daemon runs (the other checks are made all the same), 78 when\n"
-        "the configuration is refused.",
+        "Exits 0 when there is nothing but ok and notes, 1 when something is wrong, 3 when no daemon runs (the other checks are made\n"
+        "all the same), 78 when i3.conf is refused.",
         0, 0, NEEDS_RUNNING, VERB_JSON | VERB_START, NULL, NULL, run_doctor},
     {"ping", "NAME [COUNT]", "send COUNT (4) echo requests to NAME, one a second",
         "NAME may be a virtual address as well; one in IPv6 is asked over IPv6.\n"
@@ -154,6 +154,7 @@ const struct ctl_verb ctl_verbs[] = {
     {"metrics", "", "the counters of your daemon, as Prometheus reads them",
         "  --node           those of the overlay node on this machine; --node NODE names one of several, as with `ring`",
         0, 0, NEEDS_RUNNING, VERB_JSON | VERB_NODE, NULL, show_metrics, metrics_run},
+    {"start", "", "start your daemon, unless it runs", "i3run and most verbs do so by themselves.", 0, 0, NEEDS_STARTED, VERB_JSON, NULL, NULL, run_start},
     {"why", "NAME[:PORT]", "which rule decides about NAME, and what follows from it",
         "The decision is made again as for a program that asks for NAME, and nothing is connected. Rules stand in i3.conf, the first that\n"
         "fits decides; where none does, names with an overlay's suffix are the overlay's, and all others the system's.\n"
@@ -164,7 +165,6 @@ const struct ctl_verb ctl_verbs[] = {
         "encrypt and waypoint count at once; what needs a new start of the daemon is said. The daemon also reads the file by itself when it changes,\n"
         "and upon SIGHUP.",
         0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_reload, NULL},
-    {"start", "", "start your daemon, unless it runs", "i3run and most verbs do so by themselves.", 0, 0, NEEDS_STARTED, VERB_JSON, NULL, NULL, run_start},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
         VERB_JSON | VERB_LAST, NULL, show_stop, NULL},
     {"demo up", "[DIR]", "build a local world in DIR: a ring, and two users alice and bob",

@@ -5,9 +5,9 @@
  *   i3ctl_link.c   where the daemon is, starting it, asking it (CONTROL of include/ipc.h)
  *   i3ctl_show.c   replies as text for people
  *   i3ctl_group.c  groups
- *   i3ctl_policy.c why, reload
  *   i3ctl_share.c  sharing, joining, peers, a new key; i3ctl_qr.c draws codes
  *   i3ctl_nodes.c  overlay nodes to use
+ *   i3ctl_policy.c why, reload
  *   i3ctl_ring.c   overlay nodes: where their sockets are, the ring's map
  *   i3ctl_status.c what the daemon does, for people
  *   i3ctl_ping.c, i3ctl_log.c, i3ctl_trace.c, i3ctl_doctor.c   the verbs of these names

@@ -80,6 +80,7 @@ struct report_view control_view(struct pump *p)
         .listeners = p->listeners,
         .dgrams = dgram_table(p),
         .drops = &p->drops,
+        .access = p->access,
         .wall_s = p->wall / USEC_PER_SEC,
         .tcpip = p->tcpip};
 }
@@ -396,13 +397,13 @@ static const struct {
     {"ring", verb_ring},
     {"metrics", verb_metrics},
     {"trace", verb_trace},
-    {"reload", verb_reload},
-    {"why", verb_why},
     {"share", verb_share},
     {"unshare", verb_unshare},
     {"join", verb_join},
     {"peers", verb_peers},
     {"rotate", verb_rotate},
+    {"reload", verb_reload},
+    {"why", verb_why},
     {"stop", verb_stop},
     {"version", verb_version},
 };

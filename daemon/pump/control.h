@@ -52,13 +52,13 @@ void verb_undrop(struct control_call *k);
 /* pump/trace.c */
 void verb_trace(struct control_call *k);
 
-/* pump/reload.c, pump/why.c */
-void verb_reload(struct control_call *k);
-void verb_why(struct control_call *k);
 /* pump/nodes_control.c */
 void verb_nodes(struct control_call *k);
 /* All overlays, or that one; returns how many. */
 unsigned overlays_describe(struct pump *p, const struct overlay *only, struct report_overlay out[OVERLAYS_MAX]);
+/* pump/reload.c, pump/why.c */
+void verb_reload(struct control_call *k);
+void verb_why(struct control_call *k);
 
 /* pump/group_control.c */
 void verb_group(struct control_call *k);
