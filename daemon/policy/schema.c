@@ -28,8 +28,10 @@ static_assert(ARRAY_LEN(sections) == CONFIG_SECTIONS, "name all");
 
 const struct config_option config_options[] = {
     {SECTION_TOP, "nodes", true, false, NULL, value_node, SPAN(config, nodes, n_nodes), 0, 0},
-    {SECTION_TOP, "suffix", false, true, ".i3", value_suffix, AT(config, suffix), 0, 0},
+    {SECTION_TOP, "suffix", false, false, ".i3", value_suffix, AT(config, suffix), 0, 0},
     {SECTION_TOP, "resolve", true, false, "book", value_resolve, AT(config, resolve), 0, 0},
+    {SECTION_TOP, "dns-zone", false, false, NULL, value_zone, AT(config, dns_zone), 0, 0},
+    {SECTION_TOP, "dns-server", false, false, NULL, value_dns_server, AT(config, dns_server), 0, 0},
     {SECTION_TOP, "network", false, true, "10.0.0.0/8", value_network, SPAN(config, network, network_bits), 0, 0},
     {SECTION_TOP, "bind", false, true, "0.0.0.0:0", value_addr, AT(config, bind), 0, 0},
     {SECTION_TOP, "transport", false, true, "auto", value_transport, AT(config, transport), 0, 0},
@@ -44,7 +46,7 @@ const struct config_option config_options[] = {
     {SECTION_TOP, "ecn", false, true, "yes", value_bool, AT(config, ecn), 0, 0},
     {SECTION_TOP, "log", false, false, "info", value_log, AT(config, log_level), 0, 0},
 
-    {SECTION_OVERLAY, "suffix", false, true, NULL, value_suffix, AT(config_overlay, suffix), 0, 0},
+    {SECTION_OVERLAY, "suffix", false, false, NULL, value_suffix, AT(config_overlay, suffix), 0, 0},
     {SECTION_OVERLAY, "nodes", true, false, NULL, value_overlay_node, SPAN(config_overlay, nodes, n_nodes), 0, 0},
 
     {SECTION_RULE, "suffix", false, false, NULL, value_rule_suffix, AT(config_rule, suffix), 0, 0},
