@@ -36,6 +36,13 @@ const struct ctl_verb ctl_verbs[] = {
     {"book rm", "NAME", "forget NAME", "Sessions with NAME end at once.", 1, 1, NEEDS_STARTED, VERB_JSON,
         NULL, show_book_rm, NULL},
     {"book ls", "", "list your address book", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_book_ls, NULL},
+    {"book list", "", "the same as book ls", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_book_ls, NULL},
+    {"book claim", "NAME", "answer for NAME.i3 where others look names up by hash",
+        "Those who have `resolve = { \"book\", \"hash\" }` in their i3.conf then find your key by the name alone. Anybody can claim any\n"
+        "name: the first key that they find is kept, and where two claim a name nobody is found by it. Who may reach you is decided\n"
+        "by your book as ever.",
+        1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_book_claim, NULL},
+    {"book unclaim", "NAME", "answer for NAME.i3 no more", NULL, 1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_book_claim, NULL},
     {"share", "[PORT[/udp]]", "let one other person reach a port of this machine; alone: list what is shared",
         "Prints a code that is good once and for ten minutes. `i3ctl join CODE` on the other machine enters each of you in the\n"
         "other's book, and opens exactly this port to exactly that machine; everybody else gets no answer at all.\n"

@@ -34,6 +34,8 @@ static void show_summary(const char *name, const json_t *doc)
             micros_str(json_int(doc, "max_us"), max));
     if (*json_text(doc, "path"))
         printf("\n%s", json_text(doc, "path"));
+    if (*json_text(doc, "overlay"))
+        printf("; overlay %s", json_text(doc, "overlay"));
     if (*json_text(doc, "member"))
         printf("; member %s", json_text(doc, "member"));
     putchar('\n');

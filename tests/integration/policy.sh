@@ -127,7 +127,7 @@ is_how() { [ "$(how)" = "$1" ]; }
 fetch bob.i3 >/dev/null
 wait_for 20 is_how shortcut || die "no shortcut to begin with: $(as alice i3ctl status --json)"
 rules 'rule { suffix = ".i3" action = "overlay" shortcut = no }'
-wait_for 20 is_how relayed || die "the shortcut stays"
+expect "the shortcut is left at once" "$(how)" relayed
 expect "by the node" "$(fetch bob.i3)" 'the page'
 wait_for 5 is_how relayed || die "a shortcut again"
 rules ''
