@@ -145,6 +145,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/access_report.c \
 	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
@@ -356,7 +357,7 @@ PURE_ROOMS := base dns naming policy i3 node tcpip program control
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
 control_LIBS := -ljansson
-io_LIBS     := -luv $(MB_LIBS)
+io_LIBS     := -luv -lseccomp $(MB_LIBS)
 
 # ---- programs ------------------------------------------------------------------------------------
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
@@ -391,6 +392,7 @@ UNIT_TESTS := \
 	unit/naming/mappings \
 	unit/policy/config \
 	unit/policy/rules \
+	unit/policy/documents \
 	unit/policy/drops \
 	unit/policy/access \
 	unit/policy/shares \
@@ -489,7 +491,10 @@ INTEGRATION_TESTS := \
 	integration/stack.sh \
 	integration/cli.sh \
 	integration/completions.sh \
+	integration/config_files.py \
+	integration/policy.sh \
 	integration/json_schema.py \
+	integration/observe.py \
 	integration/refuse.sh \
 	integration/share.sh \
 	integration/rotate.sh \
@@ -576,6 +581,7 @@ FUZZ_TARGETS := \
 	fuzz/book \
 	fuzz/invite \
 	fuzz/config \
+	fuzz/rules \
 	fuzz/dns \
 	fuzz/node \
 
@@ -593,6 +599,7 @@ unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/rules_ROOMS := policy base
+unit/policy/documents_ROOMS := policy base
 unit/policy/access_ROOMS := policy
 unit/policy/access_ROOMS := policy base
 unit/policy/drops_ROOMS := policy base
@@ -645,10 +652,7 @@ unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
 unit/control/pcapng_OBJ := daemon/control/pcapng.o
 unit/tools/packet_OBJ := tools/i3ctl_packet.o
-unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
-unit/io/sockets_ROOMS := io
-unit/io/stream_ROOMS := io
 unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 unit/io/mirror_ROOMS := io base
@@ -691,6 +695,7 @@ fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
+fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 
@@ -842,6 +847,22 @@ install: build
 	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
 	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 	$(Q)tools/install.sh install "$(B)" "$(PREFIX)" "$(DESTDIR)"
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
+	$(Q)install -D -m 644 tools/i3.conf $(DESTDIR)$(PREFIX)/share/i3run/i3.conf
+	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/i3run/schema
+	$(Q)install -m 644 tools/schema/*.json $(DESTDIR)$(PREFIX)/share/i3run/schema
+	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/systemd/user
+	$(Q)for u in i3d.service i3d.socket; do sed 's#/usr/local/#$(PREFIX)/#' tools/units/$$u >$(DESTDIR)$(PREFIX)/share/systemd/user/$$u && chmod 644 $(DESTDIR)$(PREFIX)/share/systemd/user/$$u || exit 1; done
+	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
+	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 
 uninstall:
 	$(Q)tools/install.sh uninstall "$(B)" "$(PREFIX)" "$(DESTDIR)"
