@@ -56,12 +56,18 @@ static bool verb_has_section(const struct ctl_verb *v)
     return false;
 }
 
+/* A second word for the same: known, and not shown where all are listed. */
+static bool verb_is_alias(const struct ctl_verb *v)
+{
+    return !strncmp(v->summary, "the same as ", 12);
+}
+
 static void print_section(FILE *to, size_t s)
 {
     bool title = false;
     for (const char *const *name = sections[s].verbs; *name; name++) {
         for (size_t i = 0; i < ctl_verbs_count; i++) {
-            if (!verb_is(&ctl_verbs[i], *name))
+            if (!verb_is(&ctl_verbs[i], *name) || verb_is_alias(&ctl_verbs[i]))
                 continue;
             if (!title)
                 fprintf(to, "\n%s\n", sections[s].title);
@@ -80,7 +86,7 @@ void help_overview(FILE *to)
     for (size_t s = 0; s < ARRAY_LEN(sections); s++)
         print_section(to, s);
     for (size_t i = 0; i < ctl_verbs_count; i++) {
-        if (verb_has_section(&ctl_verbs[i]))
+        if (verb_has_section(&ctl_verbs[i]) || verb_is_alias(&ctl_verbs[i]))
             continue;
         fputs(title ? "" : "\nMore\n", to);
         title = true;

@@ -392,15 +392,11 @@ def traces(alice, bob, port):
     has(r.err, "is there already; --force writes over it")
     assert open(one, "rb").read().count(b"find-me"), "the file was written over"
 
-    def traced(*words, n=3, **more):
-        """While there are pings."""
-        pinging = alice.popen("i3ctl", "ping", "bob", "20", stdout=subprocess.DEVNULL)
-        try:
-            return alice.ctl("trace", *words, "-c", str(n), **more)
-        finally:
-            pinging.kill()
-            pinging.wait()
+    def traced(*words, n, **more):
+        return alice.ctl("trace", *words, "-c", str(n), **more)
 
+    pinging = alice.popen("i3ctl", "ping", "bob", "1000", stdout=subprocess.DEVNULL)  # there is something to see all the while
+    ctl.children.append(pinging)
     traced("-w", one, "--force", n=2)
     assert len(pcapng.packets(pcapng.parse(open(one, "rb").read()))) == 2
     piped = alice.popen("sh", "-c", "i3ctl trace -w - -c 2 | cat >%s/piped" % T, stderr=subprocess.PIPE)
@@ -410,6 +406,7 @@ def traces(alice, bob, port):
     has(traced(n=2).out, r"^\d\d:\d\d:\d\d\.\d{6} (in |out) ICMP .*bob\.i3.* echo re")
     cut = pcapng.packets(pcapng.parse((traced("-w", T + "/cut", "--snaplen", "24", n=2), open(T + "/cut", "rb").read())[1]))
     assert all(len(x) <= 24 for x in cut), cut
+    pinging.kill()
     # no more room: what is there is whole
     full = os.path.join(T, "full.pcapng")
     big = alice.popen("i3ctl", "trace", "-w", full, stderr=subprocess.PIPE,
