@@ -174,6 +174,7 @@ static void status_overlays(const json_t *doc)
     static const char *const head[] = {"NAMES", "STATE", "NODE", ">KNOWN", ">SESSIONS"};
     const json_t *list = json_object_get(doc, "overlays");
     struct table t = {head, ARRAY_LEN(head), 0, NULL};
+    bool away = false;
     size_t i;
     json_t *e;
     if (json_array_size(list) < 2)
@@ -182,13 +183,14 @@ static void status_overlays(const json_t *doc)
     {
         char(*row)[CELL_MAX] = table_row(&t);
         bool online = json_is_true(json_object_get(e, "reachable"));
+        away |= !online;
         snprintf(row[0], CELL_MAX, "NAME%.250s", json_text(e, "suffix"));
         cell_set(row[1], !online ? "NOT ONLINE" : json_array_size(json_object_get(e, "nodes")) ? "online" : "this machine only");
         cell_set(row[2], json_text(e, "node"));
         snprintf(row[3], CELL_MAX, "%d", (int)json_int(e, "names"));
         snprintf(row[4], CELL_MAX, "%d", (int)json_int(e, "sessions"));
     }
-    printf("\noverlays   %zu\n", t.rows);
+    printf("\noverlays   %zu%s\n", t.rows, away ? ", but not all are online; i3ctl doctor looks why" : "");
     table_print(&t);
 }
 
