@@ -19,11 +19,11 @@ case $B in */san) san=' SAN=1' ;; esac
 TOP=$(cd "$LIB/../.." && pwd)
 TREE=$T/tree
 mkdir "$TREE"
-tar -C "$TOP" --exclude=.git --exclude=./build -cf - . | tar -C "$TREE" -xf -
-BUILT=$TREE/build${san:+/san}
-mkdir -p "$BUILT"
-cp -a "$B/bin" "$B/lib" "$B/obj" "$BUILT"
-[ ! -d "$B/man" ] || cp -a "$B/man" "$BUILT"
+skip='--exclude=./build/san'
+[ -z "$san" ] || skip='--exclude=./build/obj --exclude=./build/bin'
+# shellcheck disable=SC2086
+tar -C "$TOP" --exclude=.git --exclude=./build/tests --exclude=./build/fuzz --exclude=./build/san/tests --exclude=./build/san/fuzz \
+    --exclude='*/obj/tests' $skip -cf - . | tar -C "$TREE" -xpf -
 chmod -R a+rX "$TREE"
 
 for who in a b; do
