@@ -161,9 +161,9 @@ const struct ctl_verb ctl_verbs[] = {
         "  --app PROGRAM    as for that program, e.g. --app curl; without it, rules for some programs only are told besides",
         1, 1, NEEDS_STARTED, VERB_JSON | VERB_APP, NULL, show_why, run_why},
     {"reload", "", "read i3.conf again; connections go on",
-        "A file with errors changes nothing: they are told, and the exit status is 78. Rules, exposed ports, nodes, resolve, log, shortcut,\n"
-        "encrypt and waypoint count at once; what needs a new start of the daemon is said. The daemon also reads the file by itself when it changes,\n"
-        "and upon SIGHUP.",
+        "A file with errors changes nothing: they are told, and the exit status is 78. Most settings count at once, rules and\n"
+        "exposed ports among them; what needs a new start of the daemon is said. The daemon also reads the file by itself when it\n"
+        "changes, and upon SIGHUP.",
         0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_reload, NULL},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
         VERB_JSON | VERB_LAST, NULL, show_stop, NULL},

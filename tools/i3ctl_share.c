@@ -494,7 +494,7 @@ int run_join(struct ctl *c)
         show_json(doc, false);
     } else {
         const char *name = json_text(doc, "name");
-        printf("%sJoined.%s %s shares port %s with you, and nobody else has got your place:\n\n", ink(INK_GOOD), ink(INK_END), name, port_str(doc, port));
+        printf("%sJoined.%s %s shares port %s with you:\n\n", ink(INK_GOOD), ink(INK_END), name, port_str(doc, port));
         how_to_use(doc, name);
         printf("\nIts fingerprint is %s (`i3ctl id` shows it there).\n", json_text(doc, "fingerprint"));
         if (json_is_true(json_object_get(doc, "nodes_learned")))

@@ -529,6 +529,8 @@ mono_t rotation_deadline(const struct pump *p);
 void rotation_turn(struct pump *p);
 /* Whoever is to be told may be others now. */
 void rotation_people(struct pump *p);
+/* The user's key, present or old, whose id has that prefix; false: none has. */
+bool rotation_identity(const struct pump *p, const uint8_t prefix[ID_PREFIX_LEN], const uint8_t **priv, const uint8_t **pub);
 /* A word about keys from a peer. */
 void rotation_word(struct side *s, struct peer *peer, const uint8_t *msg, size_t len);
 /* There is a session with that peer, or none could be had (up: false). */

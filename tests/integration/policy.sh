@@ -101,9 +101,10 @@ mkfifo "$T/go"
 as alice i3run python3 -u "$T/learner.py" <"$T/go" >"$T/learned" &
 STARTED="$STARTED $!"
 exec 9>"$T/go"
+has_learned() { [ "$(wc -l <"$T/learned")" -ge "$1" ]; }
 learn() {
     echo "$1" >&9
-    wait_for 10 test "$(wc -l <"$T/learned")" = "$2" 2>/dev/null || { tries=100; until [ "$(wc -l <"$T/learned")" -ge "$2" ] || [ $tries = 0 ]; do sleep 0.1; tries=$((tries - 1)); done; }
+    wait_for 10 has_learned "$2" || die "no answer about $1"
     tail -1 "$T/learned"
 }
 expect "before" "$(learn bob.i3 1)" "bob.i3 $bob"

@@ -93,6 +93,11 @@ refused 6 'offline' person ben i3ctl join "$late"
 person ann i3ctl id >/dev/null
 person ben i3ctl join "$late" >/dev/null || die "the code did not stay good"
 
+step "a code from nodes that nobody reaches leaves nothing behind: the next one is good"
+mkdir -m 700 "$T/dee" "$T/dee/run" "$T/eve" "$T/eve/run"
+refused 6 'no overlay node answers' person dee i3ctl join "$(code eve 8080 --target "$web" --node "127.0.0.1:$(free_port)")"
+person dee i3ctl join "$(code ann 8080 --target "$web")" >/dev/null || die "the nodes of the bad code are still in use"
+
 step "kill -9: who has joined stays, what is used stays used"
 kill -9 "$(cat "$T/ann/run/i3/i3d.pid")"
 person ann i3ctl id >/dev/null
