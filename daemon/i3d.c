@@ -19,6 +19,7 @@
 #include "daemon/io/passed.h"
 #include "daemon/io/process.h"
 #include "daemon/io/sandbox.h"
+#include "daemon/io/secret.h"
 #include "daemon/keeper.h"
 #include "daemon/pump/pump.h"
 #include "daemon/pump/reload.h"
@@ -107,6 +108,7 @@ static void harden(char **argv)
     signal(SIGXFSZ, SIG_IGN); /* a disk quota is an error like others */
     signal(SIGHUP, SIG_IGN);
     process_keep_private();
+    secret_openssl();
     int err = exe_start(argv);
     if (err)
         log_warn("helper for program names missing err=%d: rules with 'app' match nothing in the sandbox", err);

@@ -9,6 +9,7 @@
 #include "daemon/base/log.h"
 #include "daemon/pump/reload.h"
 #include "daemon/io/sandbox.h"
+#include "daemon/io/secret.h"
 
 enum { PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
 
@@ -56,6 +57,7 @@ struct report_view control_view(struct pump *p)
         .data = p->paths.data,
         .suffix = o->suffix,
         .sandbox = sandbox_text(),
+        .keys_locked = secret_all_locked(),
         .state_wrong = state_trouble(p, p->disk.text, sizeof(p->disk.text)),
         .key = p->identity.pub,
         .id = &p->public_id,
