@@ -145,6 +145,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/access_report.c \
 	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
@@ -357,7 +358,7 @@ PURE_ROOMS := base dns naming policy i3 node tcpip program control
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
 control_LIBS := -ljansson
-io_LIBS     := -luv $(MB_LIBS)
+io_LIBS     := -luv -lseccomp $(MB_LIBS)
 
 # ---- programs ------------------------------------------------------------------------------------
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
@@ -392,6 +393,7 @@ UNIT_TESTS := \
 	unit/naming/mappings \
 	unit/policy/config \
 	unit/policy/rules \
+	unit/policy/documents \
 	unit/policy/drops \
 	unit/policy/access \
 	unit/i3/cookie \
@@ -487,8 +489,14 @@ INTEGRATION_TESTS := \
 	integration/group.sh \
 	integration/stack.sh \
 	integration/cli.sh \
+	integration/completions.sh \
+	integration/config_files.py \
+	integration/policy.sh \
 	integration/json_schema.py \
+	integration/observe.py \
 	integration/refuse.sh \
+	integration/share.sh \
+	integration/rotate.sh \
 	integration/kept_state.sh \
 	integration/session.py \
 	integration/disk_full.sh \
@@ -499,6 +507,7 @@ INTEGRATION_TESTS := \
 	integration/transfer.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
+	integration/manuals.sh \
 	integration/dead_peer.sh \
 	integration/dos_drop.sh \
 	integration/ring.sh \
@@ -514,6 +523,8 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/five_lines.sh \
+	integration/third_user.sh \
 	integration/tcp_fallback.sh \
 	integration/tcp_crowd.sh \
 	integration/nat_kinds.sh \
@@ -530,6 +541,7 @@ INTEROP_TESTS := \
 	interop/apache.sh \
 	interop/python_http.sh \
 	interop/ssh.sh \
+	interop/five_lines_ssh.sh \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
@@ -567,6 +579,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/config \
+	fuzz/rules \
 	fuzz/dns \
 	fuzz/node \
 
@@ -584,6 +597,7 @@ unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/rules_ROOMS := policy base
+unit/policy/documents_ROOMS := policy base
 unit/policy/access_ROOMS := policy
 unit/policy/access_ROOMS := policy base
 unit/policy/drops_ROOMS := policy base
@@ -634,10 +648,7 @@ unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
 unit/control/pcapng_OBJ := daemon/control/pcapng.o
 unit/tools/packet_OBJ := tools/i3ctl_packet.o
-unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
-unit/io/sockets_ROOMS := io
-unit/io/stream_ROOMS := io
 unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 unit/io/mirror_ROOMS := io base
@@ -679,6 +690,7 @@ fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy base
+fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 
@@ -688,13 +700,19 @@ roomobjs = $(foreach r,$(1),$(call objs,$(r)))
 roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
 .PHONY: all check lint unit sim integration interop fuzz bench bench-restart demo deps install uninstall clean help
+.PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall deb clean help
 .DELETE_ON_ERROR:
 
 all: deps
 	$(Q)$(MAKE) --no-print-directory build
 
 .PHONY: build
-build: $(PROGRAMS:%=$(B)/bin/%) $(LIBRARY) $(MAN)
+build: $(PROGRAMS:%=$(B)/bin/%) $(LIBRARY) $(MAN) $(B)/completions/made
+
+# read off the programs' own help
+$(B)/completions/made: tools/completions/generate.py $(PROGRAMS:%=$(B)/bin/%)
+	$(if $(V),,@echo "  GEN   $(@D)")
+	$(Q)python3 $< $(B)/bin $(@D) && touch $@
 
 help:
 	@echo "make [all] [SAN=1] [V=1]   build into build/ (SAN=1: build/san)"
@@ -704,7 +722,9 @@ help:
 	@echo "make interop               heavy programs against each other"
 	@echo "make bench                 figures, as ratios to plain loopback"
 	@echo "make deps                  install the Debian packages that are missing"
-	@echo "make install PREFIX=DIR    default $(PREFIX)"
+	@echo "make install PREFIX=DIR    default $(PREFIX); PREFIX=$$HOME/.local without root"
+	@echo "make uninstall PREFIX=DIR  takes away what install has put there"
+	@echo "make deb                   a package for Debian, in build/deb"
 
 deps:
 	$(Q)tools/deps.sh build
@@ -718,7 +738,7 @@ define program_rule
 $(B)/bin/$(1): $(call objs,$(1)) $(call roomobjs,$($(1)_ROOMS))
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo "  LD    $$@")
-	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) -o $$@ $$^ $($(1)_LIBS)
+	$$(Q)$$(CC) $(SANFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $($(1)_LIBS)
 endef
 $(foreach p,i3d i3node i3run i3ctl,$(eval $(call program_rule,$(p))))
 
@@ -727,7 +747,7 @@ $(B)/lib/i3run/libi3shim.so: SANFLAGS :=
 $(B)/lib/i3run/libi3shim.so: $(call objs,shim) shim/exports.map
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libnss_i3.so.2 -Wl,--version-script=shim/exports.map -Wl,-z,now -Wl,-Bsymbolic-functions -Wl,-z,defs \
 		-o $@ $(filter %.o,$^) -ldl
 $(call objs,shim): SANFLAGS :=
 
@@ -810,11 +830,24 @@ bench-restart: build
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))
 
+# what goes where: tools/install.sh
 install: build
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
+	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
+	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
+	$(Q)tools/install.sh install "$(B)" "$(PREFIX)" "$(DESTDIR)"
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
 	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
+	$(Q)install -D -m 644 tools/i3.conf $(DESTDIR)$(PREFIX)/share/i3run/i3.conf
 	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
 	$(Q)install -d $(DESTDIR)$(PREFIX)/share/i3run/schema
 	$(Q)install -m 644 tools/schema/*.json $(DESTDIR)$(PREFIX)/share/i3run/schema
@@ -828,12 +861,11 @@ install: build
 	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 
 uninstall:
-	$(Q)rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
-	$(Q)for f in $(MAN_PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f; done
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3node $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3run
-	$(Q)rm -rf $(DESTDIR)$(PREFIX)/lib/i3run $(DESTDIR)$(PREFIX)/share/i3run
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.service $(DESTDIR)$(PREFIX)/share/systemd/user/i3d.socket
+	$(Q)tools/install.sh uninstall "$(B)" "$(PREFIX)" "$(DESTDIR)"
+
+# build/deb/i3run_VERSION_ARCH.deb; made by Debian's own tools, in a copy of the sources
+deb:
+	$(Q)tools/deb/make.sh "$(VERSION)"
 
 clean:
 	rm -rf build

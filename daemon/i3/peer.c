@@ -556,6 +556,12 @@ void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
     peer_arm(ps, p, p->start);
 }
 
+void peer_open_anew(struct peers *ps, struct peer *p, mono_t now)
+{
+    if (!p->shake && shake_may_start(ps))
+        shake_want(ps, p, now);
+}
+
 /* ---- receiving ---- */
 
 void peer_heard(struct peer *p, mono_t now)
