@@ -82,8 +82,11 @@ static void on_hangup(uv_signal_t *s, int number)
 {
     struct daemon *d = s->data;
     (void)number;
-    if (d->pump)
-        pump_reload(d->pump);
+    if (!d->pump)
+        return;
+    notify_reloading();
+    pump_reload(d->pump);
+    notify_send("READY=1");
 }
 
 /* Stopping from within a request: the turn ends first. */
