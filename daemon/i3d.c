@@ -226,7 +226,7 @@ int main(int argc, char **argv)
     if (o.check) {
         status = check(&o, why, sizeof(why));
     } else if (o.ensure) {
-        return ensure_daemon(&o.paths, argv[0]);
+        return ensure_daemon(&o, argv[0]);
     } else if (o.keep) {
         return keeper_run(&o, argv);
     } else {
