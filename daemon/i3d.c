@@ -44,7 +44,7 @@ static int prepare(const struct host_options *o, struct pump_identity *id, char 
             return 1;
         }
     }
-    int lock = o->kept ? KEEPER_LOCK_FD : host_lock(&o->paths, why, whylen); /* held until we end */
+    int lock = o->kept ? KEEPER_LOCK_FD : host_lock(&o->paths, false, why, whylen); /* held until we end */
     if (lock < 0)
         return lock == -EWOULDBLOCK ? EX_RUNNING : 1;
     if (o->kept) {

@@ -221,11 +221,13 @@ def is_alone():
     starts = [subprocess.Popen(["i3d", "--ensure"], env=home.env) for _ in range(8)]
     assert [p.wait(30) for p in starts] == [0] * 8
     assert home.log().count("daemon started") == 1
+    for _ in range(20): # at once: whoever is about to end is waited for
+        home.ctl("stop")
+        subprocess.run(["i3d", "--ensure"], env=home.env, check=True, timeout=30)
     home.ctl("stop")
-    wait_for("the keeper's end", lambda: not os.path.exists(home.sock))
     starts = [subprocess.Popen(["i3d", "--ensure"], env=home.env) for _ in range(8)]
     assert [p.wait(30) for p in starts] == [0] * 8
-    assert home.log().count("daemon started") == 2
+    assert home.log().count("daemon started") == 22
     home.ctl("stop")
 
 
