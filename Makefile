@@ -178,6 +178,7 @@ io_SRC := \
 	daemon/io/pair.c \
 	daemon/io/process.c \
 	daemon/io/routes.c \
+	daemon/io/secret.c \
 	daemon/io/stream.c \
 	daemon/io/stream_join.c \
 	daemon/io/stream_out.c \
@@ -724,6 +725,7 @@ objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
 roomobjs = $(foreach r,$(1),$(call objs,$(r)))
 roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
+.PHONY: all check lint unit sim integration interop fuzz bench bench-restart demo deps install uninstall clean help
 .PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall deb clean help
 .DELETE_ON_ERROR:
 

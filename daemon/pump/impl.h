@@ -184,6 +184,7 @@ struct overlay {
 struct disk_trouble {
     int err; /* 0: none */
     bool mappings, listeners, udp, peers;
+    unsigned loaded; /* which files of RUNTIME could be read */
     char file[16], text[200];
     mono_t retry;
 };
@@ -278,7 +279,7 @@ int state_load_book(struct pump *p, char *why, size_t whylen);
 /* RUNTIME/name ("listeners", "udp"). text: from malloc, freed here; NULL: there was no memory. */
 void pump_state_save(struct pump *p, const char *name, char *text, size_t len);
 /* *text: for the caller to free; NULL for none. -errno: a file of another version, with a sentence in why. */
-int pump_state_load(const struct pump *p, const char *name, char **text, char *why, size_t whylen);
+int pump_state_load(struct pump *p, const char *name, char **text, char *why, size_t whylen);
 int state_load_mappings(struct pump *p, char *why, size_t whylen);
 /* Before a program hears of an address: what is new in the pool is written, if anything is. */
 void state_save_mappings(struct pump *p);
