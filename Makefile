@@ -536,6 +536,7 @@ INTEROP_TESTS := \
 	interop/ftp.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
+	interop/deb.sh \
 	interop/dns.sh \
 	interop/resolvers.sh \
 	interop/sipp.sh \
