@@ -145,6 +145,7 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 control_SRC := \
+	daemon/control/access_report.c \
 	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
@@ -356,7 +357,7 @@ PURE_ROOMS := base dns naming policy i3 node tcpip program control
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
 control_LIBS := -ljansson
-io_LIBS     := -luv $(MB_LIBS)
+io_LIBS     := -luv -lseccomp $(MB_LIBS)
 
 # ---- programs ------------------------------------------------------------------------------------
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
@@ -391,6 +392,7 @@ UNIT_TESTS := \
 	unit/naming/mappings \
 	unit/policy/config \
 	unit/policy/rules \
+	unit/policy/documents \
 	unit/policy/drops \
 	unit/policy/access \
 	unit/i3/cookie \
@@ -487,8 +489,13 @@ INTEGRATION_TESTS := \
 	integration/stack.sh \
 	integration/cli.sh \
 	integration/completions.sh \
+	integration/config_files.py \
+	integration/policy.sh \
 	integration/json_schema.py \
+	integration/observe.py \
 	integration/refuse.sh \
+	integration/share.sh \
+	integration/rotate.sh \
 	integration/kept_state.sh \
 	integration/session.py \
 	integration/disk_full.sh \
@@ -515,6 +522,8 @@ INTEGRATION_TESTS := \
 	integration/mtu.sh \
 	integration/install.sh \
 	integration/nat.sh \
+	integration/five_lines.sh \
+	integration/third_user.sh \
 	integration/tcp_fallback.sh \
 	integration/tcp_crowd.sh \
 	integration/nat_kinds.sh \
@@ -531,6 +540,7 @@ INTEROP_TESTS := \
 	interop/apache.sh \
 	interop/python_http.sh \
 	interop/ssh.sh \
+	interop/five_lines_ssh.sh \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
@@ -569,6 +579,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/config \
+	fuzz/rules \
 	fuzz/dns \
 	fuzz/node \
 
@@ -586,6 +597,7 @@ unit/naming/groups_ROOMS := naming base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/rules_ROOMS := policy base
+unit/policy/documents_ROOMS := policy base
 unit/policy/access_ROOMS := policy
 unit/policy/access_ROOMS := policy base
 unit/policy/drops_ROOMS := policy base
@@ -636,10 +648,7 @@ unit/io/sandbox_OBJ := daemon/io/sandbox.o
 unit/io/sandbox_LIBS := -lseccomp
 unit/control/pcapng_OBJ := daemon/control/pcapng.o
 unit/tools/packet_OBJ := tools/i3ctl_packet.o
-unit/io/mirror_ROOMS := io
 unit/io/mirror_OBJ := daemon/base/lookout.o
-unit/io/sockets_ROOMS := io
-unit/io/stream_ROOMS := io
 unit/io/stream_OBJ := daemon/base/lookout.o
 unit/io/sockets_OBJ   := daemon/base/lookout.o
 unit/io/mirror_ROOMS := io base
@@ -681,6 +690,7 @@ fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/config_ROOMS := policy base
+fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
 fuzz/node_ROOMS := node i3 base
 
@@ -812,12 +822,42 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 bench: build $(B)/tests/bench/node_load $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
 
+# how long a daemon that is killed stays away, as others see it
+bench-restart: build
+	$(Q)B=$(abspath $(B)) tests/bench/restart.sh
+
 demo: all
 	$(Q)tools/demo.sh $(abspath $(B))
 
 # what goes where: tools/install.sh
 install: build
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
+	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
+	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 	$(Q)tools/install.sh install "$(B)" "$(PREFIX)" "$(DESTDIR)"
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
+	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
+	$(Q)install -D -m 644 tools/i3.conf $(DESTDIR)$(PREFIX)/share/i3run/i3.conf
+	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/i3run/schema
+	$(Q)install -m 644 tools/schema/*.json $(DESTDIR)$(PREFIX)/share/i3run/schema
+	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/systemd/user
+	$(Q)for u in i3d.service i3d.socket; do sed 's#/usr/local/#$(PREFIX)/#' tools/units/$$u >$(DESTDIR)$(PREFIX)/share/systemd/user/$$u && chmod 644 $(DESTDIR)$(PREFIX)/share/systemd/user/$$u || exit 1; done
+	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
+	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 
 uninstall:
 	$(Q)tools/install.sh uninstall "$(B)" "$(PREFIX)" "$(DESTDIR)"

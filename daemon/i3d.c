@@ -50,6 +50,8 @@ static int prepare(const struct host_options *o, struct pump_identity *id, char 
         fcntl(lock, F_SETFD, FD_CLOEXEC);
         file_lock_sign(lock);
     }
+    for (int i = 0; i < 2; i++)
+        folder_sweep(folder[i]);
     return identity_load(id, o->paths.data, why, whylen) ? 1 : 0;
 }
 
@@ -102,11 +104,12 @@ static void on_watchdog(uv_timer_t *timer)
 static void harden(char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a disk quota is an error like others */
     signal(SIGHUP, SIG_IGN);
     process_keep_private();
     int err = exe_start(argv);
     if (err)
-        log_warn("helper for program names missing err=%d: rules with 'app' match nothing", err);
+        log_warn("helper for program names missing err=%d: rules with 'app' match nothing in the sandbox", err);
     process_raise_fds();
     notify_open();
 }

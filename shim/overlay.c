@@ -17,20 +17,37 @@ static bool is_canary(const char *name, size_t len)
     return i == len && len == sizeof(canary) - 1;
 }
 
-/* milliseconds(63) flag(1); 0: not known. What was last heard counts while the daemon does not answer. */
+/* when to ask again in milliseconds(63) flag(1); 0: not known. What was last heard counts while the daemon does not answer, and it is not
+ * asked again for a while then: this stands before look-ups that have nothing to do with us. */
+static uint64_t every;
+
+enum { EVERY_LIFE_MS = 1000, EVERY_RETRY_MS = 30000 };
+
+static bool every_name_known(void)
+{
+    uint64_t word = __atomic_load_n(&every, __ATOMIC_RELAXED);
+    return word ? word & 1 : config_get()->every_name;
+}
+
 static bool every_name(void)
 {
-    enum { LIFE_MS = 1000 };
-    static uint64_t known;
-    uint64_t word = __atomic_load_n(&known, __ATOMIC_RELAXED), now = (uint64_t)sys_millis();
+    uint64_t word = __atomic_load_n(&every, __ATOMIC_RELAXED), now = (uint64_t)sys_millis();
     struct ipc_info info;
-    if (word && now - (word >> 1) < LIFE_MS)
+    if (word && now < word >> 1)
         return word & 1;
-    bool flag = word ? word & 1 : config_get()->every_name;
-    if (client_info(&info) == 0)
+    bool flag = every_name_known(), heard = client_info(&info) == 0;
+    if (heard)
         flag = info.flags & IPC_INFO_EVERY_NAME;
-    __atomic_store_n(&known, now << 1 | flag, __ATOMIC_RELAXED);
+    __atomic_store_n(&every, (now + (heard ? EVERY_LIFE_MS : EVERY_RETRY_MS)) << 1 | flag, __ATOMIC_RELAXED);
     return flag;
+}
+
+bool overlay_left_alone(int status)
+{
+    if (status != IPC_NOT_VIRTUAL)
+        return false;
+    __atomic_store_n(&every, (uint64_t)(sys_millis() + EVERY_LIFE_MS) << 1 | 1, __ATOMIC_RELAXED);
+    return true;
 }
 
 /* Numbers, and this very host, are nobody's to decide about. */
@@ -79,8 +96,8 @@ bool overlay_name(const char *name, char out[IPC_NAME_MAX + 1])
     if (len && name[len - 1] == '.')
         len--;
     bool below = is_below(name, len);
-    bool canary = is_canary(name, len), ask = len && !canary && every_name();
-    if (!below && !canary && !(ask && is_question(name)))
+    bool canary = is_canary(name, len), ask = len && !canary && (below ? every_name_known() : is_question(name) && every_name());
+    if (!below && !canary && !ask)
         return false;
     if (len > IPC_NAME_MAX)
         len = 0;

@@ -13,6 +13,10 @@
  * to exist). So is DNS_CANARY, a name which nobody shall find. */
 bool overlay_name(const char *name, char out[IPC_NAME_MAX + 1]);
 
+/* RESOLVE's status says that a name with our suffix is the system's, by a rule that the user has just made: overlay_name() knows it from
+ * now on. */
+bool overlay_left_alone(int status);
+
 /* In the virtual network, of either family: the daemon has to be asked. */
 bool overlay_covers(const struct addr *a);
 

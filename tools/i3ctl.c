@@ -116,10 +116,10 @@ const struct ctl_verb ctl_verbs[] = {
         "  -v               also the triggers, the files, and what every session is made of",
         0, 0, NEEDS_RUNNING, VERB_JSON | VERB_VERBOSE, NULL, show_status, NULL},
     {"doctor", "", "look for what could be wrong here, and say how to put it right",
-        "One line for each check: ok, warn or FAIL, and below it what to do. Changes nothing, and starts no daemon.\n"
+        "One line for each check: ok, note, warn or FAIL, and below it what to do. Changes nothing, and starts no daemon.\n"
         "  --start          start the daemon first, if none runs\n"
-        "Exits 0 when nothing failed, 1 when something did, 3 when no daemon runs (the other checks are made all the same), 78 when\n"
-        "the configuration is refused.",
+        "Exits 0 when there is nothing but ok and notes, 1 when something is wrong, 3 when no daemon runs (the other checks are made\n"
+        "all the same), 78 when i3.conf is refused.",
         0, 0, NEEDS_RUNNING, VERB_JSON | VERB_START, NULL, NULL, run_doctor},
     {"ping", "NAME [COUNT]", "send COUNT (4) echo requests to NAME, one a second",
         "NAME may be a virtual address as well; one in IPv6 is asked over IPv6.\n"
@@ -154,8 +154,8 @@ const struct ctl_verb ctl_verbs[] = {
         "  --app PROGRAM    as for that program, e.g. --app curl; without it, rules for some programs only are told besides",
         1, 1, NEEDS_STARTED, VERB_JSON | VERB_APP, NULL, show_why, run_why},
     {"reload", "", "read i3.conf again; connections go on",
-        "A file with errors changes nothing: they are told, and the exit status is 78. Rules, exposed ports, resolve, log, shortcut, encrypt\n"
-        "and waypoint count at once; what needs a new start of the daemon is said. The daemon also reads the file by itself when it changes,\n"
+        "A file with errors changes nothing: they are told, and the exit status is 78. Rules, exposed ports, nodes, resolve, log, shortcut,\n"
+        "encrypt and waypoint count at once; what needs a new start of the daemon is said. The daemon also reads the file by itself when it changes,\n"
         "and upon SIGHUP.",
         0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_reload, NULL},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,

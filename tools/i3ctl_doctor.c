@@ -12,9 +12,11 @@
 
 void doctor_say(struct doctor *d, const char *check, enum finding f, const char *fix, const char *fmt, ...)
 {
-    static const char *const word[] = {"ok", "warn", "FAIL"}, *const plain[] = {"ok", "warn", "fail"};
-    static const enum ink colour[] = {INK_GOOD, INK_WARN, INK_BAD};
+    enum { TEXT_AT = 17 };
+    static const char *const word[FINDINGS] = {"ok", "note", "warn", "FAIL"}, *const plain[FINDINGS] = {"ok", "note", "warn", "fail"};
+    static const enum ink colour[FINDINGS] = {INK_GOOD, INK_HEAD, INK_WARN, INK_BAD};
     char text[CTL_ERR_LEN * 2];
+    size_t width = out_width();
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
@@ -23,9 +25,12 @@ void doctor_say(struct doctor *d, const char *check, enum finding f, const char 
     json_array_append_new(d->list, json_pack("{s:s s:s s:s s:s?}", "check", check, "result", plain[f], "text", text, "fix", f == FINDING_OK ? NULL : fix));
     if (d->c->json)
         return;
-    printf("%s%-4s%s  %-9s  %s\n", ink(colour[f]), word[f], ink(INK_END), check, text);
-    if (f != FINDING_OK && fix)
-        printf("%*sfix: %s\n", 17, "", fix);
+    printf("%s%-4s%s  %-9s  ", ink(colour[f]), word[f], ink(INK_END), check);
+    text_wrapped(stdout, text, TEXT_AT, TEXT_AT, width);
+    if (f != FINDING_OK && fix) {
+        printf("%*s-> ", TEXT_AT, "");
+        text_wrapped(stdout, fix, TEXT_AT + 3, TEXT_AT + 3, width);
+    }
     fflush(stdout);
 }
 
@@ -62,7 +67,7 @@ static void ask_daemon(struct doctor *d, int *exit)
         fd = link_open(path);
     *exit = CTL_NO_DAEMON;
     if (fd < 0) {
-        doctor_say(d, "daemon", FINDING_FAIL, d->c->start ? "see i3ctl log" : "i3ctl doctor --start; i3run COMMAND starts it too",
+        doctor_say(d, "daemon", FINDING_FAIL, d->c->start ? "i3ctl log tells why it ended" : "i3ctl start",
             "no daemon runs%s%s", *err ? ": " : "", err);
         return;
     }
@@ -123,25 +128,30 @@ static void check_book(struct doctor *d)
     if (entries)
         doctor_say(d, "book", FINDING_OK, NULL, "%d in your book", entries);
     else
-        doctor_say(d, "book", FINDING_WARN, "i3ctl book add NAME KEY, with the KEY that `i3ctl id` prints over there", "your book is empty: there is nobody to reach");
+        doctor_say(d, "book", FINDING_NOTE, "i3ctl share PORT here, and what it prints on the other machine; or i3ctl book add NAME KEY",
+            "your book is empty: there is nobody to reach yet");
 }
 
 /* ---- the verb ---- */
 
 static int summary(struct doctor *d, int exit)
 {
-    int failed = (int)d->count[FINDING_FAIL], warned = (int)d->count[FINDING_WARN];
+    int failed = (int)d->count[FINDING_FAIL], warned = (int)d->count[FINDING_WARN], noted = (int)d->count[FINDING_NOTE];
     if (d->c->json) {
-        json_t *doc = json_pack("{s:o s:i s:i s:i}", "checks", d->list, "ok", (int)d->count[FINDING_OK], "warned", warned, "failed", failed);
+        json_t *doc = json_pack("{s:o s:i s:i s:i s:i}", "checks", d->list, "ok", (int)d->count[FINDING_OK], "noted", noted, "warned", warned,
+            "failed", failed);
         show_json(doc, false);
         json_decref(doc);
     } else {
-        printf("\n%s%d checks, %d failed, %d with a warning%s\n", ink(failed ? INK_BAD : INK_GOOD),
-            failed + warned + (int)d->count[FINDING_OK], failed, warned, ink(INK_END));
+        printf("\n%s%d checks: ", ink(failed ? INK_BAD : warned ? INK_WARN : INK_GOOD), failed + warned + noted + (int)d->count[FINDING_OK]);
+        if (failed || warned)
+            printf("%d failed, %d with a warning; -> says what to do%s\n", failed, warned, ink(INK_END));
+        else
+            printf("all is well%s\n", ink(INK_END));
         json_decref(d->list);
     }
     json_decref(d->status);
-    return exit ? exit : failed ? CTL_FAILED : CTL_OK;
+    return exit ? exit : failed || warned ? CTL_FAILED : CTL_OK;
 }
 
 int run_doctor(struct ctl *c)

@@ -9,13 +9,14 @@
 
 #include "tools/i3ctl.h"
 
-enum finding { FINDING_OK, FINDING_WARN, FINDING_FAIL };
+/* OK: nothing to do. NOTE: nothing is wrong, but something could be done. WARN: some of it does not work. FAIL: most does not. */
+enum finding { FINDING_OK, FINDING_NOTE, FINDING_WARN, FINDING_FAIL, FINDINGS };
 
 struct doctor {
     const struct ctl *c;
     json_t *status; /* of the daemon; NULL: none runs */
     json_t *list;   /* what was found */
-    unsigned count[FINDING_FAIL + 1];
+    unsigned count[FINDINGS];
 };
 
 /* One finding; fix: what to do, NULL for one that is well. */

@@ -132,7 +132,7 @@ static void say_node(struct doctor *d, const char *address, const struct probe *
             "%s answers by TCP in %s, but not by UDP%s", address, micros_str(p->tcp_us, rtt), why);
     else
         doctor_say(d, "node", others ? FINDING_WARN : FINDING_FAIL,
-            others ? "nothing while other nodes answer; else ask who runs it" : "is this machine online? then ask who runs that node, or name another one in i3.conf",
+            others ? "nothing while other nodes answer; if it is gone for good: i3ctl nodes rm, or take it out of i3.conf" : "if this machine is online, ask who runs that node, or use another one: i3ctl nodes add HOST:PORT",
             "%s does not answer, neither by UDP%s nor by TCP", address, why);
 }
 
@@ -153,13 +153,14 @@ void doctor_nodes(struct doctor *d)
 {
     struct probe p[NODES_TRIED];
     const char *address[NODES_TRIED];
-    const json_t *list = json_object_get(d->status, "nodes");
+    const json_t *overlays = json_object_get(d->status, "overlays");
     unsigned n = 0, alive = 0;
-    size_t i;
-    json_t *e;
-    json_array_foreach(list, i, e)
-        if (n < NODES_TRIED)
-            address[n++] = json_text(e, "address");
+    size_t i, k;
+    json_t *e, *overlay;
+    json_array_foreach(overlays, k, overlay)
+        json_array_foreach(json_object_get(overlay, "nodes"), i, e)
+            if (n < NODES_TRIED)
+                address[n++] = json_text(e, "address");
     if (!n)
         address[n++] = json_text(json_object_get(d->status, "node"), "address");
     for (i = 0; i < n; i++) {
@@ -187,8 +188,8 @@ void doctor_nat(struct doctor *d)
     else if (!strcmp(kind, "cone"))
         doctor_say(d, "nat", FINDING_OK, NULL, "behind a NAT that keeps one outside address, %s: shortcuts can be made", seen);
     else if (!strcmp(kind, "symmetric"))
-        doctor_say(d, "nat", FINDING_WARN, "forward a UDP port to this machine and name it in i3.conf, bind = \"0.0.0.0:PORT\"",
-            "behind a symmetric NAT: packets to peers behind such a one, too, go by a node");
+        doctor_say(d, "nat", FINDING_NOTE, "forward a UDP port to this machine and name it in i3.conf, bind = \"0.0.0.0:PORT\"",
+            "behind a symmetric NAT: all works, but packets to peers who are behind such a one, too, go by a node");
     else if (*seen)
         doctor_say(d, "nat", FINDING_OK, NULL, "one node alone has seen this machine, as %s: what kind of NAT there is, if any, does not show yet", seen);
 }
@@ -272,7 +273,8 @@ void doctor_dns(struct doctor *d)
     if (f)
         fclose(f);
     if (!n)
-        doctor_say(d, "dns", FINDING_WARN, "none if you only use the overlay; else see resolv.conf(5)", "/etc/resolv.conf names no server: only names of your book are found");
+        doctor_say(d, "dns", FINDING_NOTE, "nothing if you only use the overlay; else see resolv.conf(5)",
+            "/etc/resolv.conf names no server: only names of your book are found");
     else if (silent == n)
         doctor_say(d, "dns", FINDING_WARN, "see resolv.conf(5); names of your book need no server", "no name server answers: %s", dead);
     else

@@ -86,8 +86,9 @@ void help_overview(FILE *to)
         title = true;
         print_line(to, &ctl_verbs[i]);
     }
-    fputs("\n`i3ctl VERB --help` tells more about each, and so does the manual, i3ctl(1).\n"
-          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 78 i3.conf is refused.\n", to);
+    fputc('\n', to);
+    text_wrapped(to, "`i3ctl VERB --help` tells more about each, and so does the manual, i3ctl(1).", 0, 0, page_width(to));
+    text_wrapped(to, "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 78 i3.conf is refused.", 0, 0, page_width(to));
 }
 
 /* ---- what to do next ---- */

@@ -46,30 +46,60 @@ static char *next_field(char *s)
     return NULL;
 }
 
-/* As the daemon's own JSON form has it (daemon/io/log_file.h): "TIME LEVEL EVENT name=value ...". */
-static void show_line_json(char *line)
+/* What is no UTF-8, as a path may be, is given without what is not ASCII. */
+static json_t *text_value(char *s)
+{
+    json_t *v = json_string(s);
+    for (char *c = s; !v && *c; c++)
+        if (*c & 0x80)
+            *c = '?';
+    return v ? v : json_string(s);
+}
+
+/* As the daemon's own JSON form has it (daemon/io/log_file.h): "EVENT name=value ..."; level "": not known. */
+static void show_event_json(const char *time, const char *level, char *event)
 {
     json_t *o = json_object();
-    char *level = strchr(line, ' '), *event = level ? strchr(level + 1, ' ') : NULL;
-    if (!event) {
-        json_object_set_new(o, "event", json_string(line));
-    } else {
-        *level++ = *event++ = '\0';
-        json_object_set_new(o, "time", json_string(line));
+    char *field = next_field(event);
+    if (*time)
+        json_object_set_new(o, "time", json_string(time));
+    if (*level)
         json_object_set_new(o, "level", json_string(level));
-        char *field = next_field(event);
-        if (field)
-            field[-1] = '\0';
-        json_object_set_new(o, "event", json_string(event));
-        while (field) {
-            char *next = next_field(field), *value = strchr(field, '=');
-            if (next)
-                next[-1] = '\0';
-            *value++ = '\0';
-            json_object_set_new(o, field, json_string(value));
-            field = next;
-        }
+    if (field)
+        field[-1] = '\0';
+    json_object_set_new(o, "event", text_value(event));
+    while (field) {
+        char *next = next_field(field), *value = strchr(field, '=');
+        if (next)
+            next[-1] = '\0';
+        *value++ = '\0';
+        if (!json_object_get(o, field))
+            json_object_set_new(o, field, text_value(value));
+        field = next;
     }
+    show_json(o, true);
+    json_decref(o);
+}
+
+static bool is_level(const char *s)
+{
+    return !strcmp(s, "error") || !strcmp(s, "warn") || !strcmp(s, "info") || !strcmp(s, "debug");
+}
+
+/* "TIME LEVEL EVENT ..."; what is of another form is an event as a whole. */
+static void show_line_json(char *line)
+{
+    char *level = strchr(line, ' '), *event = level ? strchr(level + 1, ' ') : NULL;
+    json_t *o;
+    if (event)
+        *level = *event = '\0';
+    if (event && is_level(level + 1)) {
+        show_event_json(line, level + 1, event + 1);
+        return;
+    }
+    if (event)
+        *level = *event = ' ';
+    o = json_pack("{s:o}", "event", text_value(line));
     show_json(o, true);
     json_decref(o);
 }
@@ -178,6 +208,8 @@ static void look_again(struct log *l)
 static int follow(struct log *l)
 {
     struct pollfd p[2] = {{.fd = signals_open(), .events = POLLIN}, {.fd = STDOUT_FILENO, .events = 0}};
+    if (l->fd < 0 && !l->c->json)
+        fprintf(stderr, "i3ctl: no log yet at %s; waiting for the daemon to write it\n", l->path);
     /* who reads us may go away while nothing is written: POLLERR says so */
     while (poll(p, 2, LOOK_MS) <= 0 || !(p[0].revents || p[1].revents & POLLERR))
         look_again(l);
@@ -187,21 +219,52 @@ static int follow(struct log *l)
 
 /* ---- the journal ---- */
 
-/* Does not return when it goes well. */
+/* One of its JSON lines as one of ours. */
+static void show_journal_line(const char *text)
+{
+    static const char *const level[] = {"error", "error", "error", "error", "warn", "info", "info", "debug"};
+    char time[40] = "", said[LINE_LEN];
+    json_t *o = json_loads(text, 0, NULL);
+    long long us = atoll(json_text(o, "__REALTIME_TIMESTAMP"));
+    time_t s = (time_t)(us / 1000000);
+    struct tm tm;
+    int priority = atoi(*json_text(o, "PRIORITY") ? json_text(o, "PRIORITY") : "6");
+    size_t n = strftime(time, sizeof(time), "%Y-%m-%dT%H:%M:%S", gmtime_r(&s, &tm));
+    snprintf(time + n, sizeof(time) - n, ".%03dZ", (int)(us / 1000 % 1000));
+    snprintf(said, sizeof(said), "%s", json_text(o, "MESSAGE"));
+    if (o)
+        show_event_json(time, level[priority & 7], said);
+    fflush(stdout);
+    json_decref(o);
+}
+
+static int journal_json(const struct log *l, const char *const *argv)
+{
+    char command[200] = "exec", *line = NULL;
+    size_t size = 0;
+    for (size_t i = 0; argv[i]; i++)
+        strcat(strcat(command, " "), argv[i]); /* our own words alone */
+    FILE *f = popen(command, "re");
+    if (!f)
+        return show_error(l->c, CTL_FAILED, "journalctl cannot be run: %s", strerror(errno));
+    while (getline(&line, &size, f) > 0)
+        show_journal_line(line);
+    free(line);
+    return pclose(f) ? CTL_FAILED : CTL_OK;
+}
+
+/* Does not return when it goes well, but with JSON. */
 static int journal(const struct log *l)
 {
     char n[24];
-    const char *argv[10] = {"journalctl", "--user", "--unit=i3d.service", "--output=short-iso"};
+    const char *argv[10] = {"journalctl", "--user", "--unit=i3d.service", l->c->json ? "--output=json" : "--output=short-iso"};
     size_t argc = 4;
     snprintf(n, sizeof(n), "--lines=%ld", l->lines);
-    if (l->c->json)
-        argv[3] = "--output=json";
     if (l->lines != ALL)
         argv[argc++] = n;
-    if (l->follow)
-        argv[argc++] = "--follow";
-    else
-        argv[argc++] = "--no-pager";
+    argv[argc++] = l->follow ? "--follow" : "--no-pager";
+    if (l->c->json)
+        return journal_json(l, argv);
     execvp(argv[0], (char *const *)argv);
     return show_error(l->c, CTL_FAILED, "there is no log at %s, and journalctl cannot be run: %s", l->path, strerror(errno));
 }

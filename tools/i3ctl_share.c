@@ -240,7 +240,7 @@ static void show_code(const struct ctl *c, const json_t *doc, const struct typed
     printf("The code is good once. Whoever has it may reach this port and nothing else of this machine; nobody else gets an answer.\n");
     if (*json_text(doc, "as"))
         printf("There this machine will be called %s.i3%s.\n", json_text(doc, "as"), t->as ? "" : " (--as NAME proposes another name)");
-    printf("\n    i3ctl peers                  who has joined\n    i3ctl share --cancel %-8d  take the code back\n    i3ctl unshare %-15d  shut the port\n",
+    printf("\n    i3ctl peers                   who has joined\n    i3ctl share --cancel %-8d take the code back\n    i3ctl unshare %-15d shut the port\n",
         (int)json_int(doc, "port"), (int)json_int(doc, "port"));
     if (json_is_true(json_object_get(doc, "local_only")))
         printf("\n%swarning%s  no overlay node is known but on this machine itself, so the code works here only. Name one that both can reach:\n"
@@ -525,7 +525,7 @@ static void reach_cell(char cell[CELL_MAX], const json_t *e)
     bool is_friend = !strcmp(json_text(e, "role"), "friend");
     ports_cell(ports, json_object_get(e, "may_reach"), is_friend ? "" : "nothing");
     if (is_friend)
-        snprintf(cell, CELL_MAX, "servers under i3run%s%.200s", *ports ? ", " : "", ports);
+        snprintf(cell, CELL_MAX, "servers under i3run%s%.200s", strcmp(ports, "-") ? ", " : "", strcmp(ports, "-") ? ports : "");
     else
         cell_set(cell, ports);
 }
@@ -570,6 +570,8 @@ void show_peers(const struct ctl *c, const json_t *doc)
     (void)c;
     json_array_foreach(json_object_get(doc, "peers"), i, e)
     {
+        if (!strcmp(json_text(e, "fingerprint"), json_text(doc, "own_fingerprint")))
+            continue; /* one may stand in one's own book */
         char(*row)[CELL_MAX] = table_row(&t);
         cell_set(row[0], *json_text(e, "name") ? json_text(e, "name") : "(no name)");
         cell_set(row[1], json_text(e, "fingerprint"));

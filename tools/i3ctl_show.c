@@ -74,9 +74,11 @@ void show_init(const struct ctl *c, const json_t *doc)
                                                        : "Your identity stands already.");
     printf("key      %s\n", json_text(doc, "key"));
     show_rest_of_id(doc);
-    puts("\nGive the key to those you want to reach, enter theirs, and go:\n"
-         "    i3ctl book add NAME KEY\n"
-         "    i3run COMMAND     (NAME.i3 is a host name for it)");
+    puts("\nWhat next?\n"
+         "  reach another machine   type there: i3ctl share 22     and here: i3ctl join CODE, which it prints\n"
+         "  let somebody in here    type here:  i3ctl share PORT   and there: i3ctl join CODE\n"
+         "  or exchange keys        i3ctl book add NAME KEY        both of you, with the other one's key\n"
+         "  then use it             i3run ssh NAME.i3              or any other program");
 }
 
 static void show_entry(const char *what, const json_t *doc)
@@ -121,7 +123,7 @@ void show_book_ls(const struct ctl *c, const json_t *doc)
         entry_options(e, row[4]);
     }
     if (!t.rows)
-        puts("the book is empty: i3ctl book add NAME KEY");
+        puts("your book is empty. i3ctl join CODE takes up what somebody shares with you; i3ctl book add NAME KEY enters a key");
     table_print(&t);
 }
 

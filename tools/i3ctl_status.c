@@ -47,8 +47,12 @@ static void status_online(const json_t *doc)
     const char *seen = json_text(node, "seen_address"), *tcp_why = json_text(node, "transport_why");
     bool online = json_is_true(json_object_get(node, "reachable")), inside = json_is_true(json_object_get(node, "embedded"));
     int64_t rtt = node_rtt(doc), ago = json_int(node, "answered_ms_ago");
+    if (inside && online) {
+        printf(LABEL "%swithin this machine only%s: no overlay node is configured\n", "online", ink(INK_WARN), ink(INK_END));
+        return;
+    }
     printf(LABEL "%s%s%s", "online", ink(online ? INK_GOOD : INK_BAD), online ? "yes" : "NO", ink(INK_END));
-    printf(", %s overlay node %s%s", online ? "by" : "not even by", json_text(node, "address"), inside ? " (inside this daemon)" : "");
+    printf(", %s overlay node %s", online ? "by" : "not even by", json_text(node, "address"));
     if (!strcmp(json_text(node, "transport"), "tcp"))
         printf(", by TCP%s%s", *tcp_why ? ": " : "", tcp_why);
     if (online && rtt)
@@ -64,19 +68,39 @@ static void status_online(const json_t *doc)
     putchar('\n');
 }
 
+/* "2 friends": the book without guests, groups and oneself. */
+static const char *friends_str(const json_t *doc, char buf[PIECE])
+{
+    int n = (int)json_int(doc, "friends");
+    if (n == 1)
+        return strcpy(buf, "your one friend");
+    snprintf(buf, PIECE, "your %d friends", n);
+    return buf;
+}
+
+/* Servers under i3run, which friends reach, and ports that are open to those named alone. */
 static void status_reachable(const json_t *doc)
 {
-    const json_t *list = json_object_get(doc, "listeners");
-    size_t i, n = json_array_size(list);
-    json_t *e;
+    const json_t *list = json_object_get(doc, "listeners"), *ports = json_object_get(doc, "open_ports");
+    size_t i, k, n = json_array_size(list);
+    json_t *e, *who;
+    char friends[PIECE];
     printf(LABEL, "reachable");
-    if (!n)
-        fputs("nothing: a server that you start as `i3run SERVER` can be reached by those in your book", stdout);
+    if (!n && !json_array_size(ports))
+        printf("nothing here: `i3ctl share PORT` opens a port to one person; `i3run SERVER` starts a server for all friends");
     json_array_foreach(list, i, e)
-        printf("%s%s:%d%s", i ? ", " : "", json_text(e, "proto"), (int)json_int(e, "port"),
+        printf("%s%s port %d%s", i ? ", " : "", json_text(e, "proto"), (int)json_int(e, "port"),
             json_is_true(json_object_get(e, "overlay_only")) ? " (overlay only)" : "");
     if (n)
-        fputs(", by those in your book", stdout);
+        printf(", by %s", json_int(doc, "friends") ? friends_str(doc, friends) : "nobody yet: you have no friends in your book");
+    json_array_foreach(ports, i, e)
+    {
+        printf(i || n ? "\n" LABEL : "%s", "");
+        printf("%s port %d, by ", json_text(e, "proto"), (int)json_int(e, "port"));
+        json_array_foreach(json_object_get(e, "to"), k, who)
+            printf("%s%s", k ? ", " : "", json_string_value(who));
+        printf("%s (%s)", k ? "" : "nobody yet", !strcmp(json_text(e, "by"), "share") ? "i3ctl share" : "exposed in i3.conf");
+    }
     putchar('\n');
 }
 
@@ -94,8 +118,10 @@ static void status_head(const json_t *doc)
 
 static void status_files(const json_t *doc)
 {
+    const char *sandbox = json_text(doc, "sandbox");
     printf(LABEL "%s\n" LABEL "%s\n" LABEL "%s, udp %s\n", "config", json_text(doc, "config"), "data", json_text(doc, "data"), "socket",
         json_text(doc, "socket"), json_text(doc, "udp"));
+    printf(LABEL "%s\n", "sandbox", *sandbox ? sandbox : "none");
 }
 
 static void status_warnings(const json_t *doc)
@@ -103,7 +129,12 @@ static void status_warnings(const json_t *doc)
     size_t i;
     json_t *e;
     json_array_foreach(json_object_get(doc, "warnings"), i, e)
-        printf("\n%swarning%s    %s\n" LABEL "%s\n", ink(INK_WARN), ink(INK_END), json_text(e, "text"), "", json_text(e, "fix"));
+        {
+        printf("\n%swarning%s    ", ink(INK_WARN), ink(INK_END));
+        text_wrapped(stdout, json_text(e, "text"), 11, 11, out_width());
+        printf(LABEL "-> ", "");
+        text_wrapped(stdout, json_text(e, "fix"), 14, 14, out_width());
+    }
 }
 
 /* ---- tables ---- */
@@ -159,7 +190,7 @@ static void status_triggers(const json_t *doc)
         cell_set(row[5], micros_str(json_int(e, "rtt_us"), buf));
         cell_set(row[6], json_text(e, "node"));
     }
-    printf("\ntriggers   %zu%s\n", t.rows, status_triggers_stand(doc) ? ", all standing" : ", NOT STANDING");
+    printf("\ntriggers   %zu, your entries in the overlay%s\n", t.rows, status_triggers_stand(doc) ? ": all standing" : ": NOT STANDING");
     table_print(&t);
 }
 
@@ -211,9 +242,13 @@ static void status_peers(const json_t *doc)
         cell_set(row[6], seconds_or_dash(e, "idle_s", buf));
         peer_path_cell(row[7], e);
     }
-    int in_book = (int)json_int(doc, "book_entries");
-    printf("\npeers      %zu of %d in your book%s\n", t.rows, in_book,
-        in_book ? "" : ": i3ctl book add NAME KEY enters somebody, and gives NAME.i3 to i3run");
+    int friends = (int)json_int(doc, "friends"), guests = (int)json_int(doc, "guests");
+    if (!friends && !guests && !t.rows)
+        puts("\npeers      you know nobody yet. There: i3ctl share PORT; here: i3ctl join CODE, which it prints. Or: i3ctl book add NAME KEY");
+    else if (guests)
+        printf("\npeers      %zu seen lately, of %d friend%s and %d guest%s\n", t.rows, friends, friends == 1 ? "" : "s", guests, guests == 1 ? "" : "s");
+    else
+        printf("\npeers      %zu seen lately, of %d friend%s\n", t.rows, friends, friends == 1 ? "" : "s");
     table_print(&t);
 }
 

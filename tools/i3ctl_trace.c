@@ -385,6 +385,7 @@ int run_trace(struct ctl *c)
     t.c = c;
     int exit = parse(c, &t);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit is a full disk */
     if (exit)
         return exit;
     t.fd = begin(&t, &exit);

@@ -26,6 +26,9 @@ static inline void set_text(json_t *o, const char *name, const char *value)
 
 struct report_view;
 json_t *dropped_array(const struct report_view *v); /* drop_report.c */
+json_t *open_ports_array(const struct report_view *v); /* access_report.c */
+/* How many are friends, or guests, of this user. */
+unsigned report_people_known(const struct report_view *v, bool guests);
 
 static inline void set_addr(json_t *o, const char *name, const struct addr *a)
 {

@@ -397,6 +397,9 @@ char *report_status(const struct report_view *v)
     set(o, "connections", connection_array(v));
     set_number(o, "connections_total", t.conns);
     set_number(o, "book_entries", book_count(v->book));
+    set_number(o, "friends", report_people_known(v, false));
+    set_number(o, "guests", report_people_known(v, true));
+    set(o, "open_ports", open_ports_array(v));
     set(o, "counters", counter_object(v));
     return finish(o);
 }

@@ -13,6 +13,7 @@
 #include "daemon/naming/pool.h"
 #include "daemon/program/dgram.h"
 #include "daemon/program/listener.h"
+#include "daemon/policy/access.h"
 #include "daemon/policy/drops.h"
 #include "daemon/program/vsock.h"
 #include "daemon/tcpip/tcpip.h"
@@ -63,6 +64,7 @@ struct report_view {
     const struct listeners *listeners;
     const struct dgrams *dgrams;
     const struct drops *drops;
+    const struct access *access; /* ports that are open to somebody by name; NULL: none */
     uint64_t wall_s; /* seconds since 1970 */
     const struct tcpip *tcpip;
     const struct report_counter *counters;

@@ -215,8 +215,9 @@ void peer_drop(struct peers *ps, struct peer *p)
 /* One at most per peer, the newest: what it says is how things stand. */
 void peer_tell(struct peers *ps, struct peer *p, enum peer_event_kind kind, int err)
 {
-    bool moved = p->has_event && p->event.moved;
-    p->event = (struct peer_event){.kind = kind, .peer = p, .moved = moved, .err = err};
+    bool moved = p->has_event && p->event.moved, anew = p->has_event && p->event.anew;
+    p->event = (struct peer_event){.kind = kind, .peer = p, .moved = moved, .anew = anew || (kind == PEER_UP && p->anew), .err = err};
+    p->anew &= kind != PEER_UP;
     if (p->has_event)
         return;
     p->has_event = true;
@@ -552,6 +553,12 @@ void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
     if (p->last_start.us != MONO_NEVER.us && mono_since(p->last_start, now) < HANDSHAKE_REPEAT)
         p->start = mono_add(p->last_start, HANDSHAKE_REPEAT);
     peer_arm(ps, p, p->start);
+}
+
+void peer_open_anew(struct peers *ps, struct peer *p, mono_t now)
+{
+    if (!p->shake && shake_may_start(ps))
+        shake_want(ps, p, now);
 }
 
 /* ---- receiving ---- */

@@ -179,6 +179,9 @@ bool peers_leave(struct peers *ps, mono_t now, struct outbox *out);
 /* Wants a session: starts a handshake unless one stands or runs. wall_us: microseconds since 1970. */
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us);
 
+/* The same although one stands: the other end may have forgotten it. */
+void peer_open_anew(struct peers *ps, struct peer *p, mono_t now);
+
 /* Seals the packet given as n pieces (len bytes in all) into out, with the DATA header: PEER_SEAL_OVERHEAD + len bytes,
  * and ID_LEN more for each id on the way.
  * Returns that length, or -ENOTCONN (no key: a handshake is started), -EHOSTUNREACH (no key, and we are a member of a group),
@@ -220,6 +223,7 @@ struct peer_event {
     enum peer_event_kind kind;
     struct peer *peer;
     bool moved; /* UP: another member of the group answers now; what was open is gone */
+    bool anew;  /* UP: it has other keys for its private ids: most likely it was started anew, and what was open is gone; ask */
     int err; /* UNREACHABLE: EHOSTUNREACH (not present) or ETIMEDOUT (no answer) */
 };
 

@@ -127,6 +127,11 @@ static void take_hello(struct peers *ps, struct peer *p, const struct hello *h, 
         p->address = h->own_address;
     if (h->your_address)
         p->we_are = h->your_address;
+    /* another key for its private ids: most likely it was started anew, and where it was is nobody */
+    if (p->current && memcmp(p->current->remote.b, h->id.b, ID_PREFIX_LEN)) {
+        way_free(p);
+        p->anew = true;
+    }
     way_consent(ps, p, h->flags & HELLO_SHORTCUT, now);
 }
 

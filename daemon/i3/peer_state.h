@@ -88,6 +88,7 @@ struct peer {
     uint8_t cookie[MAC_LEN];     /* for our INITs (cookie.h) */
     mono_t cookie_until;         /* past: there is none */
     bool their_answered;
+    bool anew;                   /* has other keys for its private ids than before: to be told with UP */
 
     uint32_t mark; /* of the pump's */
     struct budget misuse;

@@ -12,8 +12,9 @@
 /* Forks the helper: before any key is read, any thread started, any sandbox entered. It ends with us. argv: main()'s, in which it
  * gets a name of its own. 0 or -errno. */
 int exe_start(char **argv);
-/* The absolute path of what that process runs, as it is called now; a file that was replaced since then has " (deleted)" behind it. 0;
- * -ESRCH: gone; -EACCES: not to be looked at (a process with secrets, another user's); -ENOTCONN: there is no helper. Takes some 20 us. */
+/* The absolute path of what that process runs, as it is called now; a file that was replaced since then has " (deleted)" behind it. Of a
+ * process that must not be looked at (one with secrets), what it calls itself, with no '/' in it. 0; -ESRCH: gone; -ENOTCONN: there is no
+ * helper. Takes some 20 us. */
 int exe_of(pid_t pid, char *out, size_t cap);
 void exe_stop(void);
 

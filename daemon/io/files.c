@@ -1,5 +1,6 @@
 #include "daemon/io/files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -81,6 +82,29 @@ static void sync_folder(const char *path)
         fsync(fd);
         close(fd);
     }
+}
+
+/* What a process that was ended in the middle of file_write() has left: NAME.PID.tmp. */
+static bool is_leftover(const char *name)
+{
+    const char *dot = strstr(name, ".tmp");
+    if (!dot || dot[4] || dot == name)
+        return false;
+    const char *at = dot;
+    while (at > name && at[-1] >= '0' && at[-1] <= '9')
+        at--;
+    return at < dot && at > name && at[-1] == '.';
+}
+
+void folder_sweep(const char *path)
+{
+    DIR *d = opendir(path);
+    if (!d)
+        return;
+    for (const struct dirent *e; (e = readdir(d));)
+        if (is_leftover(e->d_name))
+            unlinkat(dirfd(d), e->d_name, 0);
+    closedir(d);
 }
 
 /* One piece behind the other. */

@@ -39,6 +39,9 @@ int folder_make(const char *path);
 /* As that; the last one 0700, ours, no link: else -EPERM. */
 int folder_private(const char *path);
 
+/* Removes what writers that were killed have left there. By whoever has the lock: nobody else writes then. */
+void folder_sweep(const char *path);
+
 /* An exclusive lock on `path` (made if need be), with the pid written into it. Returns the fd, which holds the lock, or
  * -EWOULDBLOCK when another process has it (wait: blocks instead). */
 int file_lock(const char *path, bool wait);

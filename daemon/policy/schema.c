@@ -26,7 +26,7 @@ static_assert(ARRAY_LEN(sections) == CONFIG_SECTIONS, "name all");
     offsetof(struct type, first), offsetof(struct type, last) + sizeof(((struct type *)0)->last) - offsetof(struct type, first)
 
 const struct config_option config_options[] = {
-    {SECTION_TOP, "nodes", true, true, NULL, value_node, SPAN(config, nodes, n_nodes), 0, 0},
+    {SECTION_TOP, "nodes", true, false, NULL, value_node, SPAN(config, nodes, n_nodes), 0, 0},
     {SECTION_TOP, "suffix", false, true, ".i3", value_suffix, AT(config, suffix), 0, 0},
     {SECTION_TOP, "resolve", true, false, "book", value_resolve, AT(config, resolve), 0, 0},
     {SECTION_TOP, "network", false, true, "10.0.0.0/8", value_network, SPAN(config, network, network_bits), 0, 0},
@@ -44,7 +44,7 @@ const struct config_option config_options[] = {
     {SECTION_TOP, "log", false, false, "info", value_log, AT(config, log_level), 0, 0},
 
     {SECTION_OVERLAY, "suffix", false, true, NULL, value_suffix, AT(config_overlay, suffix), 0, 0},
-    {SECTION_OVERLAY, "nodes", true, true, NULL, value_overlay_node, SPAN(config_overlay, nodes, n_nodes), 0, 0},
+    {SECTION_OVERLAY, "nodes", true, false, NULL, value_overlay_node, SPAN(config_overlay, nodes, n_nodes), 0, 0},
 
     {SECTION_RULE, "suffix", false, false, NULL, value_rule_suffix, AT(config_rule, suffix), 0, 0},
     {SECTION_RULE, "match", false, false, NULL, value_match, AT(config_rule, match), 0, 0},

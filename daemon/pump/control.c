@@ -78,6 +78,7 @@ struct report_view control_view(struct pump *p)
         .listeners = p->listeners,
         .dgrams = dgram_table(p),
         .drops = &p->drops,
+        .access = p->access,
         .wall_s = p->wall / USEC_PER_SEC,
         .tcpip = p->tcpip};
 }

@@ -461,8 +461,33 @@ static bool is_barred(struct pump *p, const struct vsock *v)
     return s && !access_door(p, s, names_host(p, &v->remote), IPPROTO_TCP, v->local.port, &guest);
 }
 
+struct barred {
+    struct pump *p;
+    const struct side *s;
+    uint32_t host;
+};
+
+static bool port_is_barred(void *ctx, uint32_t local, uint16_t port)
+{
+    const struct barred *b = ctx;
+    bool guest;
+    return local == b->s->own && !access_door(b->p, b->s, b->host, IPPROTO_TCP, port, &guest) && guest;
+}
+
+/* What servers have left behind on its way, and gone, goes no further. */
+static void recheck_orphans(struct pump *p)
+{
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        for (struct peer *peer = peer_next(o->peers, NULL); peer; peer = peer_next(o->peers, peer)) {
+            struct barred b = {p, o->sides, peer_addresses(peer).local};
+            if (b.host)
+                p->count.cut += tcpip_reset_orphans(p->tcpip, p->now, b.host, port_is_barred, &b);
+        }
+}
+
 void flow_recheck(struct pump *p)
 {
+    recheck_orphans(p);
     for (struct vsock *v = vsock_next(p->vsocks, NULL), *next; v; v = next) {
         next = vsock_next(p->vsocks, v);
         if (!is_barred(p, v))

@@ -39,6 +39,7 @@ enum {
     PUMP_HELD_MAX = 256,     /* packets that wait for a session; the oldest gives way */
     PUMP_PINGS_MAX = 64,
     PUMP_FAILED_MAX = 16,
+    STATE_MET_MAX = 64,
 };
 
 /* A packet for a peer without a key yet. */
@@ -180,9 +181,16 @@ struct overlay {
 /* State that could not be written. */
 struct disk_trouble {
     int err; /* 0: none */
-    bool mappings, listeners, udp;
+    bool mappings, listeners, udp, peers;
     char file[16], text[200];
     mono_t retry;
+};
+
+/* With whom there were sessions since the start, the latest STATE_MET_MAX of them, in a ring. */
+struct met {
+    uint8_t key[STATE_MET_MAX][KEY_LEN];
+    unsigned n;   /* ever */
+    bool pending; /* those of the daemon before us have not been asked yet */
 };
 
 struct pump {
@@ -227,6 +235,7 @@ struct pump {
     struct pool *pool;
     struct journal_file *mappings;
     struct disk_trouble disk;
+    struct met met;
     struct book *book;
     struct vsocks *vsocks;
     TAILQ_HEAD(, flow) asking; /* connections whose program waits for the answer, the oldest first */
@@ -267,6 +276,10 @@ int pump_state_load(const struct pump *p, const char *name, char **text, char *w
 int state_load_mappings(struct pump *p, char *why, size_t whylen);
 /* Before a program hears of an address: what is new in the pool is written, if anything is. */
 void state_save_mappings(struct pump *p);
+/* There is a session with that key: the daemon that has to go on for us will ask for one by itself. */
+void state_met(struct pump *p, const uint8_t key[KEY_LEN]);
+/* Which is this: it reads with whom. 0, or -errno with a sentence: a file of another version. */
+int state_load_met(struct pump *p, char *why, size_t whylen);
 mono_t state_deadline(const struct pump *p);
 void state_turn(struct pump *p);
 void state_close(struct pump *p);

@@ -75,8 +75,9 @@ static void give_up(struct pump *p, struct join_run *r)
         json = report_error("whoever made that code is offline: ask them to check that their machine is on and 'i3ctl status' there says online. "
                             "The code stays good until its time is over: try again then");
     else
-        json = report_error("nobody answered: most likely the code is not known there any more (they are forgotten a day after their time). Ask "
-                            "for a new one: 'i3ctl share PORT' makes it there");
+        json = report_error("nobody answered: the machine that made that code has just gone offline, or does not know the code any more (they are "
+                            "forgotten a day after their time). Ask whether it is on ('i3ctl status' says online there), and try again; else "
+                            "ask for a new code: 'i3ctl share PORT'");
     run_end(r, STATUS_NO_ANSWER, json);
 }
 
@@ -141,7 +142,10 @@ static void done(struct pump *p, struct join_run *r, const uint8_t key[KEY_LEN],
     memcpy(name, e->name, sizeof(name));
     access_rebuild(p);
     uint32_t ip = names_address(p, key, 0); /* and a session: the first connection finds it ready */
-    overlay_of_entry(p, name, full);
+    struct overlay *o = overlay_of_entry(p, name, full);
+    struct peer *peer = peer_by_key(o->peers, key);
+    if (peer)
+        peer_open_anew(o->peers, peer, p->now); /* it may have forgotten us, when an earlier share was taken back */
     log_info("join name=%s port=%u/%s fingerprint=%s", full, j->port, j->proto == IPPROTO_UDP ? "udp" : "tcp", key_fingerprint(key, mine));
     run_end(r, 0, report_joined(full, key, ip, j->proto, j->port, service_name(j->proto, j->port), added, r->learned));
 }

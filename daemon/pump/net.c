@@ -368,9 +368,13 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
         tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, net_mtu(p, info.local));
     if (e->moved)
         tcpip_replace_remote(p->tcpip, p->now, info.local, ECONNRESET);
+    if (e->anew)
+        tcpip_ask_remote(p->tcpip, p->now, info.local);
     if (e->kind == PEER_UP || e->kind == PEER_BACK)
         tcpip_revive(p->tcpip, p->now, info.local);
     p->ever_met |= e->kind == PEER_UP;
+    if (e->kind == PEER_UP && !s->group)
+        state_met(p, info.key);
     if (e->kind == PEER_UP)
         send_held(p, s, e->peer, info.local);
     if (!s->group)

@@ -62,9 +62,9 @@ void policy_stop(struct pump *p)
     p->policy = NULL;
 }
 
-int policy_renew(struct pump *p)
+int policy_renew(struct pump *p, const struct config *c)
 {
-    struct policy *y = policy_new(&p->config);
+    struct policy *y = policy_new(c);
     if (!y)
         return -ENOMEM;
     policy_free(p->policy);

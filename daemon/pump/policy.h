@@ -13,8 +13,8 @@
 
 int policy_start(struct pump *p);
 void policy_stop(struct pump *p);
-/* The rules of p->config from now on. -ENOMEM: the old ones go on. */
-int policy_renew(struct pump *p);
+/* The rules of c from now on. -ENOMEM: the old ones go on. */
+int policy_renew(struct pump *p, const struct config *c);
 
 enum policy_fate {
     FATE_OVERLAY, /* goes on by the overlay: e says to whom, if that is known */

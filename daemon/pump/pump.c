@@ -394,6 +394,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = listen_load(p, why, whylen);
     if (!err)
         err = dgram_load(p, why, whylen);
+    if (!err)
+        err = state_load_met(p, why, whylen);
     if (err) {
         pump_free(p);
         return err;

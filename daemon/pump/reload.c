@@ -79,6 +79,15 @@ static bool lists_differ(const void *a, unsigned n, const void *b, unsigned m, s
     return n != m || (n && memcmp(a, b, n * size) != 0);
 }
 
+/* Of the same names and suffixes, in that order. */
+static bool same_overlays(const struct config *a, const struct config *b)
+{
+    bool same = a->n_overlays == b->n_overlays;
+    for (unsigned i = 0; same && i < a->n_overlays; i++)
+        same = !strcmp(a->overlays[i].name, b->overlays[i].name) && !strcmp(a->overlays[i].suffix, b->overlays[i].suffix);
+    return same;
+}
+
 /* What counts from the next start only stays in `next` as it is now; names of both sorts go to out. */
 static void compare(const struct config *now, struct config *next, struct reload_outcome *out)
 {
@@ -91,16 +100,20 @@ static void compare(const struct config *now, struct config *next, struct reload
         add_name(out->now, "rule");
     if (lists_differ(now->exposes, now->n_exposes, next->exposes, next->n_exposes, sizeof(*now->exposes)))
         add_name(out->now, "expose");
-    if (lists_differ(now->overlays, now->n_overlays, next->overlays, next->n_overlays, sizeof(*now->overlays)))
+    if (!same_overlays(now, next))
         add_name(out->later, "overlay");
+    else if (lists_differ(now->overlays, now->n_overlays, next->overlays, next->n_overlays, sizeof(*now->overlays)))
+        add_name(out->now, "overlay");
     out->same = !out->now[0] && !out->later[0];
 }
 
-/* The overlays that run are those of the start. */
+/* Other overlays than those that run are for the next start: then all of them stay as they are. */
 static void keep_overlays(struct config *now, struct config *next)
 {
     struct config_overlay *list = next->overlays;
     unsigned n = next->n_overlays;
+    if (same_overlays(now, next))
+        return;
     next->overlays = now->overlays;
     next->n_overlays = now->n_overlays;
     now->overlays = list;
@@ -108,6 +121,26 @@ static void keep_overlays(struct config *now, struct config *next)
 }
 
 /* ---- into force ---- */
+
+static void renew_nodes_of(struct pump *p, const char *name, const struct addr *nodes, unsigned n)
+{
+    struct addr v[CONFIG_NODES_MAX];
+    struct overlay *o = overlay_named(p, name);
+    if (!o)
+        return;
+    o->by_config = n;
+    int err = overlay_set_nodes(o, v, nodes_of(p, name, nodes, n, v));
+    if (err)
+        log_error("overlay suffix=%s its nodes are as before err=%d", o->suffix, err);
+}
+
+/* Where an overlay has them already nothing happens. */
+static void renew_nodes(struct pump *p)
+{
+    renew_nodes_of(p, "", p->config.nodes, p->config.n_nodes);
+    for (unsigned i = 0; i < p->config.n_overlays; i++)
+        renew_nodes_of(p, p->config.overlays[i].name, p->config.overlays[i].nodes, p->config.overlays[i].n_nodes);
+}
 
 static void renew_sessions(struct pump *p)
 {
@@ -125,23 +158,22 @@ static void renew_sessions(struct pump *p)
     }
 }
 
-/* 0 or -ENOMEM: nothing has changed. next is taken, or what it was instead of. */
+/* 0 or -ENOMEM: nothing has changed. What is left over is in next, to be freed. */
 static int enforce(struct pump *p, struct config *next)
 {
-    struct config old = p->config;
-    keep_overlays(&old, next);
-    p->config = *next;
-    if (policy_renew(p) < 0) {
-        keep_overlays(&old, &p->config);
-        *next = p->config;
-        p->config = old;
+    keep_overlays(&p->config, next);
+    if (policy_renew(p, next) < 0) {
+        keep_overlays(&p->config, next);
         return -ENOMEM;
     }
+    struct config old = p->config;
+    p->config = *next;
     *next = old;
     if (p->config.log_level != old.log_level)
         log_set_level((enum log_level)p->config.log_level);
     if (access_rebuild(p) < 0)
         log_warn("exposed ports are as before: out of memory");
+    renew_nodes(p);
     renew_sessions(p);
     return 0;
 }

@@ -271,6 +271,9 @@ void rotation_turn(struct pump *p)
         if (p->wall >= r->old[i]->until)
             end(p, i);
     r->at = mono_add(p->now, LOOK_US);
+    for (unsigned i = 0; i < r->n; i++)
+        if (r->old[i]->until - p->wall < LOOK_US)
+            r->at = mono_min(r->at, mono_add(p->now, r->old[i]->until - p->wall + 1000));
     HASH_ITER(hh, r->tellings, t, next)
     {
         if (t->told)

@@ -1,5 +1,6 @@
 /* pump/state.c - what a daemon that is started anew goes on with. DATA/book (the user's), DATA/mappings (a journal: which key has which
- * virtual address), RUNTIME/listeners and RUNTIME/udp (the sockets of programs that run on).
+ * virtual address), RUNTIME/listeners and RUNTIME/udp (the sockets of programs that run on), RUNTIME/peers (with whom there were sessions:
+ * they are asked for new ones at once, since those hosts send into nothing until they hear of us).
  *
  * A mapping is in the kernel's hands before a program is told of it, so kill -9 costs none. The book is on the disk before its change is
  * acknowledged. Where nothing can be written, the book refuses changes; the others go on in memory, which is said once, and are written when
@@ -15,7 +16,7 @@
 #include "daemon/io/files.h"
 #include "daemon/naming/mappings.h"
 
-enum { STATE_RETRY_US = 2000000, GARBAGE_MAX = 64 << 10, RECORD_LEN = 64 };
+enum { STATE_RETRY_US = 2000000, MEET_WAIT_US = 500000, GARBAGE_MAX = 64 << 10, RECORD_LEN = 64 };
 
 static const struct format book_format_ = {.kind = "book", .version = 1, .bare = true};
 static const struct format mappings_format = {.kind = "mappings", .version = 1, .secret = true};
@@ -41,7 +42,73 @@ const char *state_trouble(const struct pump *p, char *out, size_t cap)
 
 mono_t state_deadline(const struct pump *p)
 {
-    return p->disk.err ? p->disk.retry : MONO_NEVER;
+    return mono_min(p->disk.err ? p->disk.retry : MONO_NEVER, p->met.pending ? mono_add(p->started, MEET_WAIT_US + 1) : MONO_NEVER);
+}
+
+/* ---- peers ---- */
+
+static void met_save(struct pump *p)
+{
+    enum { LINE = KEY_STR_LEN + 1 };
+    size_t n = p->met.n < STATE_MET_MAX ? p->met.n : STATE_MET_MAX;
+    char *text = malloc(n * LINE + 1);
+    for (size_t i = 0; text && i < n; i++) {
+        key_format(p->met.key[i], text + i * LINE);
+        text[(i + 1) * LINE - 1] = '\n';
+    }
+    pump_state_save(p, "peers", text, n * LINE);
+}
+
+static bool met_has(const struct pump *p, const uint8_t key[KEY_LEN])
+{
+    for (unsigned i = 0; i < p->met.n && i < STATE_MET_MAX; i++)
+        if (!memcmp(p->met.key[i], key, KEY_LEN))
+            return true;
+    return false;
+}
+
+void state_met(struct pump *p, const uint8_t key[KEY_LEN])
+{
+    if (met_has(p, key))
+        return;
+    memcpy(p->met.key[p->met.n++ % STATE_MET_MAX], key, KEY_LEN);
+    met_save(p);
+}
+
+int state_load_met(struct pump *p, char *why, size_t whylen)
+{
+    char *text;
+    int err = pump_state_load(p, "peers", &text, why, whylen);
+    for (char *at = text, *end; at && (end = strchr(at, '\n')); at = end + 1) {
+        *end = '\0';
+        if (p->met.n < STATE_MET_MAX && !key_parse(at, p->met.key[p->met.n]) && !met_has(p, p->met.key[p->met.n]))
+            p->met.n++;
+    }
+    p->met.pending = p->met.n;
+    free(text);
+    return err;
+}
+
+static bool may_meet(const struct pump *p)
+{
+    for (const struct overlay *o = p->overlays; o; o = o->next)
+        if (!triggers_all_standing(o->triggers))
+            return mono_since(p->started, p->now) > MEET_WAIT_US;
+    return true;
+}
+
+/* When answers find us. A key that may talk to us no more is forgotten. */
+static void meet_again(struct pump *p)
+{
+    struct met was = p->met;
+    p->met.n = 0;
+    p->met.pending = false;
+    for (unsigned i = 0; i < was.n; i++) {
+        if (!names_may_talk(p, was.key[i]))
+            continue;
+        memcpy(p->met.key[p->met.n++], was.key[i], KEY_LEN);
+        names_address(p, was.key[i], 0);
+    }
 }
 
 /* ---- mappings ---- */
@@ -122,25 +189,29 @@ void state_save_mappings(struct pump *p)
 void state_turn(struct pump *p)
 {
     state_save_mappings(p);
-    if (!mono_due(state_deadline(p), p->now))
+    if (p->met.pending && may_meet(p))
+        meet_again(p);
+    if (!p->disk.err || !mono_due(p->disk.retry, p->now))
         return;
-    unsigned was = p->disk.mappings | p->disk.listeners << 1 | p->disk.udp << 2;
+    unsigned was = p->disk.mappings | p->disk.listeners << 1 | p->disk.udp << 2 | p->disk.peers << 3;
     int before = p->disk.err;
     p->disk.err = 0;
     p->disk.retry = mono_add(p->now, STATE_RETRY_US);
-    p->disk.mappings = p->disk.listeners = p->disk.udp = false;
+    p->disk.mappings = p->disk.listeners = p->disk.udp = p->disk.peers = false;
     int err = was & 1 ? rewrite(p) : 0;
     if (err) {
         p->disk.err = before;
         p->disk.mappings = true;
         trouble(p, "mappings", err);
     }
-    p->disk.err = p->disk.err ? p->disk.err : was & 6 ? before : 0; /* said already */
+    p->disk.err = p->disk.err ? p->disk.err : was & 14 ? before : 0; /* said already */
     if (was & 2)
         listen_save(p);
     if (was & 4)
         dgram_save(p);
-    if (p->disk.mappings || p->disk.listeners || p->disk.udp)
+    if (was & 8)
+        met_save(p);
+    if (p->disk.mappings || p->disk.listeners || p->disk.udp || p->disk.peers)
         return;
     p->disk.err = 0;
     log_info("state is written again");
@@ -211,6 +282,7 @@ void pump_state_save(struct pump *p, const char *name, char *text, size_t len)
         return;
     p->disk.listeners |= !strcmp(name, "listeners");
     p->disk.udp |= !strcmp(name, "udp");
+    p->disk.peers |= !strcmp(name, "peers");
     trouble(p, name, err);
 }
 

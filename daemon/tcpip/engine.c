@@ -223,6 +223,26 @@ void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bo
     path_put(t, p);
 }
 
+unsigned tcpip_reset_orphans(struct tcpip *t, mono_t now, uint32_t remote, bool (*barred)(void *ctx, uint32_t local, uint16_t port), void *ctx)
+{
+    conn_now(t, now);
+    struct path *p = path_get(t, remote, false);
+    unsigned n = 0;
+    if (!p)
+        return 0;
+    p->users++;
+    for (struct link *l = p->conns.next, *next; l != &p->conns; l = next) {
+        struct conn *c = LIST_OWNER(l, struct conn, on_path);
+        next = l->next;
+        if (!c->orphan || !c->announced || c->state == ST_CLOSED || !barred(ctx, c->who.local, c->who.local_port))
+            continue;
+        conn_reset(t, c, ECONNABORTED);
+        n++;
+    }
+    path_put(t, p);
+    return n;
+}
+
 void tcpip_revive(struct tcpip *t, mono_t now, uint32_t remote)
 {
     conn_now(t, now);
@@ -235,6 +255,23 @@ void tcpip_revive(struct tcpip *t, mono_t now, uint32_t remote)
             timer_set(t, c, TIMER_REXMIT, t->now);
         else
             recovery_narrowed(t, c);
+    }
+}
+
+void tcpip_ask_remote(struct tcpip *t, mono_t now, uint32_t remote)
+{
+    conn_now(t, now);
+    struct path *p = path_get(t, remote, false);
+    if (!p)
+        return;
+    for (struct link *l = p->conns.next; l != &p->conns; l = l->next) {
+        struct conn *c = LIST_OWNER(l, struct conn, on_path);
+        if (c->state == ST_SYN_SENT)
+            timer_set(t, c, TIMER_REXMIT, t->now);
+        if (!conn_synced(c))
+            continue;
+        c->probe_due = true;
+        conn_activate(t, c);
     }
 }
 

@@ -186,11 +186,18 @@ void tcp_abort(struct tcpip *t, mono_t now, struct tcp_ref ref);
 /* There is such a connection, in whatever state, or what is left of one. */
 bool tcpip_has(struct tcpip *t, bool v6, uint32_t local, uint16_t local_port, uint32_t remote, uint16_t remote_port);
 
+/* Incoming connections of `remote` whose program is gone already, while what it has left behind is still on its way: those which
+ * `barred` says so of, by our end, are reset. Returns how many. */
+unsigned tcpip_reset_orphans(struct tcpip *t, mono_t now, uint32_t remote, bool (*barred)(void *ctx, uint32_t local, uint16_t port), void *ctx);
 /* Every connection to `remote` fails with err (peer unreachable). Only those not yet established when `all` is false. */
 void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bool all);
 
 /* Another host is at `remote` now: connections which stand fail with err, those that are being opened ask it at once. */
 void tcpip_replace_remote(struct tcpip *t, mono_t now, uint32_t remote, int err);
+
+/* `remote` may have forgotten everything: connections which stand are asked for a sign of life, at which one that it does not know ends;
+ * those that are being opened ask at once. */
+void tcpip_ask_remote(struct tcpip *t, mono_t now, uint32_t remote);
 
 /* `remote` is there again: what has timed out, as it was away, need not wait for the next time-out. */
 void tcpip_revive(struct tcpip *t, mono_t now, uint32_t remote);

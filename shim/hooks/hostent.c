@@ -50,6 +50,7 @@ int host_resolve(const char *plain, struct addr *a, struct addr *a6, int *herr)
     switch (resolve_name(plain, a, a6)) {
     case RESOLVE_LATER:
         return no_host(herr, TRY_AGAIN);
+    case RESOLVE_SYSTEM:
     case RESOLVE_UNKNOWN:
         return no_host(herr, HOST_NOT_FOUND);
     case RESOLVE_OK:

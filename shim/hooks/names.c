@@ -40,7 +40,7 @@ int resolve_name(const char *plain, struct addr *a, struct addr *a6)
         known_put(plain, a, a6);
         return RESOLVE_OK;
     }
-    return status == CLIENT_DEAD || status == EAGAIN ? RESOLVE_LATER : RESOLVE_UNKNOWN;
+    return status == CLIENT_DEAD || status == EAGAIN ? RESOLVE_LATER : overlay_left_alone(status) ? RESOLVE_SYSTEM : RESOLVE_UNKNOWN;
 }
 
 /* What libc makes of an address as text, behind what is in the list already. */
@@ -125,6 +125,8 @@ static int overlay_addrinfo(const char *plain, const char *service, const struct
         break;
     case RESOLVE_LATER:
         return no_address(service, &hints, EAI_AGAIN);
+    case RESOLVE_SYSTEM:
+        return REAL(getaddrinfo)(plain, service, ask, out);
     case RESOLVE_UNKNOWN:
         return no_address(service, &hints, EAI_NONAME);
     }

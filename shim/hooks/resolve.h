@@ -6,7 +6,8 @@
 
 #include "include/ipc.h"
 
-enum resolve_result { RESOLVE_OK, RESOLVE_UNKNOWN, RESOLVE_LATER };
+/* SYSTEM: a rule has just left it to the system; the next overlay_name() says so. For who cannot turn back it is as UNKNOWN. */
+enum resolve_result { RESOLVE_OK, RESOLVE_UNKNOWN, RESOLVE_LATER, RESOLVE_SYSTEM };
 
 /* The addresses of a name in its plain form (overlay_name), IPv4 and IPv6. */
 int resolve_name(const char *plain, struct addr *a, struct addr *a6);

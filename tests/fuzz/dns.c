@@ -57,6 +57,12 @@ static void whole(const uint8_t *msg, size_t len)
     require(reader_done(&r));
 }
 
+static bool claims(void *ctx, const char *name)
+{
+    (void)ctx;
+    return dns_name_in(name, "i3", true) || strchr(name, 'x');
+}
+
 static void one(const uint8_t *msg, size_t len)
 {
     static const struct stub_names names = {"i3", claims, find, is_virtual, reverse, NULL};
@@ -72,12 +78,6 @@ static void one(const uint8_t *msg, size_t len)
         require(!n || stub_answer(&names, exact, len, out, cap) == 0);
     free(out);
     free(exact);
-}
-
-static bool claims(void *ctx, const char *name)
-{
-    (void)ctx;
-    return dns_name_in(name, "i3", true) || strchr(name, 'x');
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

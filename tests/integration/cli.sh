@@ -90,7 +90,7 @@ status 0 alice book ls --json
 json
 status 0 alice book add carol "$bob_key"
 status 0 alice book add carol "$bob_key"
-status 1 alice book add carol "$(as alice i3ctl id -q)"
+status 4 alice book add carol "$(as alice i3ctl id -q)"
 said 'i3ctl: '
 status 1 alice book add dave AAAA
 status 1 alice book add 'no name' "$bob_key"
@@ -118,7 +118,7 @@ step "status"
 status 0 alice status
 grep -q '^online *yes, by overlay node' "$T/out" || die "status: $(cat "$T/out")"
 status 0 alice status -v
-grep -q 'all standing' "$T/out" || die "status: $(cat "$T/out")"
+grep -q ': all standing' "$T/out" || die "status: $(cat "$T/out")"
 status 0 alice status --json
 json
 expect "the address in status" "$(field address <"$T/out")" "$(address_of alice)"

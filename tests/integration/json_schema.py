@@ -131,7 +131,7 @@ def fresh_daemon(u):
 def book_and_groups(alice, bob):
     key = ask(bob, "id")["key"]
     ask(alice, "book add", "carol", key)
-    ask(alice, "book add", "carol", alice.json("id")["key"], status=1)
+    ask(alice, "book add", "carol", alice.json("id")["key"], status=4)
     ask(alice, "book add", "far", ask(alice, "group new", "g1", "--near", "eu/berlin")["key"], status=None)
     ask(alice, "group new", "g2", "--multicast")
     ask(alice, "group new", "g2", status=1)
@@ -180,18 +180,75 @@ def connected(alice, bob, world):
     ask(alice, "ring", s["id"], "--node", node)
     ask(alice, "metrics", "--node", node)
     ask(alice, "metrics")
-    assert ask(alice, "doctor")["failed"] == 0
+    assert ask(alice, "doctor", status=None)["failed"] == 0
     ask(alice, "log")
 
 
-# What other files test at length is only asked here.
-def sharing(alice, bob, verbs):
-    for v, args, status in MORE:
-        if v in verbs:
-            ask(alice, v, *args, status=status)
+def sharing(alice, bob, fresh):
+    assert ask(alice, "share")["shares"] == []
+    ask(alice, "share", "seven", status=2)
+    ask(alice, "share", "2222", "--for", "never", status=2)
+    ask(alice, "share", "2222", "--to", "bob")
+    ask(alice, "share", "3333", "--cancel", status=None)
+    ask(bob, "join", "no-code", status=5)
+    code = ask(alice, "share", "3333", "--name", "visitor")["code"]
+    assert ask(alice, "share")["invitations"], "no invitation is listed"
+    fresh.config("nodes = { \"%s\" }\n" % ask(alice, "status")["node"]["address"])
+    ask(fresh, "stop")
+    ask(fresh, "join", code, "alice")
+    ask(bob, "join", code, status=5)
+    assert len(ask(alice, "peers")["peers"]) >= 2
+    ask(alice, "share")
+    ask(alice, "share", "4444")
+    ask(alice, "share", "4444", "--cancel")
+    ask(alice, "unshare", "3333")
+    ask(alice, "unshare", "3333", status=1)
+    ask(alice, "unshare", "bob")
+    assert ask(alice, "drop")["dropped"] == []
+    ask(alice, "drop", "visitor", "7d", status=None)
+    ask(alice, "drop", "nobody", status=1)
+    ask(alice, "drop", "bob")
+    assert ask(alice, "drop")["dropped"]
+    ask(alice, "status")
+    ask(alice, "undrop", "bob")
+    ask(alice, "rotate", "--for", "1h")
+    ask(alice, "peers")
 
 
-MORE = ()
+def nodes(alice, fresh):
+    port = ask(alice, "status")["node"]["address"]
+    ask(alice, "nodes")
+    ask(alice, "nodes add", "203.0.113.1", status=1)
+    fresh.config("")
+    fresh.ctl("stop", status=None)
+    ask(fresh, "nodes list")
+    ask(fresh, "nodes add", port)
+    ask(fresh, "nodes add", "not an address", status=1)
+    ask(fresh, "status")
+    ask(fresh, "nodes rm", port)
+    ask(fresh, "nodes rm", port, status=1)
+    ask(fresh, "nodes list", "--overlay", "work", status=1)
+
+
+def policy(alice, verbs):
+    if "why" not in verbs or "reload" not in verbs:
+        return
+    for name in "bob.i3:80", "nobody.i3", "example.org", "alice.i3", "192.0.2.1":
+        ask(alice, "why", name, status=None)
+    ask(alice, "reload")
+    path = os.path.join(alice.env["XDG_CONFIG_HOME"], "i3/i3.conf")
+    with open(path) as f:
+        was = f.read()
+    for more in ("rule { suffix = \".nowhere\" action = \"deny\" }\n", "mtu = \"many\"\n"):
+        with open(path, "w") as f:
+            f.write(was + more)
+        ask(alice, "reload", status=78 if "mtu" in more else 0)
+        ask(alice, "why", "x.nowhere", status=None)
+    assert any(w["code"] == "config_refused" for w in ask(alice, "status")["warnings"]), "status does not tell"
+    ask(alice, "doctor", status=None)
+    with open(path, "w") as f:
+        f.write(was)
+    ask(alice, "reload")
 
 
 def body():
@@ -218,7 +275,9 @@ def body():
     ask(u, "demo status", "/nowhere", status=1)
     book_and_groups(world.alice, world.bob)
     connected(world.alice, world.bob, world)
-    sharing(world.alice, world.bob, verbs)
+    policy(world.alice, verbs)
+    sharing(world.alice, world.bob, u)
+    nodes(world.alice, u)
     step("the end")
     ask(u, "stop")
     ask(u, "stop", status=3)

@@ -286,6 +286,7 @@ static void deliver_to(struct world *w, unsigned from, int to, bool straight, co
         h->dropped++;
         ck_assert_uint_eq(out.n, 0);
         break;
+    case PEER_WORD:
     case PEER_CONTROL:
         h->controls++;
         break;

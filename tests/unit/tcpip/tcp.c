@@ -553,6 +553,39 @@ START_TEST(is_patient_with_a_peer_that_sleeps_and_does_not_let_it_wait)
 }
 END_TEST
 
+/* The peer's daemon was started anew: who only waits would never learn that nobody will answer. */
+START_TEST(asks_a_peer_that_may_have_forgotten_it)
+{
+    struct tcpip_config c;
+    struct script s;
+    tcpip_config_default(&c);
+    script_begin(&s, &c);
+    script_run(&s, "open\n+1s\nnone");
+    tcpip_ask_remote(s.t, (mono_t){s.now}, 0x0a000003); /* somebody else */
+    script_run(&s, "none");
+    tcpip_ask_remote(s.t, (mono_t){s.now}, 0x0a000002);
+    script_run(&s, "> A 0\n< A 1 ack 1\nnone\nnoevent\nstate ESTABLISHED"); /* it has not */
+    tcpip_ask_remote(s.t, (mono_t){s.now}, 0x0a000002);
+    script_run(&s, "> A 0\n< R 1\nevent FAILED ECONNRESET");
+    s.out_at = s.out_n;
+    script_end(&s);
+}
+END_TEST
+
+START_TEST(a_connection_in_the_making_asks_such_a_peer_at_once)
+{
+    struct tcpip_config c;
+    struct script s;
+    tcpip_config_default(&c);
+    script_begin(&s, &c);
+    script_run(&s, "connect\n> S 0\n+50ms\nnone");
+    tcpip_ask_remote(s.t, (mono_t){s.now}, 0x0a000002);
+    script_run(&s, "+1ms\n> S 0");
+    s.out_at = s.out_n;
+    script_end(&s);
+}
+END_TEST
+
 /* ---- windows ---- */
 
 SCRIPT(probes_a_shut_window,
@@ -1566,6 +1599,8 @@ int main(void)
         does_not_grow_its_window_on_a_full_path, sends_no_fin_into_a_shut_window, passes_the_room_of_a_path_on, speaks_inside_a_window_that_was_shrunk, bears_with_a_peer_that_shuts_its_window_on_data_in_flight,
         takes_back_a_time_out_that_was_none, gives_up_after_many_time_outs, probes_a_shut_window, sends_no_silly_segments,
         is_patient_with_a_peer_that_sleeps_and_does_not_let_it_wait,
+        asks_a_peer_that_may_have_forgotten_it,
+        a_connection_in_the_making_asks_such_a_peer_at_once,
         keeps_to_the_peers_window, shuts_its_window_and_opens_it_again, answers_a_window_probe, closes_first, closes_second,
         closes_from_both_sides_at_once, takes_a_fin_that_came_too_early, repeats_its_fin,
         lets_acks_of_syn_and_fin_ride, acknowledges_syn_and_fin_soon_in_silence,
