@@ -96,6 +96,7 @@ struct dgram_counters {
     uint64_t overflow;    /* the program reads too slowly, and its backlog is full */
     uint64_t undelivered; /* the program's socket did not take them */
     uint64_t no_room;     /* no mirror could be had */
+    uint64_t over_share;  /* datagrams of peers who have their share of mirrors */
     uint64_t evicted;     /* mirrors that made room for another */
     uint64_t mirrors, sockets; /* now */
     struct reassembly_stats fragments;

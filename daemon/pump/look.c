@@ -98,6 +98,7 @@ static void tally_datagrams(struct pump *p, struct tally *t)
     add(t, "dgrams_overflow", d->overflow, "Datagrams dropped because the program read too slowly.");
     add(t, "dgrams_undelivered", d->undelivered, "Datagrams that the program's socket did not take.");
     add(t, "dgrams_no_room", d->no_room, "Datagrams for which no mirror could be had.");
+    add(t, "dgrams_over_share", d->over_share, "Datagrams of peers that have their share of mirrors.");
     add(t, "fragments_in", d->fragments.fragments, "Fragments that came.");
     add(t, "fragments_bad", d->fragments.bad, "Fragments that were malformed.");
     add(t, "fragments_lost", d->fragments.expired + d->fragments.evicted, "Datagrams whose fragments never came together.");
