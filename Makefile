@@ -509,6 +509,7 @@ INTEGRATION_TESTS := \
 	integration/manuals.sh \
 	integration/dead_peer.sh \
 	integration/dos_drop.sh \
+	integration/dos_handshakes.sh \
 	integration/ring.sh \
 	integration/ring_crash.sh \
 	integration/nearest.sh \
