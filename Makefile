@@ -510,6 +510,7 @@ INTEGRATION_TESTS := \
 	integration/dead_peer.sh \
 	integration/dos_drop.sh \
 	integration/dos_handshakes.sh \
+	integration/dos_programs.sh \
 	integration/ring.sh \
 	integration/ring_crash.sh \
 	integration/nearest.sh \

@@ -105,6 +105,7 @@ static void tally_datagrams(struct pump *p, struct tally *t)
     add(t, "mirrors_evicted", d->evicted, "Mirrors that made room for others.");
     add_gauge(t, "mirrors", d->mirrors, "Mirrors now.");
     add_gauge(t, "dgram_sockets", d->sockets, "Sockets of programs with UDP now.");
+    add(t, "programs_refused", ipc_server_refused(p->ipc), "Programs that were turned away, as one had its share or there were too many.");
     add_gauge(t, "programs", ipc_server_clients(p->ipc), "Programs that talk to the daemon now, i3ctl among them.");
 }
 
