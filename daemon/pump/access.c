@@ -131,12 +131,14 @@ void access_forget(struct pump *p, const uint8_t key[KEY_LEN])
     if (book_find_key(p->book, key) || names_may_talk(p, key))
         return;
     mcast_forget(p, key);
+    drop_forget(p, key);
     for (struct overlay *o = p->overlays; o; o = o->next)
         for (struct side *s = o->sides; s; s = s->next) {
             struct peer *peer = peer_by_key(s->peers, key);
             if (!peer)
                 continue;
             tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, EHOSTUNREACH, true);
+            drop_knower(p, s, peer);
             peer_drop(s->peers, peer);
         }
     if (!groups_by_key(p->groups, key))

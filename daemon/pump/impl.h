@@ -419,6 +419,10 @@ int drop_load(struct pump *p, char *why, size_t whylen);
 bool drop_has(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* A peer is there, perhaps for the first time. */
 void drop_peer_made(struct pump *p, struct side *s, struct peer *peer);
+/* Who is nobody any more is nobody to be dropped. */
+void drop_forget(struct pump *p, const uint8_t key[KEY_LEN]);
+/* It is to have a session no more; the private ids that it knows shall lead nowhere. */
+void drop_knower(struct pump *p, struct side *s, struct peer *peer);
 /* One packet, opened with the peer's key, which its i3d should not have sent. */
 void drop_misuse(struct pump *p, struct peer *peer);
 void drop_turn(struct pump *p);

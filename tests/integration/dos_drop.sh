@@ -3,7 +3,7 @@
 # goes through it all, and is as fast as it was. Let in again, it talks again; and a drop outlives the daemon.
 . "$(dirname "$0")/../lib/world.sh"
 
-FLOOD_S=12
+FLOOD_S=11
 FLOOD_PPS=50000 # a rate that leaves the machine's cores to others: flooder, victim and node are all on it
 
 # The counter of a USER's daemon, or of the node.
@@ -131,4 +131,16 @@ as carol i3ctl ping alice 1 >/dev/null || die "carol is not answered"
 sleep 1
 expect "said in the log" "$(grep -c 'dropped for 600 s' "$W/alice/run/i3/i3d.log")" 1
 kill $GUEST
+as alice i3ctl undrop "$(as dave i3ctl id -q)" >/dev/null || die "no undrop by a key"
+expect "dropped, then" "$(as alice i3ctl drop --json | python3 -c 'import json, sys
+print(len(json.load(sys.stdin)["dropped"]))')" 0
+
+step "who is removed from the book knows no private id any more either"
+changes=$(grep -c 'private ids changed' "$W/alice/run/i3/i3d.log")
+as alice i3ctl book rm bob >/dev/null
+more() {
+    [ "$(grep -c 'private ids changed' "$W/alice/run/i3/i3d.log")" -gt "$changes" ]
+}
+wait_for 10 more || die "the private ids stay"
+as carol i3ctl ping alice 1 >/dev/null || die "carol is not answered"
 echo "all well"
