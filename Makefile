@@ -178,6 +178,7 @@ io_SRC := \
 	daemon/io/pair.c \
 	daemon/io/process.c \
 	daemon/io/routes.c \
+	daemon/io/secret.c \
 	daemon/io/stream.c \
 	daemon/io/stream_join.c \
 	daemon/io/stream_out.c \
@@ -406,11 +407,13 @@ UNIT_TESTS := \
 	unit/policy/documents \
 	unit/policy/drops \
 	unit/policy/access \
+	unit/policy/shares \
 	unit/i3/cookie \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
 	unit/i3/invite \
+	unit/i3/rotation \
 	unit/i3/nodes \
 	unit/i3/sampler \
 	unit/i3/noise \
@@ -592,6 +595,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/names \
+	fuzz/invite \
 	fuzz/config \
 	fuzz/rules \
 	fuzz/dns \
@@ -624,6 +628,8 @@ unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
 unit/i3/invite_ROOMS := base i3
+unit/i3/rotation_ROOMS := base i3
+unit/policy/shares_ROOMS := policy base
 unit/i3/nodes_ROOMS := base i3
 unit/i3/sampler_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
@@ -708,6 +714,7 @@ fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/names_ROOMS := naming base
+fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
@@ -718,6 +725,7 @@ objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
 roomobjs = $(foreach r,$(1),$(call objs,$(r)))
 roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
+.PHONY: all check lint unit sim integration interop fuzz bench bench-restart demo deps install uninstall clean help
 .PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall deb clean help
 .DELETE_ON_ERROR:
 
@@ -850,33 +858,7 @@ demo: all
 
 # what goes where: tools/install.sh
 install: build
-	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
-	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
-	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
-	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
-	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
-	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
-	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
-	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
-	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 	$(Q)tools/install.sh install "$(B)" "$(PREFIX)" "$(DESTDIR)"
-	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/i3run
-	$(Q)install -m 755 $(PROGRAMS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
-	$(Q)install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/i3run
-	$(Q)for f in $(MAN_PAGES); do install -D -m 644 tools/man/$$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$$f || exit 1; done
-	$(Q)install -D -m 644 tools/i3.conf $(DESTDIR)$(PREFIX)/share/i3run/i3.conf
-	$(Q)install -D -m 644 tools/wireshark/i3.lua $(DESTDIR)$(PREFIX)/share/i3run/wireshark/i3.lua
-	$(Q)install -d $(DESTDIR)$(PREFIX)/share/i3run/schema
-	$(Q)install -m 644 tools/schema/*.json $(DESTDIR)$(PREFIX)/share/i3run/schema
-	$(Q)for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/$${f##*/} || exit 1; done
-	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	$(Q)sed 's#/usr/local/#$(PREFIX)/#' tools/units/i3node.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
-	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/i3node.service
-	$(Q)install -d $(DESTDIR)$(PREFIX)/share/systemd/user
-	$(Q)for u in i3d.service i3d.socket; do sed 's#/usr/local/#$(PREFIX)/#' tools/units/$$u >$(DESTDIR)$(PREFIX)/share/systemd/user/$$u && chmod 644 $(DESTDIR)$(PREFIX)/share/systemd/user/$$u || exit 1; done
-	$(Q)install -D -m 644 tools/completions/i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/i3ctl
-	$(Q)for p in i3node i3run; do ln -sf i3ctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p || exit 1; done
 
 uninstall:
 	$(Q)tools/install.sh uninstall "$(B)" "$(PREFIX)" "$(DESTDIR)"

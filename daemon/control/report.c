@@ -326,8 +326,9 @@ static json_t *counter_object(const struct report_view *v)
 
 static void set_self(json_t *o, const struct report_view *v)
 {
-    char id[ID_STR];
+    char id[ID_STR], print[FINGERPRINT_STR];
     set_key(o, "key", v->key);
+    set_text(o, "fingerprint", key_fingerprint(v->key, print));
     set_text(o, "id", id_format(v->id, id));
     set_ip(o, "address", v->own);
     set_ip6_of(o, v->id);
@@ -417,6 +418,7 @@ char *report_status(const struct report_view *v)
     set_text(o, "data", v->data);
     set_text(o, "socket", v->socket);
     set_text(o, "sandbox", v->sandbox);
+    set(o, "keys_locked", json_boolean(v->keys_locked));
     set_addr(o, "udp", &v->udp);
     set(o, "node", node_object(v));
     set(o, "nodes", node_array(v));

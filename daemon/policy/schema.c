@@ -11,11 +11,12 @@
 static const struct {
     const char *name;
     bool titled;
+    unsigned max;
 } sections[] = {
-    [SECTION_TOP] = {"", false},
-    [SECTION_OVERLAY] = {"overlay", true},
-    [SECTION_RULE] = {"rule", false},
-    [SECTION_EXPOSE] = {"expose", true},
+    [SECTION_TOP] = {"", false, 1},
+    [SECTION_OVERLAY] = {"overlay", true, CONFIG_OVERLAYS_MAX},
+    [SECTION_RULE] = {"rule", false, CONFIG_RULES_MAX},
+    [SECTION_EXPOSE] = {"expose", true, CONFIG_EXPOSES_MAX},
 };
 
 static_assert(ARRAY_LEN(sections) == CONFIG_SECTIONS, "name all");
@@ -69,6 +70,11 @@ const unsigned config_options_n = ARRAY_LEN(config_options);
 const char *config_section_name(enum config_section s)
 {
     return sections[s].name;
+}
+
+unsigned config_section_max(enum config_section s)
+{
+    return sections[s].max;
 }
 
 bool config_section_titled(enum config_section s)
@@ -170,6 +176,28 @@ const struct config_option *config_differ(const struct config *a, const struct c
 
 /* ---- errors ---- */
 
+/* How many bytes of UTF-8 begin there, 0: none that should be shown. */
+static unsigned character(const unsigned char *c)
+{
+    unsigned n = *c < 0x80 ? 1 : *c >= 0xc2 && *c < 0xe0 ? 2 : *c >= 0xe0 && *c < 0xf0 ? 3 : *c >= 0xf0 && *c < 0xf5 ? 4 : 0;
+    if (n == 1)
+        return *c >= 32 && *c != 127;
+    if ((*c == 0xc2 && c[1] < 0xa0) || (*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0) || (*c == 0xf0 && c[1] < 0x90) ||
+        (*c == 0xf4 && c[1] >= 0x90)) /* controls, longer than needed, surrogates, beyond the last one */
+        return 0;
+    for (unsigned i = 1; i < n; i++)
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+static void make_printable(char *text)
+{
+    for (unsigned n; *text; text += n)
+        if (!(n = character((const unsigned char *)text)))
+            *text = '?', n = 1;
+}
+
 /* By line; those of one line stay as they came. What a file says may be in the text: nothing of it shall move a terminal's cursor. */
 void config_error(struct config_errors *e, unsigned line, const char *option, const char *fmt, ...)
 {
@@ -179,9 +207,7 @@ void config_error(struct config_errors *e, unsigned line, const char *option, co
     va_start(ap, fmt);
     vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
     va_end(ap);
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 32 || *c == 127)
-            *c = '?';
+    make_printable(text);
     unsigned kept = least(e->n, CONFIG_ERRORS_MAX), at = kept;
     e->n++;
     while (at && e->at[at - 1].line > line)

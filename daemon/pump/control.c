@@ -11,6 +11,7 @@
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/reload.h"
 #include "daemon/io/sandbox.h"
+#include "daemon/io/secret.h"
 
 enum { PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
 
@@ -58,6 +59,7 @@ struct report_view control_view(struct pump *p)
         .data = p->paths.data,
         .suffix = o->suffix,
         .sandbox = sandbox_text(),
+        .keys_locked = secret_all_locked(),
         .state_wrong = state_trouble(p, p->disk.text, sizeof(p->disk.text)),
         .key = p->identity.pub,
         .id = &p->public_id,
@@ -340,7 +342,7 @@ static void verb_ping(struct control_call *k)
     }
     if (!e) {
         control_fail(k, report_error("%s: %s", k->argv[1], *why ? why : a.family ? "nobody that you know has that address" :
-                    "name not known. i3ctl join CODE, with an invitation, or i3ctl book add NAME KEY makes it known"));
+                    "name not known; 'i3ctl book ls' lists those that are, 'i3ctl join' and 'i3ctl book add' make more"));
         return;
     }
     uint32_t ip = names_address(p, e->key, 0);

@@ -184,6 +184,7 @@ struct overlay {
 struct disk_trouble {
     int err; /* 0: none */
     bool mappings, listeners, udp, peers;
+    unsigned loaded; /* which files of RUNTIME could be read */
     char file[16], text[200];
     mono_t retry;
 };
@@ -224,6 +225,8 @@ struct pump {
     mono_t misuse_told;
     struct access *access; /* who may reach which port */
     uint32_t access_turn;  /* grows with each change of it, or of the book */
+    uint8_t (*stale)[KEY_LEN]; /* guests who may have nothing to do here any more (pump/access.c) */
+    unsigned n_stale;
     struct door_flows *doors;
     struct sharing *sharing;   /* pump/share.h */
     struct rotation *rotation; /* pump/rotate.c */
@@ -276,7 +279,7 @@ int state_load_book(struct pump *p, char *why, size_t whylen);
 /* RUNTIME/name ("listeners", "udp"). text: from malloc, freed here; NULL: there was no memory. */
 void pump_state_save(struct pump *p, const char *name, char *text, size_t len);
 /* *text: for the caller to free; NULL for none. -errno: a file of another version, with a sentence in why. */
-int pump_state_load(const struct pump *p, const char *name, char **text, char *why, size_t whylen);
+int pump_state_load(struct pump *p, const char *name, char **text, char *why, size_t whylen);
 int state_load_mappings(struct pump *p, char *why, size_t whylen);
 /* Before a program hears of an address: what is new in the pool is written, if anything is. */
 void state_save_mappings(struct pump *p);
@@ -494,6 +497,7 @@ void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int
 /* pump/access.c */
 /* The table anew, after a change of anything that it is made of; what it allows no more ends. -ENOMEM. */
 int access_rebuild(struct pump *p);
+void access_settle(struct pump *p);
 /* A friend reaches all servers, a guest only what a door is open for. Of a peer of that side. */
 bool access_is_guest(struct pump *p, struct peer *peer);
 /* May this packet of the peer's go on to the engine? False: it ends here, and nobody hears of it. */
@@ -526,6 +530,8 @@ mono_t rotation_deadline(const struct pump *p);
 void rotation_turn(struct pump *p);
 /* Whoever is to be told may be others now. */
 void rotation_people(struct pump *p);
+/* The user's key, present or old, whose id has that prefix; false: none has. */
+bool rotation_identity(const struct pump *p, const uint8_t prefix[ID_PREFIX_LEN], const uint8_t **priv, const uint8_t **pub);
 /* A word about keys from a peer. */
 void rotation_word(struct side *s, struct peer *peer, const uint8_t *msg, size_t len);
 /* There is a session with that peer, or none could be had (up: false). */

@@ -107,19 +107,13 @@ static void renew_overlays(struct pump *p)
         log_error("overlays are not all as configured err=%d: %s", err, why);
 }
 
+/* What rules say about single peers has been renewed with the access table: it goes through the book. */
 static void renew_sessions(struct pump *p)
 {
     for (struct overlay *o = p->overlays; o; o = o->next) {
         o->addresses_dirty = true;
         for (struct side *s = o->sides; s; s = s->next)
             peers_set_wishes(s->peers, p->config.shortcut, !p->config.encrypt);
-    }
-    for (size_t i = 0; i < book_count(p->book); i++) {
-        const struct book_entry *e = book_at(p->book, i);
-        struct overlay *o = overlay_of_key(p, e->key);
-        struct peer *peer = o && !e->multicast ? peer_by_key(o->peers, e->key) : NULL;
-        if (peer)
-            policy_peer(p, o, peer, e);
     }
 }
 
