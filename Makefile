@@ -526,6 +526,8 @@ INTEGRATION_TESTS := \
 	integration/manuals.sh \
 	integration/dead_peer.sh \
 	integration/dos_drop.sh \
+	integration/dos_handshakes.sh \
+	integration/dos_programs.sh \
 	integration/ring.sh \
 	integration/ring_crash.sh \
 	integration/nearest.sh \
@@ -563,6 +565,7 @@ INTEROP_TESTS := \
 	interop/ftp.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
+	interop/deb.sh \
 	interop/dns.sh \
 	interop/resolvers.sh \
 	interop/sipp.sh \
