@@ -406,11 +406,13 @@ UNIT_TESTS := \
 	unit/policy/documents \
 	unit/policy/drops \
 	unit/policy/access \
+	unit/policy/shares \
 	unit/i3/cookie \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
 	unit/i3/invite \
+	unit/i3/rotation \
 	unit/i3/nodes \
 	unit/i3/sampler \
 	unit/i3/noise \
@@ -592,6 +594,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/names \
+	fuzz/invite \
 	fuzz/config \
 	fuzz/rules \
 	fuzz/dns \
@@ -624,6 +627,8 @@ unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
 unit/i3/invite_ROOMS := base i3
+unit/i3/rotation_ROOMS := base i3
+unit/policy/shares_ROOMS := policy base
 unit/i3/nodes_ROOMS := base i3
 unit/i3/sampler_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
@@ -708,6 +713,7 @@ fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/names_ROOMS := naming base
+fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns

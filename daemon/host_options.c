@@ -12,7 +12,7 @@
 enum { EX_USAGE = 2 };
 
 static const char usage[] =
-    "Usage: i3d [OPTION]...\n"
+    "usage: i3d [OPTION]...\n"
     "The i3 daemon of this user: holds its triggers, sessions and connections. i3run and i3ctl start it by themselves.\n"
     "\n"
     "  --config FILE    configuration (default $XDG_CONFIG_HOME/i3/i3.conf)\n"
@@ -134,6 +134,8 @@ void host_options_parse(int argc, char **argv, struct host_options *o)
         o->config_given = true;
         ok = set_path(o->paths.config, sizeof(o->paths.config), argv[optind++]);
     }
+    if (ok && optind < argc)
+        fprintf(stderr, "i3d: %s: it takes options only\n", argv[optind]);
     if (!ok || optind < argc) {
         fprintf(stderr, "Try 'i3d --help'.\n");
         exit(EX_USAGE);

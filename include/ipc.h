@@ -255,7 +255,7 @@ static inline void ipc_get_suffixes(struct reader *r, struct ipc_suffixes *s)
     s->flags = get_u8(r);
     size_t n = reader_left(r);
     const uint8_t *p = n < sizeof(s->list) ? get_span(r, n) : NULL;
-    if (!p || memchr(p, '\0', n)) {
+    if (!p || memchr(p, '\0', n) || s->flags & ~IPC_SUFFIXES_NO_NODE) {
         r->failed = true;
         return;
     }

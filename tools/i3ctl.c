@@ -21,8 +21,8 @@ const struct ctl_verb ctl_verbs[] = {
         "printed key to the people you want to reach and be reached by; they enter it with `i3ctl book add NAME KEY`.\n"
         "Running it again changes nothing.",
         0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_init, NULL},
-    {"id", "", "print your key, id and virtual address",
-        "The first line is the key alone; with -q nothing else is printed.", 0, 0, NEEDS_STARTED,
+    {"id", "", "print your key, its fingerprint, and your virtual addresses",
+        "The first line is the key alone; with -q nothing else is printed. The fingerprint is the key in short, to be compared by voice.", 0, 0, NEEDS_STARTED,
         VERB_JSON | VERB_QUIET, NULL, show_id, NULL},
     {"book add", "NAME KEY", "let NAME (as NAME.i3) be the holder of KEY, or a group",
         "KEY is the 52 characters that `i3ctl id` prints over there. Those in your book can reach the servers which you start\n"
@@ -207,7 +207,7 @@ int ctl_open_daemon(const struct ctl *c, int *exit)
             return -1;
         }
         if (link_ensure(NULL, err)) {
-            *exit = show_error(c, link_config_refused(NULL) ? CTL_BAD_CONFIG : CTL_NO_DAEMON, "%s", err);
+            *exit = show_error(c, link_config_refused(NULL) ? CTL_BAD_CONFIG : CTL_NO_DAEMON, "%s", strncmp(err, "i3d: ", 5) ? err : err + 5);
             return -1;
         }
         fd = link_open(path);
@@ -285,6 +285,8 @@ int ctl_ask(const struct ctl *c, int fd, const char *const *words, size_t n)
         if (r.more && !(c->verb->flags & VERB_STREAM))
             continue;
         r.doc = whole;
+        if (c->verb->flags & VERB_LAST && !r.exit)
+            wait_for_end(fd, process);
         exit = show_reply(c, &r);
         json_object_clear(whole);
     }
@@ -297,8 +299,6 @@ int ctl_ask(const struct ctl *c, int fd, const char *const *words, size_t n)
         return show_error(c, CTL_FAILED, "the daemon's answer is not understood; is it of another version?");
     if (err)
         return show_error(c, CTL_NO_DAEMON, "the daemon went away: %s", strerror(-err));
-    if (c->verb->flags & VERB_LAST)
-        wait_for_end(fd, process);
     return exit;
 }
 

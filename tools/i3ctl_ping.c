@@ -50,9 +50,9 @@ static void show(const struct ctl *c, const json_t *doc)
     else if (json_object_get(doc, "sent"))
         show_summary(name, doc);
     else if (*json_text(doc, "error"))
-        printf("%s: %d: %s\n", name, (int)json_int(doc, "seq"), json_text(doc, "error"));
+        printf("%s: request %d: %s\n", name, (int)json_int(doc, "seq"), json_text(doc, "error"));
     else
-        printf("%s: %d: %s\n", name, (int)json_int(doc, "seq"), micros_str(json_int(doc, "rtt_us"), rtt));
+        printf("%s: answer %d in %s\n", name, (int)json_int(doc, "seq"), micros_str(json_int(doc, "rtt_us"), rtt));
     fflush(stdout);
 }
 

@@ -57,7 +57,8 @@ int64_t json_int(const json_t *o, const char *key)
 
 static void show_rest_of_id(const json_t *doc)
 {
-    printf("id       %s\naddress  %s\n         %s\n", json_text(doc, "id"), json_text(doc, "address"), json_text(doc, "address6"));
+    printf("fingerprint  %s\nid           %s\naddress      %s\n             %s\n", json_text(doc, "fingerprint"), json_text(doc, "id"),
+        json_text(doc, "address"), json_text(doc, "address6"));
 }
 
 void show_id(const struct ctl *c, const json_t *doc)
@@ -72,7 +73,7 @@ void show_init(const struct ctl *c, const json_t *doc)
     (void)c;
     puts(json_is_true(json_object_get(doc, "created")) ? "Your identity was made."
                                                        : "Your identity stands already.");
-    printf("key      %s\n", json_text(doc, "key"));
+    printf("key          %s\n", json_text(doc, "key"));
     show_rest_of_id(doc);
     puts("\nWhat next?\n"
          "  reach another machine   type there: i3ctl share 22     and here: i3ctl join CODE, which it prints\n"
@@ -172,5 +173,5 @@ void show_stop(const struct ctl *c, const json_t *doc)
 {
     (void)c;
     (void)doc;
-    puts("stopping");
+    puts("i3d has ended");
 }

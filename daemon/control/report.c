@@ -326,8 +326,9 @@ static json_t *counter_object(const struct report_view *v)
 
 static void set_self(json_t *o, const struct report_view *v)
 {
-    char id[ID_STR];
+    char id[ID_STR], print[FINGERPRINT_STR];
     set_key(o, "key", v->key);
+    set_text(o, "fingerprint", key_fingerprint(v->key, print));
     set_text(o, "id", id_format(v->id, id));
     set_ip(o, "address", v->own);
     set_ip6_of(o, v->id);

@@ -310,15 +310,13 @@ static bool address_parse(const char *text, struct addr *a)
 static bool named(struct control_call *k, const char *name, const struct book_entry **e, const char **why)
 {
     struct pump *p = k->p;
-    char full[IPC_NAME_MAX + 1];
-    int status = names_look(p, name, e, why);
-    const struct book_entry *there = *e ? NULL : book_find(p->book, name);
-    if (there && status == ENOENT && snprintf(full, sizeof(full), "%s%s", name, "") > 0) {
-        overlay_of_entry(p, there->name, full);
-        status = names_look(p, full, e, why);
-    }
+    char full[IPC_NAME_MAX + 1], bare[IPC_NAME_MAX + 1];
+    snprintf(full, sizeof(full), "%s", name);
+    if (!names_bare(p, name, bare))
+        overlay_of_entry(p, name, full);
+    int status = names_look(p, full, e, why);
     *e = status ? NULL : *e;
-    return status == IPC_PENDING && lookup_wait(p, there ? full : name, k->client, k->serial, k->record, k->record_len);
+    return status == IPC_PENDING && lookup_wait(p, full, k->client, k->serial, k->record, k->record_len);
 }
 
 static void verb_ping(struct control_call *k)
@@ -331,16 +329,18 @@ static void verb_ping(struct control_call *k)
         return;
     }
     struct addr a = {0};
-    const struct book_entry *e;
-    const char *why;
-    if (named(k, k->argv[1], &e, &why))
-        return;
-    if (!e && address_parse(k->argv[1], &a)) {
+    const struct book_entry *e = NULL;
+    const char *why = "";
+    if (!address_parse(k->argv[1], &a)) {
+        if (named(k, k->argv[1], &e, &why))
+            return;
+    } else {
         const uint8_t *key = pool_key(p->pool, p->now, names_host(p, &a));
         e = key ? book_find_key(p->book, key) : NULL;
     }
     if (!e) {
-        control_fail(k, report_error("%s: %s", k->argv[1], *why ? why : "name not known"));
+        control_fail(k, report_error("%s: %s", k->argv[1], *why ? why : a.family ? "nobody that you know has that address" :
+                    "name not known; 'i3ctl book ls' lists those that are, 'i3ctl join' and 'i3ctl book add' make more"));
         return;
     }
     uint32_t ip = names_address(p, e->key, 0);

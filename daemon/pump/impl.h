@@ -224,6 +224,8 @@ struct pump {
     mono_t misuse_told;
     struct access *access; /* who may reach which port */
     uint32_t access_turn;  /* grows with each change of it, or of the book */
+    uint8_t (*stale)[KEY_LEN]; /* guests who may have nothing to do here any more (pump/access.c) */
+    unsigned n_stale;
     struct door_flows *doors;
     struct sharing *sharing;   /* pump/share.h */
     struct rotation *rotation; /* pump/rotate.c */
@@ -494,6 +496,7 @@ void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int
 /* pump/access.c */
 /* The table anew, after a change of anything that it is made of; what it allows no more ends. -ENOMEM. */
 int access_rebuild(struct pump *p);
+void access_settle(struct pump *p);
 /* A friend reaches all servers, a guest only what a door is open for. Of a peer of that side. */
 bool access_is_guest(struct pump *p, struct peer *peer);
 /* May this packet of the peer's go on to the engine? False: it ends here, and nobody hears of it. */
@@ -526,6 +529,8 @@ mono_t rotation_deadline(const struct pump *p);
 void rotation_turn(struct pump *p);
 /* Whoever is to be told may be others now. */
 void rotation_people(struct pump *p);
+/* The user's key, present or old, whose id has that prefix; false: none has. */
+bool rotation_identity(const struct pump *p, const uint8_t prefix[ID_PREFIX_LEN], const uint8_t **priv, const uint8_t **pub);
 /* A word about keys from a peer. */
 void rotation_word(struct side *s, struct peer *peer, const uint8_t *msg, size_t len);
 /* There is a session with that peer, or none could be had (up: false). */

@@ -67,6 +67,7 @@ static int settle(struct pump *p, const char *name, const char *suffix, const st
         return err;
     o->by_config = n;
     log_info("overlay name=%s suffix=%s nodes=%u", name, suffix, n_v);
+    rotation_begin(o);
     net_choose_node(o);
     move_begin(o);
     return 0;

@@ -85,6 +85,7 @@ static void expire(struct pump *p)
     dgram_expire(p);
     door_expire(p);
     share_turn(p);
+    access_settle(p);
     rotation_turn(p);
     dns_expire(p);
     lookup_turn(p);
@@ -348,6 +349,7 @@ static void pump_free(struct pump *p)
     groups_free(p->groups);
     accel_close(p->accel);
     access_free(p->access);
+    free(p->stale);
     share_stop(p);
     rotation_stop(p);
     book_free(p->book);

@@ -78,6 +78,11 @@ as alice i3ctl ping two.i3 1 2>"$T/err" && die "two keys were believed"
 grep -q 'different keys' "$T/err" || die "$(cat "$T/err")"
 ! grep -q "example" "$T/dns.log" || die "other names were asked for"
 
+step "a program with a resolver of its own waits for the same answer"
+echo "_i3.raw.i3 300 i3=1 key=$bob" >>"$T/zone"
+expect "raw.i3" "$(as alice i3run timeout 20 python3 "$LIB/dns_ask.py" 192.0.2.53 connect:raw.i3:A | head -1)" "connect raw.i3 A: rcode 0, $(eai bob.i3)"
+expect "the name of a name that was learned" "$(as alice i3run getent hosts "$(eai raw.i3)" | awk '{ print $2 }')" bob.i3
+
 step "time to live: asked again when it is over, not before"
 before=$(asked home.bob.i3)
 eai home.bob.i3 >/dev/null
