@@ -73,25 +73,6 @@ static void status_online(const json_t *doc)
     putchar('\n');
 }
 
-/* One line for each overlay behind the first. */
-static void status_overlays(const json_t *doc)
-{
-    size_t i;
-    json_t *o;
-    json_array_foreach(json_object_get(doc, "overlays"), i, o)
-    {
-        const char *node = json_text(o, "node");
-        bool online = json_is_true(json_object_get(o, "reachable"));
-        if (!i)
-            continue;
-        printf(LABEL "%s (overlay %s): %s%s%s", "", json_text(o, "suffix"), json_text(o, "name"), ink(online ? INK_GOOD : INK_BAD), online ? "yes" : "NO",
-            ink(INK_END));
-        if (*node)
-            printf(", %s overlay node %s", online ? "by" : "not even by", node);
-        puts(*node ? "" : ", it has no node");
-    }
-}
-
 /* "2 friends": the book without guests, groups and oneself. */
 static const char *friends_str(const json_t *doc, char buf[PIECE])
 {
@@ -132,7 +113,6 @@ static void status_head(const json_t *doc)
 {
     char up[PIECE];
     status_online(doc);
-    status_overlays(doc);
     const char *name = json_text(doc, "name"); /* that which the user's own book has */
     printf(LABEL "%s%s%s, %s\n", "you", name, *name ? ", " : "", json_text(doc, "address"), json_text(doc, "address6"));
     printf(LABEL "%s\n", "your key", json_text(doc, "key"));
