@@ -178,6 +178,7 @@ io_SRC := \
 	daemon/io/pair.c \
 	daemon/io/process.c \
 	daemon/io/routes.c \
+	daemon/io/secret.c \
 	daemon/io/stream.c \
 	daemon/io/stream_join.c \
 	daemon/io/stream_out.c \
@@ -525,6 +526,8 @@ INTEGRATION_TESTS := \
 	integration/manuals.sh \
 	integration/dead_peer.sh \
 	integration/dos_drop.sh \
+	integration/dos_handshakes.sh \
+	integration/dos_programs.sh \
 	integration/ring.sh \
 	integration/ring_crash.sh \
 	integration/nearest.sh \
@@ -562,6 +565,7 @@ INTEROP_TESTS := \
 	interop/ftp.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
+	interop/deb.sh \
 	interop/dns.sh \
 	interop/resolvers.sh \
 	interop/sipp.sh \
@@ -724,6 +728,7 @@ objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
 roomobjs = $(foreach r,$(1),$(call objs,$(r)))
 roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
+.PHONY: all check lint unit sim integration interop fuzz bench bench-restart demo deps install uninstall clean help
 .PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall deb clean help
 .DELETE_ON_ERROR:
 

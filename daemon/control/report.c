@@ -418,6 +418,7 @@ char *report_status(const struct report_view *v)
     set_text(o, "data", v->data);
     set_text(o, "socket", v->socket);
     set_text(o, "sandbox", v->sandbox);
+    set(o, "keys_locked", json_boolean(v->keys_locked));
     set_addr(o, "udp", &v->udp);
     set(o, "node", node_object(v));
     set(o, "nodes", node_array(v));

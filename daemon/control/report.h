@@ -56,6 +56,7 @@ struct report_view {
     uint64_t started_wall; /* microseconds since 1970 */
     const char *config_wrong; /* why the file as it is now is not in force, "FILE:LINE: ..."; NULL: it is */
     const char *sandbox;      /* what is in force of it */
+    bool keys_locked;         /* in memory */
     const char *state_wrong;  /* why what is learned cannot be kept on disk; NULL: it can */
     const struct triggers *triggers;
     const struct peers *peers;

@@ -61,6 +61,9 @@ json_t *warnings_array(const struct report_view *v)
     if (v->state_wrong)
         warn(list, "state_not_saved", "make room on that disk; it is tried again by itself", "what is learned cannot be kept: %s",
             v->state_wrong);
+    if (!v->keys_locked)
+        warn(list, "keys_not_locked", "allow more: LimitMEMLOCK= of i3d.service, or 'memlock' in /etc/security/limits.conf; encrypted swap, or none, "
+            "does as well", "not all keys can be kept out of the swap");
     about_node(list, v);
     for (unsigned i = 1; i < v->n_overlays; i++)
         about_overlay(list, &v->overlays[i], mono_since(v->started, v->now) <= JUST_STARTED_US);

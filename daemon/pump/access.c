@@ -142,7 +142,7 @@ bool access_admits(struct pump *p, const struct side *s, struct peer *peer, cons
 
 /* ---- gone ---- */
 
-static void drop(struct pump *p, const uint8_t key[KEY_LEN])
+static void end_sessions(struct pump *p, const uint8_t key[KEY_LEN])
 {
     for (struct overlay *o = p->overlays; o; o = o->next)
         for (struct side *s = o->sides; s; s = s->next) {
@@ -150,6 +150,7 @@ static void drop(struct pump *p, const uint8_t key[KEY_LEN])
             if (!peer)
                 continue;
             tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, EHOSTUNREACH, true);
+            drop_knower(p, s, peer);
             peer_drop(s->peers, peer);
         }
 }
@@ -163,7 +164,7 @@ void access_settle(struct pump *p)
     while (p->n_stale) {
         const uint8_t *key = p->stale[--p->n_stale];
         if (!names_may_talk(p, key))
-            drop(p, key);
+            end_sessions(p, key);
     }
     free(p->stale);
     p->stale = NULL;
@@ -174,7 +175,8 @@ void access_forget(struct pump *p, const uint8_t key[KEY_LEN])
     if (book_find_key(p->book, key) || names_may_talk(p, key))
         return;
     mcast_forget(p, key);
-    drop(p, key);
+    drop_forget(p, key);
+    end_sessions(p, key);
     if (!groups_by_key(p->groups, key))
         pool_pin(p->pool, key, false);
 }

@@ -11,6 +11,7 @@
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/reload.h"
 #include "daemon/io/sandbox.h"
+#include "daemon/io/secret.h"
 
 enum { PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
 
@@ -58,6 +59,7 @@ struct report_view control_view(struct pump *p)
         .data = p->paths.data,
         .suffix = o->suffix,
         .sandbox = sandbox_text(),
+        .keys_locked = secret_all_locked(),
         .state_wrong = state_trouble(p, p->disk.text, sizeof(p->disk.text)),
         .key = p->identity.pub,
         .id = &p->public_id,

@@ -98,6 +98,7 @@ struct dgram_counters {
     uint64_t overflow;    /* the program reads too slowly, and its backlog is full */
     uint64_t undelivered; /* the program's socket did not take them */
     uint64_t no_room;     /* no mirror could be had */
+    uint64_t over_share;  /* datagrams of peers who have their share of mirrors */
     uint64_t evicted;     /* mirrors that made room for another */
     uint64_t mirrors, sockets; /* now */
     struct reassembly_stats fragments;
@@ -184,6 +185,7 @@ struct overlay {
 struct disk_trouble {
     int err; /* 0: none */
     bool mappings, listeners, udp, peers;
+    unsigned loaded; /* which files of RUNTIME could be read */
     char file[16], text[200];
     mono_t retry;
 };
@@ -278,7 +280,7 @@ int state_load_book(struct pump *p, char *why, size_t whylen);
 /* RUNTIME/name ("listeners", "udp"). text: from malloc, freed here; NULL: there was no memory. */
 void pump_state_save(struct pump *p, const char *name, char *text, size_t len);
 /* *text: for the caller to free; NULL for none. -errno: a file of another version, with a sentence in why. */
-int pump_state_load(const struct pump *p, const char *name, char **text, char *why, size_t whylen);
+int pump_state_load(struct pump *p, const char *name, char **text, char *why, size_t whylen);
 int state_load_mappings(struct pump *p, char *why, size_t whylen);
 /* Before a program hears of an address: what is new in the pool is written, if anything is. */
 void state_save_mappings(struct pump *p);
@@ -445,6 +447,10 @@ int drop_load(struct pump *p, char *why, size_t whylen);
 bool drop_has(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* A peer is there, perhaps for the first time. */
 void drop_peer_made(struct pump *p, struct side *s, struct peer *peer);
+/* Who is nobody any more is nobody to be dropped. */
+void drop_forget(struct pump *p, const uint8_t key[KEY_LEN]);
+/* It is to have a session no more; the private ids that it knows shall lead nowhere. */
+void drop_knower(struct pump *p, struct side *s, struct peer *peer);
 /* One packet, opened with the peer's key, which its i3d should not have sent. */
 void drop_misuse(struct pump *p, struct peer *peer);
 void drop_turn(struct pump *p);

@@ -116,12 +116,14 @@ static void tally_datagrams(struct pump *p, struct tally *t)
     add(t, "dgrams_overflow", d->overflow, "Datagrams dropped because the program read too slowly.");
     add(t, "dgrams_undelivered", d->undelivered, "Datagrams that the program's socket did not take.");
     add(t, "dgrams_no_room", d->no_room, "Datagrams for which no mirror could be had.");
+    add(t, "dgrams_over_share", d->over_share, "Datagrams of peers that have their share of mirrors.");
     add(t, "fragments_in", d->fragments.fragments, "Fragments that came.");
     add(t, "fragments_bad", d->fragments.bad, "Fragments that were malformed.");
     add(t, "fragments_lost", d->fragments.expired + d->fragments.evicted, "Datagrams whose fragments never came together.");
     add(t, "mirrors_evicted", d->evicted, "Mirrors that made room for others.");
     add_gauge(t, "mirrors", d->mirrors, "Mirrors now.");
     add_gauge(t, "dgram_sockets", d->sockets, "Sockets of programs with UDP now.");
+    add(t, "programs_refused", ipc_server_refused(p->ipc), "Programs that were turned away, as one had its share or there were too many.");
     add_gauge(t, "programs", ipc_server_clients(p->ipc), "Programs that talk to the daemon now, i3ctl among them.");
 }
 

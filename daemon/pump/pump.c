@@ -15,6 +15,7 @@
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/reload.h"
+#include "daemon/base/secret.h"
 
 enum { NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10, LITTLE = 1200 };
 
@@ -358,14 +359,14 @@ static void pump_free(struct pump *p)
     policy_stop(p);
     config_free(&p->config);
     crypto_wipe(&p->identity, sizeof(p->identity));
-    free(p);
+    secret_free(p);
 }
 
 int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, const struct pump_paths *paths,
     const struct pump_identity *identity, void (*stop)(void *ctx), void *ctx, char *why, size_t whylen)
 {
     uint8_t seed[32];
-    struct pump *p = calloc(1, sizeof(*p));
+    struct pump *p = secret_new(sizeof(*p));
     if (!p)
         return -ENOMEM;
     p->config = *config;
