@@ -6,6 +6,7 @@
 #include "daemon/pump/dns.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -49,7 +50,7 @@ static void find(void *ctx, const char *name, struct dns_facts *f)
 {
     struct ipc_resolved v;
     struct pump *p = ctx;
-    policy_resolve(p, name, "", &v);
+    policy_resolve(p, name, p->dns->app, &v);
     p->dns->pending |= v.status == IPC_PENDING;
     f->rcode = v.status == ENOENT ? DNS_NXDOMAIN : v.status == EKEYREJECTED || v.status == EPROTO ? DNS_REFUSED : v.status ? DNS_SERVFAIL : DNS_NOERROR;
     f->a = v.addr;
@@ -58,7 +59,8 @@ static void find(void *ctx, const char *name, struct dns_facts *f)
 
 static bool claims(void *ctx, const char *name)
 {
-    return policy_claims(ctx, name);
+    struct pump *p = ctx;
+    return policy_claims(p, name, p->dns->app);
 }
 
 static bool is_virtual(void *ctx, const struct addr *a)
@@ -72,9 +74,29 @@ static void reverse(void *ctx, const struct addr *a, struct dns_facts *f)
         f->rcode = DNS_NXDOMAIN;
 }
 
-size_t dns_answer(struct pump *p, const uint8_t *msg, size_t len, uint8_t out[DNS_REPLY_MAX])
+size_t dns_answer(struct pump *p, const char *app, const uint8_t *msg, size_t len, uint8_t out[DNS_REPLY_MAX])
 {
+    p->dns->app = app;
     return stub_answer(&p->dns->names, msg, len, out, DNS_REPLY_MAX);
+}
+
+static struct dns_told *told_by(struct dns_side *d, uint16_t port)
+{
+    for (unsigned i = 0; i < DNS_TOLD_MAX; i++)
+        if (d->told[i].port == port)
+            return &d->told[i];
+    return NULL;
+}
+
+void dns_tell(struct pump *p, uint16_t port, const char *app)
+{
+    struct dns_told *t = told_by(p->dns, port);
+    if (!t && !*app)
+        return;
+    if (!t)
+        t = &p->dns->told[p->dns->told_next++ % DNS_TOLD_MAX];
+    t->port = port;
+    snprintf(t->app, sizeof(t->app), "%s", app);
 }
 
 bool dns_is_server(struct pump *p, const struct addr *remote)
@@ -247,7 +269,8 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *msg,
         return;
     asker_touch(p->dns, a, p->now);
     p->dns->pending = false;
-    size_t n = dns_answer(p, msg, len, p->dns->answer);
+    const struct dns_told *t = told_by(p->dns, from->port);
+    size_t n = dns_answer(p, t ? t->app : "", msg, len, p->dns->answer);
     if (n && p->dns->pending && hold(p, s, from, msg, len))
         return;
     if (n)
@@ -396,6 +419,7 @@ int dns_start(struct pump *p)
         return -ENOMEM;
     d->names = (struct stub_names){p->zones, claims, find, is_virtual, reverse, p};
     d->askers_max = askers_limit();
+    d->app = "";
     TAILQ_INIT(&d->old_servers);
     TAILQ_INIT(&d->old_askers);
     TAILQ_INIT(&d->streams);

@@ -15,7 +15,7 @@
 #include "daemon/dns/stub.h"
 #include "daemon/pump/impl.h"
 
-enum { DNS_HELD_MAX = 32, DNS_SERVERS_MAX = 256, DNS_ASKERS_MAX = 1024, DNS_STREAMS_MAX = 256 };
+enum { DNS_TOLD_MAX = 64 /* the oldest gives way: its program is not known then */, DNS_HELD_MAX = 32, DNS_SERVERS_MAX = 256, DNS_ASKERS_MAX = 1024, DNS_STREAMS_MAX = 256 };
 #define DNS_ASKER_IDLE_US (60 * USEC_PER_SEC)
 #define DNS_SERVER_IDLE_US (7200 * USEC_PER_SEC)
 
@@ -30,6 +30,12 @@ struct dns_held {
     uint8_t msg[512];
 };
 
+/* Which program a socket belongs to that asks servers. */
+struct dns_told {
+    uint16_t port; /* 0: free */
+    char app[IPC_APP_MAX + 1];
+};
+
 struct dns_side {
     struct stub_names names;
     struct dns_server *servers, *servers_real; /* by address, and by where their mirrors are bound */
@@ -38,6 +44,9 @@ struct dns_side {
     TAILQ_HEAD(, dns_asker) old_askers;
     TAILQ_HEAD(, dns_stream) streams; /* likewise */
     unsigned n_servers, n_askers, n_streams, askers_max;
+    const char *app; /* who asks the question that is being answered (policy.h); "": not known */
+    struct dns_told told[DNS_TOLD_MAX]; /* ring */
+    unsigned told_next;
     bool pending; /* the answer that was just made is none yet */
     struct dns_held held[DNS_HELD_MAX];
     unsigned n_held;
@@ -46,7 +55,7 @@ struct dns_side {
 };
 
 /* The reply to a message: its length; 0: it is the server's. */
-size_t dns_answer(struct pump *p, const uint8_t *msg, size_t len, uint8_t out[DNS_REPLY_MAX]);
+size_t dns_answer(struct pump *p, const char *app, const uint8_t *msg, size_t len, uint8_t out[DNS_REPLY_MAX]);
 /* Of a socket of ours on its way to a server: from `from` if that says which of the host's addresses a program has chosen. The fd,
  * connected or connecting, or -errno; its own address goes to *local. */
 int dns_dial(int type, const struct addr *server, const struct addr *from, struct addr *local);

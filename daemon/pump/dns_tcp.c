@@ -8,8 +8,10 @@
  * through as it is.
  */
 #include "daemon/pump/dns.h"
+#include "daemon/pump/policy.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -22,6 +24,7 @@ enum {
 
 struct dns_stream {
     struct pump *p;
+    char app[IPC_APP_MAX + 1]; /* whose it is (policy.h) */
     int program, server; /* server: -1 when it cannot be reached */
     struct fdset_entry *program_watch, *server_watch;
     bool judged, tunnel; /* whether it is DNS has been seen, and it is not */
@@ -110,7 +113,7 @@ static bool sort_message(struct dns_stream *f)
     if (left < 2 || left < 2 + len || sizeof(f->answers) - f->answers_len < 2 + DNS_REPLY_MAX)
         return false;
     uint8_t *out = f->answers + f->answers_len;
-    size_t n = dns_answer(f->p, at + 2, len, out + 2);
+    size_t n = dns_answer(f->p, f->app, at + 2, len, out + 2);
     f->judged = true;
     if (!n) {
         f->up_clear += 2 + len;
@@ -289,7 +292,7 @@ static void on_server(void *ctx, uint32_t events)
 }
 
 /* Takes both fds, whatever becomes of it. */
-static int stream_new(struct pump *p, int program, int server)
+static int stream_new(struct pump *p, const char *app, int program, int server)
 {
     struct dns_side *d = p->dns;
     struct dns_stream *f = calloc(1, sizeof(*f));
@@ -302,6 +305,7 @@ static int stream_new(struct pump *p, int program, int server)
     if (d->n_streams >= DNS_STREAMS_MAX)
         stream_free(TAILQ_FIRST(&d->streams));
     f->p = p;
+    snprintf(f->app, sizeof(f->app), "%s", app);
     f->program = program;
     f->server = server;
     TAILQ_INSERT_TAIL(&d->streams, f, older);
@@ -333,7 +337,7 @@ int dns_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_client
     reply_socket(client, serial, &s, pair.program);
     /* the program has its answer; the end of the pair would say the rest */
     if (pair_release(&pair) == 0) {
-        stream_new(p, pair.daemon, server);
+        stream_new(p, policy_app(p, client), pair.daemon, server);
         return 0;
     }
     close(pair.daemon);

@@ -597,6 +597,8 @@ void dns_expire(struct pump *p);
 void dns_ask_again(struct pump *p);
 /* It is a DNS server's address, and not to be had by way of the overlay. */
 bool dns_is_server(struct pump *p, const struct addr *remote);
+/* The socket with that port, which asks servers, is that program's. */
+void dns_tell(struct pump *p, uint16_t port, const char *app);
 /* As dgram_open(), for a server. */
 int dns_open(struct pump *p, const struct ipc_udp_open *q, struct addr *mirror);
 /* Whose mirror is bound there, and this host's address towards it; NULL: no server's. */

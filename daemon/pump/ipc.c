@@ -218,6 +218,8 @@ static void on_udp_open(struct request *q)
     ipc_get_udp_open(&q->r, &u);
     bool asked = !q->r.failed && u.bound.port && u.remote.port, dns = asked && dns_is_server(q->p, &u.remote);
     if (dns)
+        dns_tell(q->p, u.bound.port, policy_app(q->p, q->client));
+    if (dns)
         status = (uint32_t)-dns_open(q->p, &u, &mirror);
     else if (asked)
         status = remote_verdict(q->p, &u.remote, policy_app(q->p, q->client));

@@ -141,9 +141,9 @@ void policy_resolve(struct pump *p, const char *name, const char *app, struct ip
     }
 }
 
-bool policy_claims(const struct pump *p, const char *name)
+bool policy_claims(const struct pump *p, const char *name, const char *app)
 {
-    return rules_decide(p->policy->rules, name, "").action != ACTION_DIRECT;
+    return rules_decide(p->policy->rules, name, app).action != ACTION_DIRECT;
 }
 
 const struct config_rule *policy_app_rule(const struct pump *p, const char *name, const struct config_rule *after, const struct config_rule *until)

@@ -38,7 +38,7 @@ void policy_look(const struct pump *p, const char *name, const char *app, struct
 /* As RESOLVE answers; IPC_NOT_VIRTUAL: it is the system's. */
 void policy_resolve(struct pump *p, const char *name, const char *app, struct ipc_resolved *out);
 /* A DNS question about that name is not for the server. */
-bool policy_claims(const struct pump *p, const char *name);
+bool policy_claims(const struct pump *p, const char *name, const char *app);
 /* A rule about some program which fits the name before `until` (NULL: any), the next one behind `after` (NULL: the first). */
 const struct config_rule *policy_app_rule(const struct pump *p, const char *name, const struct config_rule *after, const struct config_rule *until);
 /* May that program talk to the host with that key? 0 or an errno, positive. It may when it might ask for one of the host's names. */

@@ -55,6 +55,16 @@ expect "python" "$(name_of bob.i3)" 'no such name'
 expect "why" "$(why bob.i3 --app curl) $(why bob.i3 --app wget) $(why bob.i3)" 'overlay denied denied'
 as alice i3ctl why bob.i3 | grep -q "but for *curl: $conf:2 " || die "$(as alice i3ctl why bob.i3)"
 
+step "questions to a DNS server of the program's own choice"
+python=$(basename "$(readlink -f "$(command -v python3)")")
+asked() { as alice i3run python3 "$LIB/dns_ask.py" 192.0.2.53 "connect:$1:A" "sendto:$1:A" "tcp:$1:A" | sed 's/, nothing.*//; s/ (SOA)//' | tr '\n' ';'; }
+rules "rule { suffix = \".i3\" app = \"$python\" action = \"deny\" }
+rule { match = '^denied\\.example$' action = \"deny\" }"
+expect "its rule" "$(asked bob.i3)" 'connect bob.i3 A: rcode 3;sendto bob.i3 A: rcode 3;tcp bob.i3 A: rcode 3;'
+expect "a pattern" "$(asked denied.example)" 'connect denied.example A: rcode 3;sendto denied.example A: rcode 3;tcp denied.example A: rcode 3;'
+rules 'rule { suffix = ".i3" app = "dig" action = "deny" }'
+expect "another's rule" "$(asked bob.i3)" "connect bob.i3 A: rcode 0, $bob;sendto bob.i3 A: rcode 0, $bob;tcp bob.i3 A: rcode 0, $bob;"
+
 step "a pattern brings a name without the suffix into the overlay"
 rules 'rule { match = '"'^(git|hg)\\.Example\\.org\$'"' action = "overlay" }
 rule { match = "^localhost\." action = "deny" }'
