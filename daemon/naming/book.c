@@ -41,6 +41,7 @@ static void item_free(struct item *it)
     if (it) {
         free((char *)it->e.near);
         free((char *)it->e.via);
+        free((char *)it->e.learned);
     }
     free(it);
 }
@@ -486,16 +487,17 @@ static char *word_at(char *text, unsigned n)
     }
 }
 
-/* Takes the word "guest", which stands between the key and a comment, out of the line. */
-static void line_unguest(char *text)
+/* Takes the word which begins so, and stands between the key and a comment, out of the line. */
+static void line_cut(char *text, const char *begin)
 {
-    static const char word[] = "guest";
     char *at = word_at(text, 2);
-    while (*at && *at != '#' && (strncmp(at, word, sizeof(word) - 1) || (at[5] && !is_blank(at[5]))))
+    while (*at && *at != '#' && strncmp(at, begin, strlen(begin)) != 0)
         at = word_at(at, 1);
     if (!*at || *at == '#')
         return;
-    char *end = at + sizeof(word) - 1;
+    char *end = at;
+    while (*end && !is_blank(*end))
+        end++;
     while (at > text && is_blank(at[-1]))
         at--;
     memmove(at, end, strlen(end) + 1);
@@ -508,8 +510,11 @@ bool book_befriend(struct book *b, const uint8_t key[KEY_LEN])
         struct item *it = b->items[i];
         if (!it->e.guest || memcmp(it->e.key, key, KEY_LEN))
             continue;
-        line_unguest(line_of(b, it)->text);
+        line_cut(line_of(b, it)->text, "guest");
+        line_cut(line_of(b, it)->text, "learned=");
         it->e.guest = false;
+        free((char *)it->e.learned);
+        it->e.learned = NULL;
         some = true;
     }
     return some;

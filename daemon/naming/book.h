@@ -60,7 +60,7 @@ bool book_via_next(const char **at, char out[BOOK_NAME_MAX + 1]);
 int book_near_valid(const char *near);
 int book_via_valid(const char *via);
 int book_remove(struct book *b, const char *name); /* -ENOENT */
-/* No entry of that key is a guest's any more. True: one was. */
+/* No entry of that key is a guest's, or learned, any more. True: one was. */
 bool book_befriend(struct book *b, const uint8_t key[KEY_LEN]);
 /* All entries of the key `old` have the key `new` from now on; how many. What else stands in their lines stays. */
 size_t book_rekey(struct book *b, const uint8_t old[KEY_LEN], const uint8_t new[KEY_LEN]);

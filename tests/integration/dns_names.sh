@@ -112,6 +112,10 @@ print([e["address"] for e in json.load(sys.stdin)["entries"] if e["name"] == "bo
 expect "hello" "$(as alice i3run curl -sS --max-time 15 "http://bob.i3:$PORT/hello.txt")" hello
 expect "an unknown one" "$(eai unheard.i3)" EAI_AGAIN
 
+step "a name that was learned becomes a friend by saying so"
+as alice i3ctl book add raw "$bob" >/dev/null || die "a learned name cannot be entered"
+grep -q "^raw $bob\$" "$W/alice/data/i3/book" || die "$(cat "$W/alice/data/i3/book")"
+
 step "a zone of one's own, and nodes from the record where none is configured"
 "$LIB/dns_txt.py" "$T/zone" >"$T/dns2.log" 2>&1 </dev/null &
 STARTED="$STARTED $!"

@@ -64,7 +64,7 @@ as alice i3ctl ping carol.work.i3 1 >"$T/ping" || die "no ping: $(cat "$T/ping")
 grep -q 'overlay work' "$T/ping" || die "the overlay is not told: $(cat "$T/ping")"
 
 as alice i3ctl status >"$T/status"
-grep -qF ".work.i3 (overlay work): yes, by overlay node $work" "$T/status" || die "$(cat "$T/status")"
+grep -Eq "NAME\.work\.i3 +online +$work" "$T/status" || die "$(cat "$T/status")"
 grep -q 'nodes add --overlay corp' "$T/status" || die "no word about corp: $(cat "$T/status")"
 
 step "an overlay without nodes says what to do; its names fail at once and quietly"

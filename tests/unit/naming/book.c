@@ -300,6 +300,32 @@ START_TEST(a_guest_stays_one_until_the_key_is_a_friends)
 }
 END_TEST
 
+START_TEST(what_was_learned_says_how_until_the_key_is_a_friends)
+{
+    uint8_t key[KEY_LEN];
+    char text[600], err[200];
+    unsigned line;
+    key_of(key, 1);
+    struct book_options hash = {.guest = true, .learned = "hash"}, friend = {.learned = "hash"}, odd = {.guest = true, .learned = "rumour"};
+    ck_assert_int_eq(book_add_with(book, "a", key, &friend), -EINVAL);
+    ck_assert_int_eq(book_add_with(book, "a", key, &odd), -EINVAL);
+    ck_assert_int_eq(book_add_with(book, "a", key, &hash), 0);
+    ck_assert_int_eq(book_add_with(book, "a", key, &hash), 0);
+    ck_assert_str_eq(book_find(book, "a")->learned, "hash");
+    snprintf(text, sizeof(text), "a %s guest learned=hash\n", key_text(1));
+    expect_format(text);
+    snprintf(text, sizeof(text), "a %s learned=dns guest # who\n", key_text(1));
+    ck_assert_int_eq(book_parse(book, text, strlen(text), &line, err, sizeof(err)), 0);
+    ck_assert_str_eq(book_find(book, "a")->learned, "dns");
+    ck_assert(book_befriend(book, key));
+    ck_assert_ptr_null(book_find(book, "a")->learned);
+    snprintf(text, sizeof(text), "a %s # who\n", key_text(1));
+    expect_format(text);
+    snprintf(text, sizeof(text), "a %s learned=dns\n", key_text(1));
+    ck_assert_int_eq(book_parse(book, text, strlen(text), &line, err, sizeof(err)), -EINVAL);
+}
+END_TEST
+
 START_TEST(what_changes_in_a_line_leaves_the_rest_of_it)
 {
     uint8_t old[KEY_LEN], new[KEY_LEN];
@@ -382,6 +408,7 @@ int main(void)
     tcase_add_test(tc, first_entry_of_a_key_wins_and_the_next_takes_over);
     tcase_add_test(tc, options_stand_behind_the_key);
     tcase_add_test(tc, options_are_added_and_compared);
+    tcase_add_test(tc, what_was_learned_says_how_until_the_key_is_a_friends);
     tcase_add_test(tc, a_guest_stays_one_until_the_key_is_a_friends);
     tcase_add_test(tc, what_changes_in_a_line_leaves_the_rest_of_it);
     tcase_add_test(tc, finds_a_name_that_is_free);
