@@ -114,13 +114,15 @@ static int wait_ready(int fd)
     return 1;
 }
 
-/* The configuration is why it did not start. */
+/* What is wrong with the configuration is told, and nothing is started that would end at once. */
 static bool is_refused(const char *path)
 {
+    static char why[RELOAD_WHY];
     struct config c;
-    char why[256];
-    if (reload_read(path, &c, why, sizeof(why)))
+    if (reload_read(path, &c, why, sizeof(why))) {
+        ensure_tell(why);
         return true;
+    }
     config_free(&c);
     return false;
 }
@@ -145,10 +147,9 @@ int ensure_daemon(const struct host_options *o, const char *argv0)
     }
     int status = 0;
     if (!answers(paths)) {
-        int fd = spawn(o, argv0);
-        status = fd < 0 ? 1 : wait_ready(fd);
-        if (status && is_refused(paths->config))
-            status = EX_CONFIG;
+        bool refused = is_refused(paths->config);
+        int fd = refused ? -1 : spawn(o, argv0);
+        status = refused ? EX_CONFIG : fd < 0 ? 1 : wait_ready(fd);
         if (fd >= 0)
             close(fd);
     }

@@ -3,6 +3,7 @@
 # Sets: build (compile and demo), check (the tests), interop (heavy programs).
 # Each set is one sorted list, a few names to a line.
 build="
+    curl gcc libc-ares-dev libc6-dev libconfuse-dev libjansson-dev libpcre2-dev libseccomp-dev libssl-dev libuv1-dev make procps
     curl gcc libc6-dev libconfuse-dev libjansson-dev libpcre2-dev libqrencode-dev libseccomp-dev libssl-dev libuv1-dev make procps
     python3 python3-minimal scdoc uthash-dev"
 check="

@@ -358,6 +358,11 @@ const struct addr *peer_first_node(const struct peers *ps, const struct peer *p,
     return ps->owners ? owners_node(ps->owners, id) : &ps->node;
 }
 
+bool peer_is_standing(const struct peer *p)
+{
+    return p->current || p->next;
+}
+
 bool peer_is_direct(const struct peer *p)
 {
     return way_is_direct(p);

@@ -1,14 +1,27 @@
 #include "daemon/io/ipc_server.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define uthash_fatal(msg) abort()
+#include <uthash.h>
+
 #include "daemon/base/log.h"
 #include "daemon/io/exe.h"
 
+/* A process that has clients. */
+struct ipc_process {
+    pid_t pid;
+    unsigned n;
+    UT_hash_handle hh;
+};
+
 struct ipc_client {
+    struct ipc_process *process;
+    unsigned waiting;
     struct ipc_server *server;
     int fd;
     bool broken; /* to be dropped as soon as no callback of it runs */
@@ -26,6 +39,10 @@ struct ipc_server {
     struct fdset_entry *entry;
     struct ipc_client *clients;
     unsigned n_clients;
+    struct ipc_process *processes;
+    uint64_t refused;
+    bool full; /* the log has it */
+    int spare; /* a descriptor to give up when there is none for who is to be told so */
     bool root; /* is admitted as well */
     bool stays; /* the socket is there after us */
     ipc_record_fn *record;
@@ -33,6 +50,62 @@ struct ipc_server {
     void *ctx;
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
+
+/* ---- shares ---- */
+
+static struct ipc_process *process_enter(struct ipc_server *s, pid_t pid)
+{
+    struct ipc_process *q;
+    unsigned left = IPC_CLIENTS_MAX - s->n_clients;
+    HASH_FIND(hh, s->processes, &pid, sizeof(pid), q);
+    if (q && q->n >= IPC_CLIENTS_LEAST && q->n >= left)
+        return NULL;
+    if (!q) {
+        q = calloc(1, sizeof(*q));
+        if (!q)
+            return NULL;
+        q->pid = pid;
+        HASH_ADD(hh, s->processes, pid, sizeof(q->pid), q);
+    }
+    q->n++;
+    return q;
+}
+
+static void process_leave(struct ipc_server *s, struct ipc_process *q)
+{
+    if (!q || --q->n)
+        return;
+    HASH_DELETE(hh, s->processes, q);
+    free(q);
+}
+
+bool ipc_client_waits(struct ipc_client *c)
+{
+    if (c->waiting == IPC_REQUESTS_MAX)
+        return false;
+    c->waiting++;
+    return true;
+}
+
+void ipc_client_has(struct ipc_client *c)
+{
+    c->waiting--;
+}
+
+uint64_t ipc_server_refused(const struct ipc_server *s)
+{
+    return s->refused;
+}
+
+static void refuse(struct ipc_server *s, const char *why)
+{
+    s->refused++;
+    if (!s->full)
+        log_warn("ipc clients=%u: one more is refused (%s), and so are others until there is room", s->n_clients, why);
+    s->full = true;
+}
+
+/* ---- clients ---- */
 
 static void client_free(struct ipc_client *c)
 {
@@ -44,6 +117,8 @@ static void client_free(struct ipc_client *c)
     if (c->next)
         c->next->link = c->link;
     s->n_clients--;
+    s->full = s->full && s->n_clients > 16;
+    process_leave(s, c->process);
     free(c);
 }
 
@@ -91,14 +166,23 @@ static bool may_enter(const struct ipc_server *s, int fd, pid_t *pid)
 static void client_new(struct ipc_server *s, int fd)
 {
     pid_t pid;
-    struct ipc_client *c = s->n_clients < IPC_CLIENTS_MAX && may_enter(s, fd, &pid) ? calloc(1, sizeof(*c)) : NULL;
+    if (!may_enter(s, fd, &pid)) {
+        close(fd);
+        return;
+    }
+    struct ipc_process *process = s->n_clients < IPC_CLIENTS_MAX ? process_enter(s, pid) : NULL;
+    struct ipc_client *c = process ? calloc(1, sizeof(*c)) : NULL;
+    if (!process)
+        refuse(s, s->n_clients < IPC_CLIENTS_MAX ? "a process has its share" : "there are too many");
     if (c) {
+        c->process = process;
         c->pid = pid;
         c->server = s;
         c->fd = fd;
         c->entry = fdset_add(s->set, fd, false, on_client, c);
     }
     if (!c || !c->entry) {
+        process_leave(s, process);
         free(c);
         close(fd);
         return;
@@ -109,6 +193,21 @@ static void client_new(struct ipc_server *s, int fd)
         c->next->link = &c->next;
     s->clients = c;
     s->n_clients++;
+}
+
+/* Who stays in the queue wakes us again and again, and waits for nothing: with the spare descriptor it is taken out, and told so. */
+static bool refuse_one(struct ipc_server *s)
+{
+    if (s->spare < 0)
+        return false;
+    close(s->spare);
+    int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    s->spare = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+    if (fd >= 0)
+        refuse(s, "no file descriptor is free");
+    return fd >= 0;
 }
 
 static void on_listen(void *ctx, uint32_t events)
@@ -122,6 +221,8 @@ static void on_listen(void *ctx, uint32_t events)
             continue;
         }
         if (errno == EINTR || errno == ECONNABORTED)
+            continue;
+        if ((errno == EMFILE || errno == ENFILE) && refuse_one(s))
             continue;
         if (errno != EAGAIN)
             log_warn("ipc accept failed err=%d", errno);
@@ -163,9 +264,12 @@ int ipc_server_open(struct ipc_server **out, struct fdset *set, const char *path
     }
     *s = (struct ipc_server){.fd = fd, .set = set, .stays = stays, .record = record, .gone = gone, .ctx = ctx};
     strcpy(s->path, path);
+    s->spare = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     s->entry = fdset_add(set, fd, false, on_listen, s);
     if (!s->entry) {
         close(fd);
+        if (s->spare >= 0)
+            close(s->spare);
         free(s);
         return -ENOMEM;
     }
@@ -184,6 +288,8 @@ void ipc_server_close(struct ipc_server *s)
         shutdown(s->fd, SHUT_RDWR); /* whoever else has it: nobody is to wait in its queue */
         unlink(s->path);
     }
+    if (s->spare >= 0)
+        close(s->spare);
     close(s->fd);
     free(s);
 }

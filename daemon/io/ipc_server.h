@@ -5,7 +5,9 @@
 #include "daemon/io/fdset.h"
 #include "include/ipc.h"
 
-enum { IPC_CLIENTS_MAX = 8192 /* beyond it, new ones are closed at once */, IPC_APP_MAX = 127 };
+/* Bounds. Clients, all of the owner's uid: beyond CLIENTS_MAX, and without a file descriptor, new ones are closed at once; one process has at
+ * most as many as are left for others, but always CLIENTS_LEAST. What one client has asked and waits for: REQUESTS_MAX. */
+enum { IPC_CLIENTS_MAX = 8192, IPC_CLIENTS_LEAST = 64, IPC_REQUESTS_MAX = 4096, IPC_APP_MAX = 127 };
 
 struct ipc_server;
 struct ipc_client;
@@ -27,6 +29,11 @@ void ipc_server_admit_root(struct ipc_server *s);
 /* The file name of the program that it is, "" if that is not to be known. It is asked for once (io/exe.h). */
 const char *ipc_client_app(struct ipc_client *c);
 unsigned ipc_server_clients(const struct ipc_server *s);
+/* Closed at once, ever. */
+uint64_t ipc_server_refused(const struct ipc_server *s);
+/* It waits for one answer more; false: for too many. And for one less. */
+bool ipc_client_waits(struct ipc_client *c);
+void ipc_client_has(struct ipc_client *c);
 
 /* Sends a record, with fd unless it is -1 (which stays the caller's). A client that does not read is dropped: -EPIPE,
  * and its `gone` follows at the end of the turn. */

@@ -16,11 +16,19 @@ struct usock_list {
     struct usock *oldest, *newest;
 };
 
+/* A peer's mirrors that nobody has asked for. */
+struct crowd {
+    struct addr who; /* port 0 */
+    unsigned n;
+    UT_hash_handle hh;
+};
+
 struct dgrams {
     unsigned n_usocks, n_mirrors;
     struct usock_list servers, clients;
     struct mirror_list plain, asked;
     struct mirror *by_virt, *by_real;
+    struct crowd *crowds;
     void (*gone)(void *ctx, struct usock *u);
     void *ctx;
     struct usock *port[PORTS], *real_port[PORTS];
@@ -269,6 +277,63 @@ static struct mirror_list *mirror_list(struct dgrams *d, const struct mirror *m)
     return m->asked ? &d->asked : &d->plain;
 }
 
+static struct addr crowd_key(const struct addr *virt)
+{
+    struct addr who = *virt;
+    who.port = 0;
+    return who;
+}
+
+static struct crowd *crowd_find(const struct dgrams *d, const struct addr *virt)
+{
+    struct crowd *c;
+    struct addr who = crowd_key(virt);
+    HASH_FIND(hh, d->crowds, &who, sizeof(who), c);
+    return c;
+}
+
+static bool crowd_enter(struct dgrams *d, struct mirror *m)
+{
+    struct crowd *c = crowd_find(d, &m->virt);
+    if (!c) {
+        c = calloc(1, sizeof(*c));
+        if (!c)
+            return false;
+        c->who = crowd_key(&m->virt);
+        HASH_ADD(hh, d->crowds, who, sizeof(c->who), c);
+    }
+    c->n++;
+    m->crowd = c;
+    return true;
+}
+
+static void crowd_leave(struct dgrams *d, struct mirror *m)
+{
+    struct crowd *c = m->crowd;
+    m->crowd = NULL;
+    if (!c || --c->n)
+        return;
+    HASH_DELETE(hh, d->crowds, c);
+    free(c);
+}
+
+bool mirrors_of_enough(const struct dgrams *d, const struct addr *virt, unsigned max)
+{
+    const struct crowd *c = crowd_find(d, virt);
+    unsigned left = d->n_mirrors < max ? max - d->n_mirrors : 0;
+    return c && c->n >= MIRRORS_LEAST && c->n >= left;
+}
+
+struct mirror *mirror_oldest_of(const struct dgrams *d, const struct addr *virt)
+{
+    enum { LOOK = 64 };
+    const struct crowd *c = crowd_find(d, virt);
+    struct mirror *m = d->plain.oldest;
+    for (unsigned i = 0; m && i < LOOK && m->crowd != c; i++)
+        m = m->newer;
+    return c && m && m->crowd == c ? m : NULL;
+}
+
 struct mirror *mirror_new(struct dgrams *d, mono_t now, const struct addr *virt, const struct addr *real, bool asked)
 {
     struct mirror *m = d->n_mirrors < MIRRORS_MAX ? calloc(1, sizeof(*m)) : NULL;
@@ -278,6 +343,10 @@ struct mirror *mirror_new(struct dgrams *d, mono_t now, const struct addr *virt,
     m->real = *real;
     m->asked = asked;
     m->used = now;
+    if (!asked && !crowd_enter(d, m)) {
+        free(m);
+        return NULL;
+    }
     HASH_ADD(by_virt, d->by_virt, virt, sizeof(m->virt), m);
     HASH_ADD(by_real, d->by_real, real, sizeof(m->real), m);
     LIST_ADD(mirror_list(d, m), m);
@@ -312,6 +381,7 @@ void mirror_touch(struct dgrams *d, struct mirror *m, mono_t now)
 void mirror_ask(struct dgrams *d, struct mirror *m, mono_t now)
 {
     LIST_REMOVE(mirror_list(d, m), m);
+    crowd_leave(d, m);
     m->asked = true;
     m->used = now;
     LIST_ADD(mirror_list(d, m), m);
@@ -319,6 +389,7 @@ void mirror_ask(struct dgrams *d, struct mirror *m, mono_t now)
 
 void mirror_free(struct dgrams *d, struct mirror *m)
 {
+    crowd_leave(d, m);
     HASH_DELETE(by_virt, d->by_virt, m);
     HASH_DELETE(by_real, d->by_real, m);
     LIST_REMOVE(mirror_list(d, m), m);

@@ -9,7 +9,8 @@
  *            the peer sends comes from it.
  *
  * Pure: sockets, and asking the kernel who owns what, are the pump's. Bounds: USOCKS_MAX and MIRRORS_MAX; when there is no
- * room the least recently used goes, of mirrors first one that no program is connected to. Idle rule: a mirror goes after
+ * room the least recently used goes, of mirrors first one that no program is connected to. Of those that no program has asked for, one address of a peer
+ * may have as many as are left for others, but always MIRRORS_LEAST; then the first of its own goes. Idle rule: a mirror goes after
  * MIRROR_IDLE_US; one to which a program has connected a socket, which would not ask again, is looked at every MIRROR_ASKED_US; a usock goes after USOCK_IDLE_US if it is no server (it comes back with the next datagram it sends).
  */
 #ifndef I3_DGRAM_H
@@ -25,7 +26,7 @@
 #include "daemon/base/mono.h"
 #include "include/addr.h"
 
-enum { USOCKS_MAX = 16384, MIRRORS_MAX = 4096 };
+enum { USOCKS_MAX = 16384, MIRRORS_MAX = 4096, MIRRORS_LEAST = 16 };
 #define MIRROR_IDLE_US (300 * USEC_PER_SEC)
 #define MIRROR_ASKED_US (7200 * USEC_PER_SEC)
 #define USOCK_IDLE_US (300 * USEC_PER_SEC)
@@ -56,6 +57,7 @@ struct mirror {
     bool asked;
     bool ready;       /* it may have datagrams for us */
     mono_t used;
+    struct crowd *crowd; /* those of this peer that nobody has asked for; NULL: it is none of them */
     UT_hash_handle by_virt, by_real;
     struct mirror *older, *newer;
 };
@@ -107,6 +109,10 @@ void mirror_ask(struct dgrams *d, struct mirror *m, mono_t now);
 void mirror_free(struct dgrams *d, struct mirror *m);
 /* Which should make room: the least recently used, first of those nobody asked for. NULL: there are none. */
 struct mirror *mirror_oldest(const struct dgrams *d);
+/* That peer has its share: as much as is left of `max`. */
+bool mirrors_of_enough(const struct dgrams *d, const struct addr *virt, unsigned max);
+/* The least recently used of that peer's which nobody has asked for, among the oldest of all; NULL: none is there. */
+struct mirror *mirror_oldest_of(const struct dgrams *d, const struct addr *virt);
 /* Those that programs have asked for: NULL starts. */
 struct mirror *mirror_next_asked(const struct dgrams *d, const struct mirror *m);
 unsigned mirrors_count(const struct dgrams *d);

@@ -69,19 +69,30 @@ bool drop_has(const struct pump *p, const uint8_t key[KEY_LEN])
     return p->drops.n && drops_find(&p->drops, key);
 }
 
+void drop_knower(struct pump *p, struct side *s, struct peer *peer)
+{
+    struct peer_info info;
+    peer_info(s->peers, peer, p->now, &info);
+    if (info.handshakes || info.standing)
+        renew_begin(s);
+}
+
+void drop_forget(struct pump *p, const uint8_t key[KEY_LEN])
+{
+    if (p->drops.n && drops_remove(&p->drops, key))
+        save(p);
+}
+
 static void bar(struct pump *p, const uint8_t *key)
 {
     for (struct overlay *o = p->overlays; o; o = o->next)
         for (struct side *s = o->sides; s; s = s->next) {
-            struct peer_info info;
             struct peer *peer = peer_by_key(s->peers, key);
             if (!peer)
                 continue;
-            peer_info(s->peers, peer, p->now, &info);
-            tcpip_fail_remote(p->tcpip, p->now, info.local, EHOSTUNREACH, true);
+            tcpip_fail_remote(p->tcpip, p->now, peer_addresses(peer).local, EHOSTUNREACH, true);
+            drop_knower(p, s, peer);
             peer_bar(s->peers, peer, true);
-            if (info.handshakes || info.standing)
-                renew_begin(s);
         }
 }
 
@@ -176,19 +187,22 @@ static char *dropped_json(struct pump *p, const uint8_t *key)
     return report_dropped(&v, key);
 }
 
-static const struct book_entry *named(struct control_call *k)
+/* The key of NAME, or KEY itself: a guest may have no name. */
+static bool named(struct control_call *k, uint8_t key[KEY_LEN])
 {
     const char *name = control_bare_name(k->p, k->argv[1]);
     const struct book_entry *e = book_find(k->p->book, name);
-    if (!e)
+    if (e)
+        memcpy(key, e->key, KEY_LEN);
+    if (!e && key_parse(name, key))
         control_fail(k, report_error("%s is not in the book: nobody who is not gets an answer anyway", name));
-    else if (e->multicast)
+    else if (e && e->multicast)
         control_fail(k, report_error("%s is a multicast group: 'i3ctl group leave %s'", name, name));
-    else if (!memcmp(e->key, k->p->identity.pub, KEY_LEN))
+    else if (!memcmp(key, k->p->identity.pub, KEY_LEN))
         control_fail(k, report_error("%s is yourself", name));
     else
-        return e;
-    return NULL;
+        return true;
+    return false;
 }
 
 void verb_drop(struct control_call *k)
@@ -203,31 +217,31 @@ void verb_drop(struct control_call *k)
         control_fail(k, report_error("usage: drop NAME [TIME], a time as 90s, 10m, 2h or 7d"));
         return;
     }
-    const struct book_entry *e = named(k);
-    if (!e)
+    uint8_t key[KEY_LEN];
+    if (!named(k, key))
         return;
-    int err = drop(p, e->key, DROP_ASKED, seconds ? p->wall / USEC_PER_SEC + seconds : 0);
+    int err = drop(p, key, DROP_ASKED, seconds ? p->wall / USEC_PER_SEC + seconds : 0);
     if (err == -ENOSPC)
         control_fail(k, report_error("%u are dropped already: 'i3ctl undrop' or 'i3ctl book rm' some", DROPS_MAX));
     else if (err && err != -EALREADY)
         control_fail(k, report_error("that cannot be saved: %s", strerror(-err)));
     else
-        control_done(k, dropped_json(p, e->key));
+        control_done(k, dropped_json(p, key));
     if (!err)
-        log_info("peer name=%s dropped", e->name);
+        log_info("peer name=%s dropped", name_of(p, key));
 }
 
 void verb_undrop(struct control_call *k)
 {
     struct pump *p = k->p;
-    const struct book_entry *e = k->argc == 2 ? named(k) : NULL;
+    uint8_t key[KEY_LEN];
     if (k->argc != 2)
         control_fail(k, report_error("usage: undrop NAME"));
-    if (!e)
+    if (k->argc != 2 || !named(k, key))
         return;
     struct drops before = p->drops;
-    if (!drops_remove(&p->drops, e->key)) {
-        control_fail(k, report_error("%s is not dropped: 'i3ctl drop' lists who is", e->name));
+    if (!drops_remove(&p->drops, key)) {
+        control_fail(k, report_error("%s is not dropped: 'i3ctl drop' lists who is", k->argv[1]));
         return;
     }
     int err = save(p);
@@ -236,7 +250,7 @@ void verb_undrop(struct control_call *k)
         control_fail(k, report_error("that cannot be saved: %s", strerror(-err)));
         return;
     }
-    unbar(p, e->key);
-    log_info("peer name=%s is let in again", e->name);
-    control_done(k, report_string("undropped", e->name));
+    unbar(p, key);
+    log_info("peer name=%s is let in again", name_of(p, key));
+    control_done(k, report_string("undropped", k->argv[1]));
 }

@@ -49,6 +49,7 @@ static void flow_answer(struct flow *f, int err)
     if (!err)
         s = (struct ipc_socket){0, f->v->handle, f->v->local, f->v->remote};
     reply_socket(f->asker, f->serial, &s, err ? -1 : f->pair.program);
+    ipc_client_has(f->asker);
     f->asker = NULL;
     TAILQ_REMOVE(&f->p->asking, f, asking);
 }
@@ -269,6 +270,9 @@ int flow_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_clien
     tcp_names(p->tcpip, v->tcp, &unused_ip, &v->local.port, &unused_ip, &unused_port);
     p->count.connects++;
     if (!ask->patient && (err = open_pair(f, false)))
+        goto err_abort;
+    err = -EAGAIN;
+    if (!ipc_client_waits(client))
         goto err_abort;
     f->asker = client;
     f->serial = serial;

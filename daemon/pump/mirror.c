@@ -100,6 +100,19 @@ static bool make_room(struct pump *p)
     return true;
 }
 
+/* The peer has its share: one of its own goes, if it rests. */
+static bool make_room_of(struct pump *p, const struct addr *virt)
+{
+    struct mirror *m = mirror_oldest_of(p->dgram->t, virt);
+    if (!m || mono_since(m->used, p->now) < PLAIN_REST_US || m == p->dgram->reading) {
+        p->dgram->count.over_share++;
+        return false;
+    }
+    mirror_close(p, m);
+    p->dgram->count.evicted++;
+    return true;
+}
+
 static int open_fd(struct pump *p, struct addr *real)
 {
     int fd = mirror_open(real);
@@ -115,6 +128,8 @@ static int mirror_get_at(struct pump *p, const struct addr *virt, struct addr re
     struct mirror *m = *out = mirror_find(s->t, virt);
     if (m)
         return 0;
+    if (!asked && mirrors_of_enough(s->t, virt, s->mirrors_max) && !make_room_of(p, virt))
+        return -ENOBUFS;
     if (mirrors_count(s->t) >= s->mirrors_max && !make_room(p))
         return -ENOBUFS;
     int fd = open_fd(p, &real);

@@ -225,7 +225,10 @@ static void udp_in(struct pump *p, const struct side *side, const uint8_t *packe
     bool guest, here = usock_for(s->t, &own, 0);
     const struct door *door = access_door(p, side, ip->src, IPPROTO_UDP, d.dst_port, &guest);
     if (guest && !door && !is_answer(p, &virt, d.dst_port)) {
+        struct peer *peer = peer_by_address(side->peers, ip->src);
         p->count.packets_barred++;
+        if (peer)
+            drop_misuse(p, peer);
         return;
     }
     if (door && (!here || (guest && !(addr_is_loopback(&door->target) && door->target.port == d.dst_port)))) {

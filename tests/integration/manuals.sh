@@ -38,8 +38,8 @@ while read -r w; do
 done <"$T/words"
 
 step "settings"
-# the file of the fuzzer's that has them all, and what i3d itself says that there is
-sed -n 's/^ *\([a-z_]*\) *\(=\|[a-z]* *{\).*/\1/p' "$TOP/tests/fuzz/seeds/config/all" | sort -u >"$T/keys"
+# the table by which i3d reads them
+sed -n 's/^ *{SECTION_[A-Z]*, "\([a-z_]*\)".*/\1/p; s/^ *\[SECTION_[A-Z]*\] = {"\([a-z]\{1,\}\)".*/\1/p' "$TOP/daemon/policy/schema.c" | sort -u >"$T/keys"
 [ "$(wc -l <"$T/keys")" -gt 10 ] || die "few settings: $(cat "$T/keys")"
 while read -r k; do
     plain i3.conf.5.scd | grep -q -w -e "$(echo "$k" | tr -d _)" || missing="$missing i3.conf.5:$k"

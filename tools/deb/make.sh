@@ -1,8 +1,8 @@
 #!/bin/sh
-# make.sh VERSION: the Debian package, built in build/deb from a copy of the sources.
+# make.sh VERSION [FOLDER]: the Debian package, built in FOLDER (build/deb) from a copy of the sources.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
-out=$top/build/deb
+out=${2-$top/build/deb}
 for tool in dpkg-buildpackage dh fakeroot; do
     command -v $tool >/dev/null || { echo "make deb needs $tool: apt-get install dpkg-dev debhelper fakeroot" >&2; exit 1; }
 done

@@ -224,6 +224,41 @@ START_TEST(no_more_mirrors_than_there_may_be)
 }
 END_TEST
 
+static struct mirror *mirror_of(struct dgrams *d, uint32_t peer, uint16_t port)
+{
+    struct addr virt = addr_v4(0x0a020300 + peer, port), real = addr_v4(0x7f020300 + peer, port);
+    return mirror_new(d, at(1), &virt, &real, false);
+}
+
+/* As much as is left, so that there is always room for another; what programs have asked for does not count. */
+START_TEST(one_peer_has_a_share_of_the_mirrors)
+{
+    struct dgrams *d = new();
+    struct addr peer[4];
+    unsigned n = 0, of[4] = {0};
+    for (unsigned i = 0; i < 4; i++)
+        peer[i] = addr_v4(0x0a020300 + i, 9);
+    while (!mirrors_of_enough(d, &peer[0], 1000))
+        mirror_of(d, 0, (uint16_t)++n);
+    ck_assert_uint_eq(n, 500);
+    for (unsigned i = 1; i < 4; i++)
+        for (; !mirrors_of_enough(d, &peer[i], 1000); of[i]++)
+            mirror_of(d, i, (uint16_t)(1 + of[i]));
+    ck_assert_uint_eq(of[1], 250);
+    ck_assert_uint_ge(of[3], MIRRORS_LEAST);
+    ck_assert(mirrors_of_enough(d, &peer[0], 1000));
+    struct mirror *first = mirror_oldest_of(d, &peer[0]);
+    ck_assert_ptr_eq(first, mirror_oldest(d));
+    ck_assert_ptr_null(mirror_oldest_of(d, &peer[3])); /* far from the oldest */
+    mirror_ask(d, first, at(1));
+    ck_assert_ptr_ne(mirror_oldest_of(d, &peer[0]), first);
+    while (mirrors_count(d))
+        mirror_free(d, mirror_oldest(d));
+    ck_assert(!mirrors_of_enough(d, &peer[0], 1000));
+    dgrams_free(d);
+}
+END_TEST
+
 START_TEST(servers_and_mirrors_come_back_from_their_text)
 {
     struct dgrams *d = new();
@@ -347,6 +382,7 @@ int main(void)
     tcase_add_test(t, mirrors_are_found_from_both_sides);
     tcase_add_test(t, mirrors_that_programs_asked_for_stay_longer);
     tcase_add_test(t, no_more_mirrors_than_there_may_be);
+    tcase_add_test(t, one_peer_has_a_share_of_the_mirrors);
     tcase_add_test(t, servers_and_mirrors_come_back_from_their_text);
     tcase_add_test(t, lines_that_make_no_sense_are_skipped);
     tcase_add_loop_test(t, backlog_is_a_queue, 0, 3);

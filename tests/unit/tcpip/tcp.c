@@ -1416,6 +1416,76 @@ START_TEST(carries_ten_thousand_connections)
 }
 END_TEST
 
+/* Connected to that host, which answers nothing but the SYN. */
+static void open_one(struct tcpip *t, uint32_t host, uint16_t port, struct tcp_ref *ref)
+{
+    struct tcpip_packet v[16];
+    uint32_t src, dst;
+    uint8_t packet[80];
+    ck_assert_int_eq(tcp_connect(t, (mono_t){1}, 1, port, host, 80, ref), 0);
+    ck_assert_uint_eq(tcpip_output(t, (mono_t){1}, v, 16, &src, &dst), 1);
+    struct ip_header ip;
+    struct segment a, s = {.src = host, .dst = 1, .src_port = 80, .dst_port = port, .flags = TH_SYN | TH_ACK, .seq = 77, .window = 1000};
+    ck_assert(ip_parse(v[0].head, v[0].len, &ip) && segment_parse(v[0].head, &ip, &a));
+    s.ack = a.seq + 1;
+    tcpip_input(t, (mono_t){2}, packet, segment_build(packet, &s, 1, 0));
+    tcpip_settle(t, (mono_t){2});
+    while (tcpip_output(t, (mono_t){2}, v, 16, &src, &dst))
+        ;
+}
+
+/* Its program writes as much as there is room for. Returns that. */
+static size_t fill_one(struct tcpip *t, struct tcp_ref ref)
+{
+    struct iovec room[2];
+    size_t all = 0, n;
+    while (tcp_send_space(t, ref, room) > 0 && (n = room[0].iov_len) > 0) {
+        memset(room[0].iov_base, 1, n);
+        tcp_send_commit(t, (mono_t){2}, ref, n, true);
+        all += n;
+    }
+    return all;
+}
+
+static uint64_t held_by(const struct tcpip *t, uint32_t host)
+{
+    struct path *p = path_get((struct tcpip *)t, host, false);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < t->n_slots; i++) {
+        const struct conn *c = t->slots[i].conn;
+        sum += c && c->path == p ? c->tx.cap + c->rx.cap : 0;
+    }
+    ck_assert_uint_eq(p ? p->held : 0, p ? sum : 0); /* reckoned right */
+    return p ? p->held : 0;
+}
+
+/* Whoever opens many connections and lets what is for it pile up takes half at most: others still get buffers that are worth the name. */
+START_TEST(one_host_does_not_get_all_memory)
+{
+    enum { MAX = 16 << 20, MANY = 250 };
+    struct tcpip_config c;
+    struct tcp_ref ref[MANY], other;
+    tcpip_config_default(&c);
+    c.memory_max = MAX;
+    struct tcpip *t = tcpip_new(&c);
+    for (unsigned i = 0; i < MANY; i++)
+        open_one(t, 2, (uint16_t)(1000 + i), &ref[i]);
+    open_one(t, 3, 1000, &other);
+    for (unsigned i = 0; i < MANY; i++)
+        fill_one(t, ref[i]);
+    ck_assert_uint_le(held_by(t, 2), MAX / 2 + MANY * RING_LEAST);
+    ck_assert_uint_ge(held_by(t, 2), MAX / 4); /* it is this which holds them back, and not that they are small */
+    ck_assert_uint_ge(fill_one(t, other), 4 * RING_LEAST);
+    held_by(t, 3);
+    for (unsigned i = 0; i < MANY; i++) {
+        tcp_abort(t, (mono_t){3}, ref[i]);
+        held_by(t, 2);
+    }
+    ck_assert_uint_eq(held_by(t, 2), 0);
+    tcpip_free(t);
+}
+END_TEST
+
 START_TEST(refuses_connections_when_memory_is_used_up)
 {
     struct tcpip_config c;
@@ -1614,7 +1684,7 @@ int main(void)
         takes_no_harm_from_stale_references, fails_the_connections_to_a_remote, a_remote_is_replaced, keeps_to_what_the_path_holds,
         keeps_more_in_flight_the_longer_the_path, keeps_to_the_mtu_of_the_path, follows_the_mtu_of_the_path_with_data_in_flight,
         tells_when_there_is_room_again, gives_idle_memory_back, survives_any_damage_to_a_packet,
-        carries_ten_thousand_connections, refuses_connections_when_memory_is_used_up, answers_echo_and_reports_replies,
+        carries_ten_thousand_connections, one_host_does_not_get_all_memory, refuses_connections_when_memory_is_used_up, answers_echo_and_reports_replies,
         ends_an_opening_with_an_icmp_error, is_refused_by_icmp, gives_up_with_the_icmp_error_it_remembers,
         forgets_an_icmp_error_with_the_next_ack, makes_segments_smaller_for_a_narrow_way,
     };
@@ -1623,7 +1693,7 @@ int main(void)
         opens_actively, opens_passively_only_after_accept, takes_536_when_no_mss_was_named, passes_the_room_of_a_path_on,
         keeps_to_the_mtu_of_the_path, follows_the_mtu_of_the_path_with_data_in_flight, survives_any_damage_to_a_packet,
         bounds_a_flood_of_syns, a_flood_of_syns_leaves_room_for_other_hosts, one_host_does_not_get_all_connections, bounds_its_connections, finds_free_ports, carries_ten_thousand_connections,
-        answers_echo_and_reports_replies, makes_segments_smaller_for_a_narrow_way,
+        one_host_does_not_get_all_memory, answers_echo_and_reports_replies, makes_segments_smaller_for_a_narrow_way,
     };
     Suite *s = suite_create("tcp");
     TCase *c = tcase_create("tcp"), *c6 = tcase_create("tcp6");
