@@ -149,21 +149,12 @@ static void say_mtu(struct doctor *d, const char *address, const struct probe *p
             "packets of %d bytes at most leave towards %s, so that those of programs have %d", p->mtu, address, room);
 }
 
-void doctor_nodes(struct doctor *d)
+/* The nodes of one overlay, all of one ring: one of them is enough. */
+static void check_nodes(struct doctor *d, const char *const *address, unsigned n)
 {
     struct probe p[NODES_TRIED];
-    const char *address[NODES_TRIED];
-    const json_t *overlays = json_object_get(d->status, "overlays");
-    unsigned n = 0, alive = 0;
-    size_t i, k;
-    json_t *e, *overlay;
-    json_array_foreach(overlays, k, overlay)
-        json_array_foreach(json_object_get(overlay, "nodes"), i, e)
-            if (n < NODES_TRIED)
-                address[n++] = json_text(e, "address");
-    if (!n)
-        address[n++] = json_text(json_object_get(d->status, "node"), "address");
-    for (i = 0; i < n; i++) {
+    unsigned alive = 0;
+    for (unsigned i = 0; i < n; i++) {
         p[i] = (struct probe){.udp_us = -1, .tcp_us = -1};
         if (!to_sockaddr(address[i], &p[i]))
             continue;
@@ -172,10 +163,35 @@ void doctor_nodes(struct doctor *d)
             by_tcp(&p[i]);
         alive += p[i].udp_us >= 0 || p[i].tcp_us >= 0;
     }
-    for (i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++) {
         say_node(d, address[i], &p[i], alive);
         if (!i)
             say_mtu(d, address[i], &p[i]);
+    }
+}
+
+void doctor_nodes(struct doctor *d)
+{
+    const char *address[NODES_TRIED];
+    const json_t *overlays = json_object_get(d->status, "overlays");
+    unsigned tried = 0;
+    size_t i, k;
+    json_t *e, *overlay;
+    json_array_foreach(overlays, k, overlay)
+    {
+        unsigned n = 0;
+        json_array_foreach(json_object_get(overlay, "nodes"), i, e)
+            if (n < NODES_TRIED)
+                address[n++] = json_text(e, "address");
+        check_nodes(d, address, n);
+        tried += n;
+        if (k && !json_is_true(json_object_get(overlay, "reachable"))) /* the first one's was looked at by its triggers */
+            doctor_say(d, "overlay", FINDING_FAIL, "see the lines about its nodes; it is tried again by itself", "overlay %s is not online: no NAME%s can be reached",
+                json_text(overlay, "name"), json_text(overlay, "suffix"));
+    }
+    if (!tried) {
+        address[0] = json_text(json_object_get(d->status, "node"), "address");
+        check_nodes(d, address, 1);
     }
 }
 

@@ -168,30 +168,6 @@ static void status_nodes(const json_t *doc)
     table_print(&t);
 }
 
-/* Where there are several. */
-static void status_overlays(const json_t *doc)
-{
-    static const char *const head[] = {"NAMES", "STATE", "NODE", ">KNOWN", ">SESSIONS"};
-    const json_t *list = json_object_get(doc, "overlays");
-    struct table t = {head, ARRAY_LEN(head), 0, NULL};
-    size_t i;
-    json_t *e;
-    if (json_array_size(list) < 2)
-        return;
-    json_array_foreach(list, i, e)
-    {
-        char(*row)[CELL_MAX] = table_row(&t);
-        bool online = json_is_true(json_object_get(e, "reachable"));
-        snprintf(row[0], CELL_MAX, "NAME%.250s", json_text(e, "suffix"));
-        cell_set(row[1], !online ? "NOT ONLINE" : json_array_size(json_object_get(e, "nodes")) ? "online" : "this machine only");
-        cell_set(row[2], json_text(e, "node"));
-        snprintf(row[3], CELL_MAX, "%d", (int)json_int(e, "names"));
-        snprintf(row[4], CELL_MAX, "%d", (int)json_int(e, "sessions"));
-    }
-    printf("\noverlays   %zu\n", t.rows);
-    table_print(&t);
-}
-
 static void status_private_ids(const json_t *doc)
 {
     const json_t *p = json_object_get(doc, "private_ids");
@@ -351,7 +327,6 @@ void show_status(const struct ctl *c, const json_t *doc)
     if (c->verbose)
         status_files(doc);
     status_warnings(doc);
-    status_overlays(doc);
     status_nodes(doc);
     status_peers(doc);
     if (json_array_size(json_object_get(doc, "dropped"))) {

@@ -150,7 +150,10 @@ static void table_line(const struct table *t, const size_t *width, const char *c
     for (size_t i = 0; i < t->columns; i++) {
         const char *s = text[i] + (text[i] == t->head[i] && *text[i] == '>');
         size_t len = strlen(s);
-        bool right = *t->head[i] == '>', last = i + 1 == t->columns, cut = len > width[i];
+        bool right = *t->head[i] == '>', last = i + 1 == t->columns;
+        if (last && !len)
+            break;
+        bool cut = len > width[i];
         int pad = cut ? 0 : (int)(width[i] - len);
         printf("  %*s%.*s%s%*s", right ? pad : 0, "", cut ? (int)width[i] - 2 : (int)len, s, cut ? ".." : "", right || last ? 0 : pad, "");
     }

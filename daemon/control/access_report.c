@@ -37,13 +37,14 @@ json_t *open_ports_array(const struct report_view *v)
     return a;
 }
 
-/* The user's own key, which many have in their book, is nobody else's, and a multicast group is no person. */
+/* The user's own key, which many have in their book, is nobody else's; a multicast group is no person, and a name that was found by hash
+ * or DNS is nobody who may come in. */
 unsigned report_people_known(const struct report_view *v, bool guests)
 {
     unsigned n = 0;
     for (size_t i = 0; i < book_count(v->book); i++) {
         const struct book_entry *e = book_at(v->book, i);
-        n += e->guest == guests && !e->multicast && memcmp(e->key, v->key, KEY_LEN) != 0;
+        n += e->guest == guests && !e->multicast && !e->learned && memcmp(e->key, v->key, KEY_LEN) != 0;
     }
     return n;
 }

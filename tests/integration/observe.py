@@ -145,6 +145,10 @@ def doctor_of_states(world):
         o[0]["nodes"] = [dict(o[0]["nodes"][0], address=a) for a in addresses]
         return {"overlays": o}
 
+    def two(address):
+        second = copy.deepcopy(nodes(address)["overlays"][0])
+        return {"overlays": [base["overlays"][0], dict(second, name="work", suffix=".work.i3", reachable=False)]}
+
     cases = [
         ({"version": "0.0.0"}, "daemon", "warn", "another|0.0.0"),
         ({"started": now - 500, "uptime_s": 1000}, "clock", "warn", "set back by"),
@@ -159,6 +163,8 @@ def doctor_of_states(world):
         (nodes("127.0.0.1:%d" % closed_port()), "node", "fail", "does not answer"),
         (nodes("127.0.0.1:%d" % closed_port(), live), "node", "warn", "does not answer"),
         (nodes(live), "node", "ok", "answers by UDP"),
+        (two("127.0.0.1:%d" % closed_port()), "node", "fail", "does not answer"),
+        (two("127.0.0.1:%d" % closed_port()), "overlay", "fail", r"no NAME\.work\.i3 can be reached"),
         (nodes("127.0.0.1:%d" % tcp_only(world.port())), "node", "warn", "answers by TCP .*but not by UDP"),
         ({"friends": 0, "guests": 0, "book_entries": 0}, "book", "note", "empty"),
     ]
