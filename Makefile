@@ -43,8 +43,10 @@ base_SRC := \
 naming_SRC := \
 	daemon/naming/book.c \
 	daemon/naming/groups.c \
+	daemon/naming/hashname.c \
 	daemon/naming/mappings.c \
 	daemon/naming/pool.c \
+	daemon/naming/txtname.c \
 
 dns_SRC := \
 	daemon/dns/stub.c \
@@ -53,6 +55,7 @@ policy_SRC := \
 	daemon/policy/access.c \
 	daemon/policy/shares.c \
 	daemon/policy/node_list.c \
+	daemon/policy/suffix.c \
 	daemon/policy/config.c \
 	daemon/policy/outline.c \
 	daemon/policy/pattern.c \
@@ -175,6 +178,7 @@ io_SRC := \
 	daemon/io/pair.c \
 	daemon/io/process.c \
 	daemon/io/routes.c \
+	daemon/io/secret.c \
 	daemon/io/stream.c \
 	daemon/io/stream_join.c \
 	daemon/io/stream_out.c \
@@ -205,6 +209,8 @@ i3d_SRC := \
 	daemon/pump/join.c \
 	daemon/pump/rotate.c \
 	daemon/pump/door.c \
+	daemon/io/resolver.c \
+	daemon/pump/claims.c \
 	daemon/pump/control.c \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
@@ -217,9 +223,11 @@ i3d_SRC := \
 	daemon/pump/link.c \
 	daemon/pump/listen.c \
 	daemon/pump/look.c \
+	daemon/pump/lookup.c \
 	daemon/pump/mcast.c \
 	daemon/pump/names.c \
 	daemon/pump/overlay.c \
+	daemon/pump/overlays.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
 	daemon/pump/policy.c \
@@ -364,7 +372,7 @@ PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
-i3d_LIBS     := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
+i3d_LIBS     := $(MB_LIBS) -luv -lcares -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
@@ -388,6 +396,10 @@ UNIT_TESTS := \
 	unit/dns/stub \
 	unit/naming/book \
 	unit/naming/groups \
+	unit/naming/hashname \
+	unit/naming/txtname \
+	unit/policy/node_list \
+	unit/policy/suffix \
 	unit/naming/pool \
 	unit/naming/mappings \
 	unit/policy/config \
@@ -395,11 +407,13 @@ UNIT_TESTS := \
 	unit/policy/documents \
 	unit/policy/drops \
 	unit/policy/access \
+	unit/policy/shares \
 	unit/i3/cookie \
 	unit/i3/deadline \
 	unit/i3/group \
 	unit/i3/handshake \
 	unit/i3/invite \
+	unit/i3/rotation \
 	unit/i3/nodes \
 	unit/i3/sampler \
 	unit/i3/noise \
@@ -477,6 +491,7 @@ INTEGRATION_TESTS := \
 	integration/names.sh \
 	integration/shim_stages.sh \
 	integration/servers.sh \
+	integration/dns_names.sh \
 	integration/fail_closed.sh \
 	integration/overlay_only.sh \
 	integration/udp.sh \
@@ -486,6 +501,7 @@ INTEGRATION_TESTS := \
 	integration/udp6.sh \
 	integration/first_light.sh \
 	integration/group.sh \
+	integration/hash_names.sh \
 	integration/stack.sh \
 	integration/cli.sh \
 	integration/completions.sh \
@@ -504,6 +520,7 @@ INTEGRATION_TESTS := \
 	integration/ipv6_node.sh \
 	integration/ipv6_inside.sh \
 	integration/transfer.sh \
+	integration/two_rings.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
 	integration/manuals.sh \
@@ -580,6 +597,8 @@ FUZZ_TARGETS := \
 	fuzz/wire \
 	fuzz/ipc \
 	fuzz/book \
+	fuzz/names \
+	fuzz/invite \
 	fuzz/config \
 	fuzz/rules \
 	fuzz/dns \
@@ -596,6 +615,10 @@ unit/base/lookout_ROOMS := base
 unit/dns/stub_ROOMS := dns
 unit/naming/book_ROOMS := naming base
 unit/naming/groups_ROOMS := naming base
+unit/naming/hashname_ROOMS := naming base
+unit/naming/txtname_ROOMS := naming base
+unit/policy/node_list_ROOMS := policy base
+unit/policy/suffix_ROOMS := policy base
 unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/rules_ROOMS := policy base
@@ -608,6 +631,8 @@ unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
 unit/i3/handshake_ROOMS := base i3
 unit/i3/invite_ROOMS := base i3
+unit/i3/rotation_ROOMS := base i3
+unit/policy/shares_ROOMS := policy base
 unit/i3/nodes_ROOMS := base i3
 unit/i3/sampler_ROOMS := base i3
 unit/i3/noise_ROOMS := base i3
@@ -691,6 +716,8 @@ fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
+fuzz/names_ROOMS := naming base
+fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
@@ -701,6 +728,7 @@ objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
 roomobjs = $(foreach r,$(1),$(call objs,$(r)))
 roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
+.PHONY: all check lint unit sim integration interop fuzz bench bench-restart demo deps install uninstall clean help
 .PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall deb clean help
 .DELETE_ON_ERROR:
 

@@ -36,8 +36,9 @@ static bool answers(const struct pump_paths *paths)
 }
 
 /* The keeper (keeper.h), which starts it, with nothing of what is open here. */
-static void exec_keeper(const struct pump_paths *paths, const char *argv0, int ready)
+static void exec_keeper(const struct host_options *o, const char *argv0, int ready)
 {
+    const struct pump_paths *paths = &o->paths;
     char self[1024];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     int null = open("/dev/null", O_RDWR);
@@ -50,13 +51,14 @@ static void exec_keeper(const struct pump_paths *paths, const char *argv0, int r
         dup2(null, i);
     if (dup2(ready, READY_FD) < 0 || close_range(READY_FD + 1, ~0u, 0) < 0)
         errno = 0; /* an old kernel: then they stay open */
-    execl(n > 0 ? self : argv0, "i3keep", "--keep", "--background", "--config", paths->config, "--data", paths->data, "--runtime",
-        paths->runtime, "--ready-fd", "3", (char *)NULL);
+    const char *args[] = {"i3keep", "--keep", "--background", "--config", paths->config, "--data", paths->data, "--runtime", paths->runtime,
+        "--ready-fd", "3", o->no_sandbox ? "--no-sandbox" : NULL, NULL};
+    execv(n > 0 ? self : argv0, (char **)args);
     _exit(127);
 }
 
 /* Forks twice, so that the daemon is nobody's child. Returns the pipe's reading end, or -errno. */
-static int spawn(const struct pump_paths *paths, const char *argv0)
+static int spawn(const struct host_options *o, const char *argv0)
 {
     int fd[2], status;
     if (pipe(fd) < 0)
@@ -72,7 +74,7 @@ static int spawn(const struct pump_paths *paths, const char *argv0)
     if (pid == 0) {
         unsetenv("LD_PRELOAD");
         if (fork() == 0)
-            exec_keeper(paths, argv0, fd[1]);
+            exec_keeper(o, argv0, fd[1]);
         _exit(0);
     }
     close(fd[1]);
@@ -112,19 +114,22 @@ static int wait_ready(int fd)
     return 1;
 }
 
-/* The configuration is why it did not start. */
+/* What is wrong with the configuration is told, and nothing is started that would end at once. */
 static bool is_refused(const char *path)
 {
+    static char why[RELOAD_WHY];
     struct config c;
-    char why[256];
-    if (reload_read(path, &c, why, sizeof(why)))
+    if (reload_read(path, &c, why, sizeof(why))) {
+        ensure_tell(why);
         return true;
+    }
     config_free(&c);
     return false;
 }
 
-int ensure_daemon(const struct pump_paths *paths, const char *argv0)
+int ensure_daemon(const struct host_options *o, const char *argv0)
 {
+    const struct pump_paths *paths = &o->paths;
     char lock[sizeof(paths->runtime) + 16];
     if (answers(paths))
         return 0;
@@ -142,10 +147,9 @@ int ensure_daemon(const struct pump_paths *paths, const char *argv0)
     }
     int status = 0;
     if (!answers(paths)) {
-        int fd = spawn(paths, argv0);
-        status = fd < 0 ? 1 : wait_ready(fd);
-        if (status && is_refused(paths->config))
-            status = EX_CONFIG;
+        bool refused = is_refused(paths->config);
+        int fd = refused ? -1 : spawn(o, argv0);
+        status = refused ? EX_CONFIG : fd < 0 ? 1 : wait_ready(fd);
         if (fd >= 0)
             close(fd);
     }

@@ -6,13 +6,13 @@
 #ifndef I3_ENSURE_H
 #define I3_ENSURE_H
 
-#include "daemon/pump/pump.h"
+#include "daemon/host_options.h"
 
 /* On stderr, each line with our name before it. */
 void ensure_tell(const char *text);
 
 /* Returns the exit status for `i3d --ensure`; says on stderr what is wrong. argv0: to run ourselves again if /proc is missing. */
-int ensure_daemon(const struct pump_paths *paths, const char *argv0);
+int ensure_daemon(const struct host_options *o, const char *argv0);
 
 /* In the daemon: tells whoever started it (fd from --ready-fd, -1 for nobody) that it is ready (NULL) or why not. */
 void ensure_report(int fd, const char *why);

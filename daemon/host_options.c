@@ -12,7 +12,7 @@
 enum { EX_USAGE = 2 };
 
 static const char usage[] =
-    "Usage: i3d [OPTION]...\n"
+    "usage: i3d [OPTION]...\n"
     "The i3 daemon of this user: holds its triggers, sessions and connections. i3run and i3ctl start it by themselves.\n"
     "\n"
     "  --config FILE    configuration (default $XDG_CONFIG_HOME/i3/i3.conf)\n"
@@ -23,7 +23,7 @@ static const char usage[] =
     "  --log-level L    error, warn, info or debug: goes before what the configuration says\n"
     "  --log-format F   text, json or journal (default: journal where standard error is the journal, else text)\n"
     "  --no-sandbox     do without seccomp and Landlock\n"
-    "  --check          read the configuration, say what is wrong with it, exit\n"
+    "  --check [FILE]   read the configuration, or FILE as one, say all that is wrong with it, exit\n"
     "  --help, --version\n"
     "\n"
     "Exit status: 0 ended in good order, 1 failed, 2 usage, 75 already running, 78 configuration refused.\n";
@@ -130,6 +130,12 @@ void host_options_parse(int argc, char **argv, struct host_options *o)
     *o = (struct host_options){.ready_fd = -1, .log_level = -1, .log_format = stderr_is_journal() ? LOG_FORMAT_JOURNAL : LOG_FORMAT_TEXT};
     while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1)
         ok &= take_option(o, c);
+    if (ok && o->check && optind == argc - 1) {
+        o->config_given = true;
+        ok = set_path(o->paths.config, sizeof(o->paths.config), argv[optind++]);
+    }
+    if (ok && optind < argc)
+        fprintf(stderr, "i3d: %s: it takes options only\n", argv[optind]);
     if (!ok || optind < argc) {
         fprintf(stderr, "Try 'i3d --help'.\n");
         exit(EX_USAGE);

@@ -19,6 +19,7 @@
 #include "daemon/io/passed.h"
 #include "daemon/io/process.h"
 #include "daemon/io/sandbox.h"
+#include "daemon/io/secret.h"
 #include "daemon/keeper.h"
 #include "daemon/pump/pump.h"
 #include "daemon/pump/reload.h"
@@ -43,7 +44,7 @@ static int prepare(const struct host_options *o, struct pump_identity *id, char 
             return 1;
         }
     }
-    int lock = o->kept ? KEEPER_LOCK_FD : host_lock(&o->paths, why, whylen); /* held until we end */
+    int lock = o->kept ? KEEPER_LOCK_FD : host_lock(&o->paths, false, why, whylen); /* held until we end */
     if (lock < 0)
         return lock == -EWOULDBLOCK ? EX_RUNNING : 1;
     if (o->kept) {
@@ -81,8 +82,11 @@ static void on_hangup(uv_signal_t *s, int number)
 {
     struct daemon *d = s->data;
     (void)number;
-    if (d->pump)
-        pump_reload(d->pump);
+    if (!d->pump)
+        return;
+    notify_reloading();
+    pump_reload(d->pump);
+    notify_send("READY=1");
 }
 
 /* Stopping from within a request: the turn ends first. */
@@ -107,6 +111,7 @@ static void harden(char **argv)
     signal(SIGXFSZ, SIG_IGN); /* a disk quota is an error like others */
     signal(SIGHUP, SIG_IGN);
     process_keep_private();
+    secret_openssl();
     int err = exe_start(argv);
     if (err)
         log_warn("helper for program names missing err=%d: rules with 'app' match nothing in the sandbox", err);
@@ -221,7 +226,7 @@ int main(int argc, char **argv)
     if (o.check) {
         status = check(&o, why, sizeof(why));
     } else if (o.ensure) {
-        return ensure_daemon(&o.paths, argv[0]);
+        return ensure_daemon(&o, argv[0]);
     } else if (o.keep) {
         return keeper_run(&o, argv);
     } else {

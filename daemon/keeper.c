@@ -21,6 +21,7 @@
 
 /* A daemon that crashes by itself soon after its start is given longer and longer pauses; one that is killed (kill -9, no memory left) is
  * not: whoever kills sets the pace. */
+enum { LOCK_TRIES = 300, LOCK_PAUSE_NS = 10000000 };
 enum { PAUSE_MS = 10, PAUSE_MAX_MS = 10000, SOON_US = 10000000, ARGS_MAX = 32 };
 
 struct keeper {
@@ -129,7 +130,7 @@ static int open_all(struct keeper *k, const struct host_options *o, char *why, s
     char path[sizeof(o->paths.runtime) + 16];
     ssize_t n = readlink("/proc/self/exe", k->self, sizeof(k->self) - 1);
     k->self[n > 0 ? n : 0] = '\0';
-    k->lock = host_lock(&o->paths, why, whylen);
+    k->lock = host_lock(&o->paths, true, why, whylen);
     if (k->lock < 0)
         return k->lock;
     snprintf(path, sizeof(path), "%s/i3d.log", o->paths.runtime);
@@ -163,11 +164,22 @@ int keeper_run(const struct host_options *o, char **argv)
     return status;
 }
 
-int host_lock(const struct pump_paths *paths, char *why, size_t whylen)
+/* What holds the lock still is no daemon any more: it has signed off, or is dead, and its keeper is on its way. */
+static bool is_over(const char *path)
+{
+    int pid = file_lock_holder(path);
+    return !pid || (kill(pid, 0) < 0 && errno == ESRCH);
+}
+
+int host_lock(const struct pump_paths *paths, bool patient, char *why, size_t whylen)
 {
     char path[sizeof(paths->runtime) + 16];
     snprintf(path, sizeof(path), "%s/i3d.pid", paths->runtime);
     int lock = file_lock(path, false);
+    for (int i = 0; lock == -EWOULDBLOCK && i < LOCK_TRIES && (patient || is_over(path)); i++) {
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
+        lock = file_lock(path, false);
+    }
     if (lock >= 0)
         return lock;
     if (lock == -EWOULDBLOCK)

@@ -18,8 +18,8 @@ enum { KEEPER_LOCK_FD = 4 }; /* in the daemon */
 enum { EX_RUNNING = 75 };
 
 /* The lock that makes us the only one of this RUNTIME: its fd, held until the process ends; -EWOULDBLOCK: there is another; -errno. With a
- * sentence in why. */
-int host_lock(const struct pump_paths *paths, char *why, size_t whylen);
+ * sentence in why. patient: nobody answers at the socket, so that whoever has it is about to end, and is waited for. */
+int host_lock(const struct pump_paths *paths, bool patient, char *why, size_t whylen);
 
 /* Returns when the daemon has ended for good: the exit status. */
 int keeper_run(const struct host_options *o, char **argv);

@@ -17,7 +17,7 @@ enum { RATE_MIN = 10, RATE_MAX = RATE_PER_SECOND_MAX, SOURCE_TRIGGERS_MAX = 1000
 #define MEMORY_MAX (1ull << 40)
 
 static const char usage[] =
-    "Usage: i3node [OPTION]...\n"
+    "usage: i3node [OPTION]...\n"
     "An i3 overlay node: stores triggers and forwards packets. Runs as an ordinary user.\n"
     "\n"
     "  --listen ADDR:PORT       UDP address (default 0.0.0.0:5610; port 0 picks a free one)\n"

@@ -105,7 +105,8 @@ enum ipc_status {
     IPC_NOT_VIRTUAL = 4096, /* the address is none of ours: let libc have it */
     IPC_SELF = 4097,        /* one's own virtual address: connect to loopback (127.0.0.1, ::1), same port */
     IPC_DNS = 4098,         /* as 0, but the peer is a real DNS server, for which the daemon stands in */
-    IPC_STATUS_MAX = IPC_DNS,
+    IPC_PENDING = 4099,     /* RESOLVE: the name is being looked up: ask again, now */
+    IPC_STATUS_MAX = IPC_PENDING,
 };
 
 struct ipc_header {
@@ -143,7 +144,8 @@ struct ipc_name {
 };
 
 struct ipc_resolved {
-    uint32_t status; /* 0, ENOENT (no such name), EAGAIN, or IPC_NOT_VIRTUAL: a name that is the system's */
+    uint32_t status; /* 0, ENOENT (no such name), EAGAIN, IPC_PENDING, or IPC_NOT_VIRTUAL: a name that is the system's. Others: it has no
+                        address, and will have none */
     struct addr addr, addr6; /* both, or none */
 };
 
@@ -253,7 +255,7 @@ static inline void ipc_get_suffixes(struct reader *r, struct ipc_suffixes *s)
     s->flags = get_u8(r);
     size_t n = reader_left(r);
     const uint8_t *p = n < sizeof(s->list) ? get_span(r, n) : NULL;
-    if (!p || memchr(p, '\0', n)) {
+    if (!p || memchr(p, '\0', n) || s->flags & ~IPC_SUFFIXES_NO_NODE) {
         r->failed = true;
         return;
     }

@@ -172,6 +172,7 @@ enum wire_proto {
     PROTO_GROUP = 5, /* i3/group.h */
     PROTO_JOIN = 8,  /* i3/invite.h */
     PROTO_JOINED = 9,
+    PROTO_NAME = 12, /* naming/hashname.h */
     PROTO_COOKIE = 10, /* i3/cookie.h */
 };
 

@@ -153,7 +153,7 @@ int client_info(struct ipc_info *info)
     return call_status(&c, info->status);
 }
 
-int client_resolve(const char *name, struct addr *out, struct addr *out6)
+static int resolve_once(const char *name, struct addr *out, struct addr *out6)
 {
     struct call c;
     struct ipc_resolved v;
@@ -166,6 +166,18 @@ int client_resolve(const char *name, struct addr *out, struct addr *out6)
     *out = v.addr;
     *out6 = v.addr6;
     return call_status(&c, v.status);
+}
+
+/* A name that is being looked up is asked for until that has ended; the daemon's own patience is less than ours. */
+int client_resolve(const char *name, struct addr *out, struct addr *out6)
+{
+    enum { PATIENCE_MS = 15000 };
+    int64_t end = sys_millis() + PATIENCE_MS;
+    int status;
+    do
+        status = resolve_once(name, out, out6);
+    while (status == IPC_PENDING && sys_millis() < end);
+    return status == IPC_PENDING ? EAGAIN : status;
 }
 
 int client_reverse(const struct addr *a, char name[IPC_NAME_MAX + 1])

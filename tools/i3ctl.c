@@ -21,8 +21,8 @@ const struct ctl_verb ctl_verbs[] = {
         "printed key to the people you want to reach and be reached by; they enter it with `i3ctl book add NAME KEY`.\n"
         "Running it again changes nothing.",
         0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_init, NULL},
-    {"id", "", "print your key, id and virtual address",
-        "The first line is the key alone; with -q nothing else is printed.", 0, 0, NEEDS_STARTED,
+    {"id", "", "print your key, its fingerprint, and your virtual addresses",
+        "The first line is the key alone; with -q nothing else is printed. The fingerprint is the key in short, to be compared by voice.", 0, 0, NEEDS_STARTED,
         VERB_JSON | VERB_QUIET, NULL, show_id, NULL},
     {"book add", "NAME KEY", "let NAME (as NAME.i3) be the holder of KEY, or a group",
         "KEY is the 52 characters that `i3ctl id` prints over there. Those in your book can reach the servers which you start\n"
@@ -36,6 +36,13 @@ const struct ctl_verb ctl_verbs[] = {
     {"book rm", "NAME", "forget NAME", "Sessions with NAME end at once.", 1, 1, NEEDS_STARTED, VERB_JSON,
         NULL, show_book_rm, NULL},
     {"book ls", "", "list your address book", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_book_ls, NULL},
+    {"book list", "", "the same as book ls", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_book_ls, NULL},
+    {"book claim", "NAME", "answer for NAME.i3 where others look names up by hash",
+        "Those who have `resolve = { \"book\", \"hash\" }` in their i3.conf then find your key by the name alone. Anybody can claim any\n"
+        "name: the first key that they find is kept, and where two claim a name nobody is found by it. Who may reach you is decided\n"
+        "by your book as ever.",
+        1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_book_claim, NULL},
+    {"book unclaim", "NAME", "answer for NAME.i3 no more", NULL, 1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_book_claim, NULL},
     {"share", "[PORT[/udp]]", "let one other person reach a port of this machine; alone: list what is shared",
         "Prints a code that is good once and for ten minutes. `i3ctl join CODE` on the other machine enters each of you in the\n"
         "other's book, and opens exactly this port to exactly that machine; everybody else gets no answer at all.\n"
@@ -154,9 +161,9 @@ const struct ctl_verb ctl_verbs[] = {
         "  --app PROGRAM    as for that program, e.g. --app curl; without it, rules for some programs only are told besides",
         1, 1, NEEDS_STARTED, VERB_JSON | VERB_APP, NULL, show_why, run_why},
     {"reload", "", "read i3.conf again; connections go on",
-        "A file with errors changes nothing: they are told, and the exit status is 78. Rules, exposed ports, nodes, resolve, log, shortcut,\n"
-        "encrypt and waypoint count at once; what needs a new start of the daemon is said. The daemon also reads the file by itself when it changes,\n"
-        "and upon SIGHUP.",
+        "A file with errors changes nothing: they are told, and the exit status is 78. Most settings count at once, rules and\n"
+        "exposed ports among them; what needs a new start of the daemon is said. The daemon also reads the file by itself when it\n"
+        "changes, and upon SIGHUP.",
         0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_reload, NULL},
     {"stop", "", "end your daemon and its connections", "Exits 3 when no daemon runs.", 0, 0, NEEDS_RUNNING,
         VERB_JSON | VERB_LAST, NULL, show_stop, NULL},
@@ -200,7 +207,7 @@ int ctl_open_daemon(const struct ctl *c, int *exit)
             return -1;
         }
         if (link_ensure(NULL, err)) {
-            *exit = show_error(c, link_config_refused(NULL) ? CTL_BAD_CONFIG : CTL_NO_DAEMON, "%s", err);
+            *exit = show_error(c, link_config_refused(NULL) ? CTL_BAD_CONFIG : CTL_NO_DAEMON, "%s", strncmp(err, "i3d: ", 5) ? err : err + 5);
             return -1;
         }
         fd = link_open(path);
@@ -278,6 +285,8 @@ int ctl_ask(const struct ctl *c, int fd, const char *const *words, size_t n)
         if (r.more && !(c->verb->flags & VERB_STREAM))
             continue;
         r.doc = whole;
+        if (c->verb->flags & VERB_LAST && !r.exit)
+            wait_for_end(fd, process);
         exit = show_reply(c, &r);
         json_object_clear(whole);
     }
@@ -290,8 +299,6 @@ int ctl_ask(const struct ctl *c, int fd, const char *const *words, size_t n)
         return show_error(c, CTL_FAILED, "the daemon's answer is not understood; is it of another version?");
     if (err)
         return show_error(c, CTL_NO_DAEMON, "the daemon went away: %s", strerror(-err));
-    if (c->verb->flags & VERB_LAST)
-        wait_for_end(fd, process);
     return exit;
 }
 

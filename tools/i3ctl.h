@@ -190,6 +190,7 @@ void show_id(const struct ctl *c, const json_t *doc);
 void show_book_add(const struct ctl *c, const json_t *doc);
 void show_book_rm(const struct ctl *c, const json_t *doc);
 void show_book_ls(const struct ctl *c, const json_t *doc);
+void show_book_claim(const struct ctl *c, const json_t *doc);
 void show_status(const struct ctl *c, const json_t *doc);
 /* i3ctl_policy.c */
 void show_reload(const struct ctl *c, const json_t *doc);

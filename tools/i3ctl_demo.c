@@ -274,8 +274,9 @@ static void show_hints(const struct demo *d)
         quote(dir, quoted, sizeof(quoted));
         dir = quoted;
     }
-    printf("\n. %s/alice.env      makes a shell alice; bob.env, bob\ni3ctl demo down %s      ends it all\n",
-        dir, dir);
+    printf("\nIn one shell:\n    . %s/bob.env\n    i3run python3 -m http.server 8000\nIn another one:\n    . %s/alice.env\n"
+           "    i3run curl http://bob.i3:8000/\nTo end it all:\n    i3ctl demo down %s\n",
+        dir, dir, dir);
 }
 
 static void demo_init(struct demo *d)

@@ -56,12 +56,18 @@ static bool verb_has_section(const struct ctl_verb *v)
     return false;
 }
 
+/* A second word for the same: known, and not shown where all are listed. */
+static bool verb_is_alias(const struct ctl_verb *v)
+{
+    return !strncmp(v->summary, "the same as ", 12);
+}
+
 static void print_section(FILE *to, size_t s)
 {
     bool title = false;
     for (const char *const *name = sections[s].verbs; *name; name++) {
         for (size_t i = 0; i < ctl_verbs_count; i++) {
-            if (!verb_is(&ctl_verbs[i], *name))
+            if (!verb_is(&ctl_verbs[i], *name) || verb_is_alias(&ctl_verbs[i]))
                 continue;
             if (!title)
                 fprintf(to, "\n%s\n", sections[s].title);
@@ -80,7 +86,7 @@ void help_overview(FILE *to)
     for (size_t s = 0; s < ARRAY_LEN(sections); s++)
         print_section(to, s);
     for (size_t i = 0; i < ctl_verbs_count; i++) {
-        if (verb_has_section(&ctl_verbs[i]))
+        if (verb_has_section(&ctl_verbs[i]) || verb_is_alias(&ctl_verbs[i]))
             continue;
         fputs(title ? "" : "\nMore\n", to);
         title = true;
@@ -88,7 +94,7 @@ void help_overview(FILE *to)
     }
     fputc('\n', to);
     text_wrapped(to, "`i3ctl VERB --help` tells more about each, and so does the manual, i3ctl(1).", 0, 0, page_width(to));
-    text_wrapped(to, "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 78 i3.conf is refused.", 0, 0, page_width(to));
+    text_wrapped(to, "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 another key, 5 bad code, 6 nobody answers, 78 i3.conf is refused.", 0, 0, page_width(to));
 }
 
 /* ---- what to do next ---- */

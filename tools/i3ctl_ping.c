@@ -34,6 +34,8 @@ static void show_summary(const char *name, const json_t *doc)
             micros_str(json_int(doc, "max_us"), max));
     if (*json_text(doc, "path"))
         printf("\n%s", json_text(doc, "path"));
+    if (*json_text(doc, "overlay"))
+        printf("; overlay %s", json_text(doc, "overlay"));
     if (*json_text(doc, "member"))
         printf("; member %s", json_text(doc, "member"));
     putchar('\n');
@@ -48,9 +50,9 @@ static void show(const struct ctl *c, const json_t *doc)
     else if (json_object_get(doc, "sent"))
         show_summary(name, doc);
     else if (*json_text(doc, "error"))
-        printf("%s: %d: %s\n", name, (int)json_int(doc, "seq"), json_text(doc, "error"));
+        printf("%s: request %d: %s\n", name, (int)json_int(doc, "seq"), json_text(doc, "error"));
     else
-        printf("%s: %d: %s\n", name, (int)json_int(doc, "seq"), micros_str(json_int(doc, "rtt_us"), rtt));
+        printf("%s: answer %d in %s\n", name, (int)json_int(doc, "seq"), micros_str(json_int(doc, "rtt_us"), rtt));
     fflush(stdout);
 }
 

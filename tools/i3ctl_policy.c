@@ -163,6 +163,7 @@ static void print_self(const json_t *doc)
     if (json_int(doc, "port"))
         printf(LABEL "%s\n", "port",
             !strcmp(by, "exposed")   ? "open to the keys that an `expose` section of i3.conf allows"
+            : !strcmp(by, "shared")  ? "open to those with whom you share it: i3ctl peers"
             : !strcmp(by, "program") ? "a server under i3run listens there"
                                      : "nobody listens there: i3run SERVER, or i3ctl share, or an `expose` section");
 }

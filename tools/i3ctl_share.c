@@ -494,7 +494,7 @@ int run_join(struct ctl *c)
         show_json(doc, false);
     } else {
         const char *name = json_text(doc, "name");
-        printf("%sJoined.%s %s shares port %s with you, and nobody else has got your place:\n\n", ink(INK_GOOD), ink(INK_END), name, port_str(doc, port));
+        printf("%sJoined.%s %s shares port %s with you:\n\n", ink(INK_GOOD), ink(INK_END), name, port_str(doc, port));
         how_to_use(doc, name);
         printf("\nIts fingerprint is %s (`i3ctl id` shows it there).\n", json_text(doc, "fingerprint"));
         if (json_is_true(json_object_get(doc, "nodes_learned")))
@@ -606,10 +606,12 @@ int run_rotate(struct ctl *c)
     } else if (doc) {
         printf("Your key is a new one.\nkey          %s\nfingerprint  %s   (it was %s)\n\n", json_text(doc, "key"), json_text(doc, "fingerprint"),
             json_text(doc, "former_fingerprint"));
-        printf("The %d in your book and behind your shares are told by the old key, which goes on answering for %s for those who are away:\n"
-               "    i3ctl peers                  who knows it by now\n"
-               "Whoever else is to have it gets it from you: `i3ctl id`.\n",
-            (int)json_int(doc, "peers"), life_str(json_int(doc, "grace_s"), grace));
+        int peers = (int)json_int(doc, "peers");
+        if (peers)
+            printf("%d %s told by the old key, which goes on answering for %s for those who are away:\n"
+                   "    i3ctl peers                   who knows it by now\n",
+                peers, peers == 1 ? "friend or guest is" : "friends and guests are", life_str(json_int(doc, "grace_s"), grace));
+        puts("Whoever else is to have it gets it from you: `i3ctl id`.");
     }
     json_decref(doc);
     return exit;

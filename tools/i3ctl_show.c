@@ -57,7 +57,8 @@ int64_t json_int(const json_t *o, const char *key)
 
 static void show_rest_of_id(const json_t *doc)
 {
-    printf("id       %s\naddress  %s\n         %s\n", json_text(doc, "id"), json_text(doc, "address"), json_text(doc, "address6"));
+    printf("fingerprint  %s\nid           %s\naddress      %s\n             %s\n", json_text(doc, "fingerprint"), json_text(doc, "id"),
+        json_text(doc, "address"), json_text(doc, "address6"));
 }
 
 void show_id(const struct ctl *c, const json_t *doc)
@@ -72,7 +73,7 @@ void show_init(const struct ctl *c, const json_t *doc)
     (void)c;
     puts(json_is_true(json_object_get(doc, "created")) ? "Your identity was made."
                                                        : "Your identity stands already.");
-    printf("key      %s\n", json_text(doc, "key"));
+    printf("key          %s\n", json_text(doc, "key"));
     show_rest_of_id(doc);
     puts("\nWhat next?\n"
          "  reach another machine   type there: i3ctl share 22     and here: i3ctl join CODE, which it prints\n"
@@ -102,8 +103,19 @@ void show_book_rm(const struct ctl *c, const json_t *doc)
 static void entry_options(const json_t *e, char cell[CELL_MAX])
 {
     const char *near = json_text(e, "near"), *via = json_text(e, "via");
-    snprintf(cell, CELL_MAX, "%s%s%s%s%s%s", json_is_true(json_object_get(e, "multicast")) ? "multicast" : "", *near ? "near=" : "", near,
-        *near && *via ? " " : "", *via ? "via=" : "", via);
+    const char *learned = json_text(e, "learned"), *how = !strcmp(learned, "dns") ? "learned from the DNS" : *learned ? "learned by hash" : "";
+    snprintf(cell, CELL_MAX, "%s%s%s%s%s%s%s", json_is_true(json_object_get(e, "multicast")) ? "multicast" : "", *near ? "near=" : "", near,
+        *near && *via ? " " : "", *via ? "via=" : "", via, how);
+}
+
+void show_book_claim(const struct ctl *c, const json_t *doc)
+{
+    const char *name = json_text(doc, "claimed");
+    (void)c;
+    if (*name)
+        printf("%s is claimed: who asks for it is told your key\n", name);
+    else
+        printf("%s is claimed no more\n", json_text(doc, "unclaimed"));
 }
 
 void show_book_ls(const struct ctl *c, const json_t *doc)
@@ -125,6 +137,8 @@ void show_book_ls(const struct ctl *c, const json_t *doc)
     if (!t.rows)
         puts("your book is empty. i3ctl join CODE takes up what somebody shares with you; i3ctl book add NAME KEY enters a key");
     table_print(&t);
+    json_array_foreach(json_object_get(doc, "claims"), i, e)
+        printf("%s is claimed by you, for those who look names up by hash\n", json_string_value(e));
 }
 
 bool show_groups(const json_t *doc)
@@ -159,5 +173,5 @@ void show_stop(const struct ctl *c, const json_t *doc)
 {
     (void)c;
     (void)doc;
-    puts("stopping");
+    puts("i3d has ended");
 }

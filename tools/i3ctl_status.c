@@ -38,6 +38,7 @@ static int64_t node_rtt(const json_t *doc)
 
 static void status_online(const json_t *doc)
 {
+    enum { JUST_STARTED_S = 3 };
     static const struct {
         const char *kind, *words;
     } nat[] = {{"none", ", so no NAT is between"}, {"cone", ", behind a NAT that lets shortcuts through"},
@@ -45,10 +46,14 @@ static void status_online(const json_t *doc)
     char buf[PIECE];
     const json_t *node = json_object_get(doc, "node");
     const char *seen = json_text(node, "seen_address"), *tcp_why = json_text(node, "transport_why");
-    bool online = json_is_true(json_object_get(node, "reachable")), inside = json_is_true(json_object_get(node, "embedded"));
+    bool online = json_is_true(json_object_get(node, "reachable")), inside = !json_array_size(json_object_get(doc, "nodes"));
     int64_t rtt = node_rtt(doc), ago = json_int(node, "answered_ms_ago");
-    if (inside && online) {
+    if (inside) {
         printf(LABEL "%swithin this machine only%s: no overlay node is configured\n", "online", ink(INK_WARN), ink(INK_END));
+        return;
+    }
+    if (!online && json_int(doc, "uptime_s") < JUST_STARTED_S) {
+        printf(LABEL "%snot yet%s, overlay node %s was asked just now\n", "online", ink(INK_WARN), ink(INK_END), json_text(node, "address"));
         return;
     }
     printf(LABEL "%s%s%s", "online", ink(online ? INK_GOOD : INK_BAD), online ? "yes" : "NO", ink(INK_END));
@@ -160,6 +165,30 @@ static void status_nodes(const json_t *doc)
         cell_set(row[4], json_text(e, "why"));
     }
     printf("\nnodes      %zu\n", t.rows);
+    table_print(&t);
+}
+
+/* Where there are several. */
+static void status_overlays(const json_t *doc)
+{
+    static const char *const head[] = {"NAMES", "STATE", "NODE", ">KNOWN", ">SESSIONS"};
+    const json_t *list = json_object_get(doc, "overlays");
+    struct table t = {head, ARRAY_LEN(head), 0, NULL};
+    size_t i;
+    json_t *e;
+    if (json_array_size(list) < 2)
+        return;
+    json_array_foreach(list, i, e)
+    {
+        char(*row)[CELL_MAX] = table_row(&t);
+        bool online = json_is_true(json_object_get(e, "reachable"));
+        snprintf(row[0], CELL_MAX, "NAME%.250s", json_text(e, "suffix"));
+        cell_set(row[1], !online ? "NOT ONLINE" : json_array_size(json_object_get(e, "nodes")) ? "online" : "this machine only");
+        cell_set(row[2], json_text(e, "node"));
+        snprintf(row[3], CELL_MAX, "%d", (int)json_int(e, "names"));
+        snprintf(row[4], CELL_MAX, "%d", (int)json_int(e, "sessions"));
+    }
+    printf("\noverlays   %zu\n", t.rows);
     table_print(&t);
 }
 
@@ -322,6 +351,7 @@ void show_status(const struct ctl *c, const json_t *doc)
     if (c->verbose)
         status_files(doc);
     status_warnings(doc);
+    status_overlays(doc);
     status_nodes(doc);
     status_peers(doc);
     if (json_array_size(json_object_get(doc, "dropped"))) {

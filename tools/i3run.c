@@ -37,7 +37,12 @@ void say(const char *fmt, ...)
 
 static const char usage[] =
     "usage: i3run [OPTION...] [--] COMMAND [ARGUMENT...]\n"
-    "Runs COMMAND so that it can reach, and be reached by, names which end in .i3.\n"
+    "Runs COMMAND so that it can reach, and be reached by, the people you know, under names which end in .i3.\n"
+    "\n"
+    "  i3run ssh USER@NAME.i3               reach the machine that you call NAME\n"
+    "  i3run python3 -m http.server 8000    a server: your friends reach it, at their name for you and port 8000\n"
+    "  i3run bash                           a shell, all of whose programs are on the overlay\n"
+    "Names come from `i3ctl join CODE` and `i3ctl book add NAME KEY`; a fresh start is `i3ctl init`.\n"
     "\n"
     "  -v, --verbose     say what is done, on stderr\n"
     "      --anyway      run COMMAND even if the overlay cannot be given to it\n"
@@ -69,6 +74,7 @@ static const struct option options[] = {
 /* -1: go on; otherwise the status to end with. */
 static int parse_options(int argc, char **argv)
 {
+    argv[0] = (char *)"i3run"; /* whatever path it was called by: getopt_long() says it */
     for (int c; (c = getopt_long(argc, argv, "+v", options, NULL)) != -1;) {
         switch (c) {
         case 'v':
@@ -97,6 +103,7 @@ static int parse_options(int argc, char **argv)
             puts("i3run " I3_VERSION);
             return 0;
         default:
+            fputs("Try 'i3run --help'.\n", stderr);
             return FAILED;
         }
     }

@@ -38,8 +38,8 @@ files() {
         # without scdoc there are none
         [ ! -e "$top/build/man/$page" ] || echo "644 $top/build/man/$page share/man/man${page##*.}/$page"
     done
-    [ ! -e "$top/tools/i3.conf" ] || echo "644 $top/tools/i3.conf share/i3run/i3.conf"
     echo "644 $top/tools/wireshark/i3.lua share/i3run/wireshark/i3.lua"
+    echo "644 $top/tools/i3.conf share/i3run/i3.conf"
     for f in "$top"/tools/schema/*.json; do
         echo "644 $f share/i3run/schema/${f##*/}"
     done

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/control/overlay_report.h"
 #include "daemon/i3/handshake.h"
 #include "include/bytes.h"
 
@@ -36,6 +37,38 @@ static void overlay_part(struct prom *p, const struct report_view *v)
     if (heard.us != MONO_NEVER.us)
         prom_put(p, "i3d_node_silence_seconds", "gauge", "Since the node last answered.", prom_seconds(mono_since(heard, v->now), age));
     prom_gauge(p, "i3d_node_tcp", "1 while nodes are reached by TCP.", !strcmp(v->transport, "tcp"));
+}
+
+/* What is told of each overlay; label "" is the first. */
+static uint64_t o_up(const struct report_overlay *o) { return o->node.family && triggers_all_standing(o->triggers); }
+static uint64_t o_sessions(const struct report_overlay *o) { return o->sessions; }
+static uint64_t o_packets_in(const struct report_overlay *o) { return o->packets_in; }
+static uint64_t o_packets_out(const struct report_overlay *o) { return o->packets_out; }
+static uint64_t o_bytes_in(const struct report_overlay *o) { return o->bytes_in; }
+static uint64_t o_bytes_out(const struct report_overlay *o) { return o->bytes_out; }
+
+static const struct {
+    const char *name, *type, *help;
+    uint64_t (*value)(const struct report_overlay *);
+} of_overlay[] = {
+    {"i3d_overlay_online", "gauge", "1 while all triggers in that overlay stand.", o_up},
+    {"i3d_overlay_sessions", "gauge", "Sessions in that overlay that stand.", o_sessions},
+    {"i3d_overlay_received_packets_total", "counter", "Packets that came by that overlay, shortcuts included.", o_packets_in},
+    {"i3d_overlay_sent_packets_total", "counter", "Packets sent by that overlay, shortcuts included.", o_packets_out},
+    {"i3d_overlay_received_bytes_total", "counter", "Bytes that came by that overlay, shortcuts included.", o_bytes_in},
+    {"i3d_overlay_sent_bytes_total", "counter", "Bytes sent by that overlay, shortcuts included.", o_bytes_out},
+};
+
+static void overlays_part(struct prom *p, const struct report_view *v)
+{
+    char labels[300], suffix[2 * 64 + 4];
+    for (size_t m = 0; m < ARRAY_LEN(of_overlay); m++)
+        for (unsigned i = 0; i < v->n_overlays; i++) {
+            if (!i)
+                prom_family(p, of_overlay[m].name, of_overlay[m].type, of_overlay[m].help);
+            snprintf(labels, sizeof(labels), "overlay=\"%s\",suffix=\"%s\"", v->overlays[i].name, prom_label(v->overlays[i].suffix, suffix, sizeof(suffix)));
+            prom_sample(p, of_overlay[m].name, labels, of_overlay[m].value(&v->overlays[i]));
+        }
 }
 
 static void load_part(struct prom *p, const struct report_view *v)
@@ -103,6 +136,7 @@ size_t host_metrics_write(const struct report_view *v, const struct prom_process
     struct prom p = {out, cap};
     prom_build(&p, "i3d_build_info", v->version);
     overlay_part(&p, v);
+    overlays_part(&p, v);
     load_part(&p, v);
     counter_part(&p, v);
     prom_process(&p, process);

@@ -1,6 +1,8 @@
 #include "daemon/control/overlay_report.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/control/json.h"
 #include "include/bytes.h"
@@ -40,6 +42,17 @@ static json_t *one_overlay(const struct report_overlay *v)
     set(o, "bytes_out", json_integer((json_int_t)v->bytes_out));
     set(o, "nodes", nodes);
     return o;
+}
+
+void report_full_name(const struct report_overlay *v, unsigned n, const char *suffix, const char *name, char *out, size_t cap)
+{
+    size_t len = strlen(name);
+    bool has = false;
+    for (unsigned i = 1; i < n && !has; i++) {
+        size_t s = strlen(v[i].suffix);
+        has = len > s && !strcmp(name + len - s, v[i].suffix);
+    }
+    snprintf(out, cap, "%s%s", name, has ? "" : suffix);
 }
 
 json_t *report_overlay_array(const struct report_overlay *v, unsigned n)

@@ -17,9 +17,13 @@ struct report_overlay {
     const struct nodes *nodes; /* NULL: none is configured */
     const char *transport, *transport_why;
     const struct triggers *triggers;
+    const struct peers *peers; /* of our own key */
     unsigned names, sessions; /* in the book for it; standing now */
     uint64_t packets_in, packets_out, bytes_in, bytes_out; /* by UDP and TCP */
 };
+
+/* What people call an entry of the book: with the suffix of the overlay by which it is reached (pump/overlay.c). */
+void report_full_name(const struct report_overlay *v, unsigned n, const char *suffix, const char *name, char *out, size_t cap);
 
 json_t *report_overlay_array(const struct report_overlay *v, unsigned n);
 /* {"overlays": [...]}, with what was done to it, if anything was. */

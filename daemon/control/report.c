@@ -50,7 +50,7 @@ static const char *full_name(const struct report_view *v, const uint8_t *key, ch
     const struct book_entry *e = book_find_key(v->book, key);
     if (!e)
         return NULL;
-    snprintf(out, BOOK_NAME_MAX + 66, "%s%s", e->name, v->suffix);
+    report_full_name(v->overlays, v->n_overlays, v->suffix, e->name, out, BOOK_NAME_MAX + 66);
     return out;
 }
 
@@ -191,19 +191,51 @@ bool report_peer_is_shown(const struct peer_info *p)
     return p->standing || p->handshakes || strcmp(p->state, "idle");
 }
 
-static json_t *peer_array(const struct report_view *v)
+static void peers_append(json_t *a, const struct report_view *v, const char *overlay)
 {
-    json_t *a = json_array();
-    unsigned n = 0;
-    for (struct peer *p = peer_next(v->peers, NULL); p && n < REPORT_ROWS_MAX; p = peer_next(v->peers, p)) {
+    for (struct peer *p = peer_next(v->peers, NULL); p && json_array_size(a) < REPORT_ROWS_MAX; p = peer_next(v->peers, p)) {
         struct peer_info info;
         peer_info(v->peers, p, v->now, &info);
         if (!report_peer_is_shown(&info))
             continue;
-        json_array_append_new(a, peer_object(v, &info));
-        n++;
+        json_t *o = peer_object(v, &info);
+        set_text(o, "overlay", overlay);
+        json_array_append_new(a, o);
+    }
+}
+
+/* As seen from the i-th overlay. */
+static struct report_view view_of(const struct report_view *v, unsigned i)
+{
+    struct report_view w = *v;
+    w.peers = v->overlays[i].peers;
+    w.node = v->overlays[i].node;
+    w.transport_why = v->overlays[i].transport_why;
+    return w;
+}
+
+static json_t *peer_array(const struct report_view *v)
+{
+    json_t *a = json_array();
+    if (!v->n_overlays)
+        peers_append(a, v, "");
+    for (unsigned i = 0; i < v->n_overlays; i++) {
+        struct report_view w = view_of(v, i);
+        peers_append(a, &w, v->overlays[i].name);
     }
     return a;
+}
+
+/* The peer at that address, and the view by which it is seen. */
+static const struct peer *peer_at(const struct report_view *v, uint32_t remote, struct report_view *w)
+{
+    const struct peer *peer = NULL;
+    *w = *v;
+    for (unsigned i = 0; i < v->n_overlays && !peer; i++) {
+        *w = view_of(v, i);
+        peer = peer_by_address(w->peers, remote);
+    }
+    return v->n_overlays ? peer : peer_by_address(v->peers, remote);
 }
 
 static json_t *listener_object(const char *proto, const struct addr *bound, const struct addr *asked, uint8_t flags)
@@ -258,12 +290,13 @@ static json_t *connection_array(const struct report_view *v)
     for (uint32_t at = 0; tcpip_next(v->tcpip, &at, &row) && json_array_size(a) < REPORT_ROWS_MAX;) {
         char name[BOOK_NAME_MAX + 66];
         const struct vsock *s = vsock_of(v, &row);
-        const struct peer *peer = peer_by_address(v->peers, row.remote);
+        struct report_view w;
+        const struct peer *peer = peer_at(v, row.remote, &w);
         struct addr local = row_address(v->id, row.v6, row.local, row.local_port), remote;
         struct peer_info info;
         json_t *o = json_object();
         if (peer)
-            peer_info(v->peers, peer, v->now, &info);
+            peer_info(w.peers, peer, v->now, &info);
         remote = row_address(peer ? &info.public_id : NULL, row.v6, row.remote, row.remote_port);
         set_addr(o, "local", &local);
         set_addr(o, "remote", &remote);
@@ -293,8 +326,9 @@ static json_t *counter_object(const struct report_view *v)
 
 static void set_self(json_t *o, const struct report_view *v)
 {
-    char id[ID_STR];
+    char id[ID_STR], print[FINGERPRINT_STR];
     set_key(o, "key", v->key);
+    set_text(o, "fingerprint", key_fingerprint(v->key, print));
     set_text(o, "id", id_format(v->id, id));
     set_ip(o, "address", v->own);
     set_ip6_of(o, v->id);
@@ -384,6 +418,7 @@ char *report_status(const struct report_view *v)
     set_text(o, "data", v->data);
     set_text(o, "socket", v->socket);
     set_text(o, "sandbox", v->sandbox);
+    set(o, "keys_locked", json_boolean(v->keys_locked));
     set_addr(o, "udp", &v->udp);
     set(o, "node", node_object(v));
     set(o, "nodes", node_array(v));
@@ -437,19 +472,24 @@ static json_t *entry_object(const struct book_entry *e, uint32_t address)
     set(o, "multicast", json_boolean(e->multicast));
     set_text(o, "near", e->near);
     set_text(o, "via", e->via);
+    set_text(o, "learned", e->learned);
     set_ip(o, "address", address);
     set_ip6_of(o, &id);
     return o;
 }
 
-char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx)
+char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx, const char *const *claims,
+    unsigned n_claims)
 {
-    json_t *o = json_object(), *a = json_array();
+    json_t *o = json_object(), *a = json_array(), *ours = json_array();
+    for (unsigned i = 0; i < n_claims; i++)
+        json_array_append_new(ours, json_string(claims[i]));
     for (size_t n = 0; *at < book_count(b) && n < REPORT_ENTRIES_MAX; n++, (*at)++) {
         const struct book_entry *e = book_at(b, *at);
         json_array_append_new(a, entry_object(e, address(ctx, e->key)));
     }
     set(o, "entries", a);
+    set(o, "claims", ours);
     return finish(o);
 }
 
@@ -462,7 +502,7 @@ char *report_book_entry(const struct book_entry *e, uint32_t address, bool added
 
 char *report_error(const char *fmt, ...)
 {
-    char text[512];
+    char text[1400];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
@@ -496,10 +536,11 @@ char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error)
 }
 
 char *report_ping_end(const char *name, const struct addr *address, unsigned sent, unsigned received, uint64_t min_us,
-    uint64_t avg_us, uint64_t max_us, const char *path, const uint8_t *member)
+    uint64_t avg_us, uint64_t max_us, const char *path, const uint8_t *member, const char *overlay)
 {
     json_t *o = json_object();
     set_text(o, "name", name);
+    set_text(o, "overlay", overlay);
     char ip[INET6_ADDRSTRLEN];
     set_text(o, "address", inet_ntop(address->family == 6 ? AF_INET6 : AF_INET, address->ip, ip, sizeof(ip)));
     set_number(o, "sent", sent);

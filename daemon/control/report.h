@@ -56,6 +56,7 @@ struct report_view {
     uint64_t started_wall; /* microseconds since 1970 */
     const char *config_wrong; /* why the file as it is now is not in force, "FILE:LINE: ..."; NULL: it is */
     const char *sandbox;      /* what is in force of it */
+    bool keys_locked;         /* in memory */
     const char *state_wrong;  /* why what is learned cannot be kept on disk; NULL: it can */
     const struct triggers *triggers;
     const struct peers *peers;
@@ -87,7 +88,9 @@ char *report_status(const struct report_view *v);
 char *report_host_ring(const struct report_view *v);
 char *report_id(const struct report_view *v, const bool *created); /* created: NULL to leave it out */
 /* Entries from *at on, as many as fit into a reply; *at is moved behind them. */
-char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx);
+/* claims: the names by hash that are ours. */
+char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx, const char *const *claims,
+    unsigned n_claims);
 char *report_book_entry(const struct book_entry *e, uint32_t address, bool added);
 char *report_group(const struct report_group *g, const struct triggers *t);
 char *report_groups(const struct report_group *g, unsigned n, const struct triggers *t);
@@ -103,6 +106,6 @@ char *report_string(const char *name, const char *value);
 char *report_flag(const char *name, bool value);
 char *report_ping(unsigned sequence, uint64_t rtt_us, const char *error);
 char *report_ping_end(const char *name, const struct addr *address, unsigned sent, unsigned received, uint64_t min_us,
-    uint64_t avg_us, uint64_t max_us, const char *path, const uint8_t *member);
+    uint64_t avg_us, uint64_t max_us, const char *path, const uint8_t *member, const char *overlay);
 
 #endif

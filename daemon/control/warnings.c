@@ -4,8 +4,9 @@
 #include <stdio.h>
 
 #include "daemon/control/json.h"
+#include "daemon/control/overlay_report.h"
 
-enum { TEXT_MAX = 400 };
+enum { TEXT_MAX = 400, JUST_STARTED_US = 3000000 };
 
 static void warn(json_t *list, const char *code, const char *fix, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 static void warn(json_t *list, const char *code, const char *fix, const char *fmt, ...)
@@ -24,7 +25,6 @@ static void warn(json_t *list, const char *code, const char *fix, const char *fm
 
 static void about_node(json_t *list, const struct report_view *v)
 {
-    enum { JUST_STARTED_US = 3000000 };
     struct addr plain = addr_by(&v->node, ADDR_UDP);
     char a[ADDR_STR];
     if (!triggers_all_standing(v->triggers) && mono_since(v->started, v->now) > JUST_STARTED_US)
@@ -38,6 +38,21 @@ static void about_node(json_t *list, const struct report_view *v)
             "no overlay node is configured: only users of this very machine can be reached");
 }
 
+/* The overlays behind the first. */
+static void about_overlay(json_t *list, const struct report_overlay *o, bool just_started)
+{
+    char fix[160], a[ADDR_STR];
+    struct addr plain = addr_by(&o->node, ADDR_UDP);
+    if (!o->nodes) {
+        snprintf(fix, sizeof(fix), "i3ctl nodes add --overlay %s HOST:PORT", o->name);
+        warn(list, "overlay_no_node", fix, "the overlay %s has no node: names that end with %s cannot be reached", o->name, o->suffix);
+    } else if (!just_started && !triggers_all_standing(o->triggers)) {
+        snprintf(fix, sizeof(fix), "i3ctl nodes list --overlay %s; or see that this machine is online", o->name);
+        warn(list, "overlay_offline", fix, "the node %s of the overlay %s does not answer: names that end with %s cannot be reached, nor you by them",
+            addr_str(&plain, a), o->name, o->suffix);
+    }
+}
+
 json_t *warnings_array(const struct report_view *v)
 {
     json_t *list = json_array();
@@ -46,6 +61,11 @@ json_t *warnings_array(const struct report_view *v)
     if (v->state_wrong)
         warn(list, "state_not_saved", "make room on that disk; it is tried again by itself", "what is learned cannot be kept: %s",
             v->state_wrong);
+    if (!v->keys_locked)
+        warn(list, "keys_not_locked", "allow more: LimitMEMLOCK= of i3d.service, or 'memlock' in /etc/security/limits.conf; encrypted swap, or none, "
+            "does as well", "not all keys can be kept out of the swap");
     about_node(list, v);
+    for (unsigned i = 1; i < v->n_overlays; i++)
+        about_overlay(list, &v->overlays[i], mono_since(v->started, v->now) <= JUST_STARTED_US);
     return list;
 }

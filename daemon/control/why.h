@@ -38,7 +38,7 @@ struct report_why {
     const char *meant; /* a name that was perhaps meant, NULL: none */
     const struct config_rule *others[WHY_OTHERS_MAX]; /* rules for some programs only, which come before */
     unsigned n_others;
-    const char *listening; /* with WHY_SELF and a port: who has it, "exposed", "program", "nobody" */
+    const char *listening; /* with WHY_SELF and a port: who has it, "exposed", "shared", "program", "nobody" */
     const char *wrong;     /* why the file as it is now is not in force; NULL: it is */
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/base/budget.h"
+#include "daemon/base/secret.h"
 
 #define uthash_fatal(msg) abort()
 #include <uthash.h>
@@ -72,7 +73,7 @@ struct group_tx {
 struct group_tx *group_tx_new(const uint8_t priv[KEY_LEN], const uint8_t pub[KEY_LEN], const uint8_t group[KEY_LEN],
     const uint8_t *group_priv, enum peer_cipher cipher, const uint8_t seed[BLAKE2S_LEN], const void *accel)
 {
-    struct group_tx *t = calloc(1, sizeof(*t));
+    struct group_tx *t = secret_new(sizeof(*t));
     struct i3_id to;
     if (!t)
         return NULL;
@@ -95,7 +96,7 @@ void group_tx_free(struct group_tx *t)
         return;
     seal_free(t->seal);
     crypto_wipe(t, sizeof(*t));
-    free(t);
+    secret_free(t);
 }
 
 static int epoch_begin(struct group_tx *t, mono_t now, uint64_t wall_us)
@@ -170,7 +171,7 @@ struct group_rx {
 
 struct group_rx *group_rx_new(const struct group_rx_config *c)
 {
-    struct group_rx *r = calloc(1, sizeof(*r));
+    struct group_rx *r = secret_new(sizeof(*r));
     if (!r)
         return NULL;
     r->c = *c;
@@ -186,7 +187,7 @@ static void epoch_free(struct group_rx *r, struct epoch *e)
     HASH_DELETE(by_head, r->epochs, e);
     seal_free(e->seal);
     crypto_wipe(e, sizeof(*e));
-    free(e);
+    secret_free(e);
 }
 
 static void sender_free(struct group_rx *r, struct sender *s)
@@ -206,7 +207,7 @@ void group_rx_free(struct group_rx *r)
     while (r->order)
         sender_free(r, r->order);
     crypto_wipe(r, sizeof(*r));
-    free(r);
+    secret_free(r);
 }
 
 static struct sender *sender_find(const struct group_rx *r, const uint8_t key[KEY_LEN])
@@ -306,10 +307,10 @@ out:
 /* The sender's newest; takes over the key. NULL: out of memory. */
 static struct epoch *epoch_add(struct group_rx *r, const uint8_t *head, const uint8_t key[KEY_LEN], uint64_t time, struct seal *seal)
 {
-    struct epoch *e = calloc(1, sizeof(*e));
+    struct epoch *e = secret_new(sizeof(*e));
     struct sender *s = e ? sender_get(r, key) : NULL;
     if (!s) {
-        free(e);
+        secret_free(e);
         return NULL;
     }
     epoch_free(r, s->before);

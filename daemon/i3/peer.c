@@ -6,6 +6,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/i3/peer_state.h"
+#include "daemon/base/secret.h"
 
 enum {
     SEALED_MIN_LEN = 8 + SEAL_TAG_LEN,
@@ -19,7 +20,7 @@ enum {
 
 struct peers *peers_new(const struct peers_config *c)
 {
-    struct peers *ps = calloc(1, sizeof(*ps));
+    struct peers *ps = secret_new(sizeof(*ps));
     if (!ps)
         return NULL;
     ps->c = *c;
@@ -46,7 +47,7 @@ void peers_free(struct peers *ps)
     sessions_fini(&ps->sessions);
     deadlines_fini(&ps->due);
     crypto_wipe(ps, sizeof(*ps));
-    free(ps);
+    secret_free(ps);
 }
 
 void peers_set_session_key(struct peers *ps, const uint8_t session_pub[KEY_LEN])
@@ -355,6 +356,11 @@ const struct addr *peer_first_node(const struct peers *ps, const struct peer *p,
     if (p->n_via)
         id = &p->via[0];
     return ps->owners ? owners_node(ps->owners, id) : &ps->node;
+}
+
+bool peer_is_standing(const struct peer *p)
+{
+    return p->current || p->next;
 }
 
 bool peer_is_direct(const struct peer *p)

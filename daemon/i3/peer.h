@@ -188,6 +188,8 @@ void peer_open_anew(struct peers *ps, struct peer *p, mono_t now);
  * -EMSGSIZE, -ENOSPC (cap too small). */
 ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us, const struct iovec *v, int n, uint8_t *out,
     size_t cap);
+/* There is a key to send with. Cheap. */
+bool peer_is_standing(const struct peer *p);
 /* A word of the caller's own (inner.h) to a peer. False: there is no key to send with, or no room. */
 bool peer_say(struct peers *ps, struct peer *p, mono_t now, const uint8_t *msg, size_t len, struct outbox *out);
 /* It goes by a shortcut. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/secret.h"
 
 /* ---- starting and ending ---- */
 
@@ -82,7 +83,7 @@ unsigned peers_behind(const struct peers *ps, mono_t now)
 static void shake_free(struct handshake *h)
 {
     noise_wipe(&h->noise);
-    free(h);
+    secret_free(h);
 }
 
 void shake_cancel(struct peers *ps, struct peer *p)
@@ -144,7 +145,7 @@ static bool plain_agreed(const struct peers *ps, const struct peer *p, const str
 static void shake_start(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
 {
     uint8_t e_priv[KEY_LEN];
-    struct handshake *h = calloc(1, sizeof(*h));
+    struct handshake *h = secret_new(sizeof(*h));
     p->wanted = false;
     p->last_start = now;
     p->shake = h;

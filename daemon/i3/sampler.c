@@ -5,6 +5,7 @@
 
 #include "daemon/base/id.h"
 #include "daemon/base/log.h"
+#include "daemon/base/secret.h"
 
 #define LOOKUP_TIME (2 * USEC_PER_SEC)
 #define PING_TIME   (USEC_PER_SEC)
@@ -72,7 +73,7 @@ static void round_start(struct sampler *s, mono_t at, bool checking)
 
 struct sampler *sampler_new(mono_t now, const uint8_t prefix[ID_PREFIX_LEN], const uint8_t seed[32])
 {
-    struct sampler *s = calloc(1, sizeof(*s));
+    struct sampler *s = secret_new(sizeof(*s));
     if (!s)
         return NULL;
     drbg_init(&s->drbg, seed);
@@ -86,7 +87,7 @@ void sampler_free(struct sampler *s)
     if (!s)
         return;
     crypto_wipe(s, sizeof(*s));
-    free(s);
+    secret_free(s);
 }
 
 void sampler_restart(struct sampler *s, mono_t now)

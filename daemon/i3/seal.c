@@ -11,6 +11,7 @@
 #endif
 
 #include "daemon/base/crypto.h"
+#include "daemon/base/secret.h"
 
 enum { NONCE = 12 };
 
@@ -60,7 +61,7 @@ static struct fast *fast_new(const void *accel, enum peer_cipher cipher, const u
 {
     if (!accel || cipher != CIPHER_AES256GCM)
         return NULL;
-    struct fast *f = calloc(1, sizeof(*f));
+    struct fast *f = secret_new(sizeof(*f));
     require(f);
     f->mb = accel;
     f->key = (struct gcm_key_data *)(((uintptr_t)f->space + 63) & ~(uintptr_t)63);
@@ -72,7 +73,7 @@ static void fast_free(struct fast *f)
 {
     if (f)
         crypto_wipe(f, sizeof(*f));
-    free(f);
+    secret_free(f);
 }
 
 static void fast_encrypt(const struct fast *f, const uint8_t iv[NONCE], const void *ad, size_t ad_len, const uint8_t *text,
@@ -124,7 +125,7 @@ static int fast_decrypt(const struct fast *f, const uint8_t iv[NONCE], const voi
 
 struct seal *seal_new_with(const void *accel, enum peer_cipher cipher, const uint8_t key[SEAL_KEY_LEN], bool encrypt)
 {
-    struct seal *s = calloc(1, sizeof(*s));
+    struct seal *s = secret_new(sizeof(*s));
     require(s && cipher_name(cipher));
     s->cipher = cipher;
     s->fast = fast_new(accel, cipher, key);
@@ -147,7 +148,7 @@ void seal_free(struct seal *s)
         return;
     fast_free(s->fast);
     EVP_CIPHER_CTX_free(s->ctx); /* wipes the key */
-    free(s);
+    secret_free(s);
 }
 
 /* Several pieces are laid side by side where the ciphertext will stand: a cipher fed with odd lengths loses more than that

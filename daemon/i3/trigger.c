@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/i3/trigger_inside.h"
+#include "daemon/base/secret.h"
 
 #define REPEAT_FIRST (250 * USEC_PER_MSEC)
 #define REPEAT_MAX   (4 * USEC_PER_SEC)
@@ -53,7 +54,7 @@ uint64_t trigger_token(struct triggers *ts, const struct trigger *t)
 
 struct triggers *triggers_new(const uint8_t seed[BLAKE2S_LEN])
 {
-    struct triggers *ts = calloc(1, sizeof(*ts));
+    struct triggers *ts = secret_new(sizeof(*ts));
     if (!ts)
         return NULL;
     drbg_init(&ts->drbg, seed);
@@ -68,7 +69,7 @@ static void trigger_free(struct triggers *ts, struct trigger *t)
     deadline_set(&ts->due, &t->due, MONO_NEVER);
     free(t->stack);
     crypto_wipe(t, sizeof(*t));
-    free(t);
+    secret_free(t);
 }
 
 void triggers_free(struct triggers *ts)
@@ -80,7 +81,7 @@ void triggers_free(struct triggers *ts)
             trigger_free(ts, ts->slot[i]);
     deadlines_fini(&ts->due);
     crypto_wipe(ts, sizeof(*ts));
-    free(ts);
+    secret_free(ts);
 }
 
 static struct trigger *trigger_find(const struct triggers *ts, const struct i3_id *id, unsigned plen)
@@ -119,7 +120,7 @@ int trigger_add(struct triggers *ts, mono_t now, const struct i3_id *id, unsigne
         return -EINVAL;
     if (trigger_find(ts, id, plen))
         return -EEXIST;
-    struct trigger *t = calloc(1, sizeof(*t));
+    struct trigger *t = secret_new(sizeof(*t));
     if (!t)
         return -ENOMEM;
     int err = -ENOMEM;
@@ -144,7 +145,7 @@ int trigger_add(struct triggers *ts, mono_t now, const struct i3_id *id, unsigne
 err_stack:
     free(t->stack);
 err_trigger:
-    free(t);
+    secret_free(t);
     return err;
 }
 

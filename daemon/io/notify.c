@@ -1,10 +1,12 @@
 #include "daemon/io/notify.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static int notify_fd = -1;
@@ -32,6 +34,15 @@ void notify_send(const char *state)
 {
     if (notify_fd >= 0 && send(notify_fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return; /* nobody listens any more: no reason to stop */
+}
+
+void notify_reloading(void)
+{
+    char text[64];
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
+    notify_send(text);
 }
 
 uint64_t notify_watchdog_ms(void)

@@ -165,7 +165,7 @@ static const struct group allowed[] = {
             CALL(eventfd2), CALL(pipe2), CALL(dup), CALL(dup3), CALL(fcntl), CALL(futex), CALL(restart_syscall), END}},
     {"time", {CALL(clock_gettime), CALL(clock_getres), CALL(gettimeofday), CALL(time), CALL(clock_nanosleep), CALL(nanosleep), END}},
     {"memory, none of it to be executed: see sandbox_calls() for mmap and mprotect",
-        {CALL(munmap), CALL(mremap), CALL(madvise), CALL(brk), CALL(membarrier), END}},
+        {CALL(munmap), CALL(mremap), CALL(madvise), CALL(brk), CALL(membarrier), CALL(mlock), CALL(mlock2), CALL(munlock), END}},
     {"threads: see below for clone",
         {CALL(set_robust_list), CALL(rseq), CALL(set_tid_address), CALL(sched_yield), CALL(sched_getaffinity), CALL(sched_setaffinity),
             CALL(gettid), CALL(getcpu), CALL(exit), CALL(exit_group), END}},
@@ -189,7 +189,6 @@ static const struct group host_allowed[] = {
             CALL(signalfd4), END}},
     {"folders of its own", {CALL(mkdir), CALL(mkdirat), CALL(fchmod), CALL(chmod), CALL(fchmodat), CALL(statx), CALL(truncate), CALL(getcwd),
         CALL(readlinkat), CALL(statfs), END}},
-    {"keys that are not to be written to the swap", {CALL(mlock), CALL(mlock2), CALL(munlock), END}},
 };
 
 /* Nothing of ours makes these, whatever goes wrong. */

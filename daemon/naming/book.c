@@ -223,6 +223,11 @@ int book_near_valid(const char *near)
     return place_bytes(near, bytes) ? 0 : -EINVAL;
 }
 
+static int learned_valid(const char *how)
+{
+    return !strcmp(how, "hash") || !strcmp(how, "dns") ? 0 : -EINVAL;
+}
+
 static const char *option_set(const char **field, const char *value, int (*valid)(const char *), const char *wrong)
 {
     if (*field || valid(value))
@@ -245,7 +250,9 @@ static const char *option_parse(const char *word, struct book_entry *e)
         return option_set(&e->near, word + 5, book_near_valid, "near= is followed by a place: one or two words with '/' between");
     if (!strncmp(word, "via=", 4))
         return option_set(&e->via, word + 4, book_via_valid, "via= is followed by one to three names with ',' between");
-    return "after the key only a comment (#), guest, multicast, near= or via= may follow";
+    if (!strncmp(word, "learned=", 8))
+        return option_set(&e->learned, word + 8, learned_valid, "learned= is followed by hash or dns");
+    return "after the key only a comment (#), guest, multicast, near=, via= or learned= may follow";
 }
 
 /* What stands behind the key: NULL, or a sentence about what is wrong. */
@@ -264,6 +271,8 @@ static const char *options_parse(const char *at, const char *end, struct book_en
         wrong = "a multicast group has neither near= nor via=";
     if (!wrong && e->multicast && e->guest)
         wrong = "a multicast group is nobody's guest";
+    if (!wrong && e->learned && !e->guest)
+        wrong = "learned= is for guests alone";
     return wrong;
 }
 
@@ -370,7 +379,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_entry(const struct book_entry *e, const uint8_t key[KEY_LEN], const struct book_options *o)
 {
-    return !memcmp(e->key, key, KEY_LEN) && e->multicast == o->multicast && e->guest == o->guest && same_text(e->near, o->near) && same_text(e->via, o->via);
+    return !memcmp(e->key, key, KEY_LEN) && e->multicast == o->multicast && e->guest == o->guest && same_text(e->near, o->near) && same_text(e->via, o->via) && same_text(e->learned, o->learned);
 }
 
 static struct item *item_new(const char *folded, const uint8_t key[KEY_LEN], const struct book_options *o)
@@ -384,7 +393,8 @@ static struct item *item_new(const char *folded, const uint8_t key[KEY_LEN], con
     it->e.guest = o->guest;
     it->e.near = o->near ? text_copy(o->near, strlen(o->near)) : NULL;
     it->e.via = o->via ? text_copy(o->via, strlen(o->via)) : NULL;
-    if ((o->near && !it->e.near) || (o->via && !it->e.via)) {
+    it->e.learned = o->learned ? text_copy(o->learned, strlen(o->learned)) : NULL;
+    if ((o->near && !it->e.near) || (o->via && !it->e.via) || (o->learned && !it->e.learned)) {
         item_free(it);
         return NULL;
     }
@@ -394,15 +404,16 @@ static struct item *item_new(const char *folded, const uint8_t key[KEY_LEN], con
 int book_add_with(struct book *b, const char *name, const uint8_t key[KEY_LEN], const struct book_options *o)
 {
     char folded[BOOK_NAME_MAX + 1], text[BOOK_LINE_MAX + 1], keystr[KEY_STR_LEN + 1];
-    if (book_name_fold(folded, name) || (o->multicast && (o->near || o->via || o->guest)) || (o->near && book_near_valid(o->near)) || (o->via && book_via_valid(o->via)))
+    if (book_name_fold(folded, name) || (o->multicast && (o->near || o->via || o->guest)) || (o->near && book_near_valid(o->near)) || (o->via && book_via_valid(o->via)) ||
+        (o->learned && (learned_valid(o->learned) || !o->guest)))
         return -EINVAL;
     const struct item *there = find_name(b, folded);
     if (there)
         return same_entry(&there->e, key, o) ? 0 : -EEXIST;
 
     key_format(key, keystr);
-    int n = snprintf(text, sizeof(text), "%s %s%s%s%s%s%s%s", folded, keystr, o->multicast ? " multicast" : "", o->guest ? " guest" : "", o->near ? " near=" : "",
-        o->near ? o->near : "", o->via ? " via=" : "", o->via ? o->via : "");
+    int n = snprintf(text, sizeof(text), "%s %s%s%s%s%s%s%s%s%s", folded, keystr, o->multicast ? " multicast" : "", o->guest ? " guest" : "", o->near ? " near=" : "",
+        o->near ? o->near : "", o->via ? " via=" : "", o->via ? o->via : "", o->learned ? " learned=" : "", o->learned ? o->learned : "");
     if (n > BOOK_LINE_MAX)
         return -EINVAL;
     struct item *it = item_new(folded, key, o);

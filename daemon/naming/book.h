@@ -5,6 +5,7 @@
  *     near=PLACE    of a group's members those at PLACE are asked first (groups.h)
  *     via=NAME[,NAME ...]   packets pass the hosts of these names first, in that order; BOOK_VIA_MAX at most
  *     guest         known by a share alone (`i3ctl share`, `join`): it may reach what is shared with it, and no server besides
+ *     learned=hash, learned=dns   the key was found so, not told (pump/lookup.c): with guest, it reaches nothing here
  * blank lines and lines that start with '#' are kept. Names are
  * compared without case and without the overlay's suffix: the entry "bob" answers "bob.i3". A name is one or more
  * labels of letters, digits, '-' and '_', each 1..63, 253 in all. A name stands once.
@@ -27,12 +28,13 @@ struct book_entry {
     uint8_t key[KEY_LEN];
     bool multicast, guest;
     const char *near, *via; /* as written; NULL: none */
+    const char *learned;    /* "hash" or "dns"; NULL: it was told */
 };
 
 /* What `add` may say beside name and key. */
 struct book_options {
     bool multicast, guest;
-    const char *near, *via; /* or NULL */
+    const char *near, *via, *learned; /* or NULL */
 };
 
 struct book *book_new(void);

@@ -1,4 +1,5 @@
 #include "daemon/naming/groups.h"
+#include "daemon/base/secret.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@ struct groups *groups_new(void)
 static void group_free(struct group *g)
 {
     crypto_wipe(g, sizeof(*g));
-    free(g);
+    secret_free(g);
 }
 
 static void clear(struct groups *gs)
@@ -170,7 +171,7 @@ int groups_add(struct groups *gs, const struct group *g)
         return -EEXIST;
     if (gs->n == GROUPS_MAX)
         return -ENOSPC;
-    struct group *copy = malloc(sizeof(*copy));
+    struct group *copy = secret_new(sizeof(*copy));
     if (!copy)
         return -ENOMEM;
     *copy = *g;

@@ -71,8 +71,8 @@ static void fill_options(cfg_opt_t *opts, enum config_section s, cfg_opt_t (*inn
 static void take_option(struct parse *p, cfg_t *cfg, unsigned section, const struct config_option *o, void *to)
 {
     char why[WHY_LEN];
-    unsigned n = cfg_size(cfg, o->name);
-    for (unsigned i = 0; i < n; i++) {
+    unsigned n = cfg_size(cfg, o->name), all = p->errors->n;
+    for (unsigned i = 0; i < n && p->errors->n - all <= CONFIG_ERRORS_MAX; i++) {
         const char *value = cfg_getnstr(cfg, o->name, i);
         if (!value)
             continue;
@@ -204,15 +204,14 @@ static void check_expose(const struct check *k, struct config_expose *e, unsigne
 
 static const struct kind {
     size_t size;
-    unsigned max;
     size_t list, n; /* in struct config */
     size_t line, name; /* in the section's struct; name 0: it has none */
 } kinds[] = {
-    [SECTION_OVERLAY] = {sizeof(struct config_overlay), CONFIG_OVERLAYS_MAX, offsetof(struct config, overlays), offsetof(struct config, n_overlays),
+    [SECTION_OVERLAY] = {sizeof(struct config_overlay), offsetof(struct config, overlays), offsetof(struct config, n_overlays),
         offsetof(struct config_overlay, line), offsetof(struct config_overlay, name)},
-    [SECTION_RULE] = {sizeof(struct config_rule), CONFIG_RULES_MAX, offsetof(struct config, rules), offsetof(struct config, n_rules),
+    [SECTION_RULE] = {sizeof(struct config_rule), offsetof(struct config, rules), offsetof(struct config, n_rules),
         offsetof(struct config_rule, line), 0},
-    [SECTION_EXPOSE] = {sizeof(struct config_expose), CONFIG_EXPOSES_MAX, offsetof(struct config, exposes), offsetof(struct config, n_exposes),
+    [SECTION_EXPOSE] = {sizeof(struct config_expose), offsetof(struct config, exposes), offsetof(struct config, n_exposes),
         offsetof(struct config_expose, line), offsetof(struct config_expose, name)},
 };
 
@@ -245,11 +244,6 @@ static void take_sections(struct parse *p, cfg_t *cfg, enum config_section s)
     *(void **)(void *)((char *)&p->c + kind->list) = list;
     if (n && !list)
         config_error(p->errors, 1, "file", "out of memory");
-    if (n > kind->max) {
-        unsigned beyond = outline_section_index(&p->o, s, kind->max);
-        config_error(p->errors, beyond == OUTLINE_TOP ? 1 : p->o.sections[beyond].line, name, "there are more than %u of these", kind->max);
-        n = kind->max;
-    }
     for (unsigned i = 0; list && i < n; i++) {
         char *to = list + i * kind->size;
         unsigned section = outline_section_index(&p->o, s, i);

@@ -28,6 +28,7 @@ enum {
     CONFIG_ALLOW_MAX = 64,
     CONFIG_THROUGH_MAX = 3,
     CONFIG_NAME_MAX = 63,
+    CONFIG_ZONE_MAX = 200,
     CONFIG_MATCH_MAX = 500,
     CONFIG_APP_MAX = 127,
     CONFIG_ERRORS_MAX = 40, /* kept; the others are counted */
@@ -96,6 +97,8 @@ struct config {
     bool shortcut, encrypt, ecn, waypoint;
     enum config_transport transport;
     struct config_resolve resolve;
+    char dns_zone[CONFIG_ZONE_MAX + 1]; /* lower case, no dots at its ends; "": names are asked for as they are */
+    struct addr dns_server;             /* family 0: the system's */
     int log_level; /* enum log_level */
 
     /* from malloc, NULL when there are none: config_free() */

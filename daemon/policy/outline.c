@@ -21,6 +21,7 @@ struct token {
 struct scan {
     const char *at, *end;
     unsigned line;
+    int swallowed; /* closing braces less opening ones in what was skipped behind an error, and still to be heeded */
     struct config_errors *errors; /* NULL: only looking ahead */
 };
 
@@ -31,6 +32,11 @@ struct maker {
     unsigned section; /* in which we are, OUTLINE_TOP */
     unsigned of_kind[CONFIG_SECTIONS];
     size_t len, cap; /* of o->clean */
+    const char *text;
+    unsigned suspect; /* of the section that is open: a list which the brace might not close that did, 0: none */
+    const struct config_option *suspected;
+    size_t section_at; /* where the section that is open begins there */
+    unsigned section_line;
     unsigned clean_line, sections_cap, options_cap, lines_cap;
     bool no_memory;
 };
@@ -39,8 +45,8 @@ struct maker {
 
 static void skip_to_newline(struct scan *s)
 {
-    while (s->at < s->end && *s->at != '\n')
-        s->at++;
+    for (; s->at < s->end && *s->at != '\n'; s->at++)
+        s->swallowed += (*s->at == '}') - (*s->at == '{');
 }
 
 static struct token bad(struct scan *s, unsigned line, const char *what)
@@ -99,6 +105,7 @@ static struct token scan_string(struct scan *s)
         if (t.quote == '"' && *s->at == '\\' && s->end - s->at > 1 && (s->at[1] == '"' || s->at[1] == '\\'))
             s->at++;
     }
+    s->at = t.from; /* what it has swallowed, too, is behind the error */
     return bad(s, t.line, "this string is not closed on its line");
 }
 
@@ -223,6 +230,14 @@ static void put_clean(struct maker *m, const char *s, size_t n)
     m->o->clean[m->len] = '\0';
 }
 
+static void take_back(struct maker *m, size_t len, unsigned line)
+{
+    m->len = len;
+    m->clean_line = line;
+    if (m->o->clean)
+        m->o->clean[len] = '\0';
+}
+
 static void put_text(struct maker *m, const char *s)
 {
     put_clean(m, s, strlen(s));
@@ -292,6 +307,28 @@ static void begins_statement(struct maker *m, bool *yes)
     *yes = name.kind == T_WORD && (then.kind == T_EQUAL || then.kind == T_PLUS_EQUAL || then.kind == T_OPEN);
 }
 
+/* How far from the beginning of its line, when there are only blanks before (*first). */
+static unsigned column(const struct maker *m, const char *at, bool *first)
+{
+    unsigned n = 0;
+    for (; at > m->text && (at[-1] == ' ' || at[-1] == '\t'); at--)
+        n++;
+    *first = at == m->text || at[-1] == '\n';
+    return n;
+}
+
+/* A brace on a line of its own that stands further left than the list it closes: should one be missing at the end of the section, it is
+ * that of this list. */
+static void suspect_brace(struct maker *m, const struct statement *s, unsigned opened, const char *brace)
+{
+    bool first, own;
+    unsigned at = column(m, brace, &own), option = column(m, s->name.from, &first);
+    if (m->section == OUTLINE_TOP || m->suspect || !own || !first || at >= option || m->scan.line == opened)
+        return;
+    m->suspect = opened;
+    m->suspected = s->option;
+}
+
 /* Behind the opening brace. False: there is something wrong with the list, told. */
 static bool parse_list(struct maker *m, const struct statement *s, unsigned opened)
 {
@@ -305,11 +342,16 @@ static bool parse_list(struct maker *m, const struct statement *s, unsigned open
             return false;
         }
         t = next(m);
-        if (t.kind == T_CLOSE)
+        if (t.kind == T_CLOSE) {
+            suspect_brace(m, s, opened, t.from);
             return good;
+        }
         if (t.kind == T_BAD) {
             good = false, comma = true;
-            continue;
+            if (m->scan.swallowed <= 0)
+                continue;
+            m->scan.swallowed--;
+            return false;
         }
         if (t.kind == T_COMMA ? comma : t.kind != T_WORD && t.kind != T_STRING) {
             config_error(m->errors, t.line, s->text, "a value is expected here, not %s", shown(&t, what));
@@ -394,9 +436,9 @@ static void add_option(struct maker *m, const struct statement *s, unsigned firs
 static void parse_option(struct maker *m, struct statement *s)
 {
     const struct outline_option *before = given(m, s->option);
+    put_newlines(m, s->name.line);
     size_t len = m->len;
     unsigned clean_line = m->clean_line, first = m->o->n_lines;
-    put_newlines(m, s->name.line);
     put_text(m, s->option->name);
     put_text(m, before ? "+=" : "=");
     bool good = parse_value(m, s);
@@ -414,25 +456,29 @@ static void parse_option(struct maker *m, struct statement *s)
         return;
     }
     mark_bad(m);
-    m->len = len;
-    m->clean_line = clean_line;
+    take_back(m, len, clean_line);
     m->o->n_lines = first;
-    if (m->o->clean)
-        m->o->clean[len] = '\0';
 }
 
 /* ---- sections ---- */
 
+/* One too many is not libconfuse's either. */
 static void close_section(struct maker *m)
 {
-    put_text(m, "}\n"), m->clean_line++;
+    const struct outline_section *s = &m->o->sections[m->section];
+    if (s->nth < config_section_max(s->kind))
+        put_text(m, "}\n"), m->clean_line++;
+    else
+        take_back(m, m->section_at, m->section_line);
     m->section = OUTLINE_TOP;
 }
 
 static void section_unclosed(struct maker *m, unsigned next_line)
 {
     const struct outline_section *s = &m->o->sections[m->section];
-    if (next_line)
+    if (m->suspect)
+        config_error(m->errors, m->suspect, m->suspected->name, "this list is not closed: '}' is missing");
+    else if (next_line)
         config_error(m->errors, s->line, config_section_name(s->kind), "this section is not closed: '}' is missing before the next one, in line %u", next_line);
     else
         config_error(m->errors, s->line, config_section_name(s->kind), "this section is not closed: '}' is missing");
@@ -475,10 +521,16 @@ static void open_section(struct maker *m, enum config_section kind, const struct
         return;
     m->o->sections = sections;
     m->section = m->o->n_sections++;
+    m->suspect = 0;
     struct outline_section *s = &sections[m->section];
     *s = (struct outline_section){.kind = kind, .line = name->line, .nth = m->of_kind[kind]++};
-    check_title(m, s, title);
     put_newlines(m, name->line);
+    m->section_at = m->len;
+    m->section_line = m->clean_line;
+    if (s->nth < config_section_max(kind))
+        check_title(m, s, title);
+    else if (s->nth == config_section_max(kind))
+        config_error(m->errors, s->line, config_section_name(kind), "there are more than %u of these", config_section_max(kind));
     put_text(m, config_section_name(kind));
     put_text(m, "{");
 }
@@ -557,10 +609,20 @@ static void parse_statement(struct maker *m, const struct token *name)
     struct statement s = {.name = *name};
     enum config_section here = m->section == OUTLINE_TOP ? SECTION_TOP : m->o->sections[m->section].kind;
     snprintf(s.text, sizeof(s.text), "%.*s", (int)(name->len > SHOWN ? SHOWN : name->len), name->from);
+    size_t n = strlen(s.text);
+    bool colon = n > 1 && s.text[n - 1] == ':';
+    if (colon)
+        s.text[n - 1] = '\0';
     enum config_section kind = config_section_find(s.text);
     s.option = name->len > SHOWN ? NULL : config_option_find(here, s.text);
+    if (colon && s.option) {
+        config_error(m->errors, name->line, s.text, "'=' is expected behind it, not ':'");
+        mark_bad(m);
+        leave_line(m, name->line);
+        return;
+    }
     struct token then = peek(m);
-    if (kind != SECTION_TOP && then.kind != T_EQUAL && then.kind != T_PLUS_EQUAL) {
+    if (kind != SECTION_TOP && !colon && then.kind != T_EQUAL && then.kind != T_PLUS_EQUAL) {
         parse_header(m, kind, &s);
         return;
     }
@@ -600,6 +662,9 @@ static void parse_file(struct maker *m)
 {
     char what[SHOWN + 8];
     for (;;) {
+        for (; m->scan.swallowed > 0 && m->section != OUTLINE_TOP; m->scan.swallowed--)
+            close_section(m);
+        m->scan.swallowed = 0;
         struct token t = next(m);
         switch (t.kind) {
         case T_END:
@@ -637,7 +702,8 @@ int outline_make(struct outline *o, const char *text, size_t len, struct config_
     *o = (struct outline){0};
     if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) /* some editors begin so */
         text += 3, len -= 3;
-    m.scan = (struct scan){text, text + len, 1, e};
+    m.text = text;
+    m.scan = (struct scan){text, text + len, 1, 0, e};
     put_clean(&m, "", 0);
     parse_file(&m);
     if (m.no_memory)

@@ -11,11 +11,12 @@
 static const struct {
     const char *name;
     bool titled;
+    unsigned max;
 } sections[] = {
-    [SECTION_TOP] = {"", false},
-    [SECTION_OVERLAY] = {"overlay", true},
-    [SECTION_RULE] = {"rule", false},
-    [SECTION_EXPOSE] = {"expose", true},
+    [SECTION_TOP] = {"", false, 1},
+    [SECTION_OVERLAY] = {"overlay", true, CONFIG_OVERLAYS_MAX},
+    [SECTION_RULE] = {"rule", false, CONFIG_RULES_MAX},
+    [SECTION_EXPOSE] = {"expose", true, CONFIG_EXPOSES_MAX},
 };
 
 static_assert(ARRAY_LEN(sections) == CONFIG_SECTIONS, "name all");
@@ -27,8 +28,10 @@ static_assert(ARRAY_LEN(sections) == CONFIG_SECTIONS, "name all");
 
 const struct config_option config_options[] = {
     {SECTION_TOP, "nodes", true, false, NULL, value_node, SPAN(config, nodes, n_nodes), 0, 0},
-    {SECTION_TOP, "suffix", false, true, ".i3", value_suffix, AT(config, suffix), 0, 0},
+    {SECTION_TOP, "suffix", false, false, ".i3", value_suffix, AT(config, suffix), 0, 0},
     {SECTION_TOP, "resolve", true, false, "book", value_resolve, AT(config, resolve), 0, 0},
+    {SECTION_TOP, "dns-zone", false, false, NULL, value_zone, AT(config, dns_zone), 0, 0},
+    {SECTION_TOP, "dns-server", false, false, NULL, value_dns_server, AT(config, dns_server), 0, 0},
     {SECTION_TOP, "network", false, true, "10.0.0.0/8", value_network, SPAN(config, network, network_bits), 0, 0},
     {SECTION_TOP, "bind", false, true, "0.0.0.0:0", value_addr, AT(config, bind), 0, 0},
     {SECTION_TOP, "transport", false, true, "auto", value_transport, AT(config, transport), 0, 0},
@@ -43,7 +46,7 @@ const struct config_option config_options[] = {
     {SECTION_TOP, "ecn", false, true, "yes", value_bool, AT(config, ecn), 0, 0},
     {SECTION_TOP, "log", false, false, "info", value_log, AT(config, log_level), 0, 0},
 
-    {SECTION_OVERLAY, "suffix", false, true, NULL, value_suffix, AT(config_overlay, suffix), 0, 0},
+    {SECTION_OVERLAY, "suffix", false, false, NULL, value_suffix, AT(config_overlay, suffix), 0, 0},
     {SECTION_OVERLAY, "nodes", true, false, NULL, value_overlay_node, SPAN(config_overlay, nodes, n_nodes), 0, 0},
 
     {SECTION_RULE, "suffix", false, false, NULL, value_rule_suffix, AT(config_rule, suffix), 0, 0},
@@ -67,6 +70,11 @@ const unsigned config_options_n = ARRAY_LEN(config_options);
 const char *config_section_name(enum config_section s)
 {
     return sections[s].name;
+}
+
+unsigned config_section_max(enum config_section s)
+{
+    return sections[s].max;
 }
 
 bool config_section_titled(enum config_section s)
@@ -168,6 +176,28 @@ const struct config_option *config_differ(const struct config *a, const struct c
 
 /* ---- errors ---- */
 
+/* How many bytes of UTF-8 begin there, 0: none that should be shown. */
+static unsigned character(const unsigned char *c)
+{
+    unsigned n = *c < 0x80 ? 1 : *c >= 0xc2 && *c < 0xe0 ? 2 : *c >= 0xe0 && *c < 0xf0 ? 3 : *c >= 0xf0 && *c < 0xf5 ? 4 : 0;
+    if (n == 1)
+        return *c >= 32 && *c != 127;
+    if ((*c == 0xc2 && c[1] < 0xa0) || (*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0) || (*c == 0xf0 && c[1] < 0x90) ||
+        (*c == 0xf4 && c[1] >= 0x90)) /* controls, longer than needed, surrogates, beyond the last one */
+        return 0;
+    for (unsigned i = 1; i < n; i++)
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+static void make_printable(char *text)
+{
+    for (unsigned n; *text; text += n)
+        if (!(n = character((const unsigned char *)text)))
+            *text = '?', n = 1;
+}
+
 /* By line; those of one line stay as they came. What a file says may be in the text: nothing of it shall move a terminal's cursor. */
 void config_error(struct config_errors *e, unsigned line, const char *option, const char *fmt, ...)
 {
@@ -177,9 +207,7 @@ void config_error(struct config_errors *e, unsigned line, const char *option, co
     va_start(ap, fmt);
     vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
     va_end(ap);
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 32 || *c == 127)
-            *c = '?';
+    make_printable(text);
     unsigned kept = least(e->n, CONFIG_ERRORS_MAX), at = kept;
     e->n++;
     while (at && e->at[at - 1].line > line)

@@ -27,6 +27,8 @@ extern const unsigned config_options_n;
 
 /* "", "overlay", "rule", "expose". */
 const char *config_section_name(enum config_section s);
+/* So many at most. */
+unsigned config_section_max(enum config_section s);
 /* Whether it is written with a name: expose NAME { }. */
 bool config_section_titled(enum config_section s);
 /* SECTION_TOP when there is no such section. */

@@ -233,6 +233,38 @@ int value_addr(const struct config_option *o, void *to, const char *value, char 
     return 0;
 }
 
+int value_dns_server(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct addr *a = FIELD(struct addr, to, o);
+    if (!*value) {
+        *a = (struct addr){0};
+        return 0;
+    }
+    if (config_parse_addr(a, value, 53) || !a->port || addr_is_any(a))
+        return refuse(why, cap, "the address of a DNS server, like \"192.0.2.53\" or \"[2001:db8::53]:5353\", or \"\"", value);
+    return 0;
+}
+
+/* A zone of the DNS, "i3.example.org"; "": none. */
+int value_zone(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    char *out = FIELD(char, to, o);
+    const char *s = value + (*value == '.');
+    size_t n = strlen(s), label = 0;
+    n -= n && s[n - 1] == '.';
+    bool ok = (n && n <= CONFIG_ZONE_MAX) || !*value;
+    for (size_t i = 0; ok && i < n; i++) {
+        char c = (char)(s[i] >= 'A' && s[i] <= 'Z' ? s[i] + 32 : s[i]);
+        label = c == '.' ? 0 : label + 1;
+        ok = c == '.' ? i && s[i - 1] != '.' : ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_') && label <= 63;
+        out[i] = c;
+    }
+    if (!ok)
+        return refuse(why, cap, "a zone of the DNS, like \"i3.example.org\",", value);
+    out[n] = '\0';
+    return 0;
+}
+
 static int node_append(struct addr *nodes, unsigned *n, const char *value, char *why, size_t cap)
 {
     struct addr a;

@@ -4,6 +4,7 @@
 #include "daemon/pump/share.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "daemon/base/log.h"
 #include "daemon/tcpip/ip6.h"
@@ -55,8 +56,23 @@ static void add_shares(struct pump *p)
     }
 }
 
+/* Those to whom some door was open until now: who of them may no more is looked at when the resets are out (access_settle()). */
+static void note_guests(struct pump *p)
+{
+    const struct door *d;
+    for (unsigned i = 0; (d = access_at(p->access, i)); i++)
+        for (unsigned j = 0; j < d->n_keys; j++) {
+            uint8_t(*v)[KEY_LEN] = names_is_friend(p, d->keys[j]) ? NULL : realloc(p->stale, (p->n_stale + 1) * sizeof(*v));
+            if (!v)
+                continue;
+            p->stale = v;
+            memcpy(p->stale[p->n_stale++], d->keys[j], KEY_LEN);
+        }
+}
+
 int access_rebuild(struct pump *p)
 {
+    note_guests(p);
     access_clear(p->access);
     add_exposes(p);
     add_shares(p);
@@ -126,12 +142,8 @@ bool access_admits(struct pump *p, const struct side *s, struct peer *peer, cons
 
 /* ---- gone ---- */
 
-void access_forget(struct pump *p, const uint8_t key[KEY_LEN])
+static void drop(struct pump *p, const uint8_t key[KEY_LEN])
 {
-    if (book_find_key(p->book, key) || names_may_talk(p, key))
-        return;
-    mcast_forget(p, key);
-    drop_forget(p, key);
     for (struct overlay *o = p->overlays; o; o = o->next)
         for (struct side *s = o->sides; s; s = s->next) {
             struct peer *peer = peer_by_key(s->peers, key);
@@ -141,6 +153,30 @@ void access_forget(struct pump *p, const uint8_t key[KEY_LEN])
             drop_knower(p, s, peer);
             peer_drop(s->peers, peer);
         }
+}
+
+/* At the end of the turn after a change: a guest without a door has no session either, so that not even an empty packet comes back. */
+void access_settle(struct pump *p)
+{
+    if (!p->n_stale)
+        return;
+    net_output(p); /* the resets */
+    while (p->n_stale) {
+        const uint8_t *key = p->stale[--p->n_stale];
+        if (!names_may_talk(p, key))
+            drop(p, key);
+    }
+    free(p->stale);
+    p->stale = NULL;
+}
+
+void access_forget(struct pump *p, const uint8_t key[KEY_LEN])
+{
+    if (book_find_key(p->book, key) || names_may_talk(p, key))
+        return;
+    mcast_forget(p, key);
+    drop_forget(p, key);
+    drop(p, key);
     if (!groups_by_key(p->groups, key))
         pool_pin(p->pool, key, false);
 }

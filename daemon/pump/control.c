@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/claims.h"
+#include "daemon/pump/lookup.h"
 #include "daemon/pump/reload.h"
 #include "daemon/io/sandbox.h"
+#include "daemon/io/secret.h"
 
 enum { PING_COUNT_DEFAULT = 4, PING_COUNT_MAX = 1000000 };
 
@@ -56,6 +59,7 @@ struct report_view control_view(struct pump *p)
         .data = p->paths.data,
         .suffix = o->suffix,
         .sandbox = sandbox_text(),
+        .keys_locked = secret_all_locked(),
         .state_wrong = state_trouble(p, p->disk.text, sizeof(p->disk.text)),
         .key = p->identity.pub,
         .id = &p->public_id,
@@ -218,6 +222,7 @@ static void book_rm_verb(struct control_call *k)
         control_fail(k, report_error("the book cannot be saved: %s", strerror(-err)));
         return;
     }
+    lookup_forget(p, old.name);
     received_forget(p->sharing->shares, old.key);
     share_revoke(p->sharing->shares, 0, 0, old.key);
     former_forget(p->sharing->shares, old.key);
@@ -233,10 +238,48 @@ static void book_rm_verb(struct control_call *k)
 static void book_ls_verb(struct control_call *k)
 {
     size_t at = 0;
+    char full[CLAIMS_MAX][IPC_NAME_MAX + 1];
+    const char *claims[CLAIMS_MAX];
+    unsigned n = 0;
+    while (n < CLAIMS_MAX && (claims[n] = claims_at(k->p, n, full[n])))
+        n++;
     do {
-        char *json = report_book(k->p->book, &at, book_address, k->p);
+        char *json = report_book(k->p->book, &at, book_address, k->p, claims, n);
+        n = 0; /* they are told once */
         control_reply(k->client, k->serial, at < book_count(k->p->book), 0, json);
     } while (at < book_count(k->p->book));
+}
+
+static void book_claim_verb(struct control_call *k)
+{
+    struct pump *p = k->p;
+    char full[IPC_NAME_MAX + 1];
+    const char *name = control_bare_name(p, k->argv[2]);
+    int err = claims_add(p, name);
+    overlay_of_entry(p, name, full);
+    if (err == -EINVAL)
+        control_fail(k, report_error("'%s' cannot be a name: letters, digits, '-' and '_', with dots between", name));
+    else if (err == -ENOSPC)
+        control_fail(k, report_error("%d names are claimed already, which is all that can be: i3ctl book unclaim NAME", CLAIMS_MAX));
+    else if (err && err != -EEXIST)
+        control_fail(k, report_error("the claim cannot be saved: %s", strerror(-err)));
+    else
+        control_done(k, report_string("claimed", full));
+}
+
+static void book_unclaim_verb(struct control_call *k)
+{
+    struct pump *p = k->p;
+    char full[IPC_NAME_MAX + 1];
+    const char *name = control_bare_name(p, k->argv[2]);
+    int err = claims_remove(p, name);
+    overlay_of_entry(p, name, full);
+    if (err == -ENOENT)
+        control_fail(k, report_error("%s is not claimed here: i3ctl book list", full));
+    else if (err)
+        control_fail(k, report_error("the claim cannot be taken back for good: %s", strerror(-err)));
+    else
+        control_done(k, report_string("unclaimed", full));
 }
 
 static void verb_book(struct control_call *k)
@@ -245,10 +288,14 @@ static void verb_book(struct control_call *k)
         book_add_verb(k);
     else if (k->argc == 3 && !strcmp(k->argv[1], "rm"))
         book_rm_verb(k);
-    else if (k->argc == 2 && !strcmp(k->argv[1], "ls"))
+    else if (k->argc == 2 && (!strcmp(k->argv[1], "ls") || !strcmp(k->argv[1], "list")))
         book_ls_verb(k);
+    else if (k->argc == 3 && !strcmp(k->argv[1], "claim"))
+        book_claim_verb(k);
+    else if (k->argc == 3 && !strcmp(k->argv[1], "unclaim"))
+        book_unclaim_verb(k);
     else
-        control_fail(k, report_error("usage: book add NAME KEY [multicast] [near=PLACE] [via=NAME,...] | book rm NAME | book ls"));
+        control_fail(k, report_error("usage: book claim NAME | book unclaim NAME | book add NAME KEY [multicast] [near=PLACE] [via=NAME,...] | book rm NAME | book ls"));
 }
 
 /* ---- ping, stop, version ---- */
@@ -258,6 +305,20 @@ static bool address_parse(const char *text, struct addr *a)
 {
     a->family = inet_pton(AF_INET, text, a->ip) == 1 ? 4 : inet_pton(AF_INET6, text, a->ip) == 1 ? 6 : 0;
     return a->family;
+}
+
+/* What a name that is typed here means: with a suffix or, for short, as the book has it. True: it is being looked up, and the verb
+ * will run again. */
+static bool named(struct control_call *k, const char *name, const struct book_entry **e, const char **why)
+{
+    struct pump *p = k->p;
+    char full[IPC_NAME_MAX + 1], bare[IPC_NAME_MAX + 1];
+    snprintf(full, sizeof(full), "%s", name);
+    if (!names_bare(p, name, bare))
+        overlay_of_entry(p, name, full);
+    int status = names_look(p, full, e, why);
+    *e = status ? NULL : *e;
+    return status == IPC_PENDING && lookup_wait(p, full, k->client, k->serial, k->record, k->record_len);
 }
 
 static void verb_ping(struct control_call *k)
@@ -270,15 +331,18 @@ static void verb_ping(struct control_call *k)
         return;
     }
     struct addr a = {0};
-    const struct book_entry *e = names_find(p, k->argv[1]);
-    if (!e)
-        e = book_find(p->book, k->argv[1]);
-    if (!e && address_parse(k->argv[1], &a)) {
+    const struct book_entry *e = NULL;
+    const char *why = "";
+    if (!address_parse(k->argv[1], &a)) {
+        if (named(k, k->argv[1], &e, &why))
+            return;
+    } else {
         const uint8_t *key = pool_key(p->pool, p->now, names_host(p, &a));
         e = key ? book_find_key(p->book, key) : NULL;
     }
     if (!e) {
-        control_fail(k, report_error("%s: name not known", k->argv[1]));
+        control_fail(k, report_error("%s: %s", k->argv[1], *why ? why : a.family ? "nobody that you know has that address" :
+                    "name not known; 'i3ctl book ls' lists those that are, 'i3ctl join' and 'i3ctl book add' make more"));
         return;
     }
     uint32_t ip = names_address(p, e->key, 0);
@@ -351,7 +415,7 @@ static const struct {
 void control_request(struct pump *p, struct ipc_client *c, uint32_t serial, const uint8_t *data, size_t len)
 {
     char text[IPC_MAX_LEN];
-    struct control_call k = {.p = p, .client = c, .serial = serial};
+    struct control_call k = {.p = p, .client = c, .serial = serial, .record = data, .record_len = len};
     size_t at = 0;
     if (!len || len > sizeof(text) || data[len - 1]) {
         control_fail(&k, report_error("malformed request"));

@@ -12,6 +12,8 @@ struct control_call {
     struct pump *p;
     struct ipc_client *client;
     uint32_t serial;
+    const uint8_t *record; /* as it came, to be run again */
+    size_t record_len;
     int argc;
     char *argv[CONTROL_ARGS_MAX];
 };

@@ -48,8 +48,10 @@ struct dns_asker {
 static void find(void *ctx, const char *name, struct dns_facts *f)
 {
     struct ipc_resolved v;
-    policy_resolve(ctx, name, "", &v);
-    f->rcode = v.status == ENOENT ? DNS_NXDOMAIN : v.status ? DNS_SERVFAIL : DNS_NOERROR;
+    struct pump *p = ctx;
+    policy_resolve(p, name, "", &v);
+    p->dns->pending |= v.status == IPC_PENDING;
+    f->rcode = v.status == ENOENT ? DNS_NXDOMAIN : v.status == EKEYREJECTED || v.status == EPROTO ? DNS_REFUSED : v.status ? DNS_SERVFAIL : DNS_NOERROR;
     f->a = v.addr;
     f->a6 = v.addr6;
 }
@@ -224,6 +226,18 @@ static void forward(struct pump *p, struct dns_asker *a, const uint8_t *msg, siz
         a->fd = -1;
 }
 
+/* A question about a name that is being looked up. False: there is no room, and it fails for now. */
+static bool hold(struct pump *p, const struct dns_server *s, const struct addr *from, const uint8_t *msg, size_t len)
+{
+    struct dns_side *d = p->dns;
+    if (d->n_held == DNS_HELD_MAX || len > sizeof(d->held[0].msg))
+        return false;
+    struct dns_held *h = &d->held[d->n_held++];
+    *h = (struct dns_held){.server = s->at, .from = *from, .len = len};
+    memcpy(h->msg, msg, len);
+    return true;
+}
+
 static void from_program(void *ctx, const struct addr *from, const uint8_t *msg, size_t len)
 {
     struct dns_server *s = ctx;
@@ -232,11 +246,29 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *msg,
     if (!a)
         return;
     asker_touch(p->dns, a, p->now);
+    p->dns->pending = false;
     size_t n = dns_answer(p, msg, len, p->dns->answer);
+    if (n && p->dns->pending && hold(p, s, from, msg, len))
+        return;
     if (n)
         reply(a, p->dns->answer, n);
     else
         forward(p, a, msg, len);
+}
+
+void dns_ask_again(struct pump *p)
+{
+    struct dns_side *d = p->dns;
+    struct dns_held held[DNS_HELD_MAX];
+    unsigned n = d->n_held;
+    memcpy(held, d->held, n * sizeof(held[0]));
+    d->n_held = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct dns_server *s;
+        HASH_FIND(by_at, d->servers, &held[i].server, sizeof(held[i].server), s);
+        if (s)
+            from_program(s, &held[i].from, held[i].msg, held[i].len);
+    }
 }
 
 /* ---- servers ---- */

@@ -15,13 +15,20 @@
 #include "daemon/dns/stub.h"
 #include "daemon/pump/impl.h"
 
-enum { DNS_SERVERS_MAX = 256, DNS_ASKERS_MAX = 1024, DNS_STREAMS_MAX = 256 };
+enum { DNS_HELD_MAX = 32, DNS_SERVERS_MAX = 256, DNS_ASKERS_MAX = 1024, DNS_STREAMS_MAX = 256 };
 #define DNS_ASKER_IDLE_US (60 * USEC_PER_SEC)
 #define DNS_SERVER_IDLE_US (7200 * USEC_PER_SEC)
 
 struct dns_server;
 struct dns_asker;
 struct dns_stream;
+
+/* A question that waits for a look-up (pump/lookup.h). */
+struct dns_held {
+    struct addr server, from;
+    size_t len;
+    uint8_t msg[512];
+};
 
 struct dns_side {
     struct stub_names names;
@@ -31,6 +38,9 @@ struct dns_side {
     TAILQ_HEAD(, dns_asker) old_askers;
     TAILQ_HEAD(, dns_stream) streams; /* likewise */
     unsigned n_servers, n_askers, n_streams, askers_max;
+    bool pending; /* the answer that was just made is none yet */
+    struct dns_held held[DNS_HELD_MAX];
+    unsigned n_held;
     uint8_t opened[65536 / 8]; /* ports of sockets that programs have told us of */
     uint8_t answer[DNS_REPLY_MAX], datagram[65536];
 };

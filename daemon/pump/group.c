@@ -292,6 +292,48 @@ int group_load(struct pump *p, char *why, size_t whylen)
     return err;
 }
 
+static struct side *side_of_group(const struct overlay *o, const struct group *g)
+{
+    struct side *s = o->sides;
+    while (s && s->group != g)
+        s = s->next;
+    return s;
+}
+
+static void group_end_at(struct overlay *o, const struct group *g)
+{
+    struct side *s = side_of_group(o, g);
+    remove_triggers(o, g);
+    if (s)
+        side_end(s);
+    net_flush(o);
+}
+
+void group_leave_overlay(struct overlay *o)
+{
+    const struct group *g;
+    for (unsigned i = 0; (g = groups_at(o->p->groups, i)); i++)
+        group_end_at(o, g);
+}
+
+void group_resettle(struct pump *p)
+{
+    char full[IPC_NAME_MAX + 1];
+    const struct group *g;
+    for (unsigned i = 0; (g = groups_at(p->groups, i)); i++) {
+        struct overlay *home = overlay_of_entry(p, g->entry.name, full);
+        bool there = g->kind == GROUP_MULTICAST ? mcast_is_at(p, g->entry.key, home) : side_of_group(home, g) != NULL;
+        if (there)
+            continue;
+        for (struct overlay *o = p->overlays; o; o = o->next)
+            group_end_at(o, g);
+        mcast_leave(p, g->entry.key);
+        int err = group_begin(p, g);
+        if (err)
+            log_error("group name=%s cannot be served err=%d", g->entry.name, err);
+    }
+}
+
 void group_stop(struct pump *p)
 {
     for (struct overlay *o = p->overlays; o; o = o->next)

@@ -79,6 +79,8 @@ struct mcasts;
 struct report_group;
 struct dgrams;
 struct dns_side;
+struct lookups;
+struct claims;
 struct policy;
 struct reload;
 struct door_flows;
@@ -183,6 +185,7 @@ struct overlay {
 struct disk_trouble {
     int err; /* 0: none */
     bool mappings, listeners, udp, peers;
+    unsigned loaded; /* which files of RUNTIME could be read */
     char file[16], text[200];
     mono_t retry;
 };
@@ -223,11 +226,15 @@ struct pump {
     mono_t misuse_told;
     struct access *access; /* who may reach which port */
     uint32_t access_turn;  /* grows with each change of it, or of the book */
+    uint8_t (*stale)[KEY_LEN]; /* guests who may have nothing to do here any more (pump/access.c) */
+    unsigned n_stale;
     struct door_flows *doors;
     struct sharing *sharing;   /* pump/share.h */
     struct rotation *rotation; /* pump/rotate.c */
     struct groups *groups;
     struct mcasts *mcasts;
+    struct lookups *lookups; /* pump/lookup.h */
+    struct claims *claims;   /* pump/claims.h */
     int addresses_fd;
     struct fdset_entry *addresses_entry;
     mono_t last_turn;
@@ -273,7 +280,7 @@ int state_load_book(struct pump *p, char *why, size_t whylen);
 /* RUNTIME/name ("listeners", "udp"). text: from malloc, freed here; NULL: there was no memory. */
 void pump_state_save(struct pump *p, const char *name, char *text, size_t len);
 /* *text: for the caller to free; NULL for none. -errno: a file of another version, with a sentence in why. */
-int pump_state_load(const struct pump *p, const char *name, char **text, char *why, size_t whylen);
+int pump_state_load(struct pump *p, const char *name, char **text, char *why, size_t whylen);
 int state_load_mappings(struct pump *p, char *why, size_t whylen);
 /* Before a program hears of an address: what is new in the pool is written, if anything is. */
 void state_save_mappings(struct pump *p);
@@ -313,6 +320,17 @@ bool overlay_route_own(const struct pump *p, uint32_t remote, struct side **s, s
 /* After a change of its nodes: by a socket that can reach them all. 0 or -errno; the old one stays then. */
 int overlay_rebind(struct overlay *o);
 
+/* That key may have sessions there. */
+bool overlay_may_have(const struct overlay *o, const uint8_t key[KEY_LEN]);
+/* Where there is a session of our own key with that host, or else a peer; NULL: nowhere. */
+struct overlay *overlay_of_host(const struct pump *p, uint32_t remote);
+/* After a change of suffixes. */
+void overlays_list_zones(struct pump *p);
+
+/* pump/overlays.c: the overlays become those of the configuration; what stays keeps its connections. All that can be had is there, also
+ * where one could not: -errno with a sentence. */
+int overlays_configure(struct pump *p, const struct config *c, char *why, size_t whylen);
+
 /* pump/nodes.c: which nodes an overlay has */
 int nodes_load(struct pump *p, char *why, size_t whylen);
 int nodes_store(struct pump *p, const struct node_list *l);
@@ -320,6 +338,8 @@ int nodes_store(struct pump *p, const struct node_list *l);
 unsigned nodes_of(const struct pump *p, const char *name, const struct addr *config, unsigned n, struct addr out[CONFIG_NODES_MAX]);
 /* DATA/nodes is that from now on; the overlay changes over at once, if i3.conf names none for it. 0, or -errno and nothing has changed. */
 int nodes_replace(struct overlay *o, const struct node_list *l);
+/* These as well. */
+int nodes_learned(struct overlay *o, const struct addr *v, unsigned n);
 /* As an invitation has them: added to DATA/nodes for the first overlay, and used at once if i3.conf names none. 0 or -errno. */
 int overlay_nodes_save(struct pump *p, const struct addr *addrs, unsigned n);
 /* Other nodes from now on. n 0: the first overlay runs one by itself, the others wait. */
@@ -361,6 +381,10 @@ int group_load(struct pump *p, char *why, size_t whylen);
 void group_start(struct pump *p);
 /* The daemon ends: clients of its groups are told to look for others. */
 void group_stop(struct pump *p);
+/* The overlay goes: what our groups have there ends. */
+void group_leave_overlay(struct overlay *o);
+/* After a change of overlays: each group is where its name says. */
+void group_resettle(struct pump *p);
 /* Is a member from now on; g is copied. 0 or -errno, as groups_add(). */
 int group_enter(struct pump *p, const struct group *g);
 /* No more; g is gone. -errno: the file could not be written. */
@@ -371,6 +395,10 @@ int mcast_start(struct pump *p);
 void mcast_stop(struct pump *p);
 int mcast_join(struct pump *p, const struct group *g);
 void mcast_leave(struct pump *p, const uint8_t key[KEY_LEN]);
+/* We are a member of that group, by that overlay. */
+bool mcast_is_at(const struct pump *p, const uint8_t key[KEY_LEN], const struct overlay *o);
+/* That overlay goes: nothing is sent there any more, and no member is heard. */
+void mcast_forget_overlay(struct pump *p, const struct overlay *o);
 /* A key that may speak no more. */
 void mcast_forget(struct pump *p, const uint8_t key[KEY_LEN]);
 /* A packet for the group at that address; false: there is none. */
@@ -474,6 +502,7 @@ void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int
 /* pump/access.c */
 /* The table anew, after a change of anything that it is made of; what it allows no more ends. -ENOMEM. */
 int access_rebuild(struct pump *p);
+void access_settle(struct pump *p);
 /* A friend reaches all servers, a guest only what a door is open for. Of a peer of that side. */
 bool access_is_guest(struct pump *p, struct peer *peer);
 /* May this packet of the peer's go on to the engine? False: it ends here, and nobody hears of it. */
@@ -506,6 +535,8 @@ mono_t rotation_deadline(const struct pump *p);
 void rotation_turn(struct pump *p);
 /* Whoever is to be told may be others now. */
 void rotation_people(struct pump *p);
+/* The user's key, present or old, whose id has that prefix; false: none has. */
+bool rotation_identity(const struct pump *p, const uint8_t prefix[ID_PREFIX_LEN], const uint8_t **priv, const uint8_t **pub);
 /* A word about keys from a peer. */
 void rotation_word(struct side *s, struct peer *peer, const uint8_t *msg, size_t len);
 /* There is a session with that peer, or none could be had (up: false). */
@@ -562,6 +593,8 @@ const struct dgram_counters *dgram_counters(const struct pump *p);
 int dns_start(struct pump *p);
 void dns_stop(struct pump *p);
 void dns_expire(struct pump *p);
+/* Look-ups have ended: questions that waited for them are answered. */
+void dns_ask_again(struct pump *p);
 /* It is a DNS server's address, and not to be had by way of the overlay. */
 bool dns_is_server(struct pump *p, const struct addr *remote);
 /* As dgram_open(), for a server. */
@@ -605,6 +638,8 @@ bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
  * that many microseconds from now. */
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us);
+/* The same, and what others than the book say of it (pump/lookup.h): 0 with *e, or what keeps it from being known. */
+int names_look(struct pump *p, const char *name, const struct book_entry **e, const char **why);
 /* As RESOLVE answers (include/ipc.h). */
 void names_resolve(struct pump *p, const char *name, struct ipc_resolved *out);
 /* The host with that virtual address, named by its IPv4 address; 0: there is none. */
@@ -618,6 +653,8 @@ bool names_is_virtual(struct pump *p, uint32_t ip);
 /* Nobody else may be asked about that address: it is virtual, or has the prefix of virtual IPv6 addresses, which is nobody else's. */
 bool names_is_ours(struct pump *p, const struct addr *a);
 void names_pin_book(struct pump *p);
+/* Names that are being looked up there are not known. */
+void names_forget_overlay(struct pump *p, const struct overlay *o);
 /* There is a multicast group at that address. */
 bool names_is_multicast(struct pump *p, uint32_t ip);
 

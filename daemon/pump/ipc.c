@@ -1,5 +1,6 @@
 /* pump/ipc.c - what programs ask: a table from request to handler. */
 #include "daemon/pump/impl.h"
+#include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
 
 #include <errno.h>
@@ -57,6 +58,14 @@ static void on_suffixes(struct request *q)
     reply(q, -1);
 }
 
+/* The answer comes when there is one, or in a moment. */
+static bool wait_for_name(struct request *q, const char *name)
+{
+    struct policy_look l;
+    policy_look(q->p, name, policy_app(q->p, q->client), &l);
+    return lookup_wait(q->p, l.full, q->client, q->serial, NULL, 0);
+}
+
 static void on_resolve(struct request *q)
 {
     struct ipc_name name;
@@ -64,6 +73,8 @@ static void on_resolve(struct request *q)
     struct ipc_resolved v = {.status = ENOENT};
     if (!q->r.failed)
         policy_resolve(q->p, name.name, policy_app(q->p, q->client), &v);
+    if (v.status == IPC_PENDING && wait_for_name(q, name.name))
+        return;
     ipc_put_resolved(&q->w, &v);
     reply(q, -1);
 }
@@ -278,5 +289,6 @@ void ipc_gone(void *ctx, struct ipc_client *c)
 {
     ping_client_gone(ctx, c);
     flow_client_gone(ctx, c);
+    lookup_client_gone(ctx, c);
     share_client_gone(ctx, c);
 }

@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "daemon/base/log.h"
 
 #define JOIN_LIFE      (12 * USEC_PER_SEC)
+#define NODES_LIFE     (6 * USEC_PER_SEC)  /* for a node to answer us */
 #define JOIN_REPEAT    (250 * USEC_PER_MSEC)
 #define JOIN_LOOK      (50 * USEC_PER_MSEC) /* whether the trigger stands */
 #define ABSENT_FOR     (4 * USEC_PER_SEC)   /* the other daemon may just be starting */
@@ -54,6 +56,21 @@ static bool shares_a_node(const struct overlay *o, const struct invite *i)
     return !i->n;
 }
 
+/* Nodes that have brought nothing are not kept: the next code may be of another overlay. */
+static void unlearn(struct pump *p, const struct join_run *r)
+{
+    struct node_list *l = r->learned ? malloc(sizeof(*l)) : NULL;
+    if (!l)
+        return;
+    *l = p->told;
+    for (unsigned i = 0; i < r->invite.n; i++)
+        node_list_remove(l, p->overlays->name, &r->invite.nodes[i]);
+    int err = nodes_replace(p->overlays, l);
+    if (err)
+        log_warn("nodes cannot be written err=%d: those of a code that was no good stay", err);
+    free(l);
+}
+
 /* No answer: what is most likely, and what to do. */
 static void give_up(struct pump *p, struct join_run *r)
 {
@@ -78,6 +95,7 @@ static void give_up(struct pump *p, struct join_run *r)
         json = report_error("nobody answered: the machine that made that code has just gone offline, or does not know the code any more (they are "
                             "forgotten a day after their time). Ask whether it is on ('i3ctl status' says online there), and try again; else "
                             "ask for a new code: 'i3ctl share PORT'");
+    unlearn(p, r);
     run_end(r, STATUS_NO_ANSWER, json);
 }
 
@@ -218,7 +236,7 @@ void join_expire(struct pump *p)
         if (!r->on || !mono_due(r->due, p->now))
             continue;
         uint64_t age = mono_since(r->started, p->now);
-        if (age >= JOIN_LIFE || (r->absent >= ABSENT_MIN && r->absent >= r->tries && age >= ABSENT_FOR))
+        if (age >= (r->tries ? JOIN_LIFE : NODES_LIFE) || (r->absent >= ABSENT_MIN && r->absent >= r->tries && age >= ABSENT_FOR))
             give_up(p, r);
         else
             ask(p, r);

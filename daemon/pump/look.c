@@ -26,10 +26,28 @@ static void add_gauge(struct tally *t, const char *name, uint64_t value, const c
     t->v[t->n - 1].gauge = true;
 }
 
+/* Of all overlays. */
+static void sum_sockets(const struct pump *p, struct udp_stats *u, struct streams_stats *s)
+{
+    *u = (struct udp_stats){0};
+    *s = (struct streams_stats){0};
+    for (const struct overlay *o = p->overlays; o; o = o->next) {
+        const struct udp_stats *a = udp_stats(o->udp);
+        u->packets_in += a->packets_in, u->packets_out += a->packets_out, u->bytes_in += a->bytes_in, u->bytes_out += a->bytes_out;
+        u->calls_in += a->calls_in, u->calls_out += a->calls_out, u->send_lost += a->send_lost;
+        const struct streams_stats *b = o->streams ? streams_stats(o->streams) : NULL;
+        if (!b)
+            continue;
+        s->frames_in += b->frames_in, s->frames_out += b->frames_out, s->bytes_in += b->bytes_in, s->bytes_out += b->bytes_out;
+        s->calls_in += b->calls_in, s->calls_out += b->calls_out, s->lost += b->lost, s->nobody += b->nobody, s->open += b->open;
+    }
+}
+
 static void tally_sockets(struct pump *p, struct tally *t)
 {
-    const struct udp_stats *u = udp_stats(p->overlays->udp);
-    const struct streams_stats s = p->overlays->streams ? *streams_stats(p->overlays->streams) : (struct streams_stats){0};
+    struct udp_stats sum, *u = &sum;
+    struct streams_stats s;
+    sum_sockets(p, &sum, &s);
     add(t, "udp_packets_in", u->packets_in, "Datagrams that came.");
     add(t, "udp_packets_out", u->packets_out, "Datagrams sent.");
     add(t, "udp_bytes_in", u->bytes_in, "Bytes in the datagrams that came.");
@@ -165,6 +183,7 @@ void verb_metrics(struct control_call *k)
 {
     struct tally t;
     struct process_info me;
+    struct report_overlay overlays[OVERLAYS_MAX];
     struct report_view v = control_view(k->p);
     char *page = malloc(PAGE_MAX + 1);
     if (!page) {
@@ -174,6 +193,8 @@ void verb_metrics(struct control_call *k)
     tally_all(k->p, &t);
     v.counters = t.v;
     v.n_counters = t.n;
+    v.overlays = overlays;
+    v.n_overlays = overlays_describe(k->p, NULL, overlays);
     process_look(&me);
     const struct prom_process process = {me.resident, me.virtual_size, me.cpu_us, me.started, me.fds, me.fds_max};
     page[host_metrics_write(&v, &process, page, PAGE_MAX)] = '\0';

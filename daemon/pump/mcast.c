@@ -76,6 +76,8 @@ static bool make_room(struct pump *p)
 static struct mcast *mcast_get(struct pump *p, const uint8_t key[KEY_LEN])
 {
     struct mcast *m = mcast_find(p, key);
+    if (m && !m->rx && m->o != overlay_of_key(p, key)) /* its name has changed */
+        mcast_leave(p, key), m = NULL;
     if (m)
         return m;
     if (p->mcasts->n == MCASTS_MAX && !make_room(p))
@@ -104,12 +106,25 @@ void mcast_stop(struct pump *p)
     p->mcasts = NULL;
 }
 
+void mcast_forget_overlay(struct pump *p, const struct overlay *o)
+{
+    for (unsigned i = p->mcasts ? p->mcasts->n : 0; i-- > 0;)
+        if (p->mcasts->v[i]->o == o)
+            mcast_drop(p, i);
+}
+
 /* ---- membership ---- */
 
 static bool may_speak(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct mcast *m = ctx;
     return names_is_friend(m->o->p, key) && overlay_of_key(m->o->p, key) == m->o;
+}
+
+bool mcast_is_at(const struct pump *p, const uint8_t key[KEY_LEN], const struct overlay *o)
+{
+    const struct mcast *m = mcast_find(p, key);
+    return m && m->rx && m->o == o;
 }
 
 void mcast_leave(struct pump *p, const uint8_t key[KEY_LEN])

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "daemon/pump/lookup.h"
+
 /* The handshake's arithmetic comes that much after the answer to a look-up: the kernel tends to wake the program on our own
  * processor, where it would wait for the end of it. */
 enum { AFTER_ANSWER_US = 300 };
@@ -51,7 +53,9 @@ bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN])
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
 {
     const struct shares *s = p->sharing->shares;
-    return !drop_has(p, key) && (names_is_friend(p, key) || access_knows(p->access, key) || received_from(s, key) || former_find(s, key));
+    const struct book_entry *e = book_find_key(p->book, key);
+    return !drop_has(p, key) &&
+           (names_is_friend(p, key) || access_knows(p->access, key) || received_from(s, key) || former_find(s, key) || (e && e->learned));
 }
 
 bool names_is_multicast(struct pump *p, uint32_t ip)
@@ -108,11 +112,30 @@ uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t late
     return ip;
 }
 
+int names_look(struct pump *p, const char *name, const struct book_entry **e, const char **why)
+{
+    char bare[IPC_NAME_MAX + 1], full[IPC_NAME_MAX + 1];
+    struct overlay *o = names_bare(p, name, bare);
+    size_t len = strlen(name);
+    *e = names_find(p, name);
+    *why = "";
+    if (!o || (!*e && (book_find(p->book, bare) || len > IPC_NAME_MAX)))
+        return ENOENT;
+    len -= len && name[len - 1] == '.';
+    snprintf(full, sizeof(full), "%.*s", (int)len, name);
+    int status = lookup_name(p, o, full, bare, *e, why);
+    if (!status && !*e)
+        *e = names_find(p, name);
+    return status ? status : *e ? 0 : ENOENT;
+}
+
 void names_resolve(struct pump *p, const char *name, struct ipc_resolved *out)
 {
-    const struct book_entry *e = names_find(p, name);
-    uint32_t ip = e ? names_address(p, e->key, AFTER_ANSWER_US) : 0;
-    *out = (struct ipc_resolved){.status = !e ? ENOENT : !ip ? EAGAIN : 0};
+    const struct book_entry *e;
+    const char *why;
+    int status = names_look(p, name, &e, &why);
+    uint32_t ip = !status ? names_address(p, e->key, AFTER_ANSWER_US) : 0;
+    *out = (struct ipc_resolved){.status = status ? (uint32_t)status : !ip ? EAGAIN : 0};
     if (!ip)
         return;
     out->addr = addr_v4(ip, 0);
@@ -154,14 +177,16 @@ bool names_is_ours(struct pump *p, const struct addr *a)
     return addr_has_prefix6(a) || names_is_virtual(p, names_host(p, a));
 }
 
-/* Who is named by a door, in the book or not, is known by an address before it calls. */
+/* Who is named by a door, in the book or not, is known by an address before it calls; without a name by whichever overlay it calls. */
 static void pin_guest(struct pump *p, const uint8_t key[KEY_LEN])
 {
     uint32_t ip = book_find_key(p->book, key) ? 0 : pool_get(p->pool, p->now, key);
     if (!ip || side_by_own(p, ip))
         return;
     pool_pin(p->pool, key, true);
-    peer_get(p->overlays->peers, key, ip);
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        if (overlay_may_have(o, key))
+            peer_get(o->peers, key, ip);
 }
 
 /* The keys of the book have their addresses for good, whether they are used or not, and may open a session. */

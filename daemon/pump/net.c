@@ -4,6 +4,8 @@
 #include <errno.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/claims.h"
+#include "daemon/pump/lookup.h"
 #include "daemon/tcpip/ip6.h"
 
 #define HEARD_AGAIN_US (100 * USEC_PER_MSEC) /* how often a node that passes on packets is taken note of */
@@ -51,6 +53,8 @@ static void data_in(struct overlay *o, const struct addr *from, uint8_t *data, s
     }
     if (d.proto == PROTO_GROUP && mcast_in(o, &d))
         return;
+    if (d.proto == PROTO_NAME && d.n == 1 && claims_in(o, &d))
+        return;
     if (d.n > 1) {
         waypoint_in(o, &d, data, len);
         return;
@@ -79,6 +83,7 @@ static void not_present_in(struct overlay *o, const struct addr *from, uint8_t *
         p->count.packets_bad++;
         return;
     }
+    lookup_not_present(o, &np);
     for (struct side *s = o->sides; s; s = s->next)
         peers_not_present(s->peers, p->now, p->wall, &np);
     join_not_present(o, &np);
@@ -233,10 +238,13 @@ void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int
 {
     struct side *s;
     struct peer *peer;
-    if (overlay_route(p, side_source(p, v[0].iov_base), remote, &s, &peer))
+    uint32_t own = side_source(p, v[0].iov_base);
+    if (overlay_route(p, own, remote, &s, &peer))
         packet_out(s, peer, remote, v, n, len);
-    else
+    else if (side_by_own(p, own))
         mcast_send(p, remote, v, n, len);
+    else
+        p->count.packets_unsealed++; /* nobody's address here: it speaks for no one */
 }
 
 /* One overlay that is slow does not hold up the others: what it cannot take is lost there, as in a router's queue. */

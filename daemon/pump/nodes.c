@@ -73,22 +73,28 @@ int nodes_replace(struct overlay *o, const struct node_list *l)
     return nodes_apply(o);
 }
 
-int overlay_nodes_save(struct pump *p, const struct addr *addrs, unsigned n)
+int nodes_learned(struct overlay *o, const struct addr *addrs, unsigned n)
 {
+    struct pump *p = o->p;
     struct node_list *l = malloc(sizeof(*l));
     int err = l ? 0 : -ENOMEM;
     unsigned added = 0;
     if (l)
         *l = p->told;
     for (unsigned i = 0; !err && i < n; i++) {
-        err = node_list_add(l, p->overlays->name, &addrs[i]);
+        err = node_list_add(l, o->name, &addrs[i]);
         added += !err;
         err = err == -EEXIST || (err == -ENOSPC && added) ? 0 : err;
     }
     if (!err && added)
-        err = nodes_replace(p->overlays, l);
+        err = nodes_replace(o, l);
     free(l);
     return err;
+}
+
+int overlay_nodes_save(struct pump *p, const struct addr *addrs, unsigned n)
+{
+    return nodes_learned(p->overlays, addrs, n);
 }
 
 /* ---- changing them ---- */

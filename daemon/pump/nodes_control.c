@@ -22,7 +22,8 @@ static void describe(struct overlay *o, struct report_overlay *out)
         .nodes = o->nodes,
         .transport = transport_name(&o->transport),
         .transport_why = transport_why(&o->transport),
-        .triggers = o->triggers};
+        .triggers = o->triggers,
+        .peers = o->peers};
     for (size_t i = 0; i < book_count(p->book); i++)
         out->names += overlay_of_entry(p, book_at(p->book, i)->name, full) == o;
     for (struct side *s = o->sides; s; s = s->next)

@@ -10,7 +10,7 @@
  * is what is asked for without the first overlay's suffix ("box", "box.work"), or, where an overlay's suffix is not below the first
  * one's (".corp"), all of it ("box.corp"). So a virtual address belongs to one overlay as well, and so does a session; a name that is
  * asked for with another overlay's suffix is not known, and a key that calls by another overlay is answered with silence. No ring
- * learns of whom one knows in another.
+ * learns of whom one knows in another. A guest that has no name here, only a door (policy/access.h), may come by any of them.
  *
  * Each overlay has a UDP socket of its own, rather than one for all: what comes is of the ring whose socket it came to, so nothing has
  * to be looked up per packet, no node of one ring can speak in another, and a ring which is dead or floods us has only its own buffers
@@ -23,33 +23,25 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "daemon/base/log.h"
+#include "daemon/policy/suffix.h"
 
 enum { OVERLAY_UDP_BUFFER = 4 << 20 };
 
 /* ---- which one ---- */
 
-static bool has_suffix(const char *name, size_t len, const char *suffix, size_t *bare)
-{
-    size_t n = strlen(suffix);
-    if (len <= n || strncasecmp(name + len - n, suffix, n))
-        return false;
-    *bare = len - n;
-    return true;
-}
-
 struct overlay *overlay_of_name(const struct pump *p, const char *name, size_t len, size_t *bare)
 {
-    struct overlay *best = NULL;
-    size_t at;
-    for (struct overlay *o = p->overlays; o; o = o->next)
-        if (has_suffix(name, len, o->suffix, &at) && (!best || at < *bare)) {
-            best = o;
-            *bare = at;
-        }
-    return best;
+    const char *suffix[OVERLAYS_MAX];
+    struct overlay *v[OVERLAYS_MAX];
+    unsigned n = 0;
+    for (struct overlay *o = p->overlays; o && n < OVERLAYS_MAX; o = o->next, n++) {
+        v[n] = o;
+        suffix[n] = o->suffix;
+    }
+    int i = suffix_longest(name, len, suffix, n, bare);
+    return i < 0 ? NULL : v[i];
 }
 
 struct overlay *overlay_of_entry(const struct pump *p, const char *name, char full[IPC_NAME_MAX + 1])
@@ -81,13 +73,34 @@ struct overlay *overlay_named(const struct pump *p, const char *name)
     return o;
 }
 
+bool overlay_may_have(const struct overlay *o, const uint8_t key[KEY_LEN])
+{
+    const struct pump *p = o->p;
+    return !p->overlays->next || overlay_of_key(p, key) == o || (!names_entry(p, key) && access_knows(p->access, key));
+}
+
+/* A guest without a name may come by any overlay: then it is answered by the one where its session is. */
 bool overlay_route(const struct pump *p, uint32_t own, uint32_t remote, struct side **s, struct peer **peer)
 {
+    struct side *found = NULL;
     for (struct overlay *o = p->overlays; o; o = o->next)
-        for (*s = o->sides; *s; *s = (*s)->next)
-            if ((*s)->own == own && (*peer = peer_by_address((*s)->peers, remote)))
+        for (struct side *at = o->sides; at; at = at->next) {
+            struct peer *there = at->own == own ? peer_by_address(at->peers, remote) : NULL;
+            if (!there || (found && !peer_is_standing(there)))
+                continue;
+            found = *s = at;
+            *peer = there;
+            if (!p->overlays->next || peer_is_standing(there))
                 return true;
-    return false;
+        }
+    return found;
+}
+
+struct overlay *overlay_of_host(const struct pump *p, uint32_t remote)
+{
+    struct side *s;
+    struct peer *peer;
+    return overlay_route_own(p, remote, &s, &peer) ? s->o : NULL;
 }
 
 bool overlay_route_own(const struct pump *p, uint32_t remote, struct side **s, struct peer **peer)
@@ -185,7 +198,7 @@ static void overlay_link(struct overlay *o)
 }
 
 /* The list for those who must know our names from others. */
-static void list_zones(struct pump *p)
+void overlays_list_zones(struct pump *p)
 {
     size_t at = 0;
     p->zones[0] = '\0';
@@ -214,7 +227,7 @@ int overlay_new(struct pump *p, const char *name, const char *suffix, const stru
     memcpy(o->configured, nodes, n * sizeof(*nodes));
     o->n_configured = n;
     overlay_link(o);
-    list_zones(p);
+    overlays_list_zones(p);
     int err = open_socket(o, why, whylen);
     if (!err)
         err = link_start(o);
@@ -231,7 +244,7 @@ int overlay_new(struct pump *p, const char *name, const char *suffix, const stru
 void overlay_free(struct overlay *o)
 {
     overlay_unlink(o);
-    list_zones(o->p);
+    overlays_list_zones(o->p);
     link_stop(o);
     if (o->p->set)
         fdset_del(o->p->set, o->udp_watch);

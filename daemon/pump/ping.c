@@ -35,7 +35,7 @@ static void ping_end(struct pump *p, struct ping *g)
     }
     uint64_t avg = g->received ? g->sum_us / g->received : 0;
     struct addr address = names_host_address(p, g->remote, g->v6 ? 6 : 4, 0);
-    char *json = report_ping_end(g->name, &address, g->sent, g->received, g->received ? g->min_us : 0, avg, g->max_us, path, known ? info.member : NULL);
+    char *json = report_ping_end(g->name, &address, g->sent, g->received, g->received ? g->min_us : 0, avg, g->max_us, path, known ? info.member : NULL, known ? s->o->name : NULL);
     control_reply(g->client, g->serial, false, g->received ? 0 : 1, json);
     g->client = NULL;
 }

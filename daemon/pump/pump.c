@@ -11,8 +11,11 @@
 #include "daemon/base/log.h"
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
+#include "daemon/pump/claims.h"
+#include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/reload.h"
+#include "daemon/base/secret.h"
 
 enum { NODE_CHECK_US = 1000000, TRIM_CHECK_US = 500000, TRIM_WORTH = 512 << 10, LITTLE = 1200 };
 
@@ -33,7 +36,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, door_deadline(p));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
-    return mono_min(at, ping_deadline(p));
+    return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
 }
 
 /* The timer is set anew only for an earlier deadline: one that comes too soon costs a turn, not a system call per turn. */
@@ -83,8 +86,10 @@ static void expire(struct pump *p)
     dgram_expire(p);
     door_expire(p);
     share_turn(p);
+    access_settle(p);
     rotation_turn(p);
     dns_expire(p);
+    lookup_turn(p);
     state_turn(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
         overlay_turn(o);
@@ -185,7 +190,7 @@ static void on_timer(void *ctx, uint32_t events)
 static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct overlay *o = ctx;
-    return names_may_talk(o->p, key) && overlay_of_key(o->p, key) == o;
+    return names_may_talk(o->p, key) && overlay_may_have(o, key);
 }
 
 static void exclude_route(void *ctx, uint32_t network, unsigned bits)
@@ -262,8 +267,16 @@ static int start_sessions(struct pump *p, char *why, size_t whylen)
     struct addr v[CONFIG_NODES_MAX];
     unsigned n = nodes_of(p, "", p->config.nodes, p->config.n_nodes, v);
     int err = overlay_new(p, "", p->config.suffix, v, n, &o, why, whylen);
-    if (!err)
-        o->by_config = p->config.n_nodes;
+    if (err)
+        return err;
+    o->by_config = p->config.n_nodes;
+    for (unsigned i = 0; !err && i < p->config.n_overlays; i++) {
+        const struct config_overlay *c = &p->config.overlays[i];
+        n = nodes_of(p, c->name, c->nodes, c->n_nodes, v);
+        err = overlay_new(p, c->name, c->suffix, v, n, &o, why, whylen);
+        if (!err)
+            o->by_config = c->n_nodes;
+    }
     return err;
 }
 
@@ -312,6 +325,8 @@ static int start_io(struct pump *p, char *why, size_t whylen)
 
 static void pump_free(struct pump *p)
 {
+    lookup_stop(p);
+    claims_stop(p);
     dns_stop(p);
     mcast_stop(p);
     door_stop(p);
@@ -335,6 +350,7 @@ static void pump_free(struct pump *p)
     groups_free(p->groups);
     accel_close(p->accel);
     access_free(p->access);
+    free(p->stale);
     share_stop(p);
     rotation_stop(p);
     book_free(p->book);
@@ -343,14 +359,14 @@ static void pump_free(struct pump *p)
     policy_stop(p);
     config_free(&p->config);
     crypto_wipe(&p->identity, sizeof(p->identity));
-    free(p);
+    secret_free(p);
 }
 
 int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, const struct pump_paths *paths,
     const struct pump_identity *identity, void (*stop)(void *ctx), void *ctx, char *why, size_t whylen)
 {
     uint8_t seed[32];
-    struct pump *p = calloc(1, sizeof(*p));
+    struct pump *p = secret_new(sizeof(*p));
     if (!p)
         return -ENOMEM;
     p->config = *config;
@@ -381,6 +397,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     if (!err)
         err = nodes_load(p, why, whylen);
     if (!err)
+        err = claims_load(p, why, whylen);
+    if (!err)
         err = drop_load(p, why, whylen);
     if (!err)
         err = start_io(p, why, whylen);
@@ -406,6 +424,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     for (struct overlay *o = p->overlays; o; o = o->next)
         rotation_begin(o);
     access_rebuild(p);
+    claims_resettle(p);
+    lookup_configure(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
         net_choose_node(o);
     move_start(p);

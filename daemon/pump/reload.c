@@ -79,15 +79,6 @@ static bool lists_differ(const void *a, unsigned n, const void *b, unsigned m, s
     return n != m || (n && memcmp(a, b, n * size) != 0);
 }
 
-/* Of the same names and suffixes, in that order. */
-static bool same_overlays(const struct config *a, const struct config *b)
-{
-    bool same = a->n_overlays == b->n_overlays;
-    for (unsigned i = 0; same && i < a->n_overlays; i++)
-        same = !strcmp(a->overlays[i].name, b->overlays[i].name) && !strcmp(a->overlays[i].suffix, b->overlays[i].suffix);
-    return same;
-}
-
 /* What counts from the next start only stays in `next` as it is now; names of both sorts go to out. */
 static void compare(const struct config *now, struct config *next, struct reload_outcome *out)
 {
@@ -100,48 +91,23 @@ static void compare(const struct config *now, struct config *next, struct reload
         add_name(out->now, "rule");
     if (lists_differ(now->exposes, now->n_exposes, next->exposes, next->n_exposes, sizeof(*now->exposes)))
         add_name(out->now, "expose");
-    if (!same_overlays(now, next))
-        add_name(out->later, "overlay");
-    else if (lists_differ(now->overlays, now->n_overlays, next->overlays, next->n_overlays, sizeof(*now->overlays)))
+    if (lists_differ(now->overlays, now->n_overlays, next->overlays, next->n_overlays, sizeof(*now->overlays)))
         add_name(out->now, "overlay");
     out->same = !out->now[0] && !out->later[0];
 }
 
-/* Other overlays than those that run are for the next start: then all of them stay as they are. */
-static void keep_overlays(struct config *now, struct config *next)
-{
-    struct config_overlay *list = next->overlays;
-    unsigned n = next->n_overlays;
-    if (same_overlays(now, next))
-        return;
-    next->overlays = now->overlays;
-    next->n_overlays = now->n_overlays;
-    now->overlays = list;
-    now->n_overlays = n;
-}
-
 /* ---- into force ---- */
 
-static void renew_nodes_of(struct pump *p, const char *name, const struct addr *nodes, unsigned n)
+/* What could be had of them is there. */
+static void renew_overlays(struct pump *p)
 {
-    struct addr v[CONFIG_NODES_MAX];
-    struct overlay *o = overlay_named(p, name);
-    if (!o)
-        return;
-    o->by_config = n;
-    int err = overlay_set_nodes(o, v, nodes_of(p, name, nodes, n, v));
+    char why[300];
+    int err = overlays_configure(p, &p->config, why, sizeof(why));
     if (err)
-        log_error("overlay suffix=%s its nodes are as before err=%d", o->suffix, err);
+        log_error("overlays are not all as configured err=%d: %s", err, why);
 }
 
-/* Where an overlay has them already nothing happens. */
-static void renew_nodes(struct pump *p)
-{
-    renew_nodes_of(p, "", p->config.nodes, p->config.n_nodes);
-    for (unsigned i = 0; i < p->config.n_overlays; i++)
-        renew_nodes_of(p, p->config.overlays[i].name, p->config.overlays[i].nodes, p->config.overlays[i].n_nodes);
-}
-
+/* What rules say about single peers has been renewed with the access table: it goes through the book. */
 static void renew_sessions(struct pump *p)
 {
     for (struct overlay *o = p->overlays; o; o = o->next) {
@@ -149,23 +115,13 @@ static void renew_sessions(struct pump *p)
         for (struct side *s = o->sides; s; s = s->next)
             peers_set_wishes(s->peers, p->config.shortcut, !p->config.encrypt);
     }
-    for (size_t i = 0; i < book_count(p->book); i++) {
-        const struct book_entry *e = book_at(p->book, i);
-        struct overlay *o = overlay_of_key(p, e->key);
-        struct peer *peer = o && !e->multicast ? peer_by_key(o->peers, e->key) : NULL;
-        if (peer)
-            policy_peer(p, o, peer, e);
-    }
 }
 
 /* 0 or -ENOMEM: nothing has changed. What is left over is in next, to be freed. */
 static int enforce(struct pump *p, struct config *next)
 {
-    keep_overlays(&p->config, next);
-    if (policy_renew(p, next) < 0) {
-        keep_overlays(&p->config, next);
+    if (policy_renew(p, next) < 0)
         return -ENOMEM;
-    }
     struct config old = p->config;
     p->config = *next;
     *next = old;
@@ -173,7 +129,7 @@ static int enforce(struct pump *p, struct config *next)
         log_set_level((enum log_level)p->config.log_level);
     if (access_rebuild(p) < 0)
         log_warn("exposed ports are as before: out of memory");
-    renew_nodes(p);
+    renew_overlays(p);
     renew_sessions(p);
     return 0;
 }

@@ -3,8 +3,8 @@
  *   i3ctl reload, SIGHUP, a change of the file (io/watch.h) ---> reload_now()
  *
  * A file with errors changes nothing: they are told to who asked, and logged, and `i3ctl status` has them until the file is right again. Of
- * one without errors, rules, exposed ports, nodes, `resolve`, `log`, `shortcut`, `encrypt` and `waypoint` count at once; what else has changed
- * counts from the next start, which is said as well. Connections go on in any case: a new rule is asked when the next one is made.
+ * one without errors, sections, nodes, names, `log`, `shortcut`, `encrypt` and `waypoint` count at once; what else has changed (`restart` in
+ * policy/schema.c) counts from the next start, which is said as well. Connections go on in any case: a new rule is asked when the next one is made.
  */
 #ifndef I3_RELOAD_H
 #define I3_RELOAD_H

@@ -196,6 +196,22 @@ static void end(struct pump *p, unsigned i)
         tellings_clear(r);
 }
 
+bool rotation_identity(const struct pump *p, const uint8_t prefix[ID_PREFIX_LEN], const uint8_t **priv, const uint8_t **pub)
+{
+    struct i3_id id;
+    *priv = p->identity.priv;
+    *pub = p->identity.pub;
+    for (unsigned i = 0;; i++) {
+        id_of_key(&id, *pub, NULL);
+        if (!memcmp(id.b, prefix, ID_PREFIX_LEN))
+            return true;
+        if (i == p->rotation->n)
+            return false;
+        *priv = p->rotation->old[i]->priv;
+        *pub = p->rotation->old[i]->pub;
+    }
+}
+
 /* ---- telling ---- */
 
 static struct telling *telling_find(const struct rotation *r, const uint8_t key[KEY_LEN])

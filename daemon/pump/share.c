@@ -382,8 +382,9 @@ void share_join_in(struct overlay *o, const struct wire_data *d)
 {
     struct pump *p = o->p;
     char name[INVITE_NAME_MAX + 1];
+    const uint8_t *priv, *pub; /* a code outlives a change of the key: who comes is told of it by the old one (pump/rotate.c) */
     struct noise n;
-    if (d->n != 1 || memcmp(d->ids, p->public_id.b, ID_PREFIX_LEN) || d->payload_len != JOIN_LEN)
+    if (d->n != 1 || d->payload_len != JOIN_LEN || !rotation_identity(p, d->ids, &priv, &pub))
         return;
     struct invitation *v = invitation_by_tag(p->sharing->shares, d->payload);
     if (!v || !budget_take(&p->sharing->joins, p->now, USEC_PER_SEC / JOINS_PER_S, JOINS_BURST) ||
@@ -391,7 +392,7 @@ void share_join_in(struct overlay *o, const struct wire_data *d)
         return; /* and not a word: it is not known here who that is */
     uint8_t join[JOIN_LEN];
     memcpy(join, d->payload, JOIN_LEN);
-    if (join_read(&n, v->token, p->identity.priv, p->identity.pub, join, name) == 0)
+    if (join_read(&n, v->token, priv, pub, join, name) == 0)
         come(o, v, &n, name, join);
     noise_wipe(&n);
 }

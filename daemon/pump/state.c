@@ -271,8 +271,18 @@ static void runtime_path(const struct pump *p, const char *name, char *path, siz
     snprintf(path, cap, "%s/%s", p->paths.runtime, name);
 }
 
+/* One that could not be read is not ours to write, not even at the end. */
+static unsigned state_bit(const char *name)
+{
+    return !strcmp(name, "listeners") ? 1 : !strcmp(name, "udp") ? 2 : 4;
+}
+
 void pump_state_save(struct pump *p, const char *name, char *text, size_t len)
 {
+    if (!(p->disk.loaded & state_bit(name))) {
+        free(text);
+        return;
+    }
     char path[sizeof(p->paths.runtime) + 16];
     struct format f = {.kind = name, .version = 1};
     runtime_path(p, name, path, sizeof(path));
@@ -286,7 +296,7 @@ void pump_state_save(struct pump *p, const char *name, char *text, size_t len)
     trouble(p, name, err);
 }
 
-int pump_state_load(const struct pump *p, const char *name, char **text, char *why, size_t whylen)
+int pump_state_load(struct pump *p, const char *name, char **text, char *why, size_t whylen)
 {
     char path[sizeof(p->paths.runtime) + 16];
     struct format f = {.kind = name, .version = 1, .bare = true, .secret = true};
@@ -294,6 +304,8 @@ int pump_state_load(const struct pump *p, const char *name, char **text, char *w
     runtime_path(p, name, path, sizeof(path));
     *text = NULL;
     int err = file_load(path, &f, &t, why, whylen);
+    if (!err || err == -ENOENT)
+        p->disk.loaded |= state_bit(name);
     if (err)
         return err == -ENOENT ? 0 : err;
     memmove(t.text, t.body, t.body_len + 1);

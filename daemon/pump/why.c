@@ -53,9 +53,10 @@ static const char *session_words(const struct overlay *o, const uint8_t key[KEY_
 static const char *who_listens(struct pump *p, unsigned port)
 {
     struct addr own = addr_v4(p->own, (uint16_t)port);
-    for (unsigned i = 0; i < p->config.n_exposes; i++)
-        if (p->config.exposes[i].port == port)
-            return "exposed";
+    const struct door *d;
+    for (unsigned i = 0; (d = access_at(p->access, i)); i++)
+        if (d->port == port)
+            return d->source == ACCESS_SHARE ? "shared" : "exposed";
     return listen_find(p, &own) ? "program" : "nobody";
 }
 

@@ -24,6 +24,8 @@ static void explain_resolved(const char *plain, int status, const struct addr *a
     explain("name", plain, status == 0             ? text
                            : status == CLIENT_DEAD ? "the daemon does not answer"
                            : status == EAGAIN      ? "not now"
+                           : status == EKEYREJECTED ? "its key is another one than it was, or several claim it: see i3ctl ping"
+                           : status == EPROTO      ? "the DNS refuses to answer, or its record is wrong: see i3ctl ping"
                                                    : "not known, and not asked of DNS");
 }
 
@@ -40,7 +42,11 @@ int resolve_name(const char *plain, struct addr *a, struct addr *a6)
         known_put(plain, a, a6);
         return RESOLVE_OK;
     }
-    return status == CLIENT_DEAD || status == EAGAIN ? RESOLVE_LATER : overlay_left_alone(status) ? RESOLVE_SYSTEM : RESOLVE_UNKNOWN;
+    if (status == CLIENT_DEAD || status == EAGAIN)
+        return RESOLVE_LATER;
+    if (overlay_left_alone(status))
+        return RESOLVE_SYSTEM;
+    return status == EKEYREJECTED || status == EPROTO ? RESOLVE_FAILED : RESOLVE_UNKNOWN;
 }
 
 /* What libc makes of an address as text, behind what is in the list already. */
@@ -129,6 +135,8 @@ static int overlay_addrinfo(const char *plain, const char *service, const struct
         return REAL(getaddrinfo)(plain, service, ask, out);
     case RESOLVE_UNKNOWN:
         return no_address(service, &hints, EAI_NONAME);
+    case RESOLVE_FAILED:
+        return no_address(service, &hints, EAI_FAIL);
     }
     int rc = addresses(&a, &a6, flags, service, &hints, &list);
     if (rc == 0 && flags & AI_CANONNAME) {

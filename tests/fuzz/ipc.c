@@ -20,6 +20,7 @@ static void require(bool ok)
         ipc_put_##name(w, &v);                                                                               \
     }
 RE(info, ipc_info)
+RE(suffixes, ipc_suffixes)
 RE(resolved, ipc_resolved)
 RE(connect, ipc_connect)
 RE(socket, ipc_socket)
@@ -49,6 +50,7 @@ static void re_address(struct reader *r, struct writer *w)
 
 static void (*const body[])(struct reader *, struct writer *) = {
     re_info,
+    re_suffixes,
     re_resolved,
     re_connect,
     re_socket,

@@ -23,7 +23,9 @@ tar -C "$TOP" --exclude=.git --exclude=./build -cf - . | tar -C "$TREE" -xf -
 BUILT=$TREE/build${san:+/san}
 mkdir -p "$BUILT"
 cp -a "$B/bin" "$B/lib" "$B/obj" "$BUILT"
-[ ! -d "$B/man" ] || cp -a "$B/man" "$BUILT"
+for made in man completions; do
+    [ ! -d "$B/$made" ] || cp -a "$B/$made" "$BUILT"
+done
 chmod -R a+rX "$TREE"
 
 for who in a b; do

@@ -64,8 +64,7 @@ def every_verb_is_documented(verbs):
         assert re.search(r"^\*%s\*" % re.escape(v), manual, re.M), "i3ctl(1) has no entry of its own for %s" % v
     known = {v.replace(" ", "-") for v in verbs} | {"common", "error"}
     for name in schemas.files:
-        if name[:-5] not in known:
-            print("a schema of no verb:", name)
+        assert name[:-5] in known, "a schema of no verb: " + name
         schemas.check_schema(schemas.files[name], name, name)
 
 
@@ -74,6 +73,15 @@ def every_option_is_documented(verbs, synopsis):
     for v in verbs:
         for option in set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", synopsis[v])) - {"--json"}:
             assert option in manual, "i3ctl(1) does not have %s of %s" % (option, v)
+
+
+def every_exit_status_is_documented():
+    header = open(os.path.join(TOP, "tools", "i3ctl.h")).read()
+    codes = dict(re.findall(r"^    (CTL_[A-Z_]+) = (\d+),", header[header.index("enum ctl_exit"):header.index("CTL_ERR_LEN")], re.M))
+    assert len(codes) >= 5, codes
+    manual = open(os.path.join(TOP, "tools", "man", "i3ctl.1.scd")).read()
+    table = manual[manual.index("# EXIT STATUS"):manual.index("# EXAMPLES")]
+    assert sorted(re.findall(r"^\*(\d+)\*$", table, re.M)) == sorted(codes.values()), codes
 
 
 def wrong_calls(u, verbs):
@@ -117,7 +125,7 @@ def fresh_daemon(u):
     ask(u, "init")
     ask(u, "id")
     s = ask(u, "status")
-    assert s["peers"] == [] and s["node"]["embedded"] is True, s
+    assert s["peers"] == [] and s["nodes"] == [], s
     assert any(w["code"] == "no_node" for w in s["warnings"]), s
     ask(u, "book ls")
     ask(u, "group list")
@@ -143,6 +151,11 @@ def book_and_groups(alice, bob):
     ask(bob, "group join", "g9", "/nowhere", status=1)
     ask(bob, "group list")
     ask(alice, "book ls")
+    ask(alice, "book list")
+    ask(alice, "book claim", "alice-of-the-test")
+    ask(alice, "book ls")
+    ask(alice, "book unclaim", "alice-of-the-test")
+    ask(alice, "book unclaim", "alice-of-the-test", status=None)
     ask(alice, "book rm", "carol")
     ask(alice, "book rm", "carol", status=1)
     ask(alice, "group leave", "g2")
@@ -258,6 +271,7 @@ def body():
     step("every verb has a schema, and stands in the manual")
     every_verb_is_documented(verbs)
     every_option_is_documented(verbs, {v["name"]: v["synopsis"] for v in table})
+    every_exit_status_is_documented()
     step("wrong calls")
     wrong_calls(u, verbs)
     step("nothing runs")

@@ -38,7 +38,8 @@ cmp "$data/book.1" "$T/old"
 
 step "a newer file is refused and left as it is"
 as alice i3ctl stop >/dev/null
-for f in "$data/book" "$data/mappings" "$run/listeners" "$data/identity"; do
+for f in "$data/book" "$data/mappings" "$data/identity" "$data/groups" "$data/shares" "$data/nodes" "$data/dropped" "$data/oldkeys" \
+    "$run/listeners" "$run/udp" "$run/peers"; do
     [ ! -e "$f" ] || cp "$f" "$T/kept"
     kind=$(basename "$f")
     printf 'i3run %s 9\nsomething\n' "$kind" >"$f"

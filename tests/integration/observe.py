@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# waits: for a node and a peer to be missed
 """What i3ctl shows of a daemon that is well, ill or gone: status, doctor, ping, log, metrics, trace; on terminals of any kind."""
 import copy
 import fcntl
@@ -232,6 +233,12 @@ def terminals(user):
         assert "\033" not in on_terminal(user, *words, env={"TERM": "dumb"}), words
         out = user.ctl(*words, status=None, env={"LC_ALL": "C"}).out
         assert out.isascii() and "\033" not in out, out
+    for env in {"LC_ALL": "C"}, {"LC_ALL": "POSIX"}:
+        out = user.ctl("share", "4321", "--qr", env=env).out
+        assert out.isascii() and "##" in out and "\033" not in out, out
+        assert on_terminal(user, "share", "4321", env=env).isascii()
+    assert "\u2588" in user.ctl("share", "4321", "--qr").out and "\u2588" not in user.ctl("share", "4321").out
+    user.ctl("share", "4321", "--cancel")
     out = on_terminal(user, "help", columns=60)
     assert all(len(line) <= 60 for line in out.splitlines() if " FILE " not in line and "usage" not in line), out
     assert max(len(line) for line in on_terminal(user, "help", columns=400).splitlines()) <= 110
@@ -285,7 +292,7 @@ def status_of_the_connected(alice, bob):
 
 def pings(alice, bob):
     r = alice.ctl("ping", "bob", "2")
-    has(r.out, r"^bob: 1: [\d.]+ ms", r"^bob: 2 sent, 2 answered, 0 % lost; min ")
+    has(r.out, r"^bob: answer 1 in [\d.]+ ms", r"^bob: 2 sent, 2 answered, 0 % lost; min ")
     p = alice.popen("i3ctl", "ping", "bob", "1000", stdout=subprocess.PIPE)
     p.stdout.readline()
     p.send_signal(signal.SIGINT)
@@ -301,7 +308,7 @@ def pings(alice, bob):
 def ping_of_the_absent(alice, bob):
     bob.ctl("stop")
     r = alice.ctl("ping", "bob", "1", status=1)
-    has(r.out, r"^bob: 1 sent, 0 answered, 100 % lost")
+    has(r.out, r"^bob: request 1: ", r"^bob: 1 sent, 0 answered, 100 % lost")
     bob.ctl("start")
     wait_for(bob.online)
 
@@ -323,7 +330,7 @@ def follows(alice):
     alice.ctl("stop")
     alice.ctl("start")
     assert alice.json("status")["pid"] != pid
-    until(r"i3d (ended|stopp|ending)", r"i3d started|i3d ready|started")
+    until("daemon stopping", "daemon started .*pid=%d" % alice.json("status")["pid"])
     log.send_signal(signal.SIGINT)
     assert log.wait(10) == 0
     whole, few = alice.ctl("log").out.splitlines(), alice.ctl("log", "-n", "3").out.splitlines()
@@ -385,24 +392,21 @@ def traces(alice, bob, port):
     has(r.err, "is there already; --force writes over it")
     assert open(one, "rb").read().count(b"find-me"), "the file was written over"
 
-    def traced(*words, n=3, **more):
-        """While there are pings."""
-        pinging = alice.popen("i3ctl", "ping", "bob", "20", stdout=subprocess.DEVNULL)
-        try:
-            return alice.ctl("trace", *words, "-c", str(n), **more)
-        finally:
-            pinging.kill()
-            pinging.wait()
+    def traced(*words, n, **more):
+        return alice.ctl("trace", *words, "-c", str(n), **more)
 
+    pinging = alice.popen("i3ctl", "ping", "bob", "1000", stdout=subprocess.DEVNULL)  # there is something to see all the while
+    ctl.children.append(pinging)
     traced("-w", one, "--force", n=2)
     assert len(pcapng.packets(pcapng.parse(open(one, "rb").read()))) == 2
     piped = alice.popen("sh", "-c", "i3ctl trace -w - -c 2 | cat >%s/piped" % T, stderr=subprocess.PIPE)
     traced("--peer", "bob", n=2)
     assert piped.wait(20) == 0
     assert len(pcapng.packets(pcapng.parse(open(T + "/piped", "rb").read()))) == 2
-    has(traced(n=2).out, r"^\d\d:\d\d:\d\d\.\d{6} (in|out) +icmp .*bob\.i3", r"echo")
+    has(traced(n=2).out, r"^\d\d:\d\d:\d\d\.\d{6} (in |out) ICMP .*bob\.i3.* echo re")
     cut = pcapng.packets(pcapng.parse((traced("-w", T + "/cut", "--snaplen", "24", n=2), open(T + "/cut", "rb").read())[1]))
     assert all(len(x) <= 24 for x in cut), cut
+    pinging.kill()
     # no more room: what is there is whole
     full = os.path.join(T, "full.pcapng")
     big = alice.popen("i3ctl", "trace", "-w", full, stderr=subprocess.PIPE,

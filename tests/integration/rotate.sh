@@ -88,9 +88,18 @@ wait_for 30 knows cay ben || die "cay has lost ben"
 wait_for 30 told_is ben "True True" || die "ben does not know that all know: $(person ben i3ctl peers)"
 fetch cay ben 7000 || die "nothing after both have changed"
 
+step "a code that was made before the change is good after it"
+mkdir -m 700 "$T/dee" "$T/dee/run"
+before=$(code ann 8080 --target "$web" --as ann)
+person ann i3ctl rotate >/dev/null
+person dee i3ctl join "$before" >/dev/null || die "the code is of no use any more"
+wait_for 20 knows dee ann || die "who has joined by the old key does not learn the new one"
+fetch dee ann 8080
+
 step "there is an end to old keys, and the time of one is over"
-person ann i3ctl rotate --for 3s >/dev/null
-wait_for 3 knows ben ann || die "ben did not hear in time"
 refused 1 'still being answered for' person ann i3ctl rotate
-wait_for 10 grep -q 'answers no more' "$T/ann/run/i3/i3d.log" || die "the old key goes on"
 fetch ben ann 8080
+person dee i3ctl rotate --for 3s >/dev/null
+wait_for 3 told_is dee "True" || die "ann did not hear in time"
+wait_for 10 grep -q 'answers no more' "$T/dee/run/i3/i3d.log" || die "the old key goes on"
+fetch dee ann 8080

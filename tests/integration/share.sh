@@ -93,6 +93,11 @@ refused 6 'offline' person ben i3ctl join "$late"
 person ann i3ctl id >/dev/null
 person ben i3ctl join "$late" >/dev/null || die "the code did not stay good"
 
+step "a code from nodes that nobody reaches leaves nothing behind: the next one is good"
+mkdir -m 700 "$T/dee" "$T/dee/run" "$T/eve" "$T/eve/run"
+refused 6 'no overlay node answers' person dee i3ctl join "$(code eve 8080 --target "$web" --node "127.0.0.1:$(free_port)")"
+person dee i3ctl join "$(code ann 8080 --target "$web")" >/dev/null || die "the nodes of the bad code are still in use"
+
 step "kill -9: who has joined stays, what is used stays used"
 kill -9 "$(cat "$T/ann/run/i3/i3d.pid")"
 person ann i3ctl id >/dev/null
@@ -121,6 +126,19 @@ person ann i3ctl unshare carol >/dev/null
 rc=0
 person cay i3run curl -sS -m 2 -o /dev/null "http://ann.i3:8081/page" 2>/dev/null || rc=$?
 expect "silence by name" $rc 28
+
+step "an expose section of i3.conf opens a port to a key, and shuts it when it goes"
+mkdir -p "$T/ann/.config/i3"
+printf 'expose web { port = 8085 target = "127.0.0.1:%s" allow = { "%s" } }\n' "$web" "$(person cay i3ctl id -q)" >"$T/ann/.config/i3/i3.conf"
+person ann i3ctl reload >/dev/null || die "reload"
+person cay timeout 30 i3run curl -sS -m 20 -o "$T/got" "http://ann.i3:8085/page" || die "the exposed port does not answer"
+cmp "$T/page" "$T/got"
+refused 1 'expose section' person ann i3ctl unshare 8085
+: >"$T/ann/.config/i3/i3.conf"
+person ann i3ctl reload >/dev/null || die "reload"
+rc=0
+person cay i3run curl -sS -m 1 -o /dev/null "http://ann.i3:8085/page" 2>/dev/null || rc=$?
+expect "silence after the section has gone" $rc 28
 
 step "UDP as well"
 plain echo python3 -c 'import socket

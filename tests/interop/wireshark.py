@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The Wireshark dissector: every kind of i3 packet, from the drawings of include/wire.h, shows its fields; one that is cut is said to be
+"""What i3ctl trace writes, read by tshark; and the Wireshark dissector: every kind of i3 packet, from the drawings of include/wire.h, shows its fields; one that is cut is said to be
 malformed; frames over TCP are found."""
 import os
 import shutil
@@ -96,3 +96,44 @@ stream = b"".join(struct.pack(">H", len(p)) + p for p, _ in CASES[9:12])
 row, = tshark([tcp(stream)], ["i3.kind", "i3.frame"])
 assert row == {"i3.kind": "8,9,10", "i3.frame": "12,12,12"}, row
 print("ok: frames by TCP")
+
+
+# packets inside: a fetch and a ping of a real world, from a file and live from a pipe
+sys.path.insert(0, os.path.join(TOP, "tests", "lib"))
+import ctl  # noqa: E402
+
+
+def tshark_file(path, *more):
+    r = subprocess.run(["tshark", "-n", "-r", path, *more], env=dict(os.environ, HOME=ctl.T), capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0 and "cut short" not in r.stderr, r.stderr
+    return r.stdout.splitlines()
+
+
+def inner():
+    world = ctl.World()
+    ctl.worlds.append(world)
+    alice, bob = world.alice, world.bob
+    server = bob.popen("i3run", sys.executable, TOP + "/tests/lib/web.py", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    ctl.children.append(server)
+    port = server.stdout.readline().split()[1].decode()
+    path = ctl.T + "/a.pcapng"
+    trace = alice.popen("i3ctl", "trace", "-w", path)
+    ctl.wait_for(lambda: os.path.exists(path) and os.path.getsize(path))
+    live = alice.popen("sh", "-c", "i3ctl trace -c 12 -w - | tshark -n -l -r - -T fields -e ip.proto 2>/dev/null >%s/live" % ctl.T)
+    assert alice.run("i3run", "curl", "-s", "-o", "/dev/null", "http://bob.i3:%s/find-me" % port).status == 0
+    alice.ctl("ping", "bob", "3")
+    trace.send_signal(2)
+    assert trace.wait(20) == 0
+    uri, = tshark_file(path, "-d", "tcp.port==%s,http" % port, "-Y", "http.request", "-T", "fields", "-e", "http.request.uri")
+    assert uri == "/find-me", uri
+    assert len(tshark_file(path, "-Y", "icmp.type == 8")) == 3
+    assert not tshark_file(path, "-Y", "_ws.malformed || ip.checksum.status == 0"), "malformed packets"
+    names = tshark_file(path, "-N", "n", "-Y", "icmp.type == 8", "-T", "fields", "-e", "ip.dst_host")
+    assert set(names) == {"bob.i3"}, names
+    assert live.wait(30) == 0
+    with open(ctl.T + "/live") as f:
+        assert len(f.read().split()) == 12
+    print("ok: packets inside, from a file and from a pipe")
+
+
+ctl.main(inner)

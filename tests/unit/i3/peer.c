@@ -301,6 +301,45 @@ START_TEST(plain_only_when_both_say_so)
 END_TEST
 
 /* A packet of the first, changed, repeated, or in the other form. */
+/* One peer may be treated otherwise than all, from the next handshake on; a shortcut is left at once. */
+START_TEST(wishes_about_one_peer_count_at_once)
+{
+    struct world *w = world_new(3, 5);
+    struct peer_info info;
+    world_shortcuts(w);
+    for (unsigned i = 1; i < 3; i++)
+        world_open(w, 0, i);
+    world_run(w, 10 * SEC);
+    ck_assert(world_info(w, 0, 1).shortcut.family && world_info(w, 0, 2).shortcut.family);
+    peer_set_wishes(w->host[0].ps, peer_by_key(w->host[0].ps, w->host[1].c.pub), 0, -1);
+    ck_assert(!world_info(w, 0, 1).shortcut.family);
+    for (unsigned n = 0; n < 20; n++) {
+        for (unsigned i = 1; i < 3; i++)
+            world_packet(w, 0, i, (uint8_t)(10 + 2 * n + i), 100);
+        world_run(w, SEC);
+    }
+    info = world_info(w, 0, 1);
+    ck_assert_msg(!info.shortcut.family && !strcmp(info.relayed_why, "shortcut = no"), "%s", info.relayed_why);
+    ck_assert(world_info(w, 0, 2).shortcut.family && !world_info(w, 1, 0).shortcut.family);
+    peer_set_wishes(w->host[0].ps, peer_by_key(w->host[0].ps, w->host[1].c.pub), -1, 1);
+    for (unsigned n = 0; n < 20; n++) {
+        world_packet(w, 0, 1, (uint8_t)(100 + n), 100);
+        world_run(w, SEC);
+    }
+    info = world_info(w, 0, 1);
+    ck_assert(info.shortcut.family && !info.plain); /* the other one does not want that */
+    peer_set_wishes(w->host[1].ps, peer_by_key(w->host[1].ps, w->host[0].c.pub), -1, 1);
+    for (unsigned n = 0; n < 20; n++) {
+        world_packet(w, 1, 0, (uint8_t)(200 + n), 100);
+        world_run(w, SEC);
+    }
+    ck_assert(world_info(w, 0, 1).plain && world_info(w, 1, 0).plain && !world_info(w, 0, 2).plain);
+    peers_set_wishes(w->host[0].ps, false, false);
+    ck_assert(!world_info(w, 0, 1).shortcut.family && !world_info(w, 0, 2).shortcut.family);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(plain_packets_are_believed_as_far_as_the_tag_goes)
 {
     enum { HEAD = DATA_HEADER_LEN, BODY = PEER_SEAL_OVERHEAD };
@@ -427,6 +466,7 @@ int main(void)
     tcase_add_loop_test(t, plain_only_when_both_say_so, 0, 4);
     tcase_add_test(t, plain_packets_are_believed_as_far_as_the_tag_goes);
     tcase_add_test(t, a_sealed_session_takes_nothing_plain);
+    tcase_add_test(t, wishes_about_one_peer_count_at_once);
     tcase_add_test(t, a_flood_of_inits_is_read_at_a_bounded_rate);
     suite_add_tcase(s, t);
     return suite_run(s);

@@ -16,6 +16,7 @@
 static const uint8_t info_req[] = {HEAD(1)};
 static const uint8_t info_every_rep[] = {HEAD(0x81), 0, 0, 0, 0, ADDR4, 10, 0, 0, 0, 8, 1, 0, 0, 0, 0, 0x12, 0x34, ADDR6};
 static const uint8_t info_rep[] = {HEAD(0x81), 0, 0, 0, 0, ADDR4, 10, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0x12, 0x34, ADDR6};
+static const uint8_t suffixes_rep[] = {HEAD(0xa4), 0, 0, 0, 0, 1, '.', 'i', '3', ',', '.', 'c'};
 static const uint8_t resolve_req[] = {HEAD(2), 'b', 'o', 'b', '.', 'i', '3'};
 static const uint8_t resolve_rep[] = {HEAD(0x82), 0, 0, 0, 0, ADDR4, ADDR6};
 static const uint8_t resolve_none[] = {HEAD(0x82), 0, 0, 0, 2, NONE, NONE};
@@ -62,6 +63,7 @@ static void re_none(struct reader *r, struct writer *w)
         ipc_put_##name(w, &v);                                                                               \
     }
 RE(info, ipc_info)
+RE(suffixes, ipc_suffixes)
 RE(resolved, ipc_resolved)
 RE(connect, ipc_connect)
 RE(socket, ipc_socket)
@@ -149,6 +151,7 @@ static const struct golden {
     {"info request", info_req, sizeof(info_req), 8, false, IPC_INFO, re_none},
     {"info reply with a flag", info_every_rep, sizeof(info_every_rep), 64, false, IPC_INFO | IPC_REPLY, re_info},
     {"info reply", info_rep, sizeof(info_rep), 64, false, IPC_INFO | IPC_REPLY, re_info},
+    {"suffixes reply", suffixes_rep, sizeof(suffixes_rep), 13, true, IPC_SUFFIXES | IPC_REPLY, re_suffixes},
     {"resolve request", resolve_req, sizeof(resolve_req), 9, true, IPC_RESOLVE, re_name},
     {"resolve reply", resolve_rep, sizeof(resolve_rep), 52, false, IPC_RESOLVE | IPC_REPLY, re_resolved},
     {"resolve reply, none", resolve_none, sizeof(resolve_none), 52, false, IPC_RESOLVE | IPC_REPLY,
@@ -237,6 +240,8 @@ static const struct violation {
     {info_rep, sizeof(info_rep), 12, 0}, /* none, but with an address */
     {info_rep, sizeof(info_rep), 13, 1},
     {info_rep, sizeof(info_rep), 31, 1},       /* IPv4 with more bytes */
+    {suffixes_rep, sizeof(suffixes_rep), 12, 2}, /* a flag that is not known */
+    {suffixes_rep, sizeof(suffixes_rep), 14, 0}, /* NUL in the list */
     {resolve_req, sizeof(resolve_req), 10, 0}, /* NUL in a name */
     {resolve_rep, sizeof(resolve_rep), 12, 7},
     {reverse_req, sizeof(reverse_req), 8, 0},

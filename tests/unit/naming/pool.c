@@ -226,6 +226,30 @@ START_TEST(second_choices_depend_on_the_seed)
 }
 END_TEST
 
+START_TEST(a_new_key_takes_over_the_address_of_the_old_one)
+{
+    uint8_t old[KEY_LEN] = {1}, new[KEY_LEN] = {2}, before[16], after[16];
+    struct pool *p = pool_new(NET, 8, seed);
+    struct pool_entry e;
+    ck_assert(!pool_rekey(p, t0, old, new));
+    uint32_t ip = pool_get(p, t0, old), other = pool_get(p, t0, new);
+    pool_pin(p, old, true);
+    pool_address6(p, other, after);
+    pool_address6(p, ip, before);
+    while (pool_unsaved(p, &e))
+        ;
+    ck_assert(pool_rekey(p, t0, old, new));
+    ck_assert_uint_eq(pool_get(p, t0, new), ip);
+    ck_assert_mem_eq(pool_key(p, t0, ip), new, KEY_LEN);
+    ck_assert_ptr_null(pool_key(p, t0, other));
+    pool_address6(p, ip, before);
+    ck_assert_mem_eq(before, after, sizeof(before)); /* that follows from the key */
+    ck_assert_uint_eq(pool_count(p), 1);
+    ck_assert(pool_unsaved(p, &e) && e.ip == ip && e.due.us == MONO_NEVER.us); /* still pinned */
+    pool_free(p);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("naming/pool");
@@ -240,6 +264,7 @@ int main(void)
     tcase_add_test(tc, pinned_entries_stay);
     tcase_add_test(tc, is_bounded);
     tcase_add_test(tc, second_choices_depend_on_the_seed);
+    tcase_add_test(tc, a_new_key_takes_over_the_address_of_the_old_one);
     suite_add_tcase(s, tc);
     return suite_run(s);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/policy/schema.h"
 #include "include/bytes.h"
 #include "tests/lib/suite.h"
 #include <errno.h>
@@ -168,6 +169,90 @@ START_TEST(names_file_line_and_option)
 }
 END_TEST
 
+START_TEST(takes_sections)
+{
+    static const char text[] = "resolve = { \"dns\", book }\n"
+                               "overlay work {\n    suffix = \".Work.I3\"\n    nodes = { 203.0.113.9 }\n    nodes += { \"[2001:db8::9]:77\" }\n}\n"
+                               "rule { match = \"^a\\.b\\\"c$\" app = 'my \\app' action = gateway via = Gate encrypt = no }\n"
+                               "/* nine */\n"
+                               "rule {\n    suffix = .x action = overlay shortcut = no encrypt = yes anonymity = no through = { A, b } }\n"
+                               "expose dns { port = 53 proto = udp target = \"[::1]:5353\"\n"
+                               "    allow = { \"Bob\", \"eve.home\" } } expose ssh { port = 22 allow = bob }\n";
+    struct config c;
+    char err[300], s[ADDR_STR];
+    ck_assert_msg(parse(&c, text, err) == 0, "%s", err);
+    ck_assert(c.resolve.n == 2 && c.resolve.by[0] == RESOLVE_DNS && c.resolve.by[1] == RESOLVE_BOOK);
+    ck_assert(c.n_overlays == 1 && c.n_rules == 2 && c.n_exposes == 2);
+    ck_assert(c.overlays[0].line == 2 && c.overlays[0].n_nodes == 2);
+    ck_assert_str_eq(c.overlays[0].name, "work");
+    ck_assert_str_eq(c.overlays[0].suffix, ".work.i3");
+    ck_assert_str_eq(addr_str(&c.overlays[0].nodes[0], s), "203.0.113.9:5610");
+    ck_assert_str_eq(addr_str(&c.overlays[0].nodes[1], s), "[2001:db8::9]:77");
+    const struct config_rule *r = &c.rules[0];
+    ck_assert(r->line == 7 && r->action == ACTION_GATEWAY && r->shortcut == CHOICE_UNSET && r->encrypt == CHOICE_NO && !r->n_through);
+    ck_assert_str_eq(r->match, "^a\\.b\"c$"); /* a backslash stays, but before a quote */
+    ck_assert_str_eq(r->app, "my \\app");
+    ck_assert_str_eq(r->via, "gate");
+    r = &c.rules[1];
+    ck_assert(r->line == 9 && r->action == ACTION_OVERLAY && r->shortcut == CHOICE_NO && r->encrypt == CHOICE_YES && r->n_through == 2);
+    ck_assert_str_eq(r->through[0], "a");
+    const struct config_expose *e = &c.exposes[0];
+    ck_assert(e->line == 11 && e->port == 53 && e->proto == 17 && e->n_allow == 2);
+    ck_assert_str_eq(addr_str(&e->target, s), "[::1]:5353");
+    ck_assert_str_eq(e->allow[0], "bob");
+    ck_assert_str_eq(e->allow[1], "eve.home");
+    e = &c.exposes[1];
+    ck_assert(e->line == 12 && e->port == 22 && e->proto == 6 && e->n_allow == 1);
+    ck_assert_str_eq(addr_str(&e->target, s), "127.0.0.1:22");
+    config_free(&c);
+    ck_assert(!c.rules && !c.n_rules);
+}
+END_TEST
+
+START_TEST(tells_all_errors_in_the_order_of_lines)
+{
+    static struct config_errors e;
+    static char text[4000];
+    char out[600];
+    struct config c;
+    strcpy(text, "rule { suffix = \".a\" }\nmtu = 1\nrule { acton = deny }\nlog = x\n");
+    ck_assert_int_eq(config_parse(&c, text, strlen(text), &e), -EINVAL);
+    config_errors_text(&e, "f", out, sizeof(out));
+    ck_assert_str_eq(out, "f:1: action: it is missing: action = \"overlay\", \"gateway\", \"direct\" or \"deny\"\n"
+                          "f:2: mtu: a number from 576 to 9000 is expected, not '1'\n"
+                          "f:3: acton: no such option in a section 'rule'; did you mean 'action'?\n"
+                          "f:4: log: one of error, warn, info, debug is expected, not 'x'");
+    text[0] = '\0';
+    for (int i = 0; i < CONFIG_ERRORS_MAX + 3; i++)
+        strcat(text, "mut = 1\n");
+    strcat(text, "mtu = 1\n");
+    ck_assert_int_eq(config_parse(&c, text, strlen(text), &e), -EINVAL);
+    ck_assert_uint_eq(e.n, CONFIG_ERRORS_MAX + 4);
+    ck_assert_uint_eq(e.at[CONFIG_ERRORS_MAX - 1].line, CONFIG_ERRORS_MAX);
+    config_errors_text(&e, "f", out, sizeof(out)); /* whole lines only */
+    ck_assert(out[strlen(out) - 1] == '?');
+    for (size_t cap = 1; cap < sizeof(out); cap++) {
+        config_errors_text(&e, "f", out, cap);
+        ck_assert_uint_lt(strlen(out), cap);
+    }
+}
+END_TEST
+
+START_TEST(what_has_changed_is_found)
+{
+    struct config a, b;
+    char err[300], names[200] = "";
+    parse(&a, "mtu = 1400\nlog = info\nnodes = { 192.0.2.1 }", err);
+    parse(&b, "mtu = 1300\nlog = debug\nnodes = { 192.0.2.1, 192.0.2.2 }\nresolve = { dns }", err);
+    for (const struct config_option *o = NULL; (o = config_differ(&a, &b, o));)
+        strcat(strcat(names, o->name), o->restart ? "! " : " ");
+    ck_assert_str_eq(names, "nodes resolve mtu! log ");
+    ck_assert_ptr_null(config_differ(&a, &a, NULL));
+    parse(&b, "# nothing else\n\nnodes = 192.0.2.1\nmtu='1400'", err);
+    ck_assert_ptr_null(config_differ(&a, &b, NULL));
+}
+END_TEST
+
 START_TEST(nodes_are_bounded)
 {
     struct config c;
@@ -234,6 +319,9 @@ int main(void)
     tcase_add_test(tc, empty_text_gives_the_defaults);
     tcase_add_test(tc, takes_every_option);
     tcase_add_loop_test(tc, names_file_line_and_option, 0, (int)ARRAY_LEN(wrong));
+    tcase_add_test(tc, takes_sections);
+    tcase_add_test(tc, tells_all_errors_in_the_order_of_lines);
+    tcase_add_test(tc, what_has_changed_is_found);
     tcase_add_test(tc, nodes_are_bounded);
     tcase_add_test(tc, parses_addresses);
     suite_add_tcase(s, tc);
