@@ -134,7 +134,8 @@ static void print_session(const json_t *doc)
     static const struct {
         const char *state, *words;
     } known[] = {{"none", "none yet: it is made when a program connects"}, {"relayed", "stands, by the overlay node"},
-        {"shortcut", "stands, straight from host to host"}};
+        {"shortcut", "stands, straight from host to host"},
+        {"dropped", "none, as you take nothing from that host: `i3ctl undrop` ends that"}};
     const char *state = json_text(doc, "session");
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (!strcmp(state, known[i].state))

@@ -534,7 +534,9 @@ static void session_cell(char cell[CELL_MAX], const json_t *e)
 {
     const char *path = json_text(e, "path");
     char ago[PIECE];
-    if (*path)
+    if (!strcmp(json_text(e, "state"), "dropped"))
+        cell_set(cell, "dropped: i3ctl undrop");
+    else if (*path)
         cell_set(cell, path);
     else if (json_is_number(json_object_get(e, "heard_s")))
         snprintf(cell, CELL_MAX, "seen %s ago", seconds_str(json_int(e, "heard_s"), ago));

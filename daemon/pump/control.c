@@ -346,7 +346,9 @@ static void verb_ping(struct control_call *k)
         return;
     }
     uint32_t ip = names_address(p, e->key, 0);
-    if (e->multicast)
+    if (drop_has(p, e->key))
+        control_fail(k, report_error("%s is dropped, so nothing is asked of it: 'i3ctl undrop %s' lets it in again", e->name, e->name));
+    else if (e->multicast)
         control_fail(k, report_error("%s is a multicast group: it takes datagrams and answers nothing", k->argv[1]));
     else if (ip && ip != p->own && side_by_own(p, ip))
         control_fail(k, report_error("%s is a group that this very host is a member of", k->argv[1]));

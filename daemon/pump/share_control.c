@@ -564,7 +564,7 @@ static void add_session(struct pump *p, const uint8_t key[KEY_LEN], struct repor
     struct overlay *o = overlay_of_key(p, key);
     const struct peer *peer = peer_by_key(o->peers, key);
     struct peer_info info;
-    r->state = "idle";
+    r->state = drop_has(p, key) ? "dropped" : "idle";
     *path = '\0';
     if (!peer)
         return;

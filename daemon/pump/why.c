@@ -42,6 +42,8 @@ static const char *session_words(const struct overlay *o, const uint8_t key[KEY_
 {
     const struct peer *peer = peer_by_key(o->peers, key);
     struct peer_info i;
+    if (drop_has(o->p, key))
+        return "dropped";
     if (!peer)
         return "none";
     peer_info(o->peers, peer, o->p->now, &i);

@@ -82,3 +82,5 @@ left=$(find "$W/alice/data/i3" "$W/bob/data/i3" -name '*.tmp')
 [ "$(echo "$left" | wc -l)" -le 1 ] || die "left over: $left" # one may be of the last round
 echo "$(grep -c ' ok$' "$T/fetches") pages, $(grep -vc ' ok$' "$T/fetches" || :) fetches cut short, $(wc -l <"$T/acknowledged") entries added, longest fetch $(awk '$2 > m { m = $2 } END { print m }' "$T/fetches") s"
 awk '$3 != "ok" { $1 = $2 = ""; print }' "$T/fetches" | sort | uniq -c
+# who waits for a peer that was started anew is told by it, and does not wait for time-outs
+awk -v limit="${SLACK:-1}" '$2 > 6 * limit { bad = 1 } END { exit bad }' "$T/fetches" || die "a fetch took too long"

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -164,12 +165,22 @@ static int try_abort(void)
 
 enum { KILLED = 1000 }; /* and the signal */
 
+static bool host; /* its profile */
+
+/* The host's may read the other folder as well. */
+static bool is_entered(bool files, bool calls)
+{
+    const char *const allowed[SANDBOX_FOLDERS] = {NULL, folder}, *const readable[SANDBOX_FOLDERS] = {other, NULL, "/nowhere"};
+    if (files && (host ? sandbox_host_files(allowed, readable) : sandbox_files(allowed)))
+        return false;
+    return !calls || !(host ? sandbox_host_calls() : sandbox_calls());
+}
+
 static int in_child(bool files, bool calls, int (*attempt)(void))
 {
     pid_t pid = fork();
     if (pid == 0) {
-        const char *const allowed[SANDBOX_FOLDERS] = {NULL, folder};
-        if ((files && sandbox_files(allowed)) || (calls && sandbox_calls()))
+        if (!is_entered(files, calls))
             _exit(255);
         _exit(attempt());
     }
@@ -235,6 +246,98 @@ START_TEST(files_elsewhere_are_out_of_reach)
 }
 END_TEST
 
+/* ---- the host's ---- */
+
+/* Each family by the types of ours: 0, or the errno of the first that cannot be had. */
+static int try_host_sockets(void)
+{
+    static const int families[] = {AF_UNIX, AF_INET, AF_INET6}, types[] = {SOCK_STREAM, SOCK_DGRAM};
+    int pair[2];
+    for (unsigned i = 0; i < 6; i++)
+        if (socket(families[i / 2], types[i % 2] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) < 0)
+            return errno;
+    if (socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE) < 0 || socket(AF_NETLINK, SOCK_DGRAM, NETLINK_SOCK_DIAG) < 0)
+        return errno;
+    return socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) < 0 ? errno : 0;
+}
+
+static int try_raw(void)
+{
+    return socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) < 0 ? errno : 0;
+}
+
+static int try_packet(void)
+{
+    return socket(AF_PACKET, SOCK_DGRAM, 0) < 0 ? errno : 0;
+}
+
+static int try_alg(void)
+{
+    return socket(AF_ALG, SOCK_SEQPACKET, 0) < 0 ? errno : 0;
+}
+
+static int try_netfilter(void)
+{
+    return socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER) < 0 ? errno : 0;
+}
+
+static int try_other(int flags)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%s/i3.conf", other);
+    return try_open(path, flags);
+}
+
+static int try_read_other(void)
+{
+    return try_other(O_RDONLY);
+}
+
+static int try_write_other(void)
+{
+    return try_other(O_WRONLY);
+}
+
+START_TEST(a_host_has_the_sockets_that_it_needs)
+{
+    host = true;
+    ck_assert_int_eq(in_child(true, true, try_host_sockets), 0);
+    ck_assert_int_eq(in_child(true, true, try_memory), 0);
+    ck_assert_int_eq(in_child(true, true, try_log), 0);
+    host = false;
+}
+END_TEST
+
+START_TEST(a_host_has_no_others_and_starts_nothing)
+{
+    int (*const refused[])(void) = {try_raw, try_packet, try_alg, try_netfilter, try_fork, try_executable_memory, try_kill_parent};
+    host = true;
+    for (unsigned i = 0; !SANITIZED && i < sizeof(refused) / sizeof(refused[0]); i++)
+        ck_assert_int_eq(in_child(false, true, refused[i]), EPERM);
+    ck_assert_int_eq(in_child(false, true, try_exec), SANITIZED ? EPERM : KILLED + SIGSYS);
+    ck_assert_int_eq(in_child(false, true, try_ptrace), SANITIZED ? EPERM : KILLED + SIGSYS);
+    host = false;
+}
+END_TEST
+
+START_TEST(a_host_reads_where_it_may_and_writes_in_its_own_folders)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%s/i3.conf", other);
+    ck_assert_int_eq(try_other(O_WRONLY | O_CREAT), 0);
+    host = true;
+    if (landlock_is_here() && !SANITIZED) {
+        ck_assert_int_eq(in_child(true, false, try_read_other), 0);
+        ck_assert_int_eq(in_child(true, false, try_write_other), EACCES);
+        ck_assert_int_eq(in_child(true, false, try_outside), EACCES);
+        ck_assert_int_eq(in_child(true, false, try_passwd), EACCES);
+        ck_assert_int_eq(in_child(true, false, try_log), 0);
+    }
+    host = false;
+    unlink(path);
+}
+END_TEST
+
 static int try_status(void)
 {
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 && !SANITIZED)
@@ -256,6 +359,9 @@ int main(void)
     TCase *t = tcase_create("sandbox");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, calls_are_refused);
+    tcase_add_test(t, a_host_has_the_sockets_that_it_needs);
+    tcase_add_test(t, a_host_has_no_others_and_starts_nothing);
+    tcase_add_test(t, a_host_reads_where_it_may_and_writes_in_its_own_folders);
     tcase_add_test(t, without_it_they_are_not);
     tcase_add_test(t, what_a_service_needs_is_left);
     tcase_add_test(t, files_elsewhere_are_out_of_reach);
