@@ -24,7 +24,7 @@ step "ports below 1024, TCP: getsockname wherever the socket goes; the peer is t
 serve bob low $PY "$S" names 0.0.0.0 80 tcp
 expect names "$(grep -v '^port' "$T/low.log" | sort | uniq -c | sed 's/^ *//')" "5 0.0.0.0 80"
 expect "status" "$(listeners)" "tcp 0.0.0.0:80 True"
-as bob i3ctl status | grep -q 'tcp.80 (overlay only)' || die "status does not say it"
+as bob i3ctl status | grep -q 'tcp port 80 (overlay only)' || die "status does not say it"
 expect "a caller" "$(client ask bob.i3 80 | cut -d' ' -f2,4-)" "$alice $bob 80 True mine"
 expect "one of this host" "$(as bob i3run $PY "$S" ask "$bob" 80 | cut -d' ' -f2,4-)" "127.0.0.1 $bob 80 True mine"
 expect "taken" "$(as bob i3run $PY "$S" attempt tcp 0.0.0.0 80)" EADDRINUSE
