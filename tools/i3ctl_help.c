@@ -106,7 +106,7 @@ const char *help_next_step(void)
         return "Set HOME, which says where your files are.";
     strcat(path, "/identity");
     if (access(path, F_OK))
-        return "You have no identity here yet. To begin: i3ctl init";
+        return "You have no identity here yet. To begin: i3ctl share PORT, i3ctl join CODE, or i3ctl init";
     return "To start it: i3ctl start (i3run COMMAND does so, too)";
 }
 

@@ -257,8 +257,8 @@ def first_steps():
     """Whoever has nothing yet is told what to type."""
     u = User("new")
     for words in ("status",), ("stop",), ("metrics",):
-        has(u.ctl(*words, status=3).err, "no daemon runs", "To begin: i3ctl init$")
-    has(u.ctl(status=2).err, r"^usage: i3ctl VERB", "To begin: i3ctl init$")
+        has(u.ctl(*words, status=3).err, "no daemon runs", "To begin: i3ctl share PORT, i3ctl join CODE, or i3ctl init$")
+    has(u.ctl(status=2).err, r"^usage: i3ctl VERB", "To begin: i3ctl share PORT, i3ctl join CODE, or i3ctl init$")
     has(u.ctl("init").out, "Your identity was made", "i3ctl share", "i3ctl join CODE", "i3ctl book add NAME KEY", "i3run ssh")
     s = u.ctl("status").out
     has(s, "^online +within this machine only", "^reachable +nothing", "^warning +no overlay node", "-> i3ctl", "^peers +you know nobody yet")
