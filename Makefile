@@ -623,7 +623,6 @@ unit/naming/pool_ROOMS := naming base
 unit/policy/config_ROOMS := policy base
 unit/policy/rules_ROOMS := policy base
 unit/policy/documents_ROOMS := policy base
-unit/policy/access_ROOMS := policy
 unit/policy/access_ROOMS := policy base
 unit/policy/drops_ROOMS := policy base
 unit/i3/cookie_ROOMS := base i3
@@ -728,8 +727,7 @@ objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
 roomobjs = $(foreach r,$(1),$(call objs,$(r)))
 roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
-.PHONY: all check lint unit sim integration interop fuzz bench bench-restart demo deps install uninstall clean help
-.PHONY: all check lint unit sim integration interop fuzz bench demo deps install uninstall deb clean help
+.PHONY: all check lint unit sim integration interop fuzz bench bench-restart demo deps install uninstall deb clean help
 .DELETE_ON_ERROR:
 
 all: deps
