@@ -23,9 +23,8 @@ tar -C "$TOP" --exclude=.git --exclude=./build -cf - . | tar -C "$TREE" -xf -
 BUILT=$TREE/build${san:+/san}
 mkdir -p "$BUILT"
 cp -a "$B/bin" "$B/lib" "$B/obj" "$BUILT"
-for made in man completions; do
-    [ ! -d "$B/$made" ] || cp -a "$B/$made" "$BUILT"
-done
+cp -a "$B/completions" "$BUILT"
+[ ! -d "$TOP/build/man" ] || cp -a "$TOP/build/man" "$TREE/build" # wherever the programs are
 chmod -R a+rX "$TREE"
 
 for who in a b; do
