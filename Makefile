@@ -197,6 +197,7 @@ i3d_SRC := \
 	daemon/io/passed.c \
 	daemon/io/sandbox.c \
 	daemon/pump/node_pump.c \
+	daemon/pump/word.c \
 	daemon/pump/nodes.c \
 	daemon/pump/nodes_control.c \
 	daemon/pump/node_stream.c \
