@@ -493,6 +493,7 @@ INTEGRATION_TESTS := \
 	integration/shim_stages.sh \
 	integration/servers.sh \
 	integration/dns_names.sh \
+	integration/doctor_net.sh \
 	integration/fail_closed.sh \
 	integration/overlay_only.sh \
 	integration/udp.sh \
@@ -823,6 +824,7 @@ check:
 
 lint: $(foreach r,$(PURE_ROOMS),$(call objs,$(r)))
 	$(Q)tests/lint/layers.sh
+	$(Q)tests/lint/listed.sh
 	$(Q)$(if $(SAN),:,tests/lint/pure.sh $(call roomobjs,$(PURE_ROOMS)))
 
 unit: $(UNIT_TESTS:%=$(B)/tests/%)
