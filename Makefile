@@ -197,6 +197,7 @@ i3d_SRC := \
 	daemon/io/passed.c \
 	daemon/io/sandbox.c \
 	daemon/pump/node_pump.c \
+	daemon/pump/word.c \
 	daemon/pump/nodes.c \
 	daemon/pump/nodes_control.c \
 	daemon/pump/node_stream.c \
@@ -493,6 +494,7 @@ INTEGRATION_TESTS := \
 	integration/shim_stages.sh \
 	integration/servers.sh \
 	integration/dns_names.sh \
+	integration/doctor_net.sh \
 	integration/fail_closed.sh \
 	integration/overlay_only.sh \
 	integration/udp.sh \
@@ -824,6 +826,7 @@ check:
 
 lint: $(foreach r,$(PURE_ROOMS),$(call objs,$(r)))
 	$(Q)tests/lint/layers.sh
+	$(Q)tests/lint/listed.sh
 	$(Q)$(if $(SAN),:,tests/lint/pure.sh $(call roomobjs,$(PURE_ROOMS)))
 
 unit: $(UNIT_TESTS:%=$(B)/tests/%)

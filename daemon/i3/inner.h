@@ -46,7 +46,10 @@
 enum { ROTATION_PROOF_LEN = 16, INNER_ROTATE_LEN = 4 + KEY_LEN + ROTATION_PROOF_LEN };
 enum { INNER_NIBBLE = 1, OFFER_MAX = 8, INNER_OFFER_LEN = 12, INNER_TOKEN_LEN = 12, INNER_PROBE_LEN = 8, INNER_BYE_LEN = 4, INNER_MAX = INNER_OFFER_LEN + OFFER_MAX * ADDR_WIRE_LEN };
 
-enum inner_kind { INNER_OFFER = 1, INNER_CHALLENGE = 2, INNER_RESPONSE = 3, INNER_PROBE = 4, INNER_PROBE_ACK = 5, INNER_BYE = 7, INNER_ROTATE = 8, INNER_ROTATED = 10 };
+enum inner_kind { INNER_OFFER = 1, INNER_CHALLENGE = 2, INNER_RESPONSE = 3, INNER_PROBE = 4, INNER_PROBE_ACK = 5, INNER_BYE = 7, INNER_ROTATE = 8, INNER_GATEWAY = 9, INNER_ROTATED = 10, INNER_BOX = 11, INNER_BOX_DATA = 13, INNER_ANON = 14 };
+
+/* Kinds from here on are not about the way: peers_input() hands them on (PEER_WORD). */
+enum { INNER_OTHERS = INNER_ROTATE };
 
 /* What a NAT makes of one socket, as far as its owner can tell. */
 enum nat_kind { NAT_UNKNOWN, NAT_NONE, NAT_CONE /* one outside address for all */, NAT_SYMMETRIC /* one for each */, NAT_KINDS };

@@ -639,8 +639,7 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
             member_left(ps, p, now);
         return PEER_CONTROL;
     }
-    unsigned kind = inner_kind(body, len);
-    if (kind == INNER_ROTATE || kind == INNER_ROTATED) {
+    if (inner_kind(body, len) >= INNER_OTHERS) {
         *plain = body;
         *plain_len = len;
         return PEER_WORD;

@@ -204,7 +204,7 @@ enum peer_verdict {
     PEER_DROP,    /* not for us, forged, replayed, malformed, unknown: no answer */
     PEER_CONTROL, /* taken care of; *who: of whom, NULL: a stranger was asked for a cookie */
     PEER_PACKET,  /* a packet of *who: *plain, *plain_len, decrypted in place */
-    PEER_WORD,    /* as well, but a word which is none of ours: about keys (rotation.h) */
+    PEER_WORD,    /* as well, but a word which is none of ours, of a kind from INNER_OTHERS on (pump/word.c) */
 };
 
 /* One DATA packet, already decoded; d's spans point into a writable buffer. Answers are pushed to out. */

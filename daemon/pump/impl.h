@@ -563,12 +563,16 @@ void rotation_turn(struct pump *p);
 void rotation_people(struct pump *p);
 /* The user's key, present or old, whose id has that prefix; false: none has. */
 bool rotation_identity(const struct pump *p, const uint8_t prefix[ID_PREFIX_LEN], const uint8_t **priv, const uint8_t **pub);
-/* A word about keys from a peer. */
+/* A word about keys from a peer (pump/word.c). */
 void rotation_word(struct side *s, struct peer *peer, const uint8_t *msg, size_t len);
 /* There is a session with that peer, or none could be had (up: false). */
 void rotation_session(const struct side *s, const struct peer *peer, bool up);
 /* Does it know our new key? 1, 0; -1: we have had no other. */
 int rotation_told(struct pump *p, const uint8_t key[KEY_LEN]);
+
+/* pump/word.c: a word of a peer's that is not about the way between us (i3/inner.h), to whoever it is for. ecn: of the datagram in which
+ * it came. Its bytes may be written to, and stay until the batch has been sent. */
+void word_in(struct side *s, struct peer *peer, uint8_t ecn, uint8_t *msg, size_t len);
 
 /* pump/door.c: datagrams through doors */
 int door_start(struct pump *p);

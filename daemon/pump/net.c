@@ -65,14 +65,17 @@ static void data_in(struct overlay *o, const struct addr *from, uint8_t *data, s
     }
     struct side *s = side_by_id(o, d.ids);
     enum peer_verdict verdict = s ? peers_input(s->peers, p->now, p->wall, from, &d, &o->out, &peer, &plain, &plain_len) : PEER_DROP;
-    if (verdict == PEER_WORD)
-        rotation_word(s, peer, plain, plain_len);
-    if (verdict != PEER_PACKET || s->retired)
+    bool good = verdict == PEER_WORD || verdict == PEER_PACKET;
+    if (!good || (s->retired && verdict == PEER_PACKET))
         return;
     triggers_delivered(o->triggers, p->now, from);
     if (mono_since(o->transport.heard, p->now) > HEARD_AGAIN_US && owners_has(o->owners, from))
         transport_heard(&o->transport, p->now, from);
-    peer_packet(p, s, peer, from->via == ADDR_UDP ? udp_ecn(o->udp) : 0, plain, plain_len);
+    uint8_t ecn = from->via == ADDR_UDP ? udp_ecn(o->udp) : 0;
+    if (verdict == PEER_WORD)
+        word_in(s, peer, ecn, plain, plain_len);
+    else
+        peer_packet(p, s, peer, ecn, plain, plain_len);
 }
 
 static void not_present_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
