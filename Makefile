@@ -205,6 +205,7 @@ i3d_SRC := \
 	daemon/paths.c \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
+	daemon/pump/strangers.c \
 	daemon/pump/share.c \
 	daemon/pump/share_control.c \
 	daemon/pump/join.c \
@@ -509,6 +510,7 @@ INTEGRATION_TESTS := \
 	integration/completions.sh \
 	integration/config_files.py \
 	integration/policy.sh \
+	integration/anyone.sh \
 	integration/json_schema.py \
 	integration/observe.py \
 	integration/refuse.sh \
