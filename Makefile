@@ -147,6 +147,14 @@ program_SRC := \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
+gateway_SRC := \
+	daemon/gateway/dns_limit.c \
+	daemon/gateway/dns_zone.c \
+	daemon/gateway/from_ip.c \
+	daemon/gateway/http_gate.c \
+	daemon/gateway/http_host.c \
+	daemon/gateway/tls_sni.c \
+
 control_SRC := \
 	daemon/control/access_report.c \
 	daemon/control/drop_report.c \
@@ -233,6 +241,13 @@ i3d_SRC := \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
 	daemon/pump/policy.c \
+	daemon/io/accept.c \
+	daemon/pump/portal.c \
+	daemon/pump/portal_conn.c \
+	daemon/pump/portal_dns.c \
+	daemon/pump/portal_http.c \
+	daemon/pump/portal_look.c \
+	daemon/pump/portal_tls.c \
 	daemon/pump/why.c \
 	daemon/pump/reload.c \
 	daemon/pump/udp.c \
@@ -362,10 +377,11 @@ i3ctl_SRC := \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base dns naming policy i3 node tcpip program control
+PURE_ROOMS := base dns naming policy i3 node tcpip program gateway control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
+gateway_LIBS := -lldns
 control_LIBS := -ljansson
 io_LIBS     := -luv -lseccomp $(MB_LIBS)
 
@@ -373,8 +389,8 @@ io_LIBS     := -luv -lseccomp $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
-i3d_LIBS     := $(MB_LIBS) -luv -lcares -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
+i3d_ROOMS    := base dns naming policy i3 node tcpip program gateway control io
+i3d_LIBS     := $(MB_LIBS) -luv -lcares -lldns -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=

@@ -79,7 +79,9 @@ struct mcasts;
 struct report_group;
 struct dgrams;
 struct dns_side;
+struct flow;
 struct lookups;
+struct portal;
 struct claims;
 struct policy;
 struct reload;
@@ -254,6 +256,7 @@ struct pump {
     struct dgram_side *dgram;
     struct dns_side *dns;
     struct policy *policy;
+    struct portal *portal; /* NULL: none is configured (pump/portal.h) */
     struct reload *reload;
     void *accel;
     struct ipc_server *ipc;
@@ -490,6 +493,23 @@ mono_t flow_deadline(const struct pump *p);
 void flow_expire(struct pump *p);
 void flow_client_gone(struct pump *p, const struct ipc_client *c);
 void flow_events(struct pump *p);
+
+/* Who has accepted a socket, and wants it led to a host of the overlay. */
+struct flow_guest {
+    /* What of the socket shall go to the host, as readv(); -errno. *drained: there is no more at present. */
+    ssize_t (*read)(void *ctx, const struct iovec *iov, int n, bool *drained);
+    /* These bytes of the host have gone into the socket. */
+    void (*passed)(void *ctx, const struct iovec *iov, int n, size_t bytes);
+    void (*connected)(void *ctx);
+    /* The flow is no more, and the socket the guest's again. err: 0, or what a socket to the host would show. */
+    void (*ended)(void *ctx, int err);
+};
+/* A connection to remote (IPv4) for fd, which nobody watches but the flow from here. 0 or -errno; *out until ended(). */
+int flow_dial(struct pump *p, const struct addr *remote, int fd, const struct flow_guest *guest, void *ctx, struct flow **out);
+/* read() has something again. Not from within one of the guest's calls. */
+void flow_poke(struct flow *f);
+/* The guest has lost interest: the host sees a reset, and ended() is not called. Not from within one of the guest's calls. */
+void flow_cut(struct flow *f);
 void flow_stop(struct pump *p);
 /* Connections which the access table allows no more are reset. */
 void flow_recheck(struct pump *p);

@@ -14,6 +14,7 @@
 #include "daemon/pump/claims.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
+#include "daemon/pump/portal.h"
 #include "daemon/pump/reload.h"
 #include "daemon/base/secret.h"
 
@@ -34,7 +35,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
-    at = mono_min(at, mono_min(door_deadline(p), strangers_deadline(p)));
+    at = mono_min(at, mono_min(door_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p))));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
 }
@@ -89,6 +90,7 @@ static void expire(struct pump *p)
     access_settle(p);
     strangers_turn(p);
     rotation_turn(p);
+    portal_turn(p);
     dns_expire(p);
     lookup_turn(p);
     state_turn(p);
@@ -336,6 +338,7 @@ static void pump_free(struct pump *p)
     lookup_stop(p);
     claims_stop(p);
     dns_stop(p);
+    portal_stop(p);
     mcast_stop(p);
     door_stop(p);
     dgram_stop(p); /* before those who wait for our end see the socket close */
@@ -438,6 +441,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     for (struct overlay *o = p->overlays; o; o = o->next)
         net_choose_node(o);
     move_start(p);
+    portal_configure(p);
     pump_turn(p);
     pages_forget();
     *out = p;
