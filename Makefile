@@ -237,6 +237,7 @@ i3d_SRC := \
 	daemon/pump/mcast.c \
 	daemon/pump/names.c \
 	daemon/pump/overlay.c \
+	daemon/pump/ring.c \
 	daemon/pump/overlays.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
