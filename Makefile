@@ -572,6 +572,7 @@ INTEGRATION_TESTS := \
 	integration/sleep.sh \
 	integration/nat_idle.sh \
 	integration/move6.sh \
+	integration/portal_flood.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
