@@ -41,6 +41,9 @@ void config_free(struct config *c)
     free(c->overlays);
     free(c->rules);
     free(c->exposes);
+    free(c->middleboxes);
+    c->middleboxes = NULL;
+    c->n_middleboxes = 0;
     c->overlays = NULL;
     c->rules = NULL;
     c->exposes = NULL;
@@ -150,7 +153,7 @@ static void check_overlay(const struct check *k, const struct config_overlay *o,
 /* What a rule's options say to each other. */
 static void check_rule_options(const struct check *k, const struct config_rule *r)
 {
-    static const char *const of_overlay[] = {"shortcut", "encrypt", "anonymity", "through"};
+    static const char *const of_overlay[] = {"shortcut", "encrypt", "anonymity", "through", "alerts"};
     bool away = r->action == ACTION_DIRECT || r->action == ACTION_DENY;
     for (unsigned i = 0; i < ARRAY_LEN(of_overlay); i++)
         if (away && given(k, of_overlay[i]))
@@ -158,6 +161,8 @@ static void check_rule_options(const struct check *k, const struct config_rule *
                 r->action == ACTION_DENY ? "deny" : "direct");
     if (given(k, "through") && !r->n_through)
         wrong(k, "through", "it names nobody: through = { \"NAME\" }, or leave it out");
+    if (given(k, "alerts") && !r->n_through)
+        wrong(k, "alerts", "it is about what boxes find, so through = { \"NAME\" } is needed with it; boxes that a server asks for tell you anyway");
     if (r->anonymity && r->shortcut == CHOICE_YES)
         wrong(k, "shortcut", "a shortcut tells the peer where you are, which anonymity = yes shall not");
     if (r->anonymity && r->encrypt == CHOICE_NO)
@@ -200,6 +205,14 @@ static void check_expose(const struct check *k, struct config_expose *e, unsigne
         }
 }
 
+static void check_middlebox(const struct check *k, const struct config_middlebox *m)
+{
+    if (!given(k, "allow") || !m->n_allow)
+        wrong(k, "allow", "it names nobody, so nobody could use this box: allow = { \"NAME\" }, with names of your address book, keys, or \"anyone\"");
+    if (given(k, "fail") && !m->verdicts[0])
+        wrong(k, "fail", "it says nothing without verdicts = \"/PATH\", where a program says what becomes of packets");
+}
+
 /* ---- sections ---- */
 
 static const struct kind {
@@ -213,6 +226,8 @@ static const struct kind {
         offsetof(struct config_rule, line), 0},
     [SECTION_EXPOSE] = {sizeof(struct config_expose), offsetof(struct config, exposes), offsetof(struct config, n_exposes),
         offsetof(struct config_expose, line), offsetof(struct config_expose, name)},
+    [SECTION_MIDDLEBOX] = {sizeof(struct config_middlebox), offsetof(struct config, middleboxes), offsetof(struct config, n_middleboxes),
+        offsetof(struct config_middlebox, line), 0},
 };
 
 static_assert(ARRAY_LEN(kinds) == CONFIG_SECTIONS, "name all");
@@ -228,6 +243,9 @@ static void check_section(const struct check *k, void *to, unsigned nth)
         break;
     case SECTION_EXPOSE:
         check_expose(k, to, nth);
+        break;
+    case SECTION_MIDDLEBOX:
+        check_middlebox(k, to);
         break;
     case SECTION_TOP:
     case CONFIG_SECTIONS:

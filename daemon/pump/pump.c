@@ -11,6 +11,7 @@
 #include "daemon/base/log.h"
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
+#include "daemon/pump/box.h"
 #include "daemon/pump/claims.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
@@ -35,6 +36,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, door_deadline(p));
+    at = mono_min(at, box_deadline(p));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
 }
@@ -85,6 +87,7 @@ static void expire(struct pump *p)
     reload_expire(p);
     dgram_expire(p);
     door_expire(p);
+    box_turn(p);
     share_turn(p);
     access_settle(p);
     rotation_turn(p);
@@ -193,6 +196,16 @@ static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
     return names_may_talk(o->p, key) && overlay_may_have(o, key);
 }
 
+static void boxes_named(void *ctx, struct peer *peer, const struct peer_boxes *theirs)
+{
+    struct overlay *o = ctx;
+    struct side *s = o->sides;
+    while (s && peer_by_key(s->peers, peer_key(peer)) != peer)
+        s = s->next;
+    if (s && !s->retired)
+        box_named(s, peer, theirs);
+}
+
 static void exclude_route(void *ctx, uint32_t network, unsigned bits)
 {
     struct pump *p = ctx;
@@ -252,6 +265,7 @@ void pump_peers_config(struct overlay *o, struct peers_config *c)
         .recv_buffer = udp_buffer(o->udp),
         .accel = p->accel,
         .known = key_known,
+        .boxes = boxes_named,
         .ctx = o};
     draw_seed(p, c->session_priv);
     x25519_public(c->session_pub, c->session_priv);
@@ -336,6 +350,7 @@ static void pump_free(struct pump *p)
         trace_stop(p);
         move_stop(p);
         reload_stop(p);
+        box_stop(p);
         overlays_free(p);
         fdset_del(p->set, p->timer_watch);
     }
@@ -404,6 +419,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = start_io(p, why, whylen);
     if (!err)
         err = reload_start(p);
+    if (!err)
+        err = box_start(p);
     if (!err)
         err = start_sessions(p, why, whylen);
     if (!err)
