@@ -114,6 +114,9 @@ struct peers_config {
     bool (*known)(void *ctx, const uint8_t key[KEY_LEN]);
     /* The middle-boxes which that peer's new INIT names, n 0: none. It is the time to say peer_set_boxes(), before the answer. NULL: not asked. */
     void (*boxes)(void *ctx, struct peer *p, const struct peer_boxes *theirs);
+    /* The peer of a key that is known, has none, and has shown that it is whose it says; NULL: it may not have one just now. Not set:
+     * peer_get() without an address. */
+    struct peer *(*meet)(void *ctx, const uint8_t key[KEY_LEN]);
     void *ctx;
 };
 

@@ -105,18 +105,9 @@ bool box_listed(const struct pump *p, const char list[][CONFIG_NAME_MAX + 1], un
     return false;
 }
 
-static bool lists_anyone(const struct config_middlebox *m)
-{
-    for (unsigned i = 0; i < m->n_allow; i++)
-        if (!strcmp(m->allow[i], "anyone"))
-            return true;
-    return false;
-}
-
 bool box_may_use(const struct pump *p, const uint8_t key[KEY_LEN])
 {
-    const struct config_middlebox *m = p->config.n_middleboxes ? p->config.middleboxes : NULL;
-    return m && !drop_has(p, key) && (lists_anyone(m) || box_listed(p, m->allow, m->n_allow, key));
+    return p->config.n_middleboxes && access_uses(p, ACCESS_BOX, key);
 }
 
 static bool may_be_next(const struct pump *p, const uint8_t key[KEY_LEN])
@@ -138,7 +129,7 @@ bool box_knows(const struct pump *p, const uint8_t key[KEY_LEN])
     for (const struct route *r = route_first(p->boxes->routes); r; r = route_next(r))
         if (r->end[1].at.num && !memcmp(r->end[1].at.key, key, KEY_LEN))
             return true;
-    return box_may_use(p, key);
+    return false;
 }
 
 /* ---- saying ---- */
@@ -480,13 +471,9 @@ void box_forward(struct pump *p, struct route *r, unsigned out, uint8_t *word, s
         net_flush(o);
     box_put_head(word, r->end[out].at.num);
     struct iovec v = {word, len};
-    ssize_t sealed = len <= PUMP_PACKET_MAX - 256 ? peer_seal(s->peers, next, p->now, p->wall, &v, 1, o->seal + o->sealed, PUMP_SEAL_BUF - o->sealed) : -EMSGSIZE;
+    ssize_t sealed = len <= PUMP_PACKET_MAX - 256 ? peer_seal(s->peers, next, p->now, p->wall, &v, 1, o->seal + o->sealed + o->kind->headroom, PUMP_SEAL_BUF - o->sealed - o->kind->headroom) : -EMSGSIZE;
     if (sealed > 0) {
-        outbox_push(&o->out, peer_destination(s->peers, next), o->seal + o->sealed, (size_t)sealed);
-        if (!peer_is_direct(next))
-            transport_used(&o->transport, p->now);
-        outbox_set_ecn(&o->out, ip_ecn(word + BOX_HEAD));
-        o->sealed += (size_t)sealed;
+        net_push_sealed(s, next, (size_t)sealed, ip_ecn(word + BOX_HEAD));
         p->boxes->count.packets++;
         p->boxes->count.bytes += len - BOX_HEAD;
         return;
