@@ -174,6 +174,20 @@ static void check_rule_options(const struct check *k, const struct config_rule *
         wrong(k, "encrypt", "with anonymity = yes everything is encrypted");
 }
 
+/* There is one way to a gateway. */
+static void check_gateways(const struct check *k, const struct config_rule *r)
+{
+    const struct config *c = &k->p->c;
+    for (unsigned i = 0; i < c->n_rules; i++) {
+        const struct config_rule *other = &c->rules[i];
+        bool same = other->n_through == r->n_through && !memcmp(other->through, r->through, sizeof(r->through)) && !strcmp(other->alerts, r->alerts);
+        if (other != r && other->action == ACTION_GATEWAY && !strcmp(other->via, r->via) && !same) {
+            wrong(k, "through", "the rule in line %u has other boxes for the gateway %s, to which there is one way: they must be the same", other->line, r->via);
+            return;
+        }
+    }
+}
+
 static void check_rule(const struct check *k, const struct config_rule *r)
 {
     if (given(k, "suffix") && given(k, "match"))
@@ -189,6 +203,8 @@ static void check_rule(const struct check *k, const struct config_rule *r)
     if (!r->via[0] && r->action == ACTION_GATEWAY)
         wrong(k, "via", "it is missing: which gateway? via = \"NAME\"");
     check_rule_options(k, r);
+    if (r->action == ACTION_GATEWAY)
+        check_gateways(k, r);
 }
 
 static void check_expose(const struct check *k, struct config_expose *e, unsigned nth)

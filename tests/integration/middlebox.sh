@@ -1,5 +1,5 @@
 #!/bin/sh
-# Middle-boxes: alice's rule sends her packets for bob by carol, and bob's come back so.
+# Middle-boxes: alice's packets for bob pass carol (client-imposed), or bob takes none that have not (server-imposed).
 . "$(dirname "$0")/../lib/world.sh"
 world_up
 user_add carol
@@ -7,36 +7,74 @@ know bob alice
 know alice bob
 know alice carol
 know carol alice
-conf() { # USER: appends what comes by stdin, and has it read
-    cat >>"$W/$1/config/i3/i3.conf"
-    as "$1" i3ctl reload >/dev/null || die "reload at $1"
+know carol bob
+know bob carol
+restart() { # USER
+    as "$1" i3ctl stop >/dev/null
+    user_start "$1"
 }
-conf carol <<E2
-middlebox { allow = { "alice" } }
-E2
-conf alice <<E2
-rule { suffix = ".i3" action = "overlay" through = { "carol" } }
-E2
-as alice timeout 20 i3ctl ping bob 3 || die "no ping"
+# What follows the first lines of USER's configuration, which are the world's, comes by stdin.
+conf() { # USER
+    [ -e "$T/$1.conf" ] || cp "$W/$1/config/i3/i3.conf" "$T/$1.conf"
+    cat "$T/$1.conf" - >"$W/$1/config/i3/i3.conf"
+    as "$1" i3ctl reload >/dev/null || die "$1 does not take its configuration"
+}
+box() { # USER FIELD: of i3ctl box --json
+    as "$1" i3ctl box --json | field "$2"
+}
+fetch_big() { # PORT
+    as alice i3run curl -sS --max-time 60 "http://bob.i3:$1/big" | sha256sum | cut -d' ' -f1
+}
+captured() { # FILE FILTER FIELD...
+    file=$1 filter=$2
+    shift 2
+    tshark -r "$file" -Y "$filter" -T fields "$@" 2>/dev/null
+}
 
-step "what passes is in a file, with the addresses of the two"
-cat >"$W/carol/config/i3/i3.conf.new" <<E2
-nodes = { "127.0.0.1:$(cat "$W/ring/port")" }
-middlebox { allow = { "alice" } tap = { "file:$T/tap.pcap" } }
+step "client-imposed: alice's rule sends her packets for bob by carol"
+conf carol <<E2
+middlebox { allow = { "alice" } tap = { "file:$T/tap.pcap", "fifo:$T/never-read" } }
 E2
-cat "$W/carol/config/i3/i3.conf"
-grep -v middlebox "$W/carol/config/i3/i3.conf" >"$T/conf"; cat "$T/conf" - >"$W/carol/config/i3/i3.conf" <<E2
-middlebox { allow = { "alice" } tap = { "file:$T/tap.pcap" } }
+restart carol
+conf alice <<E2
+rule { match = "^bob.i3$" action = "overlay" through = { "carol" } }
 E2
-as carol i3ctl stop >/dev/null
-user_start carol
 head -c 4000000 /dev/urandom >"$T/big"
 cd "$T"
 serve bob web python3 "$LIB/web.py"
 sum=$(sha256sum <big | cut -d' ' -f1)
-expect "SHA-256 down" "$(as alice i3run curl -sS --max-time 60 "http://bob.i3:$PORT/big" | sha256sum | cut -d' ' -f1)" "$sum"
-sleep 1
-tshark -r tap.pcap 2>/dev/null | head -8
-tshark -r tap.pcap -q -z conv,tcp 2>/dev/null | tail -4
-as bob i3ctl status --json | head -c 600
-tail -3 "$W/carol/run/i3/i3d.log"
+expect "SHA-256 down" "$(fetch_big "$PORT")" "$sum"
+expect "SHA-256 up" "$(as alice i3run curl -sS --max-time 60 -H Expect: -T big "http://bob.i3:$PORT/big")" "$sum"
+expect "what bob sees" "$(sed -n 2p web.log | cut -d' ' -f1)" "$(address_of alice)"
+as alice i3ctl ping bob 2 >ping || die "$(cat ping)"
+as alice i3run ping6 -c 1 bob.i3 >/dev/null 2>&1 || :
+
+step "what passes is in a file, with the addresses of the two; nobody waits for the reader of the FIFO"
+sleep 0.5
+captured tap.pcap 'tcp.flags.syn==1 && tcp.flags.ack==0' -e ip.src -e ip.dst | sort -u >got
+expect "from whom to whom" "$(cat got)" "$(printf '%s\t%s' "$(address_of alice)" "$(address_of bob)")"
+expect "wrong checksums" "$(tshark -o tcp.check_checksum:TRUE -o ip.check_checksum:TRUE -r tap.pcap -Y 'tcp.checksum.status==0 || ip.checksum.status==0' 2>/dev/null | wc -l)" 0
+[ "$(captured tap.pcap tcp -e tcp.len | awk '{n+=$1} END {print (n > 8000000)}')" = 1 ] || die "not all of both is in the capture"
+
+step "UDP, of all sizes"
+serve bob echo "$LIB/udp_echo.py"
+expect "echoes" "$(as alice i3run timeout 20 python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+for size in 1, 1300, 1368, 1372, 9000:
+    s.sendto(b"x" * size, ("bob.i3", int(sys.argv[1])))
+    print(len(s.recv(65536)))' "$PORT" | xargs)" "1 1300 1368 1372 9000"
+
+step "server-imposed: bob takes nothing that has not passed carol, and alice comes that way by herself"
+conf alice </dev/null
+restart alice
+conf bob <<E2
+require_through = { "carol" }
+E2
+serve bob web2 python3 "$LIB/web.py"
+rm -f tap.pcap
+restart carol
+expect "SHA-256 down" "$(fetch_big "$PORT")" "$sum"
+as alice grep -h 'takes packets only by' "$W/alice/run/i3/i3d.log" >/dev/null || die "alice's log does not say so"
+sleep 0.5
+[ "$(captured tap.pcap tcp -e tcp.len | awk '{n+=$1} END {print (n > 4000000)}')" = 1 ] || die "it did not pass carol"
