@@ -163,6 +163,7 @@ gateway_SRC := \
 
 control_SRC := \
 	daemon/control/access_report.c \
+	daemon/control/box_report.c \
 	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
@@ -368,6 +369,7 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_box.c \
 	tools/i3ctl_drop.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \

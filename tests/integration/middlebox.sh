@@ -1,6 +1,7 @@
 #!/bin/sh
 # Middle-boxes: alice's packets for bob pass carol (client-imposed), or bob takes none that have not (server-imposed).
 . "$(dirname "$0")/../lib/world.sh"
+. "$LIB/boxes.sh"
 world_up
 user_add carol
 know bob alice
@@ -9,27 +10,6 @@ know alice carol
 know carol alice
 know carol bob
 know bob carol
-restart() { # USER
-    as "$1" i3ctl stop >/dev/null
-    user_start "$1"
-}
-# What follows the first lines of USER's configuration, which are the world's, comes by stdin.
-conf() { # USER
-    [ -e "$T/$1.conf" ] || cp "$W/$1/config/i3/i3.conf" "$T/$1.conf"
-    cat "$T/$1.conf" - >"$W/$1/config/i3/i3.conf"
-    as "$1" i3ctl reload >/dev/null || die "$1 does not take its configuration"
-}
-box() { # USER FIELD: of i3ctl box --json
-    as "$1" i3ctl box --json | field "$2"
-}
-fetch_big() { # PORT
-    as alice i3run curl -sS --max-time 60 "http://bob.i3:$1/big" | sha256sum | cut -d' ' -f1
-}
-captured() { # FILE FILTER FIELD...
-    file=$1 filter=$2
-    shift 2
-    tshark -r "$file" -Y "$filter" -T fields "$@" 2>/dev/null
-}
 
 step "client-imposed: alice's rule sends her packets for bob by carol"
 conf carol <<E2
