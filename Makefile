@@ -147,6 +147,12 @@ program_SRC := \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
+middlebox_SRC := \
+	daemon/middlebox/route.c \
+	daemon/middlebox/show.c \
+	daemon/middlebox/verdict.c \
+	daemon/middlebox/word.c \
+
 gateway_SRC := \
 	daemon/gateway/dns_limit.c \
 	daemon/gateway/dns_zone.c \
@@ -157,6 +163,7 @@ gateway_SRC := \
 
 control_SRC := \
 	daemon/control/access_report.c \
+	daemon/control/box_report.c \
 	daemon/control/drop_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
@@ -204,6 +211,11 @@ i3d_SRC := \
 	daemon/io/notify.c \
 	daemon/io/passed.c \
 	daemon/io/sandbox.c \
+	daemon/io/tap.c \
+	daemon/pump/box.c \
+	daemon/pump/box_way.c \
+	daemon/pump/box_show.c \
+	daemon/pump/box_control.c \
 	daemon/pump/node_pump.c \
 	daemon/pump/word.c \
 	daemon/pump/nodes.c \
@@ -357,6 +369,7 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_box.c \
 	tools/i3ctl_drop.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \
@@ -378,7 +391,7 @@ i3ctl_SRC := \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base dns naming policy i3 node tcpip program gateway control
+PURE_ROOMS := base dns naming policy i3 node tcpip middlebox program gateway control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
@@ -390,7 +403,7 @@ io_LIBS     := -luv -lseccomp $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base dns naming policy i3 node tcpip program gateway control io
+i3d_ROOMS    := base dns naming policy i3 node tcpip middlebox program gateway control io
 i3d_LIBS     := $(MB_LIBS) -luv -lcares -lldns -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto

@@ -42,6 +42,9 @@ void config_free(struct config *c)
     free(c->overlays);
     free(c->rules);
     free(c->exposes);
+    free(c->middleboxes);
+    c->middleboxes = NULL;
+    c->n_middleboxes = 0;
     free(c->portals);
     free(c->publishes);
     c->overlays = NULL;
@@ -155,7 +158,7 @@ static void check_overlay(const struct check *k, const struct config_overlay *o,
 /* What a rule's options say to each other. */
 static void check_rule_options(const struct check *k, const struct config_rule *r)
 {
-    static const char *const of_overlay[] = {"shortcut", "encrypt", "anonymity", "through"};
+    static const char *const of_overlay[] = {"shortcut", "encrypt", "anonymity", "through", "alerts"};
     bool away = r->action == ACTION_DIRECT || r->action == ACTION_DENY;
     for (unsigned i = 0; i < ARRAY_LEN(of_overlay); i++)
         if (away && given(k, of_overlay[i]))
@@ -163,10 +166,26 @@ static void check_rule_options(const struct check *k, const struct config_rule *
                 r->action == ACTION_DENY ? "deny" : "direct");
     if (given(k, "through") && !r->n_through)
         wrong(k, "through", "it names nobody: through = { \"NAME\" }, or leave it out");
+    if (given(k, "alerts") && !r->n_through)
+        wrong(k, "alerts", "it is about what boxes find, so through = { \"NAME\" } is needed with it; boxes that a server asks for tell you anyway");
     if (r->anonymity && r->shortcut == CHOICE_YES)
         wrong(k, "shortcut", "a shortcut tells the peer where you are, which anonymity = yes shall not");
     if (r->anonymity && r->encrypt == CHOICE_NO)
         wrong(k, "encrypt", "with anonymity = yes everything is encrypted");
+}
+
+/* There is one way to a gateway. */
+static void check_gateways(const struct check *k, const struct config_rule *r)
+{
+    const struct config *c = &k->p->c;
+    for (unsigned i = 0; i < c->n_rules; i++) {
+        const struct config_rule *other = &c->rules[i];
+        bool same = other->n_through == r->n_through && !memcmp(other->through, r->through, sizeof(r->through)) && !strcmp(other->alerts, r->alerts);
+        if (other != r && other->action == ACTION_GATEWAY && !strcmp(other->via, r->via) && !same) {
+            wrong(k, "through", "the rule in line %u has other boxes for the gateway %s, to which there is one way: they must be the same", other->line, r->via);
+            return;
+        }
+    }
 }
 
 static void check_rule(const struct check *k, const struct config_rule *r)
@@ -184,6 +203,8 @@ static void check_rule(const struct check *k, const struct config_rule *r)
     if (!r->via[0] && r->action == ACTION_GATEWAY)
         wrong(k, "via", "it is missing: which gateway? via = \"NAME\"");
     check_rule_options(k, r);
+    if (r->action == ACTION_GATEWAY)
+        check_gateways(k, r);
 }
 
 static void check_expose(const struct check *k, struct config_expose *e, unsigned nth)
@@ -203,6 +224,14 @@ static void check_expose(const struct check *k, struct config_expose *e, unsigne
                 c->exposes[i].name, c->exposes[i].line);
             return;
         }
+}
+
+static void check_middlebox(const struct check *k, const struct config_middlebox *m)
+{
+    if (!given(k, "allow") || !m->n_allow)
+        wrong(k, "allow", "it names nobody, so nobody could use this box: allow = { \"NAME\" }, with names of your address book, keys, or \"anyone\"");
+    if (given(k, "fail") && !m->verdicts[0])
+        wrong(k, "fail", "it says nothing without verdicts = \"/PATH\", where a program says what becomes of packets");
 }
 
 static bool has_port(const struct config_ports *p, uint16_t port)
@@ -286,6 +315,8 @@ static const struct kind {
         offsetof(struct config_rule, line), 0},
     [SECTION_EXPOSE] = {sizeof(struct config_expose), offsetof(struct config, exposes), offsetof(struct config, n_exposes),
         offsetof(struct config_expose, line), offsetof(struct config_expose, name)},
+    [SECTION_MIDDLEBOX] = {sizeof(struct config_middlebox), offsetof(struct config, middleboxes), offsetof(struct config, n_middleboxes),
+        offsetof(struct config_middlebox, line), 0},
     [SECTION_PORTAL] = {sizeof(struct config_portal), offsetof(struct config, portals), offsetof(struct config, n_portals),
         offsetof(struct config_portal, line), 0},
     [SECTION_PUBLISH] = {sizeof(struct config_publish), offsetof(struct config, publishes), offsetof(struct config, n_publishes),
@@ -305,6 +336,9 @@ static void check_section(const struct check *k, void *to, unsigned nth)
         break;
     case SECTION_EXPOSE:
         check_expose(k, to, nth);
+        break;
+    case SECTION_MIDDLEBOX:
+        check_middlebox(k, to);
         break;
     case SECTION_PORTAL:
         check_portal(k, to);

@@ -94,6 +94,8 @@ int access_rebuild(struct pump *p)
     access_clear(p->access);
     add_exposes(p);
     add_shares(p);
+    if (p->config.n_middleboxes)
+        access_allow(p, access_use(p->access, ACCESS_BOX), p->config.middleboxes[0].allow, p->config.middleboxes[0].n_allow);
     strangers_recheck(p);
     p->access_turn += 1 + (p->access_turn == UINT32_MAX / 2);
     names_pin_book(p);

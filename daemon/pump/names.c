@@ -1,4 +1,5 @@
 /* pump/names.c - names to keys to virtual addresses, and back. */
+#include "daemon/pump/box.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/share.h"
 
@@ -54,7 +55,8 @@ bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN])
 bool names_is_known(const struct pump *p, const uint8_t key[KEY_LEN])
 {
     const struct shares *s = p->sharing->shares;
-    return book_find_key(p->book, key) || access_names(p->access, key) || received_from(s, key) || former_find(s, key);
+    return book_find_key(p->book, key) || access_names(p->access, key) || received_from(s, key) || former_find(s, key) ||
+           box_knows(p, key);
 }
 
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
@@ -62,7 +64,8 @@ bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
     const struct shares *s = p->sharing->shares;
     const struct book_entry *e = book_find_key(p->book, key);
     return !drop_has(p, key) &&
-           (names_is_friend(p, key) || access_knows(p->access, key) || received_from(s, key) || former_find(s, key) || (e && e->learned));
+           (names_is_friend(p, key) || access_knows(p->access, key) || received_from(s, key) || former_find(s, key) || (e && e->learned) ||
+            box_knows(p, key));
 }
 
 bool names_is_multicast(struct pump *p, uint32_t ip)
@@ -96,7 +99,7 @@ static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t
         return NULL;
     struct overlay *o = overlay_of_key(p, e->key);
     struct peer *peer = peer_get(o->peers, e->key, ip);
-    if (peer && e->via)
+    if (peer && e->via && !peer_box(peer))
         set_via(o, peer, e);
     if (peer)
         policy_peer(p, o, peer, e);
