@@ -5,7 +5,7 @@
  *   the peer IMPOSEs some       we make a session anew, by them; if a box does not answer, by the next of those that would do
  *   our require_through         what we begin goes by the first of those; who comes without one is told
  *
- * Where both ends name boxes, the one with the smaller key opens the route, if the lists are the same; else each insists on its own.
+ * Whoever asks for boxes opens the route; where those serve the other end only, that does (word ASK). Where both ends name boxes, the one with the smaller key opens the route, if the lists are the same; else each insists on its own.
  */
 #include "daemon/pump/box.h"
 
@@ -489,6 +489,13 @@ void way_ask(struct pump *p, struct way *w)
     p->boxes->due = mono_min(p->boxes->due, w->due);
 }
 
+void way_asked(struct pump *p, struct way *w)
+{
+    w->passive = false;
+    if (w->state != WAY_REFUSED)
+        way_ask(p, w);
+}
+
 void way_sized(struct pump *p, struct way *w)
 {
     struct peer *peer = way_peer(w);
@@ -553,6 +560,11 @@ void way_closed(struct pump *p, struct way *w, uint8_t why, uint8_t hops)
     }
     if (choose_next(p, w))
         return;
+    if (why == BOX_DENIED && w->origin == WAY_REQUIRED && !w->passive) {
+        w->passive = true; /* it may serve the other end */
+        ask_other(p, w);
+        return;
+    }
     w->state = WAY_REFUSED;
     w->due = mono_add(p->now, REFUSED_PAUSE);
     if (!was)
