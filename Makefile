@@ -537,6 +537,7 @@ INTEGRATION_TESTS := \
 	integration/hash_names.sh \
 	integration/stack.sh \
 	integration/middlebox.sh \
+	integration/middlebox_anycast.sh \
 	integration/middlebox_verdicts.sh \
 	integration/cli.sh \
 	integration/completions.sh \

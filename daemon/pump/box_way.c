@@ -282,12 +282,25 @@ static bool is_required(const struct pump *p, const struct side *s, const struct
     return q->n && !s->retired && !box_listed(p, q->by, q->n, peer_key(peer));
 }
 
+/* One that others come by, if under its daemon's own key: it need not come by itself. Its own packets are not taken all the same. */
+static bool is_hop(const struct pump *p, const uint8_t *key)
+{
+    for (unsigned i = 0; i < p->boxes->n_ways; i++) {
+        const struct way *w = p->boxes->way[i];
+        if (w && (!memcmp(w->called, key, KEY_LEN) || (w->boxes.n && !memcmp(w->boxes.box[0].key, key, KEY_LEN))))
+            return true;
+    }
+    return false;
+}
+
 /* Those who come without one hear of it. */
 static void impose(struct pump *p, const struct side *s, struct peer *peer)
 {
     uint8_t msg[BOX_WORD_MAX];
     struct box_word m = {.kind = BOX_IMPOSE};
     const struct config_require *q = &p->config.require;
+    if (is_hop(p, peer_key(peer)))
+        return;
     for (unsigned i = 0; i < q->n && m.n < BOX_IMPOSED_MAX; i++) {
         key_of(p, s, q->by[i], m.keys[m.n]);
         m.n += memcmp(m.keys[m.n], no_key, KEY_LEN) != 0;
