@@ -536,6 +536,9 @@ INTEGRATION_TESTS := \
 	integration/group.sh \
 	integration/hash_names.sh \
 	integration/stack.sh \
+	integration/middlebox.sh \
+	integration/middlebox_anycast.sh \
+	integration/middlebox_verdicts.sh \
 	integration/cli.sh \
 	integration/completions.sh \
 	integration/config_files.py \

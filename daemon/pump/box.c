@@ -426,7 +426,7 @@ static void on_end_word(struct side *s, struct peer *peer, const struct box_word
     else if (m->kind == BOX_ALERT)
         way_alert_passed_on(p, s, peer, m);
     else if (m->kind == BOX_ASK && w)
-        way_ask(p, w);
+        way_asked(p, w);
     else if (m->kind == BOX_INTRODUCE && w && !memcmp(w->boxes.token, m->token, sizeof(m->token)))
         memcpy(w->called, m->key, KEY_LEN);
 }

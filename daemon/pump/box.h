@@ -138,6 +138,8 @@ void way_opened(struct pump *p, struct way *w);
 void way_closed(struct pump *p, struct way *w, uint8_t why, uint8_t hops);
 void way_sized(struct pump *p, struct way *w);
 void way_ask(struct pump *p, struct way *w);
+/* The other end would have us open the route. */
+void way_asked(struct pump *p, struct way *w);
 void way_introduce(struct pump *p, struct way *w);
 void boxes_up(struct pump *p, const struct side *s, struct peer *peer, bool anew);
 void way_unreachable(struct pump *p, const struct side *s, const struct peer *peer);

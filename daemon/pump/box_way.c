@@ -5,7 +5,7 @@
  *   the peer IMPOSEs some       we make a session anew, by them; if a box does not answer, by the next of those that would do
  *   our require_through         what we begin goes by the first of those; who comes without one is told
  *
- * Where both ends name boxes, the one with the smaller key opens the route, if the lists are the same; else each insists on its own.
+ * Whoever asks for boxes opens the route; where those serve the other end only, that does (word ASK). Where both ends name boxes, the one with the smaller key opens the route, if the lists are the same; else each insists on its own.
  */
 #include "daemon/pump/box.h"
 
@@ -282,12 +282,25 @@ static bool is_required(const struct pump *p, const struct side *s, const struct
     return q->n && !s->retired && !box_listed(p, q->by, q->n, peer_key(peer));
 }
 
+/* One that others come by, if under its daemon's own key: it need not come by itself. Its own packets are not taken all the same. */
+static bool is_hop(const struct pump *p, const uint8_t *key)
+{
+    for (unsigned i = 0; i < p->boxes->n_ways; i++) {
+        const struct way *w = p->boxes->way[i];
+        if (w && (!memcmp(w->called, key, KEY_LEN) || (w->boxes.n && !memcmp(w->boxes.box[0].key, key, KEY_LEN))))
+            return true;
+    }
+    return false;
+}
+
 /* Those who come without one hear of it. */
 static void impose(struct pump *p, const struct side *s, struct peer *peer)
 {
     uint8_t msg[BOX_WORD_MAX];
     struct box_word m = {.kind = BOX_IMPOSE};
     const struct config_require *q = &p->config.require;
+    if (is_hop(p, peer_key(peer)))
+        return;
     for (unsigned i = 0; i < q->n && m.n < BOX_IMPOSED_MAX; i++) {
         key_of(p, s, q->by[i], m.keys[m.n]);
         m.n += memcmp(m.keys[m.n], no_key, KEY_LEN) != 0;
@@ -489,6 +502,13 @@ void way_ask(struct pump *p, struct way *w)
     p->boxes->due = mono_min(p->boxes->due, w->due);
 }
 
+void way_asked(struct pump *p, struct way *w)
+{
+    w->passive = false;
+    if (w->state != WAY_REFUSED)
+        way_ask(p, w);
+}
+
 void way_sized(struct pump *p, struct way *w)
 {
     struct peer *peer = way_peer(w);
@@ -553,6 +573,11 @@ void way_closed(struct pump *p, struct way *w, uint8_t why, uint8_t hops)
     }
     if (choose_next(p, w))
         return;
+    if (why == BOX_DENIED && w->origin == WAY_REQUIRED && !w->passive) {
+        w->passive = true; /* it may serve the other end */
+        ask_other(p, w);
+        return;
+    }
     w->state = WAY_REFUSED;
     w->due = mono_add(p->now, REFUSED_PAUSE);
     if (!was)

@@ -58,3 +58,19 @@ expect "SHA-256 down" "$(fetch_big "$PORT")" "$sum"
 as alice grep -h 'takes packets only by' "$W/alice/run/i3/i3d.log" >/dev/null || die "alice's log does not say so"
 sleep 0.5
 [ "$(captured tap.pcap tcp -e tcp.len | awk '{n+=$1} END {print (n > 4000000)}')" = 1 ] || die "it did not pass carol"
+
+step "who has a session already, and sends straight on: refused and counted, and the connection goes on by the box"
+conf bob </dev/null
+restart bob
+restart alice
+head -c 30000000 /dev/urandom >huge
+serve bob web3 python3 "$LIB/web.py"
+as alice i3run curl -sS --max-time 40 --limit-rate 8M -H Expect: -T huge "http://bob.i3:$PORT/huge" >sum &
+transfer=$!
+sleep 1
+expect "ways before" "$(as alice i3ctl box --json | grep -c '"said_by"' || :)" 0
+echo 'require_through = { "carol" }' | conf bob
+wait $transfer || die "the connection broke"
+expect "SHA-256" "$(cat sum)" "$(sha256sum <huge | cut -d' ' -f1)"
+[ "$(box bob counters.bypassed)" -gt 0 ] || die "no packet was refused"
+as alice i3ctl box --json | grep -q '"state": *"open"' || die "alice's way: $(as alice i3ctl box)"
