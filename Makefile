@@ -61,8 +61,14 @@ policy_SRC := \
 	daemon/policy/pattern.c \
 	daemon/policy/rules.c \
 	daemon/policy/schema.c \
+	daemon/policy/networks.c \
 	daemon/policy/values.c \
 	daemon/policy/drops.c \
+
+gateway_SRC := \
+	daemon/gateway/to_ip.c \
+	daemon/gateway/vias.c \
+	daemon/gateway/words.c \
 
 i3_SRC := \
 	daemon/i3/cookie.c \
@@ -215,6 +221,11 @@ i3d_SRC := \
 	daemon/pump/control.c \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
+	daemon/io/outward.c \
+	daemon/pump/gate_client.c \
+	daemon/pump/gate_server.c \
+	daemon/pump/gate_udp.c \
+	daemon/pump/gate_control.c \
 	daemon/pump/flow.c \
 	daemon/pump/drop.c \
 	daemon/pump/renew.c \
@@ -361,7 +372,7 @@ i3ctl_SRC := \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base dns naming policy i3 node tcpip program control
+PURE_ROOMS := base dns naming policy i3 node tcpip program gateway control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
@@ -372,7 +383,7 @@ io_LIBS     := -luv -lseccomp $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
+i3d_ROOMS    := base dns naming policy i3 node tcpip program gateway control io
 i3d_LIBS     := $(MB_LIBS) -luv -lcares -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto

@@ -7,6 +7,8 @@
 struct access {
     unsigned n;
     struct door *v[ACCESS_DOORS];
+    unsigned n_users[ACCESS_USES];
+    uint8_t (*users[ACCESS_USES])[KEY_LEN];
 };
 
 struct access *access_new(void)
@@ -19,6 +21,11 @@ void access_clear(struct access *a)
     for (unsigned i = 0; i < a->n; i++)
         free(a->v[i]);
     a->n = 0;
+    for (unsigned i = 0; i < ACCESS_USES; i++) {
+        free(a->users[i]);
+        a->users[i] = NULL;
+        a->n_users[i] = 0;
+    }
 }
 
 void access_free(struct access *a)
@@ -75,7 +82,37 @@ bool access_knows(const struct access *a, const uint8_t key[KEY_LEN])
     for (unsigned i = 0; i < a->n; i++)
         if (door_admits(a->v[i], key))
             return true;
+    for (unsigned i = 0; i < ACCESS_USES; i++)
+        if (access_may(a, (enum access_use)i, key))
+            return true;
     return false;
+}
+
+bool access_may(const struct access *a, enum access_use use, const uint8_t key[KEY_LEN])
+{
+    for (unsigned i = 0; i < a->n_users[use]; i++)
+        if (!memcmp(a->users[use][i], key, KEY_LEN))
+            return true;
+    return false;
+}
+
+int access_permit(struct access *a, enum access_use use, const uint8_t key[KEY_LEN])
+{
+    unsigned n = a->n_users[use];
+    if (access_may(a, use, key))
+        return 0;
+    uint8_t(*v)[KEY_LEN] = n < ACCESS_USERS ? realloc(a->users[use], (n + 1) * sizeof(*v)) : NULL;
+    if (!v)
+        return -ENOSPC;
+    a->users[use] = v;
+    memcpy(v[n], key, KEY_LEN);
+    a->n_users[use]++;
+    return 0;
+}
+
+const uint8_t *access_user(const struct access *a, enum access_use use, unsigned i)
+{
+    return i < a->n_users[use] ? a->users[use][i] : NULL;
 }
 
 const struct door *access_at(const struct access *a, unsigned i)

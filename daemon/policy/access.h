@@ -34,6 +34,10 @@ struct door {
 
 struct access;
 
+/* What this host does for others beside its ports, for the keys that are named for it. Bound: ACCESS_USERS each. */
+enum { ACCESS_USERS = 1024 };
+enum access_use { USE_GATEWAY, USE_BOX, ACCESS_USES };
+
 /* NULL: out of memory. */
 struct access *access_new(void);
 void access_free(struct access *a);
@@ -48,8 +52,13 @@ bool door_admits(const struct door *d, const uint8_t key[KEY_LEN]);
 
 /* The door that key may go through to that port, NULL for none. */
 const struct door *access_find(const struct access *a, uint8_t proto, uint16_t port, const uint8_t key[KEY_LEN]);
-/* Some door is open to the key: it may have a session. */
+/* Some door, or a use, is open to the key: it may have a session. */
 bool access_knows(const struct access *a, const uint8_t key[KEY_LEN]);
+/* That use is open to the key from now on. 0, also when it is already, or -ENOSPC. */
+int access_permit(struct access *a, enum access_use use, const uint8_t key[KEY_LEN]);
+bool access_may(const struct access *a, enum access_use use, const uint8_t key[KEY_LEN]);
+/* The i-th key that it is open to; NULL at the end. */
+const uint8_t *access_user(const struct access *a, enum access_use use, unsigned i);
 /* In the order in which they were added; NULL at the end. */
 const struct door *access_at(const struct access *a, unsigned i);
 

@@ -1,6 +1,7 @@
 /* pump/access.c - the access table (policy/access.h) of this daemon, and what it means for a packet: a guest's ends here unless it is for a
  * port that is shared with it, or belongs to something which began on our side. No answer tells it that there is anything else.
  */
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/share.h"
 
 #include <errno.h>
@@ -56,18 +57,38 @@ static void add_shares(struct pump *p)
     }
 }
 
+/* Who may use the gateway of this host. "anyone" is nobody's name here. */
+static void add_gateway(struct pump *p)
+{
+    const struct config_gateway *g = gateway_config(p);
+    uint8_t key[KEY_LEN];
+    for (unsigned i = 0; g && i < g->n_allow; i++) {
+        const uint8_t *who = allowed(p, g->allow[i], key);
+        if (who && access_permit(p->access, USE_GATEWAY, who))
+            log_warn("gateway: more than %d users are named", ACCESS_USERS);
+    }
+}
+
+static void note_guest(struct pump *p, const uint8_t key[KEY_LEN])
+{
+    uint8_t(*v)[KEY_LEN] = names_is_friend(p, key) ? NULL : realloc(p->stale, (p->n_stale + 1) * sizeof(*v));
+    if (!v)
+        return;
+    p->stale = v;
+    memcpy(p->stale[p->n_stale++], key, KEY_LEN);
+}
+
 /* Those to whom some door was open until now: who of them may no more is looked at when the resets are out (access_settle()). */
 static void note_guests(struct pump *p)
 {
     const struct door *d;
+    const uint8_t *key;
     for (unsigned i = 0; (d = access_at(p->access, i)); i++)
-        for (unsigned j = 0; j < d->n_keys; j++) {
-            uint8_t(*v)[KEY_LEN] = names_is_friend(p, d->keys[j]) ? NULL : realloc(p->stale, (p->n_stale + 1) * sizeof(*v));
-            if (!v)
-                continue;
-            p->stale = v;
-            memcpy(p->stale[p->n_stale++], d->keys[j], KEY_LEN);
-        }
+        for (unsigned j = 0; j < d->n_keys; j++)
+            note_guest(p, d->keys[j]);
+    for (unsigned use = 0; use < ACCESS_USES; use++)
+        for (unsigned i = 0; (key = access_user(p->access, (enum access_use)use, i)); i++)
+            note_guest(p, key);
 }
 
 int access_rebuild(struct pump *p)
@@ -76,11 +97,13 @@ int access_rebuild(struct pump *p)
     access_clear(p->access);
     add_exposes(p);
     add_shares(p);
+    add_gateway(p);
     p->access_turn += 1 + (p->access_turn == UINT32_MAX / 2);
     names_pin_book(p);
     rotation_people(p);
     flow_recheck(p);
     door_recheck(p);
+    gateway_recheck(p);
     return 0;
 }
 

@@ -18,7 +18,7 @@
  *
  * Without configured nodes the first one runs a node in this process; the others wait until they have some.
  */
-#include "daemon/pump/impl.h"
+#include "daemon/pump/gateway.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -93,7 +93,7 @@ bool overlay_route(const struct pump *p, uint32_t own, uint32_t remote, struct s
             if (!p->overlays->next || peer_is_standing(there))
                 return true;
         }
-    return found;
+    return found || gate_route(p, own, remote, s, peer);
 }
 
 struct overlay *overlay_of_host(const struct pump *p, uint32_t remote)

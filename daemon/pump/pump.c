@@ -12,6 +12,7 @@
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
 #include "daemon/pump/claims.h"
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/reload.h"
@@ -34,7 +35,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
-    at = mono_min(at, door_deadline(p));
+    at = mono_min(at, mono_min(door_deadline(p), gateway_deadline(p)));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
 }
@@ -85,6 +86,7 @@ static void expire(struct pump *p)
     reload_expire(p);
     dgram_expire(p);
     door_expire(p);
+    gateway_turn(p);
     share_turn(p);
     access_settle(p);
     rotation_turn(p);
@@ -333,6 +335,7 @@ static void pump_free(struct pump *p)
     dgram_stop(p); /* before those who wait for our end see the socket close */
     ipc_server_close(p->ipc);
     if (p->set) {
+        gateway_stop(p);
         trace_stop(p);
         move_stop(p);
         reload_stop(p);
@@ -412,6 +415,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = listen_load(p, why, whylen);
     if (!err)
         err = dgram_load(p, why, whylen);
+    if (!err)
+        err = gateway_start(p, why, whylen);
     if (!err)
         err = state_load_met(p, why, whylen);
     if (err) {

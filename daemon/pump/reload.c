@@ -93,6 +93,8 @@ static void compare(const struct config *now, struct config *next, struct reload
         add_name(out->now, "expose");
     if (lists_differ(now->overlays, now->n_overlays, next->overlays, next->n_overlays, sizeof(*now->overlays)))
         add_name(out->now, "overlay");
+    if (lists_differ(now->gateways, now->n_gateways, next->gateways, next->n_gateways, sizeof(*now->gateways)))
+        add_name(out->now, "gateway");
     out->same = !out->now[0] && !out->later[0];
 }
 

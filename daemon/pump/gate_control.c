@@ -1,0 +1,2 @@
+/* pump/gate_control.c - i3ctl gateway. */
+#include "daemon/pump/gateway.h"
