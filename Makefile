@@ -555,6 +555,7 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 	integration/nat.sh \
 	integration/five_lines.sh \
+	integration/gateway.sh \
 	integration/third_user.sh \
 	integration/tcp_fallback.sh \
 	integration/tcp_crowd.sh \

@@ -332,7 +332,9 @@ static void answer_in(struct side *s, struct peer *peer, const uint8_t *msg, siz
     v->registered = a.status == GATE_OK || a.status == GATE_FORBIDDEN || a.status == GATE_LATER || a.status == GATE_NO_NAME || a.status == GATE_NO_ADDRESS ||
                     a.status == GATE_FAILED;
     answered(p, v, a.status, a.families, a.ttl);
-    if (anew && v->registered)
+    if (a.status == GATE_NOT_ALLOWED || a.status == GATE_FORBIDDEN)
+        tcpip_fail_remote(p->tcpip, p->now, v->host, EACCES, false);
+    else if (anew && v->registered)
         tcpip_ask_remote(p->tcpip, p->now, v->host);
 }
 

@@ -277,19 +277,16 @@ bool gate_server_packet(struct pump *p, const struct side *s, struct peer *peer,
     if (!v6 && (!ip_addresses(packet, len, &src, &dst) || src != local))
         return false;
     m = v6 ? gate_name_find6(g->to, local, packet + IP6_SRC + IP6_ADDRESS) : gate_name_find(g->to, local, dst);
-    if (!m && !gateway_allows(p, peer_key(peer)))
-        return gate_user_find(g->to, peer_key(peer)); /* it was one a moment ago */
+    struct gate_user *u = m ? m->user : gateway_allows(p, peer_key(peer)) ? gate_user_get(g->to, p->now, peer_key(peer), local) : gate_user_find(g->to, peer_key(peer));
+    if (!u)
+        return false; /* nor has it been one */
     if (p->trace)
         trace_packet(p, local, false, &(struct iovec){(void *)packet, len}, 1, len);
-    if (m && !m->user->allowed)
-        return true;
-    if (!m || m->side != s) {
-        struct gate_user *u = gate_user_get(g->to, p->now, peer_key(peer), local);
+    if (!m || m->side != s || !u->allowed) { /* when it asks it hears what has become of it */
         struct gate_unknown what = {.ip = v6 ? 0 : dst};
         if (v6)
             memcpy(what.ip6, packet + IP6_SRC + IP6_ADDRESS, IP6_ADDRESS);
-        if (u)
-            say_unknown(p, s, peer, u, &what);
+        say_unknown(p, s, peer, u, &what);
         return true;
     }
     if (!ip_is_fragment(packet, len)) {
