@@ -418,6 +418,9 @@ UNIT_TESTS := \
 	unit/policy/rules \
 	unit/policy/documents \
 	unit/policy/drops \
+	unit/policy/networks \
+	unit/gateway/words \
+	unit/gateway/tables \
 	unit/policy/access \
 	unit/policy/shares \
 	unit/i3/cookie \
@@ -607,6 +610,7 @@ FUZZ_TARGETS := \
 	fuzz/peer \
 	fuzz/trigger \
 	fuzz/group \
+	fuzz/gateway \
 	fuzz/ring \
 	fuzz/wire \
 	fuzz/ipc \
@@ -639,6 +643,9 @@ unit/policy/rules_ROOMS := policy base
 unit/policy/documents_ROOMS := policy base
 unit/policy/access_ROOMS := policy base
 unit/policy/drops_ROOMS := policy base
+unit/policy/networks_ROOMS := policy base
+unit/gateway/words_ROOMS := gateway policy base
+unit/gateway/tables_ROOMS := gateway policy base
 unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
@@ -727,6 +734,7 @@ fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
+fuzz/gateway_ROOMS := base gateway policy
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/names_ROOMS := naming base

@@ -12,7 +12,7 @@
 #include "daemon/policy/schema.h"
 #include "include/bytes.h"
 
-enum { OPTIONS_MAX = 24, WHY_LEN = 200 };
+enum { OPTIONS_MAX = 64, WHY_LEN = 200 };
 
 struct parse {
     struct config c;
