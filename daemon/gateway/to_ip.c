@@ -178,9 +178,9 @@ bool gate_literal(const char *name, struct addr *out)
         out->family = 4;
     else if (inet_pton(AF_INET6, name, out->ip) == 1)
         out->family = 6;
-    if (out->family || n >= sizeof(colons) || strspn(name, "0123456789abcdef-") != n || !strchr(name, '-'))
+    if (out->family || n >= sizeof(colons))
         return out->family;
-    for (size_t i = 0; i <= n; i++)
+    for (size_t i = 0; i <= n; i++) /* one without a dash has been looked at */
         colons[i] = name[i] == '-' ? ':' : name[i];
     if (inet_pton(AF_INET6, colons, out->ip) == 1)
         out->family = 6;

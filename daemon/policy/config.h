@@ -29,13 +29,19 @@ enum {
     CONFIG_EXPOSES_MAX = 256,
     CONFIG_ALLOW_MAX = 64,
     CONFIG_THROUGH_MAX = 3,
-    CONFIG_USERS_MAX = 1024, /* of a gateway */
+    CONFIG_USERS_MAX = 256, /* of a gateway */
     CONFIG_NETWORKS_MAX = 64,
     CONFIG_ZONES_MAX = 32, /* of a gateway: `names` */
     CONFIG_NAME_MAX = 63,
     CONFIG_ZONE_MAX = 200,
     CONFIG_MATCH_MAX = 500,
     CONFIG_APP_MAX = 127,
+    CONFIG_WAYPOINTS_MAX = 64,
+    CONFIG_PORTAL_LISTEN_MAX = 8, /* of http, tls and dns each */
+    CONFIG_PORTAL_NS_MAX = 4,
+    CONFIG_PORTS_MAX = 16,
+    CONFIG_PUBLISHES_MAX = 256,
+    CONFIG_FROM_MAX = 32,
     CONFIG_ERRORS_MAX = 40, /* kept; the others are counted */
     CONFIG_ERROR_LEN = 240,
 };
@@ -104,6 +110,46 @@ struct config_gateway {
     uint32_t connect_timeout, tcp_idle, udp_idle; /* seconds */
 };
 
+/* Addresses whose first `bits` are those of ip. */
+struct config_range {
+    uint8_t family, bits; /* 4 or 6 */
+    uint8_t ip[16];       /* the others are 0 */
+};
+
+struct config_ports {
+    unsigned n;
+    uint16_t v[CONFIG_PORTS_MAX]; /* none twice */
+};
+
+struct config_listen {
+    unsigned n;
+    struct addr v[CONFIG_PORTAL_LISTEN_MAX]; /* port 0: any */
+};
+
+/* portal { }: where the Internet finds what is published (daemon/pump/portal.h). There is one at most. */
+struct config_portal {
+    unsigned line;
+    char zone[CONFIG_ZONE_MAX + 1]; /* lower case, no dots at its ends */
+    char ns[CONFIG_PORTAL_NS_MAX][CONFIG_ZONE_MAX + 1];
+    unsigned n_ns; /* 0: "ns" of the zone itself */
+    char mail[CONFIG_ZONE_MAX + 1]; /* "": hostmaster of the zone */
+    struct config_listen dns, http, tls;
+    struct addr waypoints[CONFIG_WAYPOINTS_MAX]; /* port 0 */
+    unsigned n_waypoints;
+    struct config_ports ports; /* listened on at the waypoints */
+    unsigned connections, per_source;
+};
+
+/* publish NAME { }: NAME.<zone> leads to a name of the overlay. */
+struct config_publish {
+    unsigned line;
+    char name[CONFIG_NAME_MAX + 1]; /* labels, lower case */
+    char to[CONFIG_ZONE_MAX + 1];   /* as a program would ask for it */
+    struct config_ports ports;      /* of `to`; at least 1 */
+    struct config_range from[CONFIG_FROM_MAX];
+    unsigned n_from; /* 0: from everywhere */
+};
+
 struct config {
     struct addr nodes[CONFIG_NODES_MAX];
     unsigned n_nodes;
@@ -130,7 +176,14 @@ struct config {
     unsigned n_exposes;
     struct config_gateway *gateways;
     unsigned n_gateways; /* 0 or 1 */
+    struct config_portal *portals;
+    unsigned n_portals;
+    struct config_publish *publishes;
+    unsigned n_publishes;
 };
+
+/* The address is within one of the ranges; n 0: it is. */
+bool config_from_has(const struct config_range *v, unsigned n, const struct addr *a);
 
 /* What is wrong with a text, in the order of its lines. */
 struct config_errors {

@@ -68,7 +68,7 @@ int network_parse(struct network *n, const char *text)
     const char *from = bracket ? text + 1 : text;
     const char *end = bracket ? strchr(text, ']') : strpbrk(text, "/");
     if (!end && !bracket) /* no length: an IPv4 address with a port, or an address */
-        end = strchr(text, ':') && strchr(text, ':') == strrchr(text, ':') ? strchr(text, ':') : text + strlen(text);
+        end = strchr(text, ':') && !strchr(strchr(text, ':') + 1, ':') ? strchr(text, ':') : text + strlen(text);
     if (!end || (size_t)(end - from) >= sizeof(host))
         return -EINVAL;
     memset(n, 0, sizeof(*n));
@@ -81,7 +81,9 @@ int network_parse(struct network *n, const char *text)
     n->bits = (uint8_t)most;
     end += bracket;
     if (*end == '/') {
-        size_t digits = strspn(end + 1, "0123456789");
+        size_t digits = 0;
+        while (end[1 + digits] >= '0' && end[1 + digits] <= '9')
+            digits++;
         long bits = number(end + 1, digits, (long)most);
         if (bits < 0)
             return -EINVAL;

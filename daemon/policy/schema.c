@@ -18,6 +18,8 @@ static const struct {
     [SECTION_RULE] = {"rule", false, CONFIG_RULES_MAX},
     [SECTION_EXPOSE] = {"expose", true, CONFIG_EXPOSES_MAX},
     [SECTION_GATEWAY] = {"gateway", false, 1},
+    [SECTION_PORTAL] = {"portal", false, 1},
+    [SECTION_PUBLISH] = {"publish", true, CONFIG_PUBLISHES_MAX},
 };
 
 static_assert(ARRAY_LEN(sections) == CONFIG_SECTIONS, "name all");
@@ -75,6 +77,21 @@ const struct config_option config_options[] = {
     {SECTION_GATEWAY, "connect-timeout", false, false, "10", value_unsigned, AT(config_gateway, connect_timeout), 1, 120},
     {SECTION_GATEWAY, "tcp-idle", false, false, "7200", value_unsigned, AT(config_gateway, tcp_idle), 1, 604800},
     {SECTION_GATEWAY, "udp-idle", false, false, "60", value_unsigned, AT(config_gateway, udp_idle), 1, 86400},
+
+    {SECTION_PORTAL, "zone", false, false, NULL, value_zone, AT(config_portal, zone), 0, 0},
+    {SECTION_PORTAL, "dns", true, false, NULL, value_listen, AT(config_portal, dns), 53, 0},
+    {SECTION_PORTAL, "ns", true, false, NULL, value_ns, SPAN(config_portal, ns, n_ns), 0, 0},
+    {SECTION_PORTAL, "mail", false, false, NULL, value_zone, AT(config_portal, mail), 0, 0},
+    {SECTION_PORTAL, "waypoints", true, false, NULL, value_waypoint, SPAN(config_portal, waypoints, n_waypoints), 0, 0},
+    {SECTION_PORTAL, "http", true, false, NULL, value_listen, AT(config_portal, http), 80, 0},
+    {SECTION_PORTAL, "tls", true, false, NULL, value_listen, AT(config_portal, tls), 443, 0},
+    {SECTION_PORTAL, "ports", true, false, NULL, value_ports, AT(config_portal, ports), 0, 0},
+    {SECTION_PORTAL, "connections", false, false, "4096", value_unsigned, AT(config_portal, connections), 1, 100000},
+    {SECTION_PORTAL, "per-source", false, false, "256", value_unsigned, AT(config_portal, per_source), 1, 100000},
+
+    {SECTION_PUBLISH, "to", false, false, NULL, value_zone, AT(config_publish, to), 0, 0},
+    {SECTION_PUBLISH, "ports", true, false, NULL, value_ports, AT(config_publish, ports), 0, 0},
+    {SECTION_PUBLISH, "from", true, false, NULL, value_from, SPAN(config_publish, from, n_from), 0, 0},
 };
 
 const unsigned config_options_n = ARRAY_LEN(config_options);

@@ -31,7 +31,7 @@ const struct config_gateway *gateway_config(const struct pump *p)
 
 bool gateway_allows(const struct pump *p, const uint8_t key[KEY_LEN])
 {
-    return gateway_config(p) && access_may(p->access, USE_GATEWAY, key) && !drop_has(p, key);
+    return gateway_config(p) && access_uses(p, ACCESS_GATEWAY, key);
 }
 
 struct network gateway_own_network(const struct pump *p)
@@ -185,7 +185,7 @@ static void on_name_gone(void *ctx, struct gate_name *m)
     for (struct gate_conn *c = TAILQ_FIRST(&p->gateway->conns), *next; c; c = next) {
         next = TAILQ_NEXT(c, all);
         if (c->name == m && c->flow)
-            flow_cut(c->flow, ECONNRESET);
+            flow_drop(c->flow, ECONNRESET);
         else if (c->name == m)
             gate_refuse(c, ECONNRESET);
     }
@@ -495,7 +495,7 @@ static void sweep(struct pump *p)
             else
                 gate_refuse(c, EHOSTUNREACH);
         } else if (c->open && config && mono_since(c->used, p->now) > (uint64_t)config->tcp_idle * USEC_PER_SEC) {
-            flow_cut(c->flow, ETIMEDOUT);
+            flow_drop(c->flow, ETIMEDOUT);
         }
     }
     g->sweep_at = mono_add(p->now, g->dialling ? SWEEP_US : IDLE_LOOK_US);
@@ -562,7 +562,7 @@ void gate_server_recheck(struct pump *p)
             continue;
         p->count.cut++;
         if (c->flow)
-            flow_cut(c->flow, ECONNRESET);
+            flow_drop(c->flow, ECONNRESET);
         else
             gate_refuse(c, ECONNREFUSED);
     }

@@ -85,7 +85,7 @@ expect "numbers are nobody's" "$(name_of 127.0.0.1)" '127.0.0.1'
 expect "this host is" "$(name_of localhost)" '127.0.0.1'
 
 step "what this version lacks fails closed, and is logged once"
-rules 'rule { suffix = ".gw.i3" action = "gateway" via = "bob" anonymity = yes }
+rules 'rule { suffix = ".gw.i3" action = "gateway" via = "bob" through = { "bob" } }
 rule { match = "bob" action = "overlay" anonymity = yes }
 rule { suffix = ".i3" action = "overlay" through = { "bob" } }'
 for n in a.gw.i3 bob.i3 alice.i3; do
