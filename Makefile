@@ -162,6 +162,7 @@ gateway_SRC := \
 control_SRC := \
 	daemon/control/access_report.c \
 	daemon/control/drop_report.c \
+	daemon/control/gateway_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
@@ -367,6 +368,7 @@ i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_drop.c \
+	tools/i3ctl_gateway.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \

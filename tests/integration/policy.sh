@@ -85,7 +85,7 @@ expect "numbers are nobody's" "$(name_of 127.0.0.1)" '127.0.0.1'
 expect "this host is" "$(name_of localhost)" '127.0.0.1'
 
 step "what this version lacks fails closed, and is logged once"
-rules 'rule { suffix = ".gw.i3" action = "gateway" via = "bob" through = { "bob" } }
+rules 'rule { suffix = ".gw.i3" action = "gateway" via = "gate" }
 rule { match = "bob" action = "overlay" anonymity = yes }
 rule { suffix = ".i3" action = "overlay" through = { "bob" } }'
 for n in a.gw.i3 bob.i3 alice.i3; do
@@ -95,7 +95,8 @@ case $(fetch "$bob") in 'the page') die "by its address it can be reached" ;; es
 for what in anonymity through; do
     expect "$what in the log" "$(grep -c "asks for $what, which this version does not have" "$W/alice/run/i3/i3d.log")" 1
 done
-expect "why" "$(why a.gw.i3) $(why bob.i3)" 'unavailable unavailable'
+expect "a gateway which is not in the book" "$(grep -c 'goes through gate, which is not in the address book' "$W/alice/run/i3/i3d.log")" 1
+expect "why" "$(why a.gw.i3) $(why bob.i3)" 'gateway unavailable'
 
 step "a program that runs learns of new rules"
 rules ''
