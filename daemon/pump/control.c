@@ -410,6 +410,7 @@ static const struct {
     {"rotate", verb_rotate},
     {"reload", verb_reload},
     {"why", verb_why},
+    {"gateway", verb_gateway},
     {"portal", verb_portal},
     {"stop", verb_stop},
     {"version", verb_version},

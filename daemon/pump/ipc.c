@@ -1,4 +1,5 @@
 /* pump/ipc.c - what programs ask: a table from request to handler. */
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/impl.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
@@ -61,9 +62,7 @@ static void on_suffixes(struct request *q)
 /* The answer comes when there is one, or in a moment. */
 static bool wait_for_name(struct request *q, const char *name)
 {
-    struct policy_look l;
-    policy_look(q->p, name, policy_app(q->p, q->client), &l);
-    return lookup_wait(q->p, l.full, q->client, q->serial, NULL, 0);
+    return policy_wait(q->p, name, policy_app(q->p, q->client), q->client, q->serial);
 }
 
 static void on_resolve(struct request *q)
@@ -100,6 +99,11 @@ static uint32_t remote_verdict(struct pump *p, const struct addr *remote, const 
         return IPC_NOT_VIRTUAL;
     if (side_by_own(p, ip))
         return IPC_SELF;
+    struct via *v = gate_via(p, ip);
+    if (v) {
+        int refused = policy_connect_via(p, v, app);
+        return (uint32_t)(refused ? refused : gate_connect(p, v));
+    }
     int err = policy_connect(p, pool_key(p->pool, p->now, ip), app);
     if (err)
         return (uint32_t)err;
@@ -292,5 +296,6 @@ void ipc_gone(void *ctx, struct ipc_client *c)
     ping_client_gone(ctx, c);
     flow_client_gone(ctx, c);
     lookup_client_gone(ctx, c);
+    gate_client_gone(ctx, c);
     share_client_gone(ctx, c);
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/gateway.h"
+#include "daemon/pump/lookup.h"
 
 #define TOLD_AGAIN_US (60 * USEC_PER_SEC)
 
@@ -86,6 +88,23 @@ static void full_name(const struct pump *p, const struct verdict *v, const char 
         full[0] = '\0';
 }
 
+/* As it was asked for, and who the gateway is: somebody of the book, or a group. */
+static void look_gateway(const struct pump *p, const char *name, struct policy_look *out)
+{
+    size_t len = strlen(name);
+    len -= len && name[len - 1] == '.';
+    if (len > IPC_NAME_MAX)
+        len = 0;
+    for (size_t i = 0; i < len; i++)
+        out->full[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+    out->full[len] = '\0';
+    const struct group *g = groups_find(p->groups, out->verdict.rule->via);
+    out->e = book_find(p->book, out->verdict.rule->via);
+    out->e = out->e ? out->e : g ? &g->entry : NULL;
+    out->e = out->e && out->e->multicast ? NULL : out->e;
+    out->o = out->e ? overlay_of_key(p, out->e->key) : NULL;
+}
+
 void policy_look(const struct pump *p, const char *name, const char *app, struct policy_look *out)
 {
     char bare[IPC_NAME_MAX + 1];
@@ -96,6 +115,10 @@ void policy_look(const struct pump *p, const char *name, const char *app, struct
         out->fate = FATE_SYSTEM;
     else if (!verdict_works(&out->verdict, &out->missing))
         out->fate = FATE_MISSING;
+    else if (out->verdict.action == ACTION_GATEWAY)
+        out->fate = FATE_GATEWAY;
+    if (out->fate == FATE_GATEWAY)
+        look_gateway(p, name, out);
     if (out->fate != FATE_OVERLAY)
         return;
     full_name(p, &out->verdict, name, out->full);
@@ -114,7 +137,9 @@ static void tell(struct pump *p, const struct policy_look *l, const char *name)
     if (told->us != MONO_NEVER.us && mono_since(*told, p->now) < TOLD_AGAIN_US)
         return;
     *told = p->now;
-    if (l->missing)
+    if (l->fate == FATE_GATEWAY)
+        log_warn("rule line=%u name=%s goes through %s, which is not in the address book: such names are not known", rule->line, name, rule->via);
+    else if (l->missing)
         log_warn("rule line=%u name=%s asks for %s, which this version does not have: such names are not known", rule->line, name, l->missing);
     else
         log_warn("rule line=%u name=%s its pattern takes too many steps and was given up: such names are not known", rule->line, name);
@@ -130,6 +155,12 @@ void policy_resolve(struct pump *p, const char *name, const char *app, struct ip
         if (l.full[0])
             names_resolve(p, l.full, out);
         break;
+    case FATE_GATEWAY:
+        if (l.e && l.full[0])
+            gate_resolve(p, l.o->sides, l.e, l.full, l.verdict.rule->strip, l.verdict.rule->suffix, out);
+        else
+            tell(p, &l, name);
+        break;
     case FATE_SYSTEM:
         out->status = IPC_NOT_VIRTUAL;
         break;
@@ -141,6 +172,22 @@ void policy_resolve(struct pump *p, const char *name, const char *app, struct ip
             log_debug("name=%s app=%s denied by rule line=%u", name, app, l.verdict.rule ? l.verdict.rule->line : 0);
         break;
     }
+}
+
+bool policy_wait(struct pump *p, const char *name, const char *app, struct ipc_client *client, uint32_t serial)
+{
+    struct policy_look l;
+    policy_look(p, name, app, &l);
+    if (l.fate == FATE_GATEWAY)
+        return l.e && gate_wait(p, l.o->sides, l.e, l.full, client, serial);
+    return lookup_wait(p, l.full, client, serial, NULL, 0);
+}
+
+int policy_connect_via(struct pump *p, const struct via *v, const char *app)
+{
+    struct policy_look l;
+    policy_look(p, v->key.full, app, &l);
+    return l.fate == FATE_GATEWAY && l.e && !memcmp(l.e->key, v->key.gateway, KEY_LEN) ? 0 : ECONNREFUSED;
 }
 
 bool policy_claims(const struct pump *p, const char *name, const char *app)
