@@ -150,6 +150,7 @@ program_SRC := \
 control_SRC := \
 	daemon/control/access_report.c \
 	daemon/control/drop_report.c \
+	daemon/control/anon_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
@@ -206,6 +207,7 @@ i3d_SRC := \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
 	daemon/pump/strangers.c \
+	daemon/pump/anon.c \
 	daemon/pump/share.c \
 	daemon/pump/share_control.c \
 	daemon/pump/join.c \
@@ -314,6 +316,7 @@ i3run_SRC := \
 	tools/i3run/filter.c \
 	tools/i3run/job.c \
 	tools/i3run/strict.c \
+	tools/i3run/anonymous.c \
 	tools/i3run/trap.c \
 	tools/i3run/trap_connect.c \
 	tools/i3run/trap_dgram.c \
@@ -342,6 +345,7 @@ i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_drop.c \
+	tools/i3ctl_anonymous.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \

@@ -47,6 +47,7 @@ void verb_metrics(struct control_call *k);
 
 /* pump/drop.c */
 void verb_drop(struct control_call *k);
+void verb_anonymous(struct control_call *k); /* pump/anon.c */
 void verb_undrop(struct control_call *k);
 
 /* pump/trace.c */

@@ -83,14 +83,14 @@ bool overlay_may_have(const struct overlay *o, const uint8_t key[KEY_LEN])
 bool overlay_route(const struct pump *p, uint32_t own, uint32_t remote, struct side **s, struct peer **peer)
 {
     struct side *found = NULL;
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (struct side *at = o->sides; at; at = at->next) {
             struct peer *there = at->own == own ? peer_by_address(at->peers, remote) : NULL;
             if (!there || (found && !peer_is_standing(there)))
                 continue;
             found = *s = at;
             *peer = there;
-            if (!p->overlays->next || peer_is_standing(there))
+            if (!p->overlays->next || o->anon || peer_is_standing(there))
                 return true;
         }
     return found;
@@ -166,6 +166,18 @@ int overlay_rebind(struct overlay *o)
     return err == -EADDRINUSE ? 0 : err;
 }
 
+/* No node is measured, no id has a name, no private id moves nearer. */
+static int open_hidden(struct overlay *o)
+{
+    struct side *s = side_new_hidden(o);
+    if (!s)
+        return -ENOMEM;
+    triggers_set_private(o->triggers);
+    o->peers = s->peers;
+    o->wall = drbg_u64(&o->p->random) >> 16; /* no clock: microseconds of nothing, greater each time */
+    return 0;
+}
+
 static int open_rooms(struct overlay *o)
 {
     struct pump *p = o->p;
@@ -178,9 +190,11 @@ static int open_rooms(struct overlay *o)
     if (!o->seal || !o->triggers || !o->owners)
         return -ENOMEM;
     drbg_draw(&p->random, seed, sizeof(seed));
+    /* for every suffix: who asks need not know that it is nobody's but ours (i3/peer.h) */
+    if (o->anon)
+        return open_hidden(o);
     if (o->n_configured && !(o->nodes = nodes_new(o->configured, o->n_configured, p->public_id.b, seed)))
         return -ENOMEM;
-    /* for every suffix: who asks need not know that it is nobody's but ours (i3/peer.h) */
     int err = trigger_add(o->triggers, p->now, &p->public_id, 128, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
     struct side *s = err ? NULL : side_new(o, NULL);
     if (!s)
@@ -189,9 +203,26 @@ static int open_rooms(struct overlay *o)
     return sample_start(o);
 }
 
+struct overlay *overlay_each(const struct pump *p, const struct overlay *o)
+{
+    return !o ? p->overlays : o->next ? o->next : o->anon ? NULL : p->hidden;
+}
+
+/* A packet to a peer is of no use before its answer gets back: an instance for an anonymous program begins with its trigger. */
+bool overlay_may_call(const struct overlay *o)
+{
+    enum { TRIGGER_PATIENCE = 3000000 };
+    return !o->anon || (!anon_fades(o) && (o->stood || mono_since(o->node_since, o->p->now) > TRIGGER_PATIENCE));
+}
+
+static struct overlay **list_of(const struct overlay *o)
+{
+    return o->anon ? &o->p->hidden : &o->p->overlays;
+}
+
 static void overlay_link(struct overlay *o)
 {
-    struct overlay **at = &o->p->overlays;
+    struct overlay **at = list_of(o);
     while (*at)
         at = &(*at)->next;
     *at = o;
@@ -208,11 +239,42 @@ void overlays_list_zones(struct pump *p)
 
 static void overlay_unlink(struct overlay *o)
 {
-    struct overlay **at = &o->p->overlays;
+    struct overlay **at = list_of(o);
     while (*at && *at != o)
         at = &(*at)->next;
     if (*at)
         *at = o->next;
+}
+
+static int overlay_open(struct overlay *o, struct overlay **out, char *why, size_t whylen)
+{
+    overlay_link(o);
+    overlays_list_zones(o->p);
+    int err = open_socket(o, why, whylen);
+    if (!err)
+        err = link_start(o);
+    if (!err)
+        err = open_rooms(o);
+    if (err) {
+        overlay_free(o);
+        return err;
+    }
+    *out = o;
+    return 0;
+}
+
+int overlay_hidden(struct overlay *ring, struct anon *anon, struct overlay **out)
+{
+    char why[200];
+    struct overlay *o = calloc(1, sizeof(*o));
+    if (!o)
+        return -ENOMEM;
+    o->p = ring->p;
+    o->anon = anon;
+    snprintf(o->suffix, sizeof(o->suffix), "%s", ring->suffix);
+    memcpy(o->configured, ring->configured, sizeof(o->configured));
+    o->n_configured = ring->n_configured;
+    return overlay_open(o, out, why, sizeof(why));
 }
 
 int overlay_new(struct pump *p, const char *name, const char *suffix, const struct addr *nodes, unsigned n, struct overlay **out, char *why,
@@ -226,19 +288,7 @@ int overlay_new(struct pump *p, const char *name, const char *suffix, const stru
     snprintf(o->suffix, sizeof(o->suffix), "%s", suffix);
     memcpy(o->configured, nodes, n * sizeof(*nodes));
     o->n_configured = n;
-    overlay_link(o);
-    overlays_list_zones(p);
-    int err = open_socket(o, why, whylen);
-    if (!err)
-        err = link_start(o);
-    if (!err)
-        err = open_rooms(o);
-    if (err) {
-        overlay_free(o);
-        return err;
-    }
-    *out = o;
-    return 0;
+    return overlay_open(o, out, why, whylen);
 }
 
 void overlay_free(struct overlay *o)
@@ -269,9 +319,9 @@ void overlays_free(struct pump *p)
 
 mono_t overlay_deadline(const struct overlay *o)
 {
-    mono_t at = o->node_addr.family ? triggers_deadline(o->triggers) : MONO_NEVER;
+    mono_t at = o->node_addr.family && !anon_fades(o) ? triggers_deadline(o->triggers) : MONO_NEVER;
     at = mono_min(at, owners_deadline(o->owners));
-    for (const struct side *s = o->sides; s; s = s->next)
+    for (const struct side *s = o->sides; s && overlay_may_call(o); s = s->next)
         at = mono_min(at, peers_deadline(s->peers));
     if (o->nodes)
         at = mono_min(at, mono_min(nodes_deadline(o->nodes), sampler_deadline(o->sample.sampler)));
@@ -287,7 +337,12 @@ bool overlay_recv(struct overlay *o)
 void overlay_turn(struct overlay *o)
 {
     link_turn(o);
+    if (anon_fades(o))
+        return;
     net_choose_node(o);
     sample_turn(o);
-    shortcut_turn(o);
+    if (o->anon)
+        o->stood |= overlay_stands(o, &o->sides->session_id);
+    else
+        shortcut_turn(o);
 }
