@@ -23,7 +23,7 @@ struct anon_program {
     bool all;
     char name[ANON_NAME_MAX + 1]; /* as it calls itself, for people */
     unsigned clients;
-    mono_t fade_at; /* MONO_NEVER: it is there */
+    mono_t gone, fade_at; /* fade_at: MONO_NEVER: it is there */
 };
 
 /* What an overlay has beside, as an instance. */
@@ -104,9 +104,41 @@ static bool has_instances(const struct anon_program *a)
     return false;
 }
 
+/* Nobody is left: neither a process nor what it has left behind. */
+static bool is_over(const struct anon_program *a)
+{
+    struct pump *p = a->p;
+    for (const struct overlay *o = p->hidden; o; o = o->next)
+        if (o->anon->program == a && flow_has_local(p, o->sides->own))
+            return false;
+    return !a->clients;
+}
+
 static void look_by(struct pump *p, mono_t at)
 {
     p->anon_look = mono_min(p->anon_look, at);
+}
+
+/* Of those with an instance that nobody uses, the one that has gone first; NULL: all are in use. */
+static struct anon_program *idle(const struct pump *p)
+{
+    struct anon_program *found = NULL;
+    for (struct anon_program *a = p->programs; a; a = a->next)
+        if (a->fade_at.us != MONO_NEVER.us && (!found || a->gone.us < found->gone.us) && has_instances(a) && is_over(a))
+            found = a;
+    return found;
+}
+
+/* Where there are too many, those go first of which no process is left, nor a connection. */
+static bool make_room(struct pump *p)
+{
+    struct anon_program *a;
+    unsigned n = 0;
+    for (const struct overlay *o = p->hidden; o; o = o->next)
+        n++;
+    while (anon_count(p) >= ANON_MAX && (a = idle(p)))
+        program_free(a);
+    return anon_count(p) < ANON_MAX && n < ANON_HIDDEN;
 }
 
 int anon_client_is(struct pump *p, struct ipc_client *c, const struct ipc_program *ask)
@@ -114,8 +146,6 @@ int anon_client_is(struct pump *p, struct ipc_client *c, const struct ipc_progra
     struct anon_program *a = find(p, ask->token);
     if (ipc_client_mark(c) && ipc_client_mark(c) != a)
         return -EINVAL;
-    if (!a && ask->all && anon_count(p) >= ANON_MAX)
-        return -ENOSPC;
     if (!a && !(a = program_new(p, ask)))
         return -ENOSPC;
     if (a->all != ask->all)
@@ -125,7 +155,7 @@ int anon_client_is(struct pump *p, struct ipc_client *c, const struct ipc_progra
     ipc_client_set_mark(c, a);
     a->fade_at = MONO_NEVER;
     if (a->all && !anon_overlay(a, p->overlays))
-        return anon_count(p) >= ANON_MAX ? -ENOSPC : -ENETUNREACH;
+        return make_room(p) ? -ENETUNREACH : -ENOSPC;
     return 0;
 }
 
@@ -135,6 +165,7 @@ void anon_client_gone(struct pump *p, struct ipc_client *c)
     if (!a || --a->clients)
         return;
     if (has_instances(a)) {
+        a->gone = p->now;
         a->fade_at = mono_add(p->now, drbg_around(&p->random, LINGER_US, 2));
         look_by(p, a->fade_at);
     } else {
@@ -160,13 +191,13 @@ static void draw_node(struct overlay *o, struct addr *node, bool another)
     struct pump *p = o->p;
     struct addr v[CONFIG_NODES_MAX];
     unsigned n = 0;
-    *node = ring ? ring->node_addr : o->node_addr;
+    *node = ring ? ring->ring->node_addr : o->ring->node_addr;
     for (int lives = 1; ring && lives >= 0 && !n; lives--)
-        for (unsigned i = 0; i < ring->n_configured; i++) {
-            const struct addr *a = &ring->configured[i];
+        for (unsigned i = 0; i < ring->ring->n_configured; i++) {
+            const struct addr *a = &ring->ring->configured[i];
             bool reach = a->family == 4 || udp_local(o->udp)->family == 6;
-            bool same = another && ring->n_configured > 1 && addr_eq(a, &o->node_addr);
-            if (reach && !same && (!lives || !ring->nodes || nodes_lives(ring->nodes, i)))
+            bool same = another && ring->ring->n_configured > 1 && addr_eq(a, &o->ring->node_addr);
+            if (reach && !same && (!lives || !ring->ring->nodes || nodes_lives(ring->ring->nodes, i)))
                 v[n++] = *a;
         }
     if (n)
@@ -176,7 +207,7 @@ static void draw_node(struct overlay *o, struct addr *node, bool another)
 void anon_choose_node(struct overlay *o)
 {
     struct addr node;
-    draw_node(o, &node, o->node_addr.family != 0);
+    draw_node(o, &node, o->ring->node_addr.family != 0);
     if (node.family)
         net_drawn_node(o, &node);
 }
@@ -189,16 +220,20 @@ struct overlay *anon_overlay(struct anon_program *a, struct overlay *ring)
         o = o->next;
     if (o)
         return o;
-    struct anon *x = anon_count(p) < ANON_MAX ? calloc(1, sizeof(*x)) : NULL;
+    if (ring->kind != &overlay_kind_i3 || !make_room(p))
+        return NULL; /* another kind has no nodes to hide behind */
+    char why[200];
+    struct anon *x = calloc(1, sizeof(*x));
     if (!x)
         return NULL;
     *x = (struct anon){.program = a, .ring = ring, .since = p->now, .move_at = MONO_NEVER, .end_at = MONO_NEVER};
     snprintf(x->name, sizeof(x->name), "%s", a->name);
-    if (overlay_hidden(ring, x, &o)) {
+    struct overlay_plan plan = {.name = "", .suffix = ring->suffix, .kind = &overlay_kind_hidden, .nodes = ring->ring->configured,
+        .n_nodes = ring->ring->n_configured, .anon = x};
+    if (overlay_make(p, &plan, &o, why, sizeof(why))) {
         free(x);
         return NULL;
     }
-    anon_choose_node(o);
     return o;
 }
 
@@ -243,16 +278,6 @@ struct side *side_towards(struct pump *p, const uint8_t key[KEY_LEN])
 }
 
 /* ---- time ---- */
-
-/* Nobody is left: neither a process nor what it has left behind. */
-static bool is_over(const struct anon_program *a)
-{
-    struct pump *p = a->p;
-    for (const struct overlay *o = p->hidden; o; o = o->next)
-        if (o->anon->program == a && flow_has_local(p, o->sides->own))
-            return false;
-    return !a->clients;
-}
 
 void anon_moved(struct pump *p)
 {
@@ -314,7 +339,7 @@ bool anon_report(const struct pump *p, unsigned i, struct report_anonymous *out)
         return false;
     *out = (struct report_anonymous){.program = o->anon->name,
         .suffix = o->suffix,
-        .node = o->node_addr,
+        .node = o->ring->node_addr,
         .address = addr_v4(o->sides->own, 0),
         .address6 = addr_v6(o->sides->own6, 0),
         .since_us = mono_since(o->anon->since, p->now),

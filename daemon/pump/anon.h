@@ -30,7 +30,7 @@
 
 #include "daemon/pump/impl.h"
 
-enum { ANON_MAX = 64, ANON_PROGRAMS = 4096, ANON_NAME_MAX = 63 };
+enum { ANON_MAX = 64, ANON_HIDDEN = 4 * ANON_MAX /* those that fade among them */, ANON_PROGRAMS = 4096, ANON_NAME_MAX = 63 };
 
 /* Nothing larger than that is sent, and no peer is told more of us. */
 enum { ANON_MTU = 1280, ANON_RECV_BUFFER = 400 << 10 };

@@ -74,20 +74,18 @@ static struct i3_id group_id(const uint8_t key[KEY_LEN], const uint8_t *member)
 
 static int add_triggers(struct overlay *o, const struct group *g)
 {
-    mono_t now = o->p->now;
     struct i3_id one = group_id(g->entry.key, g->member), all = group_id(g->entry.key, NULL);
-    int err = trigger_add(o->triggers, now, &all, 256, g->priv, g->entry.key, NULL, 0, INSERT_SHORTCUT);
+    int err = overlay_announce(o, &all, 256, g->priv, g->entry.key, INSERT_SHORTCUT);
     if (!err && g->kind == GROUP_ANYCAST)
-        err = trigger_add(o->triggers, now, &one, 128, g->priv, g->entry.key, NULL, 0, INSERT_SHORTCUT);
+        err = overlay_announce(o, &one, 128, g->priv, g->entry.key, INSERT_SHORTCUT);
     return err;
 }
 
 static void remove_triggers(struct overlay *o, const struct group *g)
 {
-    mono_t now = o->p->now;
     struct i3_id one = group_id(g->entry.key, g->member), all = group_id(g->entry.key, NULL);
-    trigger_remove(o->triggers, now, &all, 256, &o->out);
-    trigger_remove(o->triggers, now, &one, 128, &o->out);
+    overlay_withdraw(o, &all, 256);
+    overlay_withdraw(o, &one, 128);
 }
 
 /* May that key have a session with us as the group's member? As with us ourselves: it is in the book. */
@@ -171,14 +169,10 @@ static struct side *side_make(struct overlay *o, const struct group *g, const st
     if (o->anon)
         say_nothing(&c, key);
     s->peers = peers_new(&c);
-    if (s->peers) {
-        peers_set_owners(s->peers, o->anon ? NULL : o->owners); /* an instance sends everything by its node */
-        peers_set_node(s->peers, &o->node_addr);
-        if (o->own_addresses.n)
-            peers_set_own(s->peers, p->now, &o->own_addresses);
+    if (s->peers)
         id_of_key(&s->session_id, c.session_pub, NULL);
-    }
-    if (!s->peers || trigger_add(o->triggers, p->now, &s->session_id, 128, c.session_priv, c.session_pub, NULL, 0, o->anon ? INSERT_ALONE : INSERT_SHORTCUT | INSERT_ALONE)) {
+    if (!s->peers || o->kind->side_up(s) ||
+        overlay_announce(o, &s->session_id, 128, c.session_priv, c.session_pub, o->anon ? INSERT_ALONE : INSERT_SHORTCUT | INSERT_ALONE)) {
         crypto_wipe(&c, sizeof(c));
         side_free(s);
         return NULL;
@@ -230,7 +224,7 @@ void side_end(struct side *s)
     while (peers_leave(s->peers, p->now, &o->out))
         net_flush(o);
     net_flush(o);
-    trigger_remove(o->triggers, p->now, &s->session_id, 128, &o->out);
+    overlay_withdraw(o, &s->session_id, 128);
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
@@ -255,7 +249,7 @@ static int group_begin(struct pump *p, const struct group *g)
 {
     char full[IPC_NAME_MAX + 1];
     struct overlay *o = overlay_of_entry(p, g->entry.name, full);
-    int err = add_triggers(o, g);
+    int err = o->kind->named ? add_triggers(o, g) : -EOPNOTSUPP;
     if (err)
         return err;
     pool_pin(p->pool, g->entry.key, true);

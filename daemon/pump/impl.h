@@ -25,6 +25,7 @@
 #include "daemon/policy/drops.h"
 #include "daemon/policy/node_list.h"
 #include "daemon/pump/node_pump.h"
+#include "daemon/pump/overlay_kind.h"
 #include "daemon/program/listener.h"
 #include "daemon/program/vsock.h"
 #include "daemon/pump/pump.h"
@@ -79,7 +80,9 @@ struct mcasts;
 struct report_group;
 struct dgrams;
 struct dns_side;
+struct flow;
 struct lookups;
+struct portal;
 struct claims;
 struct policy;
 struct reload;
@@ -143,26 +146,12 @@ struct sample {
 
 enum { OVERLAYS_MAX = 8, OVERLAY_NAME_MAX = 63 };
 
-/* A ring of nodes and what we are in it (pump/overlay.c has the picture). Bound: OVERLAYS_MAX. */
-struct overlay {
-    struct pump *p;
-    struct overlay *next;
-    char name[OVERLAY_NAME_MAX + 1];
-    char suffix[OVERLAY_NAME_MAX + 1]; /* of its names, with the dot, lower case */
-    struct anon *anon; /* NULL: a ring of the user's; else an instance of one for a program, in p->hidden (pump/anon.h) */
-    uint64_t wall;     /* of an instance: what it says the time is */
-    bool stood;        /* of an instance: its trigger did */
-
-    struct udp *udp;
-    struct fdset_entry *udp_watch;
-    bool udp_ready;
+/* What an overlay of kind i3 is besides: a ring of nodes, and what we are in it (pump/ring.c). Nobody else's business. */
+struct ring {
     struct streams *streams; /* to nodes, NULL: never by TCP */
     struct fdset_entry *streams_watch;
     bool streams_ready;
     struct transport transport;
-    struct outbox out;
-    uint8_t *seal;
-    size_t sealed;
 
     struct addr configured[CONFIG_NODES_MAX];
     unsigned n_configured;
@@ -176,9 +165,6 @@ struct overlay {
 
     struct triggers *triggers;
     struct owners *owners;
-    uint64_t unanswered; /* peers_unanswered() when the triggers were last doubted */
-    struct side *sides;  /* the user's own key, then those of groups */
-    struct peers *peers; /* of the first */
 
     struct path_own own_addresses; /* as offered to peers */
     struct addr addresses_seen;    /* the node's part of them */
@@ -186,6 +172,34 @@ struct overlay {
     bool addresses_dirty, place_dirty; /* the offered ones, and where we are, are to be looked at */
     struct addr place;                 /* the address from which packets to the node leave; family 0: there is no way to it */
     mono_t place_at;
+};
+
+struct mesh_overlay; /* of kind mesh (pump/mesh.c) */
+
+/* One by which others are reached (pump/overlay.c has the picture). Bound: OVERLAYS_MAX. */
+struct overlay {
+    struct pump *p;
+    struct overlay *next;
+    char name[OVERLAY_NAME_MAX + 1];
+    char suffix[OVERLAY_NAME_MAX + 1]; /* of its names, with the dot, lower case */
+    const struct overlay_kind *kind;
+    mono_t made;
+    struct anon *anon; /* NULL: the user's; else an instance of a ring for a program, in p->hidden (pump/anon.h) */
+    uint64_t wall;     /* of an instance: what it says the time is */
+    bool stood;        /* of an instance: its trigger did */
+    struct ring *ring;         /* kind i3; else NULL */
+    struct mesh_overlay *mesh; /* kind mesh; else NULL */
+
+    struct udp *udp;
+    struct fdset_entry *udp_watch;
+    bool udp_ready;
+    struct outbox out;
+    uint8_t *seal;
+    size_t sealed;
+
+    uint64_t unanswered; /* of all sides, when answers were last missed */
+    struct side *sides;  /* the user's own key, then those of groups */
+    struct peers *peers; /* of the first */
 };
 
 /* State that could not be written. */
@@ -263,6 +277,7 @@ struct pump {
     struct dgram_side *dgram;
     struct dns_side *dns;
     struct policy *policy;
+    struct portal *portal; /* NULL: none is configured (pump/portal.h) */
     struct reload *reload;
     void *accel;
     struct ipc_server *ipc;
@@ -309,8 +324,6 @@ const char *state_trouble(const struct pump *p, char *out, size_t cap);
 /* One more, behind the others: its socket, triggers, sessions. 0 or -errno with a sentence. */
 int overlay_new(struct pump *p, const char *name, const char *suffix, const struct addr *nodes, unsigned n, struct overlay **out, char *why,
     size_t whylen);
-/* An instance of that ring, in p->hidden. */
-int overlay_hidden(struct overlay *ring, struct anon *anon, struct overlay **out);
 /* The overlays, then the instances; NULL at first, and at the end. */
 struct overlay *overlay_each(const struct pump *p, const struct overlay *o);
 /* Its peers may be spoken to. */
@@ -322,7 +335,33 @@ bool anon_fades(const struct overlay *o);
 /* The side by which whoever asks just now (p->by) reaches the host with that key; an anonymous program's instance is made if need be. NULL:
  * there are too many. */
 struct side *side_towards(struct pump *p, const uint8_t key[KEY_LEN]);
+/* What i3.conf says of the first one, and of another. */
+struct overlay_plan overlay_plan_first(const struct config *c);
+struct overlay_plan overlay_plan_of(const struct config_overlay *c);
+int overlay_make(struct pump *p, const struct overlay_plan *c, struct overlay **out, char *why, size_t whylen);
 void overlay_free(struct overlay *o);
+/* Its socket; and another one in its place, if it can be had: the old one stays where not. */
+int overlay_socket(struct overlay *o, const struct addr *local, char *why, size_t whylen);
+int overlay_socket_anew(struct overlay *o, const struct addr *local);
+
+/* What its kind does (overlay_kind.h), or what is right for one that has nothing to do. */
+int overlay_announce(struct overlay *o, const struct i3_id *id, unsigned bits, const uint8_t priv[KEY_LEN], const uint8_t pub[KEY_LEN], unsigned flags);
+void overlay_withdraw(struct overlay *o, const struct i3_id *id, unsigned bits);
+/* We are found by that id, as far as is known; by all that were announced. */
+bool overlay_stands(const struct overlay *o, const struct i3_id *id);
+bool overlay_is_ready(const struct overlay *o);
+/* What a packet for that id is pushed for; of family 0: nothing, now. */
+const struct addr *overlay_way(struct overlay *o, const struct i3_id *id);
+/* Nobody shall look for us there any more. */
+void overlay_leave(struct overlay *o);
+const struct streams_stats *overlay_by_tcp(const struct overlay *o);
+const char *overlay_silence(struct overlay *o, const uint8_t key[KEY_LEN]);
+/* By which way a peer's packets go, in words; out: REPORT_PATH bytes (control/report.h). */
+const char *overlay_path(struct overlay *o, const struct peer_info *info, char *out);
+void overlay_rekeyed(struct overlay *o);
+unsigned overlay_replaced(struct overlay *o, const struct i3_id *now, struct i3_id *old);
+/* There is something to be received. */
+bool overlay_pending(const struct overlay *o);
 void overlays_free(struct pump *p);
 /* When something in it is due. */
 mono_t overlay_deadline(const struct overlay *o);
@@ -364,12 +403,18 @@ unsigned nodes_of(const struct pump *p, const char *name, const struct addr *con
 int nodes_replace(struct overlay *o, const struct node_list *l);
 /* These as well. */
 int nodes_learned(struct overlay *o, const struct addr *v, unsigned n);
+/* There are some; never of a mesh. */
+bool nodes_any(const struct overlay *o);
 /* As an invitation has them: added to DATA/nodes for the first overlay, and used at once if i3.conf names none. 0 or -errno. */
 int overlay_nodes_save(struct pump *p, const struct addr *addrs, unsigned n);
 /* Other nodes from now on. n 0: the first overlay runs one by itself, the others wait. */
 int overlay_set_nodes(struct overlay *o, const struct addr *v, unsigned n);
 
 /* pump/net.c */
+/* A DATA packet; from: by whom it came, for peers_input(). */
+void net_data_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len);
+/* As udp_failed_fn; ctx: the overlay. */
+void net_send_failed(void *ctx, const struct addr *to, size_t len, int err);
 /* ctx: the overlay. */
 void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len);
 /* All that is due, of all overlays. */
@@ -485,8 +530,6 @@ void drop_turn(struct pump *p);
 mono_t drop_deadline(const struct pump *p);
 
 /* pump/sample.c */
-/* The trigger of that id is known to stand. */
-bool overlay_stands(const struct overlay *o, const struct i3_id *id);
 /* The key in use is another one, with that id. Returns 1 when one more had a trigger, which *old names now, else 0. */
 unsigned sample_replaced(struct overlay *o, const struct i3_id *now, struct i3_id *old);
 /* Where there are nodes to measure; again after a change. */
@@ -500,8 +543,11 @@ void move_start(struct pump *p);
 void move_stop(struct pump *p);
 /* Every turn, before anything that is late is held against others. */
 void move_turn(struct pump *p);
-/* An overlay that has come later. */
+/* A ring's: it has come later; where are we; all its nodes are asked again; addresses have changed. */
 void move_begin(struct overlay *o);
+void move_look(struct overlay *o, bool anyway);
+void move_ring_again(struct overlay *o);
+void move_addresses(struct overlay *o);
 /* Everything is asked again, as at another place. */
 void move_ask_again(struct overlay *o);
 
@@ -516,6 +562,23 @@ mono_t flow_deadline(const struct pump *p);
 void flow_expire(struct pump *p);
 void flow_client_gone(struct pump *p, const struct ipc_client *c);
 void flow_events(struct pump *p);
+
+/* Who has accepted a socket, and wants it led to a host of the overlay. */
+struct flow_guest {
+    /* What of the socket shall go to the host, as readv(); -errno. *drained: there is no more at present. */
+    ssize_t (*read)(void *ctx, const struct iovec *iov, int n, bool *drained);
+    /* These bytes of the host have gone into the socket. */
+    void (*passed)(void *ctx, const struct iovec *iov, int n, size_t bytes);
+    void (*connected)(void *ctx);
+    /* The flow is no more, and the socket the guest's again. err: 0, or what a socket to the host would show. */
+    void (*ended)(void *ctx, int err);
+};
+/* A connection to remote (IPv4) for fd, which nobody watches but the flow from here. 0 or -errno; *out until ended(). */
+int flow_dial(struct pump *p, const struct addr *remote, int fd, const struct flow_guest *guest, void *ctx, struct flow **out);
+/* read() has something again. Not from within one of the guest's calls. */
+void flow_poke(struct flow *f);
+/* The guest has lost interest: the host sees a reset, and ended() is not called. Not from within one of the guest's calls. */
+void flow_cut(struct flow *f);
 void flow_stop(struct pump *p);
 /* Connections which the access table allows no more are reset. */
 void flow_recheck(struct pump *p);

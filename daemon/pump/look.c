@@ -35,7 +35,7 @@ static void sum_sockets(const struct pump *p, struct udp_stats *u, struct stream
         const struct udp_stats *a = udp_stats(o->udp);
         u->packets_in += a->packets_in, u->packets_out += a->packets_out, u->bytes_in += a->bytes_in, u->bytes_out += a->bytes_out;
         u->calls_in += a->calls_in, u->calls_out += a->calls_out, u->send_lost += a->send_lost;
-        const struct streams_stats *b = o->streams ? streams_stats(o->streams) : NULL;
+        const struct streams_stats *b = overlay_by_tcp(o);
         if (!b)
             continue;
         s->frames_in += b->frames_in, s->frames_out += b->frames_out, s->bytes_in += b->bytes_in, s->bytes_out += b->bytes_out;

@@ -15,6 +15,7 @@
 #include "daemon/pump/claims.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
+#include "daemon/pump/portal.h"
 #include "daemon/pump/reload.h"
 #include "daemon/base/secret.h"
 
@@ -35,7 +36,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, mono_min(flow_deadline(p), anon_deadline(p)));
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
-    at = mono_min(at, mono_min(door_deadline(p), strangers_deadline(p)));
+    at = mono_min(at, mono_min(door_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p))));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
 }
@@ -90,6 +91,7 @@ static void expire(struct pump *p)
     access_settle(p);
     strangers_turn(p);
     rotation_turn(p);
+    portal_turn(p);
     dns_expire(p);
     lookup_turn(p);
     state_turn(p);
@@ -154,7 +156,7 @@ static void gather(struct pump *p, uint64_t came)
 static bool at_hand(const struct pump *p)
 {
     for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
-        if (o->udp_ready || o->streams_ready)
+        if (overlay_pending(o))
             return true;
     return false;
 }
@@ -254,7 +256,7 @@ void pump_peers_config(struct overlay *o, struct peers_config *c)
     *c = (struct peers_config){.ciphers = good_ciphers(),
         .pool = p->config.network,
         .pool_bits = p->config.network_bits,
-        .shortcut = p->config.shortcut,
+        .shortcut = p->config.shortcut && o->kind->shortcuts,
         .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
         .probe_mtu = true,
@@ -268,25 +270,24 @@ void pump_peers_config(struct overlay *o, struct peers_config *c)
     draw_seed(p, c->seed);
 }
 
+static int start_overlay(struct pump *p, struct overlay_plan c, char *why, size_t whylen)
+{
+    struct addr v[CONFIG_NODES_MAX];
+    struct overlay *o;
+    c.by_config = c.n_nodes;
+    c.n_nodes = nodes_of(p, c.name, c.nodes, c.n_nodes, v);
+    c.nodes = v;
+    return overlay_make(p, &c, &o, why, whylen);
+}
+
 /* The first of the overlays, then the others. */
 static int start_sessions(struct pump *p, char *why, size_t whylen)
 {
-    struct overlay *o;
     p->accel = accel_open();
     id_of_key(&p->public_id, p->identity.pub, NULL);
-    struct addr v[CONFIG_NODES_MAX];
-    unsigned n = nodes_of(p, "", p->config.nodes, p->config.n_nodes, v);
-    int err = overlay_new(p, "", p->config.suffix, v, n, &o, why, whylen);
-    if (err)
-        return err;
-    o->by_config = p->config.n_nodes;
-    for (unsigned i = 0; !err && i < p->config.n_overlays; i++) {
-        const struct config_overlay *c = &p->config.overlays[i];
-        n = nodes_of(p, c->name, c->nodes, c->n_nodes, v);
-        err = overlay_new(p, c->name, c->suffix, v, n, &o, why, whylen);
-        if (!err)
-            o->by_config = c->n_nodes;
-    }
+    int err = start_overlay(p, overlay_plan_first(&p->config), why, whylen);
+    for (unsigned i = 0; !err && i < p->config.n_overlays; i++)
+        err = start_overlay(p, overlay_plan_of(&p->config.overlays[i]), why, whylen);
     return err;
 }
 
@@ -338,6 +339,7 @@ static void pump_free(struct pump *p)
     lookup_stop(p);
     claims_stop(p);
     dns_stop(p);
+    portal_stop(p);
     mcast_stop(p);
     door_stop(p);
     dgram_stop(p); /* before those who wait for our end see the socket close */
@@ -440,8 +442,9 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     claims_resettle(p);
     lookup_configure(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
-        net_choose_node(o);
+        o->kind->begin(o);
     move_start(p);
+    portal_configure(p);
     pump_turn(p);
     pages_forget();
     *out = p;
@@ -459,7 +462,7 @@ void pump_stop(struct pump *p)
     flow_stop(p);
     net_output(p); /* the resets */
     for (struct overlay *o = p->overlays; o; o = o->next) {
-        triggers_remove_all(o->triggers, p->now, &o->out);
+        overlay_leave(o);
         net_flush(o);
     }
     group_stop(p);

@@ -109,9 +109,9 @@ static bool take_nodes(struct control_call *k, char *text)
     struct pump *p = k->p;
     struct overlay *o = p->overlays;
     struct addr all[CONFIG_NODES_MAX];
-    unsigned n = o->n_configured;
+    unsigned n = o->ring->n_configured;
     bool news = false;
-    memcpy(all, o->configured, n * sizeof(*all));
+    memcpy(all, o->ring->configured, n * sizeof(*all));
     for (char *at = text, *next; *at; at = next) {
         struct addr a;
         bool known = false;
@@ -131,7 +131,7 @@ static bool take_nodes(struct control_call *k, char *text)
     }
     if (!news)
         return true;
-    if (o->by_config) {
+    if (o->ring->by_config) {
         control_fail(k, report_error("%s names your overlay nodes, and that one is not among them: put it there, or leave out --node", p->paths.config));
         return false;
     }
@@ -146,11 +146,11 @@ static void put_nodes(const struct overlay *o, struct invite *i)
 {
     struct addr all[CONFIG_NODES_MAX + 1];
     unsigned n = 0;
-    struct addr home = addr_by(&o->node_addr, ADDR_UDP);
+    struct addr home = addr_by(&o->ring->node_addr, ADDR_UDP);
     for (int in_use = 1; in_use >= 0; in_use--)
-        for (unsigned a = 0; a < o->n_configured; a++)
-            if (addr_eq(&o->configured[a], &home) == in_use)
-                all[n++] = o->configured[a];
+        for (unsigned a = 0; a < o->ring->n_configured; a++)
+            if (addr_eq(&o->ring->configured[a], &home) == in_use)
+                all[n++] = o->ring->configured[a];
     if (!n)
         all[n++] = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT);
     for (unsigned a = 0; a < n && i->n < INVITE_NODES; a++) {
@@ -533,7 +533,7 @@ void verb_join(struct control_call *k)
     if (!*as)
         share_own_name(as);
     struct addr usual = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT); /* who has no nodes looks there anyway */
-    bool learn = !p->overlays->n_configured && i.n && !addr_eq(&i.nodes[0], &usual);
+    bool learn = !p->overlays->ring->n_configured && i.n && !addr_eq(&i.nodes[0], &usual);
     if (learn && (err = overlay_nodes_save(p, i.nodes, i.n))) {
         control_fail(k, report_error("the overlay nodes of the code cannot be written down: %s", strerror(-err)));
         return;
@@ -574,7 +574,7 @@ static void add_session(struct pump *p, const uint8_t key[KEY_LEN], struct repor
     r->heard = info.last_received.us != 0;
     r->heard_us = mono_since(info.last_received, p->now);
     if (info.standing)
-        report_path(&info, &o->node_addr, transport_why(&o->transport), path);
+        overlay_path(o, &info, path);
 }
 
 static void add_ports(struct pump *p, const uint8_t key[KEY_LEN], struct report_person *r)
