@@ -191,6 +191,10 @@ int main(int argc, char **argv)
         say("in an empty network namespace: TCP clients and names are carried, no servers, no UDP");
     if (run.verbose)
         say("daemon pid=%u socket=%s shim=%s", info.pid, run.sock, run.shim);
+    if (run.anonymous && run.engine) {
+        say("%s %s, which cannot be run anonymously", run.path, target_words(run.target.kind));
+        return REFUSED;
+    }
     if (run.anonymous && anonymous_check() < 0)
         return FAILED;
     int fd, err = run.anonymous ? 0 : passed_tell(run.sock, run.overlay_only, &fd);
