@@ -532,6 +532,8 @@ INTEGRATION_TESTS := \
 	integration/config_files.py \
 	integration/policy.sh \
 	integration/anyone.sh \
+	integration/anonymous.sh \
+	integration/anonymous_wire.sh \
 	integration/json_schema.py \
 	integration/observe.py \
 	integration/refuse.sh \

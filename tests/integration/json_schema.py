@@ -224,6 +224,9 @@ def sharing(alice, bob, fresh):
     assert ask(alice, "drop")["dropped"]
     ask(alice, "status")
     ask(alice, "undrop", "bob")
+    ask(alice, "anonymous")
+    if alice.i3run("--anonymous", "true") == 0:
+        assert ask(alice, "anonymous")["anonymous"], "nobody is anonymous"
     ask(alice, "rotate", "--for", "1h")
     ask(alice, "peers")
 
