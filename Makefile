@@ -170,6 +170,7 @@ control_SRC := \
 	daemon/control/box_report.c \
 	daemon/control/drop_report.c \
 	daemon/control/gateway_report.c \
+	daemon/control/anon_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
@@ -231,6 +232,7 @@ i3d_SRC := \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
 	daemon/pump/strangers.c \
+	daemon/pump/anon.c \
 	daemon/pump/share.c \
 	daemon/pump/share_control.c \
 	daemon/pump/join.c \
@@ -352,6 +354,7 @@ i3run_SRC := \
 	tools/i3run/filter.c \
 	tools/i3run/job.c \
 	tools/i3run/strict.c \
+	tools/i3run/anonymous.c \
 	tools/i3run/trap.c \
 	tools/i3run/trap_connect.c \
 	tools/i3run/trap_dgram.c \
@@ -382,6 +385,7 @@ i3ctl_SRC := \
 	tools/i3ctl_box.c \
 	tools/i3ctl_drop.c \
 	tools/i3ctl_gateway.c \
+	tools/i3ctl_anonymous.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
@@ -558,6 +562,8 @@ INTEGRATION_TESTS := \
 	integration/config_files.py \
 	integration/policy.sh \
 	integration/anyone.sh \
+	integration/anonymous.sh \
+	integration/anonymous_wire.sh \
 	integration/json_schema.py \
 	integration/observe.py \
 	integration/refuse.sh \

@@ -36,7 +36,7 @@ struct report_why {
     const char *gateway, *gateway_state, *gateway_words; /* with WHY_GATEWAY; what it has answered, NULL: nothing yet */
     bool hash, dns;                /* asked, where the book has nothing */
     const char *session;           /* "none", "relayed", "shortcut", "dropped"; NULL: not with that host */
-    bool shortcut, encrypt;
+    bool shortcut, encrypt, anonymous;
     const char *meant; /* a name that was perhaps meant, NULL: none */
     const struct config_rule *others[WHY_OTHERS_MAX]; /* rules for some programs only, which come before */
     unsigned n_others;

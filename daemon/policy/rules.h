@@ -13,8 +13,6 @@
  *   deny      no such name; a connection to that host is refused
  *   gateway   asked of the gateway that `via` names, and reached through it (daemon/gateway/to_ip.h)
  *
- * `anonymity` is not in this version. Such names are not known, rather than reached in another way than was asked for.
- *
  * A pattern that cannot be decided within its bounds (pattern.h) counts as a rule which denies.
  */
 #ifndef I3_RULES_H

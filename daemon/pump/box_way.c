@@ -362,7 +362,7 @@ void box_named(struct side *s, struct peer *peer, const struct peer_boxes *their
     reversed(theirs, &mine);
     bool ours = w && w->origin != WAY_THEIRS, fits = w && w->boxes.n <= mine.n && same_boxes(&w->boxes, &mine, w->boxes.n);
     bool known = w && fits && w->boxes.n == mine.n && crypto_equal(w->boxes.token, mine.token, sizeof(mine.token));
-    bool first = memcmp(s->group ? s->group->entry.key : p->identity.pub, peer_key(peer), KEY_LEN) < 0;
+    bool first = memcmp(s->key, peer_key(peer), KEY_LEN) < 0;
     if (ours && !known && (!fits || (w->boxes.n == mine.n && first)))
         return; /* we insist: our own INIT follows */
     if (!w && !(w = way_new(s, peer)))
@@ -459,7 +459,7 @@ static bool add_route(struct pump *p, struct way *w, const struct peer *peer)
     struct route *old = route_find(p->boxes->routes, &here, &end);
     if (old)
         route_remove(p->boxes->routes, old);
-    const uint8_t *mine = w->s->group ? w->s->group->entry.key : p->identity.pub;
+    const uint8_t *mine = w->s->key;
     if (!route_number(p->boxes->routes, mine, &hop) || !(w->route = route_add(p->boxes->routes, &here, &hop, p->now)))
         return false;
     struct route *r = w->route;

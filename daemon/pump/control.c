@@ -411,6 +411,7 @@ static const struct {
     {"reload", verb_reload},
     {"why", verb_why},
     {"gateway", verb_gateway},
+    {"anonymous", verb_anonymous},
     {"portal", verb_portal},
     {"stop", verb_stop},
     {"version", verb_version},
