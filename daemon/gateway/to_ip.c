@@ -6,7 +6,7 @@
 
 #include <utlist.h>
 
-enum { UNKNOWN_BURST = 64, UNKNOWN_RATE = 64 };
+enum { UNKNOWN_BURST = 64, UNKNOWN_RATE = 64, ASK_BURST = 2000, ASK_RATE = 500 };
 
 struct to_ip {
     struct gate_user *users, *order; /* hash, and by use */
@@ -88,6 +88,8 @@ struct gate_user *gate_user_get(struct to_ip *t, mono_t now, const uint8_t key[K
         u->first = now;
         u->unknown_at = now;
         u->unknown = UNKNOWN_BURST;
+        u->asks_at = now;
+        u->asks = ASK_BURST;
         u->told_at = MONO_NEVER;
         HASH_ADD(hh, t->users, key, KEY_LEN, u);
         DL_APPEND(t->order, u);
@@ -136,15 +138,25 @@ unsigned gate_flows(const struct to_ip *t)
     return t->flows;
 }
 
+static bool take(double *left, mono_t *at, mono_t now, double burst, double rate)
+{
+    *left += (double)mono_since(*at, now) * rate / (double)USEC_PER_SEC;
+    *left = *left > burst ? burst : *left;
+    *at = now;
+    if (*left < 1)
+        return false;
+    *left -= 1;
+    return true;
+}
+
 bool gate_user_may_hear(struct gate_user *u, mono_t now)
 {
-    u->unknown += (double)mono_since(u->unknown_at, now) * UNKNOWN_RATE / (double)USEC_PER_SEC;
-    u->unknown = u->unknown > UNKNOWN_BURST ? UNKNOWN_BURST : u->unknown;
-    u->unknown_at = now;
-    if (u->unknown < 1)
-        return false;
-    u->unknown -= 1;
-    return true;
+    return take(&u->unknown, &u->unknown_at, now, UNKNOWN_BURST, UNKNOWN_RATE);
+}
+
+bool gate_user_may_ask(struct gate_user *u, mono_t now)
+{
+    return take(&u->asks, &u->asks_at, now, ASK_BURST, ASK_RATE);
 }
 
 /* ---- records ---- */
@@ -289,8 +301,13 @@ void gate_records_doubt(struct to_ip *t)
 {
     struct gate_record *r, *next;
     HASH_ITER(by_name, t->records, r, next)
+    {
+        if (r->asking)
+            HASH_DELETE(by_token, t->tokens, r);
+        r->asking = false;
         if (r->until.us != MONO_NEVER.us)
             r->until = (mono_t){0};
+    }
 }
 
 uint32_t gate_record_ttl(const struct gate_record *r, mono_t now)

@@ -49,7 +49,7 @@ struct gateway {
     unsigned waiting;
     bool ended; /* answers have come: those who wait are to be told */
     bool unsaved;
-    mono_t saved_at;
+    mono_t saved_at, lives_at;
 
     /* the gateway's */
     struct to_ip *to;
