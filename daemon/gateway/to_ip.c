@@ -14,6 +14,7 @@ struct to_ip {
     struct gate_record *records, *tokens, *idle;
     unsigned n_users, n_names, n_idle, flows;
     uint32_t token;
+    struct gate_account gone; /* of users that were forgotten */
 };
 
 struct to_ip *to_ip_new(void)
@@ -29,10 +30,22 @@ static void record_free(struct to_ip *t, struct gate_record *r)
     free(r);
 }
 
+static void account_add(struct gate_account *sum, const struct gate_account *a)
+{
+    sum->names += a->names;
+    sum->connections += a->connections;
+    sum->failed += a->failed;
+    sum->refused += a->refused;
+    sum->ports += a->ports;
+    sum->up += a->up;
+    sum->down += a->down;
+}
+
 static void user_free(struct to_ip *t, struct gate_user *u)
 {
     while (u->names)
         gate_name_remove(t, u->names);
+    account_add(&t->gone, &u->account);
     HASH_DELETE(hh, t->users, u);
     DL_DELETE(t->order, u);
     t->n_users--;
@@ -110,6 +123,13 @@ struct gate_user *gate_user_next(const struct to_ip *t, const struct gate_user *
 unsigned gate_users(const struct to_ip *t)
 {
     return t->n_users;
+}
+
+void to_ip_sum(const struct to_ip *t, struct gate_account *sum)
+{
+    *sum = t->gone;
+    for (const struct gate_user *u = t->order; u; u = u->next)
+        account_add(sum, &u->account);
 }
 
 bool gate_user_room(const struct to_ip *t, const struct gate_user *u, const struct config_gateway *c)

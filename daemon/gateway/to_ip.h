@@ -120,6 +120,8 @@ struct gate_user *gate_user_find(const struct to_ip *t, const uint8_t key[KEY_LE
 struct gate_user *gate_user_get(struct to_ip *t, mono_t now, const uint8_t key[KEY_LEN], uint32_t host);
 struct gate_user *gate_user_next(const struct to_ip *t, const struct gate_user *u);
 unsigned gate_users(const struct to_ip *t);
+/* All users' together. */
+void to_ip_sum(const struct to_ip *t, struct gate_account *sum);
 /* May it have one more flow? */
 bool gate_user_room(const struct to_ip *t, const struct gate_user *u, const struct config_gateway *c);
 /* One more flow by that name, or one less. */

@@ -326,7 +326,11 @@ static void answer_in(struct side *s, struct peer *peer, const uint8_t *msg, siz
 {
     struct pump *p = s->o->p;
     struct gate_answer a;
-    struct via *v = gate_answer_decode(msg, len, &a) ? NULL : gate_via(p, a.ip);
+    if (gate_answer_decode(msg, len, &a))
+        return;
+    if (!a.ip)
+        gate_probe_answer(p, peer_key(peer), a.status);
+    struct via *v = gate_via(p, a.ip);
     if (!is_from(v, s, peer) || v->state != VIA_ASKING || v->serial != a.serial)
         return;
     bool anew = !v->registered;
