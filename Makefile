@@ -600,6 +600,8 @@ INTEGRATION_TESTS := \
 	integration/nat.sh \
 	integration/five_lines.sh \
 	integration/gateway.sh \
+	integration/gateway_crowd.sh \
+	integration/gateway_nets.sh \
 	integration/third_user.sh \
 	integration/tcp_fallback.sh \
 	integration/tcp_crowd.sh \
