@@ -453,6 +453,10 @@ UNIT_TESTS := \
 	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/pmtu \
+	unit/middlebox/route \
+	unit/middlebox/show \
+	unit/middlebox/verdict \
+	unit/middlebox/word \
 	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/transport \
@@ -635,6 +639,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/names \
+	fuzz/middlebox \
 	fuzz/invite \
 	fuzz/config \
 	fuzz/rules \
@@ -676,6 +681,10 @@ unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
 unit/i3/pmtu_ROOMS := base i3
+unit/middlebox/route_ROOMS := middlebox i3 base
+unit/middlebox/show_ROOMS := middlebox i3 base
+unit/middlebox/verdict_ROOMS := middlebox i3 base
+unit/middlebox/word_ROOMS := middlebox i3 base
 unit/i3/proof_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
@@ -753,6 +762,7 @@ fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/names_ROOMS := naming base
+fuzz/middlebox_ROOMS := middlebox i3 base
 fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base
