@@ -604,6 +604,7 @@ INTEROP_TESTS := \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
+	interop/middlebox_ids.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
 	interop/deb.sh \
