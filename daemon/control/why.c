@@ -90,6 +90,7 @@ static void set_overlay(json_t *o, const struct report_why *w)
     set_text(o, "session", w->session);
     set(o, "shortcut", json_boolean(w->shortcut));
     set(o, "encrypt", json_boolean(w->encrypt));
+    set_text(o, "through", w->through);
 }
 
 char *report_why(const struct report_why *w)

@@ -85,6 +85,8 @@ int box_start(struct pump *p);
 void box_stop(struct pump *p);
 mono_t box_deadline(const struct pump *p);
 void box_turn(struct pump *p);
+/* The configuration, or the book, has changed. */
+void box_recheck(struct pump *p);
 void box_side_gone(struct side *s);
 
 /* Words of kind INNER_BOX and INNER_BOX_DATA. */
