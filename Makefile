@@ -165,6 +165,7 @@ control_SRC := \
 	daemon/control/access_report.c \
 	daemon/control/box_report.c \
 	daemon/control/drop_report.c \
+	daemon/control/anon_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
@@ -226,6 +227,7 @@ i3d_SRC := \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
 	daemon/pump/strangers.c \
+	daemon/pump/anon.c \
 	daemon/pump/share.c \
 	daemon/pump/share_control.c \
 	daemon/pump/join.c \
@@ -342,6 +344,7 @@ i3run_SRC := \
 	tools/i3run/filter.c \
 	tools/i3run/job.c \
 	tools/i3run/strict.c \
+	tools/i3run/anonymous.c \
 	tools/i3run/trap.c \
 	tools/i3run/trap_connect.c \
 	tools/i3run/trap_dgram.c \
@@ -371,6 +374,7 @@ i3ctl_SRC := \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_box.c \
 	tools/i3ctl_drop.c \
+	tools/i3ctl_anonymous.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
@@ -549,6 +553,8 @@ INTEGRATION_TESTS := \
 	integration/config_files.py \
 	integration/policy.sh \
 	integration/anyone.sh \
+	integration/anonymous.sh \
+	integration/anonymous_wire.sh \
 	integration/json_schema.py \
 	integration/observe.py \
 	integration/refuse.sh \

@@ -84,6 +84,9 @@ const struct ctl_verb ctl_verbs[] = {
         "when the daemon is started anew. A peer which goes on sending what it may not is dropped by itself, for ten minutes.\n"
         "Where it had a shortcut it knows your address: for those whom you do not trust so far, set `shortcut = no` in i3.conf.",
         0, 2, NEEDS_STARTED, VERB_JSON, NULL, show_drop, NULL},
+    {"anonymous", "", "the programs that are anonymous now, by which node and at which address each",
+        "See 'i3run --anonymous', and rules with `anonymity` in i3.conf. Each has keys, an address and a node of its own.",
+        0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_anonymous, NULL},
     {"undrop", "NAME", "let NAME in again", NULL, 1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_undrop, NULL},
     {"box", "", "by which middle-boxes your packets go, and what passes this host as one",
         "Which peers are reached through boxes, who said so, and how that stands; at a middle-box: routes, taps, verdict programs.", 0, 0,

@@ -206,6 +206,7 @@ bool show_groups(const json_t *doc);
 void show_drop(const struct ctl *c, const json_t *doc);
 void show_box(const struct ctl *c, const json_t *doc);
 void show_alerts(const struct ctl *c, const json_t *doc);
+void show_anonymous(const struct ctl *c, const json_t *doc);
 void show_undrop(const struct ctl *c, const json_t *doc);
 /* False: nobody is dropped. */
 bool show_dropped(const json_t *doc);

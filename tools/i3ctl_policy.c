@@ -137,6 +137,10 @@ static void print_session(const json_t *doc)
         {"shortcut", "stands, straight from host to host"},
         {"dropped", "none, as you take nothing from that host: `i3ctl undrop` ends that"}};
     const char *state = json_text(doc, "session");
+    if (json_is_true(json_object_get(doc, "anonymous"))) {
+        printf(LABEL "anonymous: one of the program's own, with a key, an address and a node that nobody knows; `i3ctl anonymous`\n", "session");
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (!strcmp(state, known[i].state))
             printf(LABEL "%s; shortcuts: %s, encryption: %s\n", "session", known[i].words, json_is_true(json_object_get(doc, "shortcut")) ? "yes" : "no",

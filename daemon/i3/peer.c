@@ -849,6 +849,16 @@ struct peer_addresses peer_addresses(const struct peer *p)
     return (struct peer_addresses){p->local, p->address, p->we_are};
 }
 
+uint32_t peers_own_address(const struct peers *ps)
+{
+    return ps->c.own_address;
+}
+
+uint32_t peer_default_address(const struct peers *ps, const struct peer *p)
+{
+    return id_address(&p->public_id, ps->c.pool, ps->c.pool_bits);
+}
+
 const uint8_t *peer_address6(const struct peer *p)
 {
     return p->address6;

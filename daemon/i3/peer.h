@@ -106,6 +106,7 @@ struct peers_config {
     uint16_t mtu;         /* inner MTU offered; the smaller of both is the limit */
     bool probe_mtu;       /* find out what gets through (pmtu.h) */
     uint32_t recv_buffer; /* of our UDP socket, told to peers */
+    bool anonymous;       /* a peer is told nothing of what we call it, and the log nothing of peers */
     uint8_t member[8];    /* not zeros: the identity is shared, and this is ours of its suffixes */
     uint8_t seed[32];
     const void *accel; /* of io/accel.h, or NULL */
@@ -275,6 +276,9 @@ struct peer_addresses {
 };
 
 struct peer_addresses peer_addresses(const struct peer *p);
+/* What we say is our own address; and what a peer that has not spoken yet is taken to call itself. */
+uint32_t peers_own_address(const struct peers *ps);
+uint32_t peer_default_address(const struct peers *ps, const struct peer *p);
 
 /* Its virtual IPv6 address (id_address6), 16 bytes: the same at both ends, so that nothing is said or rewritten. */
 const uint8_t *peer_address6(const struct peer *p);

@@ -99,7 +99,8 @@ void shake_cancel(struct peers *ps, struct peer *p)
 static void shake_fail(struct peers *ps, struct peer *p, int err)
 {
     char id[ID_STR];
-    log_info("peer id=%s handshake failed err=%d", id_short(&p->public_id, id), err);
+    if (!ps->c.anonymous)
+        log_info("peer id=%s handshake failed err=%d", id_short(&p->public_id, id), err);
     shake_cancel(ps, p);
     peer_tell(ps, p, PEER_UNREACHABLE, err);
 }
@@ -110,7 +111,7 @@ static struct hello hello_of(
     return (struct hello){
         .id = s->local,
         .own_address = ps->c.own_address,
-        .your_address = p->local ? p->local : p->address,
+        .your_address = p->local && !ps->c.anonymous ? p->local : p->address,
         .ciphers = (uint8_t)ciphers,
         .flags = (peer_wants_shortcut(ps, p) ? HELLO_SHORTCUT : 0) | (peer_wants_plain(ps, p) ? HELLO_PLAIN : 0),
         .mtu = (uint16_t)(ps->c.mtu - peer_via_len(p)),

@@ -163,7 +163,7 @@ struct config {
     struct addr bind;
     uint32_t send_buffer, recv_buffer, connections;
     uint64_t memory;
-    bool shortcut, encrypt, ecn, waypoint;
+    bool shortcut, encrypt, ecn, waypoint, anonymity;
     enum config_transport transport;
     struct config_resolve resolve;
     char dns_zone[CONFIG_ZONE_MAX + 1]; /* lower case, no dots at its ends; "": names are asked for as they are */

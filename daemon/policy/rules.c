@@ -167,9 +167,7 @@ bool rules_want_shortcuts(const struct rules *r)
 
 bool verdict_works(const struct verdict *v, const char **missing)
 {
-    *missing = v->action == ACTION_GATEWAY                                              ? "gateways"
-               : v->action == ACTION_OVERLAY && v->rule && v->rule->anonymity           ? "anonymity"
-                                                                                            : NULL;
+    *missing = v->action == ACTION_GATEWAY ? "gateways" : NULL;
     return !*missing;
 }
 

@@ -40,6 +40,7 @@ const struct config_option config_options[] = {
     {SECTION_TOP, "transport", false, true, "auto", value_transport, AT(config, transport), 0, 0},
     {SECTION_TOP, "shortcut", false, false, "yes", value_bool, AT(config, shortcut), 0, 0},
     {SECTION_TOP, "encrypt", false, false, "yes", value_bool, AT(config, encrypt), 0, 0},
+    {SECTION_TOP, "anonymity", false, false, "no", value_bool, AT(config, anonymity), 0, 0},
     {SECTION_TOP, "waypoint", false, false, "no", value_bool, AT(config, waypoint), 0, 0},
     {SECTION_TOP, "require_through", true, false, NULL, value_require, AT(config, require), 0, 0},
     {SECTION_TOP, "mtu", false, true, "1400", value_unsigned, AT(config, mtu), 576, 9000},

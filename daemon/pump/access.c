@@ -124,8 +124,8 @@ bool access_is_guest(struct pump *p, struct peer *peer)
 const struct door *access_door(struct pump *p, const struct side *s, uint32_t host, uint8_t proto, uint16_t port, bool *guest)
 {
     struct peer *peer = s ? peer_by_address(s->peers, host) : NULL;
-    *guest = !peer || access_is_guest(p, peer);
-    return peer && !s->group ? access_find(p->access, proto, port, peer_key(peer)) : NULL;
+    *guest = !peer || s->o->anon || access_is_guest(p, peer);
+    return peer && !s->group && !s->o->anon ? access_find(p->access, proto, port, peer_key(peer)) : NULL;
 }
 
 /* ---- packets of guests ---- */
@@ -133,7 +133,7 @@ const struct door *access_door(struct pump *p, const struct side *s, uint32_t ho
 static bool tcp_admitted(struct pump *p, const struct side *s, const struct peer *peer, const struct ip_header *ip, const uint8_t *tcp)
 {
     uint16_t src = ip_load16(tcp), dst = ip_load16(tcp + 2);
-    return access_find(p->access, IPPROTO_TCP, dst, peer_key(peer)) ||
+    return (!s->o->anon && access_find(p->access, IPPROTO_TCP, dst, peer_key(peer))) ||
            tcpip_has(p->tcpip, ip->v6, s->own, dst, peer_addresses(peer).local, src);
 }
 
@@ -156,10 +156,12 @@ static bool guest_admitted(struct pump *p, const struct side *s, const struct pe
 
 bool access_admits(struct pump *p, const struct side *s, struct peer *peer, const uint8_t *packet, size_t len)
 {
-    if (!access_is_guest(p, peer) || guest_admitted(p, s, peer, packet, len))
+    bool guest = s->o->anon || access_is_guest(p, peer); /* nobody is a friend of an anonymous program */
+    if (!guest || guest_admitted(p, s, peer, packet, len))
         return true;
     p->count.packets_barred++;
-    drop_misuse(p, peer);
+    if (!s->o->anon)
+        drop_misuse(p, peer);
     return false;
 }
 
@@ -167,7 +169,7 @@ bool access_admits(struct pump *p, const struct side *s, struct peer *peer, cons
 
 static void end_sessions(struct pump *p, const uint8_t key[KEY_LEN])
 {
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (struct side *s = o->sides; s; s = s->next) {
             struct peer *peer = peer_by_key(s->peers, key);
             if (!peer)

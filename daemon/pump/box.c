@@ -37,7 +37,7 @@ void box_stop(struct pump *p)
 
 struct side *place_side(const struct pump *p, uint64_t place)
 {
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (struct side *s = o->sides; s; s = s->next)
             if (side_place(s) == place)
                 return s;

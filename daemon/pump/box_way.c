@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/anon.h"
 #include "daemon/pump/policy.h"
 
 #define OPEN_REPEAT   (500 * USEC_PER_MSEC)
@@ -218,7 +219,7 @@ static void key_of(struct pump *p, const struct side *s, const char *name, uint8
 {
     const struct book_entry *e = book_find(p->book, name);
     memset(key, 0, KEY_LEN);
-    if (e && !e->multicast && overlay_of_key(p, e->key) == s->o)
+    if (e && !e->multicast && overlay_of_key(p, e->key) == anon_ring(s->o))
         memcpy(key, e->key, KEY_LEN);
     else if (!e && key_parse(name, key))
         memset(key, 0, KEY_LEN);
@@ -262,10 +263,11 @@ static bool is_box(const struct pump *p, const struct book_entry *e)
     return false;
 }
 
-void box_policy(struct pump *p, struct overlay *o, struct peer *peer, const struct book_entry *e)
+void box_policy(struct side *s, struct peer *peer, const struct book_entry *e)
 {
-    const struct config_rule *r = is_box(p, e) ? NULL : policy_through(p, e);
-    box_want(o->sides, peer, r ? r->through : NULL, r ? r->n_through : 0, r && r->anonymity, r ? r->alerts : "");
+    const struct pump *p = s->o->p;
+    const struct config_rule *r = s->group || is_box(p, e) ? NULL : policy_through(p, e);
+    box_want(s, peer, r ? r->through : NULL, r ? r->n_through : 0, s->o->anon != NULL, r ? r->alerts : "");
 }
 
 /* ---- what our server requires ---- */
@@ -362,7 +364,7 @@ void box_named(struct side *s, struct peer *peer, const struct peer_boxes *their
     reversed(theirs, &mine);
     bool ours = w && w->origin != WAY_THEIRS, fits = w && w->boxes.n <= mine.n && same_boxes(&w->boxes, &mine, w->boxes.n);
     bool known = w && fits && w->boxes.n == mine.n && crypto_equal(w->boxes.token, mine.token, sizeof(mine.token));
-    bool first = memcmp(s->group ? s->group->entry.key : p->identity.pub, peer_key(peer), KEY_LEN) < 0;
+    bool first = memcmp(s->key, peer_key(peer), KEY_LEN) < 0;
     if (ours && !known && (!fits || (w->boxes.n == mine.n && first)))
         return; /* we insist: our own INIT follows */
     if (!w && !(w = way_new(s, peer)))
@@ -459,8 +461,7 @@ static bool add_route(struct pump *p, struct way *w, const struct peer *peer)
     struct route *old = route_find(p->boxes->routes, &here, &end);
     if (old)
         route_remove(p->boxes->routes, old);
-    const uint8_t *mine = w->s->group ? w->s->group->entry.key : p->identity.pub;
-    if (!route_number(p->boxes->routes, mine, &hop) || !(w->route = route_add(p->boxes->routes, &here, &hop, p->now)))
+    if (!route_number(p->boxes->routes, w->s->key, &hop) || !(w->route = route_add(p->boxes->routes, &here, &hop, p->now)))
         return false;
     struct route *r = w->route;
     memcpy(r->token, w->boxes.token, sizeof(r->token));

@@ -410,6 +410,7 @@ static const struct {
     {"rotate", verb_rotate},
     {"reload", verb_reload},
     {"why", verb_why},
+    {"anonymous", verb_anonymous},
     {"portal", verb_portal},
     {"stop", verb_stop},
     {"version", verb_version},

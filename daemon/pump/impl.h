@@ -92,6 +92,8 @@ struct rotation;
 struct retired;
 struct boxes;
 struct strangers;
+struct anon;
+struct anon_program;
 
 /* Datagrams, but for the last two. */
 struct dgram_counters {
@@ -127,6 +129,7 @@ struct side {
     const struct group *group;     /* NULL: the user's own, which is the first */
     const struct retired *retired; /* an old key of the user's (pump/rotate.c): says what the new one is, and nothing else; own is 0 */
     struct peers *peers;
+    uint8_t key[KEY_LEN]; /* its own */
     struct i3_id session_id;
     uint32_t own; /* virtual address, host order */
     uint8_t own6[16];
@@ -181,6 +184,10 @@ struct overlay {
     char name[OVERLAY_NAME_MAX + 1];
     char suffix[OVERLAY_NAME_MAX + 1]; /* of its names, with the dot, lower case */
     const struct overlay_kind *kind;
+    mono_t made;
+    struct anon *anon; /* NULL: the user's; else an instance of a ring for a program, in p->hidden (pump/anon.h) */
+    uint64_t wall;     /* of an instance: what it says the time is */
+    bool stood;        /* of an instance: its trigger did */
     struct ring *ring;         /* kind i3; else NULL */
     struct mesh_overlay *mesh; /* kind mesh; else NULL */
 
@@ -234,6 +241,9 @@ struct pump {
 
     char zones[DNS_ZONES_MAX]; /* the suffixes of all overlays (include/dns.h) */
     struct overlay *overlays; /* the first has the top-level `suffix` and `nodes` */
+    struct overlay *hidden;   /* instances for anonymous programs: overlay_each() has them as well */
+    struct anon_program *programs, *asker, *by; /* whose request runs; by: if it is to go anonymously */
+    mono_t anon_look;
     struct node_list told; /* DATA/nodes (pump/nodes.c) */
     struct drops drops;    /* peers that nothing is taken from (pump/drop.c) */
     bool misused;          /* that one is to be dropped, at the next turn */
@@ -316,6 +326,17 @@ const char *state_trouble(const struct pump *p, char *out, size_t cap);
 /* One more, behind the others: its socket, triggers, sessions. 0 or -errno with a sentence. */
 int overlay_new(struct pump *p, const char *name, const char *suffix, const struct addr *nodes, unsigned n, struct overlay **out, char *why,
     size_t whylen);
+/* The overlays, then the instances; NULL at first, and at the end. */
+struct overlay *overlay_each(const struct pump *p, const struct overlay *o);
+/* Its peers may be spoken to. */
+bool overlay_may_call(const struct overlay *o);
+/* The ring of an instance, NULL if it is gone; else o itself. */
+struct overlay *anon_ring(const struct overlay *o);
+/* Its program has gone: it is silent until its trigger has expired. */
+bool anon_fades(const struct overlay *o);
+/* The side by which whoever asks just now (p->by) reaches the host with that key; an anonymous program's instance is made if need be. NULL:
+ * there are too many. */
+struct side *side_towards(struct pump *p, const uint8_t key[KEY_LEN]);
 /* What i3.conf says of the first one, and of another. */
 struct overlay_plan overlay_plan_first(const struct config *c);
 struct overlay_plan overlay_plan_of(const struct config_overlay *c);
@@ -407,6 +428,8 @@ void net_choose_node(struct overlay *o);
 void net_leave_node(struct overlay *o);
 /* The home node from now on, by the way that the address says. */
 void net_set_home(struct overlay *o, const struct addr *node);
+/* An instance's, which was drawn. */
+void net_drawn_node(struct overlay *o, const struct addr *node);
 /* The i-th of those configured. */
 void net_use_node(struct overlay *o, unsigned i);
 /* The largest packet that fits all ways to a host: there may be sessions with several sides of ours. */
@@ -417,6 +440,8 @@ int net_failed_lately(const struct pump *p, uint32_t host);
 /* pump/group.c */
 /* A side with that group's key, NULL: the user's own; with its triggers for sessions. NULL: no memory, or no address. */
 struct side *side_new(struct overlay *o, const struct group *g);
+/* Of an instance, with a key of its own that is drawn. */
+struct side *side_new_hidden(struct overlay *o);
 /* The same for an old key of the user's. */
 struct side *side_new_retired(struct overlay *o, const struct retired *old);
 /* Its connections are reset, its triggers taken back. */
@@ -533,8 +558,8 @@ void move_ask_again(struct overlay *o);
 void shortcut_turn(struct overlay *o);
 
 /* pump/flow.c */
-/* 0: `client` has its answer, or will have it soon; else -errno, which is its answer. */
-int flow_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial);
+/* By that side. 0: `client` has its answer, or will have it soon; else -errno, which is its answer. */
+int flow_connect(struct pump *p, const struct side *s, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial);
 mono_t flow_deadline(const struct pump *p);
 void flow_expire(struct pump *p);
 void flow_client_gone(struct pump *p, const struct ipc_client *c);
@@ -563,6 +588,8 @@ void flow_recheck(struct pump *p);
 void flow_end6(struct pump *p, uint32_t host);
 /* Connections of that own address are reset. */
 void flow_end_local(struct pump *p, uint32_t own);
+/* Some stand. */
+bool flow_has_local(struct pump *p, uint32_t own);
 
 /* A packet that came by middle-boxes, as if in the peer's own session. */
 void net_routed_in(struct pump *p, const struct side *s, struct peer *peer, uint8_t *packet, size_t len);

@@ -77,9 +77,10 @@ bool names_is_multicast(struct pump *p, uint32_t ip)
 
 /* The ids of those that packets to e pass first. A name that is in the book no more, or a group, or of another overlay, keeps its place as an id that nobody
  * has: rather no way than one that was not meant. */
-static void set_via(struct overlay *o, struct peer *peer, const struct book_entry *e)
+static void set_via(struct side *s, struct peer *peer, const struct book_entry *e)
 {
-    struct pump *p = o->p;
+    struct overlay *o = anon_ring(s->o);
+    struct pump *p = s->o->p;
     struct i3_id via[PEER_VIA_MAX] = {0};
     char name[BOOK_NAME_MAX + 1];
     unsigned n = 0;
@@ -88,21 +89,23 @@ static void set_via(struct overlay *o, struct peer *peer, const struct book_entr
         if (box && !box->multicast && overlay_of_key(p, box->key) == o)
             id_of_key(&via[n], box->key, NULL);
     }
-    peer_set_via(o->peers, peer, via, n);
+    peer_set_via(s->peers, peer, via, n);
 }
 
 /* The peer of an entry in the book; NULL: it is ourselves, or none can be had, or there is none at a multicast group. */
-static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t ip)
+static struct peer *peer_of(struct side *s, const struct book_entry *e, uint32_t ip)
 {
     uint8_t place[GROUP_MEMBER_LEN];
+    struct pump *p = s->o->p;
     if (!ip || side_by_own(p, ip) || e->multicast)
         return NULL;
-    struct overlay *o = overlay_of_key(p, e->key);
-    struct peer *peer = peer_get(o->peers, e->key, ip);
+    struct peer *peer = peer_get(s->peers, e->key, ip);
     if (peer && e->via && !peer_box(peer))
-        set_via(o, peer, e);
-    if (peer)
-        policy_peer(p, o, peer, e);
+        set_via(s, peer, e);
+    if (peer && !s->o->anon) /* which wants what all instances want */
+        policy_peer(p, s->o, peer, e);
+    else if (peer)
+        box_policy(s, peer, e);
     if (peer && e->near)
         peer_set_near(peer, place, place_bytes(e->near, place));
     return peer;
@@ -113,12 +116,14 @@ uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t late
     uint32_t ip = pool_get(p->pool, p->now, key);
     state_save_mappings(p);
     const struct book_entry *e = names_entry(p, key);
-    struct overlay *o = overlay_of_key(p, key);
-    struct peer *peer = e ? peer_of(p, e, ip) : ip && !side_by_own(p, ip) ? peer_get(o->peers, key, ip) : NULL;
+    struct side *s = ip ? side_towards(p, key) : NULL;
+    if (!s)
+        return 0;
+    struct peer *peer = e ? peer_of(s, e, ip) : !side_by_own(p, ip) ? peer_get(s->peers, key, ip) : NULL;
     if (peer)
-        drop_peer_made(p, o->sides, peer);
+        drop_peer_made(p, s, peer);
     if (peer)
-        peer_open(o->peers, peer, mono_add(p->now, later_us), p->wall);
+        peer_open(s->peers, peer, mono_add(p->now, later_us), p->wall);
     return ip;
 }
 
@@ -133,6 +138,8 @@ int names_look(struct pump *p, const char *name, const struct book_entry **e, co
         return ENOENT;
     len -= len && name[len - 1] == '.';
     snprintf(full, sizeof(full), "%.*s", (int)len, name);
+    if (p->by) /* whoever else would be asked would be asked by us */
+        return *e ? 0 : ENOENT;
     int status = lookup_name(p, o, full, bare, *e, why);
     if (!status && !*e)
         *e = names_find(p, name);
@@ -206,7 +213,7 @@ void names_pin_book(struct pump *p)
         const struct book_entry *e = book_at(p->book, i);
         uint32_t ip = pool_get(p->pool, p->now, e->key);
         pool_pin(p->pool, e->key, true);
-        peer_of(p, e, ip);
+        peer_of(overlay_of_key(p, e->key)->sides, e, ip);
     }
     const struct access_list *l;
     for (unsigned i = 0; (l = access_list_at(p->access, i)); i++)

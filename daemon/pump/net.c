@@ -4,12 +4,25 @@
 #include <errno.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/anon.h"
 #include "daemon/pump/box.h"
 #include "daemon/pump/claims.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/tcpip/ip6.h"
 
 /* ---- in ---- */
+
+/* To an anonymous program's peer nothing is said that depends on this user's network (i3/peer.h): what bears the addresses that were said gets
+ * those of this end. */
+static void as_we_say(const struct side *s, struct peer *peer, uint8_t *packet, size_t len)
+{
+    uint32_t src, dst;
+    struct peer_addresses a = peer_addresses(peer);
+    if (!ip_addresses(packet, len, &src, &dst) || dst != peers_own_address(s->peers) || (src != a.address && src != peer_default_address(s->peers, peer)))
+        return;
+    if (src != a.local || dst != s->own)
+        ip_rewrite(packet, len, a.local, s->own);
+}
 
 /* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. Addresses are those of this
  * end: where the two ends know each other under different ones, the sender has rewritten them. */
@@ -22,6 +35,8 @@ static void peer_packet(struct pump *p, const struct side *s, struct peer *peer,
         p->count.packets_bad++;
         return;
     }
+    if (s->o->anon)
+        as_we_say(s, peer, packet, len);
     if (p->trace && local)
         trace_packet(p, local, false, &(struct iovec){packet, len}, 1, len);
     if (ip_addresses(packet, len, &src, &dst) && src == local && dst == s->own) {
@@ -205,7 +220,7 @@ void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int
 /* One overlay that is slow does not hold up the others: what it cannot take is lost there, as in a router's queue. */
 static bool all_full(const struct pump *p)
 {
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         if (!o->kind->full || !o->kind->full(o))
             return false;
     return true;
@@ -237,8 +252,8 @@ static void overlay_output(struct overlay *o)
     for (struct side *s = o->sides; s; s = s->next) {
         if (outbox_is_tight(&o->out))
             net_flush(o);
-        if (mono_due(peers_deadline(s->peers), p->now))
-            peers_output(s->peers, p->now, p->wall, &o->out);
+        if (overlay_may_call(o) && mono_due(peers_deadline(s->peers), p->now))
+            peers_output(s->peers, p->now, o->anon ? o->wall : p->wall, &o->out);
         unanswered += peers_unanswered(s->peers);
     }
     if (unanswered != o->unanswered) {
@@ -254,7 +269,7 @@ static void overlay_output(struct overlay *o)
 void net_output(struct pump *p)
 {
     engine_output(p);
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         overlay_output(o);
 }
 
@@ -299,7 +314,7 @@ uint16_t net_mtu(struct pump *p, uint32_t remote)
 {
     uint16_t mtu = (uint16_t)p->config.mtu;
     bool peers = false;
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (const struct side *s = o->sides; s; s = s->next) {
             struct peer_info info;
             const struct peer *peer = peer_by_address(s->peers, remote);
@@ -326,7 +341,7 @@ void net_set_path(struct pump *p, const struct side *s, const struct peer *peer)
 static void peer_event(struct pump *p, const struct side *s, const struct peer_event *e)
 {
     struct peer_info info;
-    if (e->kind == PEER_UP || e->kind == PEER_UNREACHABLE)
+    if (!s->o->anon && (e->kind == PEER_UP || e->kind == PEER_UNREACHABLE))
         rotation_session(s, e->peer, e->kind == PEER_UP);
     if (s->retired)
         return;
@@ -341,7 +356,7 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
     if (e->kind == PEER_UP || e->kind == PEER_BACK)
         tcpip_revive(p->tcpip, p->now, info.local);
     p->ever_met |= e->kind == PEER_UP;
-    if (e->kind == PEER_UP && !s->group && !strangers_has(p, info.key))
+    if (e->kind == PEER_UP && !s->group && !s->o->anon && !strangers_has(p, info.key))
         state_met(p, info.key);
     if (e->kind == PEER_UP)
         net_send_held(p, s, e->peer);
@@ -354,7 +369,7 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
 void net_peer_events(struct pump *p)
 {
     struct peer_event e;
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (struct side *s = o->sides; s; s = s->next)
             while (peers_event(s->peers, &e))
                 peer_event(p, s, &e);

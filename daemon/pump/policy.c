@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/anon.h"
 
 #define TOLD_AGAIN_US (60 * USEC_PER_SEC)
 
@@ -15,7 +16,7 @@ static const char library_suffix[] = ".i3";
 
 struct policy {
     struct rules *rules;
-    bool has_rules, apps, every_name, shortcuts;
+    bool has_rules, apps, every_name, shortcuts, anonymity;
     mono_t *told; /* of each rule: when it was last logged that it cannot be followed */
     unsigned n;
 };
@@ -39,6 +40,8 @@ static struct policy *policy_new(const struct config *c)
     y->has_rules = c->n_rules;
     y->apps = rules_know_apps(y->rules);
     y->every_name = rules_want_every_name(y->rules, library_suffix);
+    for (unsigned i = 0; i < c->n_rules; i++)
+        y->anonymity |= c->rules[i].anonymity;
     y->shortcuts = c->shortcut || rules_want_shortcuts(y->rules);
     return y;
 }
@@ -96,6 +99,10 @@ void policy_look(const struct pump *p, const char *name, const char *app, struct
         out->fate = FATE_SYSTEM;
     else if (!verdict_works(&out->verdict, &out->missing))
         out->fate = FATE_MISSING;
+    bool hidden = p->asker && anon_is_all(p->asker);
+    out->anonymous = hidden || p->config.anonymity || (out->verdict.rule && out->verdict.rule->anonymity);
+    if (hidden && out->fate == FATE_SYSTEM)
+        out->fate = FATE_DENIED; /* the system's resolver is outside */
     if (out->fate != FATE_OVERLAY)
         return;
     full_name(p, &out->verdict, name, out->full);
@@ -127,7 +134,8 @@ void policy_resolve(struct pump *p, const char *name, const char *app, struct ip
     policy_look(p, name, app, &l);
     switch (l.fate) {
     case FATE_OVERLAY:
-        if (l.full[0])
+        p->by = l.anonymous ? p->asker : NULL;
+        if (l.full[0] && (p->by || !l.anonymous))
             names_resolve(p, l.full, out);
         break;
     case FATE_SYSTEM:
@@ -157,6 +165,30 @@ const struct config_rule *policy_app_rule(const struct pump *p, const char *name
 }
 
 /* ---- hosts ---- */
+
+static bool wants_anonymity(const struct pump *p, const char *name, const char *app)
+{
+    struct verdict v = rules_decide(p->policy->rules, name, app);
+    return v.rule && v.rule->anonymity;
+}
+
+bool policy_is_anonymous(const struct pump *p, const uint8_t *key, const char *app)
+{
+    char full[IPC_NAME_MAX + 1];
+    if (p->config.anonymity || (p->asker && anon_is_all(p->asker)))
+        return true;
+    if (!p->policy->has_rules || !key)
+        return false;
+    for (size_t i = 0; i < book_count(p->book); i++) {
+        const struct book_entry *e = book_at(p->book, i);
+        if (memcmp(e->key, key, KEY_LEN) != 0)
+            continue;
+        overlay_of_entry(p, e->name, full);
+        if (wants_anonymity(p, full, app) || wants_anonymity(p, e->name, app))
+            return true;
+    }
+    return false;
+}
 
 static bool may_ask(const struct pump *p, const char *name, const char *app, bool by_rule_only)
 {
@@ -209,7 +241,7 @@ void policy_peer(struct pump *p, struct overlay *o, struct peer *peer, const str
     enum config_choice shortcut, encrypt;
     policy_wishes(p, e, &shortcut, &encrypt);
     peer_set_wishes(o->peers, peer, yes[shortcut], no[encrypt]);
-    box_policy(p, o, peer, e);
+    box_policy(o->sides, peer, e);
 }
 
 const struct config_rule *policy_through(const struct pump *p, const struct book_entry *e)
@@ -229,6 +261,11 @@ const struct config_rule *policy_through(const struct pump *p, const struct book
 const char *policy_app(const struct pump *p, struct ipc_client *c)
 {
     return p->policy->apps ? ipc_client_app(c) : "";
+}
+
+bool policy_wants_programs(const struct pump *p)
+{
+    return p->policy->anonymity;
 }
 
 bool policy_wants_every_name(const struct pump *p)

@@ -11,6 +11,7 @@
 #include "daemon/base/log.h"
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
+#include "daemon/pump/anon.h"
 #include "daemon/pump/box.h"
 #include "daemon/pump/claims.h"
 #include "daemon/pump/lookup.h"
@@ -30,10 +31,10 @@ static mono_t next_deadline(const struct pump *p)
 {
     mono_t at = mono_add(p->now, NODE_CHECK_US);
     at = mono_min(at, tcpip_deadline(p->tcpip));
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         at = mono_min(at, overlay_deadline(o));
     at = mono_min(at, mono_min(pool_deadline(p->pool), mono_min(state_deadline(p), drop_deadline(p))));
-    at = mono_min(at, flow_deadline(p));
+    at = mono_min(at, mono_min(flow_deadline(p), anon_deadline(p)));
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, box_deadline(p));
@@ -97,7 +98,8 @@ static void expire(struct pump *p)
     dns_expire(p);
     lookup_turn(p);
     state_turn(p);
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    anon_turn(p);
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         overlay_turn(o);
 }
 
@@ -120,7 +122,7 @@ void pump_turn(struct pump *p)
     do {
         pump_clock(p);
         more = false;
-        for (struct overlay *o = p->overlays; o; o = o->next)
+        for (struct overlay *o = NULL; (o = overlay_each(p, o));)
             more |= overlay_recv(o);
         dgram_flush(p);
         more |= dgram_read(p);
@@ -156,7 +158,7 @@ static void gather(struct pump *p, uint64_t came)
 
 static bool at_hand(const struct pump *p)
 {
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         if (overlay_pending(o))
             return true;
     return false;
@@ -361,6 +363,7 @@ static void pump_free(struct pump *p)
         move_stop(p);
         reload_stop(p);
         box_stop(p);
+        anon_stop(p);
         overlays_free(p);
         fdset_del(p->set, p->timer_watch);
     }
@@ -404,6 +407,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->timer_fd = p->addresses_fd = -1;
     pump_clock(p);
     p->started = p->now;
+    p->anon_look = MONO_NEVER;
     p->wall_started = p->wall;
     entropy_fill(seed, sizeof(seed));
     drbg_init(&p->random, seed);

@@ -51,7 +51,7 @@ static void fragments_out(struct pump *p, uint32_t host, const uint8_t *ip, cons
 }
 
 /* From where m's peer is answered: where it has asked, as long as it has a session there. */
-static const struct side *side_towards(const struct pump *p, const struct mirror *m)
+static const struct side *side_of_mirror(const struct pump *p, const struct mirror *m)
 {
     const struct side *s = m->own == p->own ? NULL : side_by_own(p, m->own);
     const struct peer *peer = s ? peer_by_address(s->peers, m->host) : NULL;
@@ -65,7 +65,7 @@ static const struct side *side_towards(const struct pump *p, const struct mirror
 /* The IP header of a datagram to m. Returns its length. */
 static size_t ip_head(struct pump *p, const struct mirror *m, uint8_t *out, size_t len)
 {
-    const struct side *s = side_towards(p, m);
+    const struct side *s = side_of_mirror(p, m);
     uint16_t body = (uint16_t)(UDP_HEAD + len);
     if (m->virt.family == 4) {
         ip_build(out, s->own, m->host, IP_UDP, p->dgram->ip_id++, (uint16_t)(IP_HEAD + body));

@@ -94,6 +94,7 @@ static void tell_fate(struct pump *p, const struct question *q, const struct pol
     w->verdict = l->verdict;
     w->fate = fates[l->fate];
     w->missing = l->missing;
+    w->anonymous = l->anonymous;
     while (!*q->app && w->n_others < WHY_OTHERS_MAX && (r = policy_app_rule(p, q->name, r, l->verdict.rule)))
         w->others[w->n_others++] = r;
     if (l->fate != FATE_OVERLAY)

@@ -226,6 +226,9 @@ def sharing(alice, bob, fresh):
     ask(alice, "alerts")
     ask(alice, "status")
     ask(alice, "undrop", "bob")
+    ask(alice, "anonymous")
+    if alice.run("i3run", "--anonymous", "true").status == 0:
+        assert ask(alice, "anonymous")["anonymous"], "nobody is anonymous"
     ask(alice, "rotate", "--for", "1h")
     ask(alice, "peers")
 
