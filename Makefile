@@ -471,6 +471,10 @@ UNIT_TESTS := \
 	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/pmtu \
+	unit/middlebox/route \
+	unit/middlebox/show \
+	unit/middlebox/verdict \
+	unit/middlebox/word \
 	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/transport \
@@ -556,6 +560,8 @@ INTEGRATION_TESTS := \
 	integration/stack.sh \
 	integration/middlebox.sh \
 	integration/middlebox_anycast.sh \
+	integration/middlebox_anonymous.sh \
+	integration/middlebox_tun.sh \
 	integration/middlebox_verdicts.sh \
 	integration/cli.sh \
 	integration/completions.sh \
@@ -624,6 +630,7 @@ INTEROP_TESTS := \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
+	interop/middlebox_ids.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
 	interop/deb.sh \
@@ -660,6 +667,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/names \
+	fuzz/middlebox \
 	fuzz/invite \
 	fuzz/config \
 	fuzz/rules \
@@ -704,6 +712,10 @@ unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
 unit/i3/pmtu_ROOMS := base i3
+unit/middlebox/route_ROOMS := middlebox i3 base
+unit/middlebox/show_ROOMS := middlebox i3 base
+unit/middlebox/verdict_ROOMS := middlebox i3 base
+unit/middlebox/word_ROOMS := middlebox i3 base
 unit/i3/proof_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
@@ -782,6 +794,7 @@ fuzz/gateway_ROOMS := base gateway policy
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/names_ROOMS := naming base
+fuzz/middlebox_ROOMS := middlebox i3 base
 fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base

@@ -652,8 +652,13 @@ int value_path(const struct config_option *o, void *to, const char *value, char 
 
 static bool is_device(const char *s)
 {
-    size_t n = strlen(s);
-    return n && n < 16 && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == n;
+    size_t n = 0;
+    for (; s[n]; n++) {
+        char c = lower(s[n]);
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'))
+            return false;
+    }
+    return n && n < 16;
 }
 
 int value_tap(const struct config_option *o, void *to, const char *value, char *why, size_t cap)

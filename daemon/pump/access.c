@@ -1,6 +1,7 @@
 /* pump/access.c - the access table (policy/access.h) of this daemon, and what it means for a packet: a guest's ends here unless it is for a
  * port that is shared with it, or belongs to something which began on our side. No answer tells it that there is anything else.
  */
+#include "daemon/pump/box.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/share.h"
 
@@ -106,6 +107,7 @@ int access_rebuild(struct pump *p)
     flow_recheck(p);
     door_recheck(p);
     gateway_recheck(p);
+    box_recheck(p);
     return 0;
 }
 

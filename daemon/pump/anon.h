@@ -16,6 +16,8 @@
  *   ways                       no shortcut is offered or taken, no address of ours told, no size probed
  *   coming in                  only what began on our side
  *
+ * It is there as long as a process has the connection which i3run has left open for the program and its children, or one of its own.
+ *
  * It does not end with a sign: when the last process has gone and the last connection, refreshing ceases after a time which is drawn, and the
  * socket goes when the trigger has expired. A program that says its token again after that gets a new instance; so does one whose
  * daemon was started anew.

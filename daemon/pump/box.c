@@ -46,10 +46,7 @@ struct side *place_side(const struct pump *p, uint64_t place)
 
 struct route *box_route(struct pump *p, uint32_t serial)
 {
-    for (struct route *r = route_first(p->boxes->routes); r; r = route_next(r))
-        if (r->serial == serial)
-            return r;
-    return NULL;
+    return route_numbered(p->boxes->routes, serial);
 }
 
 static void forget(struct pump *p, struct route *r)
@@ -219,6 +216,21 @@ void route_ask(struct pump *p, struct route *r)
     r->asked_at = p->now;
     r->tries++;
     box_say(p, &r->end[1], &w);
+}
+
+/* Whoever may not use us any more, or may not go on to where it goes, hears of it. */
+void box_recheck(struct pump *p)
+{
+    for (struct route *r = p->boxes ? route_first(p->boxes->routes) : NULL, *next; r; r = next) {
+        next = route_next(r);
+        if (!r->end[0].at.num || !r->end[1].at.num)
+            continue;
+        bool may = box_may_use(p, r->end[0].at.key);
+        if (may && may_be_next(p, r->end[1].at.key))
+            continue;
+        say_close(p, &r->end[0], may ? BOX_NOT_NEXT : BOX_DENIED, 0);
+        forget(p, r);
+    }
 }
 
 /* The end of the way: whose it is, the token says. */

@@ -85,6 +85,8 @@ int box_start(struct pump *p);
 void box_stop(struct pump *p);
 mono_t box_deadline(const struct pump *p);
 void box_turn(struct pump *p);
+/* The configuration, or the book, has changed. */
+void box_recheck(struct pump *p);
 void box_side_gone(struct side *s);
 
 /* Words of kind INNER_BOX and INNER_BOX_DATA. */
@@ -116,7 +118,7 @@ static inline uint64_t side_place(const struct side *s)
 /* ---- box_way.c ---- */
 
 /* The name in the book is what rules say something about. */
-void box_policy(struct pump *p, struct overlay *o, struct peer *peer, const struct book_entry *e);
+void box_policy(struct side *s, struct peer *peer, const struct book_entry *e);
 /* Packets to that peer of this side go by these boxes (names of the book, in this order); n 0: by none that we ask for. anonymous: the boxes
  * show it under synthesised addresses. alerts: "", "me", or a name. */
 void box_want(struct side *s, struct peer *peer, const char names[][CONFIG_NAME_MAX + 1], unsigned n, bool anonymous, const char *alerts);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/anon.h"
 #include "daemon/pump/policy.h"
 
 #define OPEN_REPEAT   (500 * USEC_PER_MSEC)
@@ -262,10 +263,11 @@ static bool is_box(const struct pump *p, const struct book_entry *e)
     return false;
 }
 
-void box_policy(struct pump *p, struct overlay *o, struct peer *peer, const struct book_entry *e)
+void box_policy(struct side *s, struct peer *peer, const struct book_entry *e)
 {
-    const struct config_rule *r = is_box(p, e) ? NULL : policy_through(p, e);
-    box_want(o->sides, peer, r ? r->through : NULL, r ? r->n_through : 0, r && r->anonymity, r ? r->alerts : "");
+    const struct pump *p = s->o->p;
+    const struct config_rule *r = s->group || is_box(p, e) ? NULL : policy_through(p, e);
+    box_want(s, peer, r ? r->through : NULL, r ? r->n_through : 0, s->o->anon != NULL, r ? r->alerts : "");
 }
 
 /* ---- what our server requires ---- */
@@ -459,8 +461,7 @@ static bool add_route(struct pump *p, struct way *w, const struct peer *peer)
     struct route *old = route_find(p->boxes->routes, &here, &end);
     if (old)
         route_remove(p->boxes->routes, old);
-    const uint8_t *mine = w->s->key;
-    if (!route_number(p->boxes->routes, mine, &hop) || !(w->route = route_add(p->boxes->routes, &here, &hop, p->now)))
+    if (!route_number(p->boxes->routes, w->s->key, &hop) || !(w->route = route_add(p->boxes->routes, &here, &hop, p->now)))
         return false;
     struct route *r = w->route;
     memcpy(r->token, w->boxes.token, sizeof(r->token));

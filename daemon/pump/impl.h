@@ -591,7 +591,7 @@ void flow_recheck(struct pump *p);
 void flow_end6(struct pump *p, uint32_t host);
 /* Connections of that own address are reset. */
 void flow_end_local(struct pump *p, uint32_t own);
-/* There are some. */
+/* Some stand. */
 bool flow_has_local(struct pump *p, uint32_t own);
 
 /* A packet that came by middle-boxes, as if in the peer's own session. */

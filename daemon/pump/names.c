@@ -104,7 +104,7 @@ static struct peer *peer_of(struct side *s, const struct book_entry *e, uint32_t
     if (peer && e->via && !peer_box(peer))
         set_via(s, peer, e);
     if (peer && s->o->anon)
-        box_policy(p, s->o, peer, e); /* for the rest it wants what all instances want */
+        box_policy(s, peer, e); /* for the rest it wants what all instances want */
     else if (peer)
         policy_peer(p, s->o, peer, e);
     if (peer && e->near)

@@ -305,7 +305,7 @@ void policy_peer(struct pump *p, struct overlay *o, struct peer *peer, const str
     enum config_choice shortcut, encrypt;
     policy_wishes(p, e, &shortcut, &encrypt);
     peer_set_wishes(o->peers, peer, yes[shortcut], no[encrypt]);
-    box_policy(p, o, peer, e);
+    box_policy(o->sides, peer, e);
 }
 
 const struct config_rule *policy_through(const struct pump *p, const struct book_entry *e)

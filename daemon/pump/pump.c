@@ -365,8 +365,8 @@ static void pump_free(struct pump *p)
         trace_stop(p);
         move_stop(p);
         reload_stop(p);
-        anon_stop(p);
         box_stop(p);
+        anon_stop(p);
         overlays_free(p);
         fdset_del(p->set, p->timer_watch);
     }

@@ -227,7 +227,7 @@ def sharing(alice, bob, fresh):
     ask(alice, "status")
     ask(alice, "undrop", "bob")
     ask(alice, "anonymous")
-    if alice.i3run("--anonymous", "true") == 0:
+    if alice.run("i3run", "--anonymous", "true").status == 0:
         assert ask(alice, "anonymous")["anonymous"], "nobody is anonymous"
     ask(alice, "rotate", "--for", "1h")
     ask(alice, "peers")
