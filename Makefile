@@ -61,6 +61,7 @@ policy_SRC := \
 	daemon/policy/pattern.c \
 	daemon/policy/rules.c \
 	daemon/policy/schema.c \
+	daemon/policy/networks.c \
 	daemon/policy/values.c \
 	daemon/policy/drops.c \
 
@@ -148,6 +149,9 @@ program_SRC := \
 	daemon/program/vsock.c \
 
 gateway_SRC := \
+	daemon/gateway/to_ip.c \
+	daemon/gateway/vias.c \
+	daemon/gateway/words.c \
 	daemon/gateway/dns_limit.c \
 	daemon/gateway/dns_zone.c \
 	daemon/gateway/from_ip.c \
@@ -159,6 +163,7 @@ control_SRC := \
 	daemon/control/access_report.c \
 	daemon/control/drop_report.c \
 	daemon/control/anon_report.c \
+	daemon/control/gateway_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
@@ -226,6 +231,11 @@ i3d_SRC := \
 	daemon/pump/control.c \
 	daemon/pump/dns.c \
 	daemon/pump/dns_tcp.c \
+	daemon/io/outward.c \
+	daemon/pump/gate_client.c \
+	daemon/pump/gate_server.c \
+	daemon/pump/gate_udp.c \
+	daemon/pump/gate_control.c \
 	daemon/pump/flow.c \
 	daemon/pump/drop.c \
 	daemon/pump/renew.c \
@@ -362,6 +372,7 @@ i3ctl_SRC := \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_drop.c \
 	tools/i3ctl_anonymous.c \
+	tools/i3ctl_gateway.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
@@ -429,6 +440,9 @@ UNIT_TESTS := \
 	unit/policy/rules \
 	unit/policy/documents \
 	unit/policy/drops \
+	unit/policy/networks \
+	unit/gateway/words \
+	unit/gateway/tables \
 	unit/policy/access \
 	unit/policy/shares \
 	unit/i3/cookie \
@@ -569,6 +583,9 @@ INTEGRATION_TESTS := \
 	integration/install.sh \
 	integration/nat.sh \
 	integration/five_lines.sh \
+	integration/gateway.sh \
+	integration/gateway_crowd.sh \
+	integration/gateway_nets.sh \
 	integration/third_user.sh \
 	integration/tcp_fallback.sh \
 	integration/tcp_crowd.sh \
@@ -620,6 +637,7 @@ FUZZ_TARGETS := \
 	fuzz/peer \
 	fuzz/trigger \
 	fuzz/group \
+	fuzz/gateway \
 	fuzz/ring \
 	fuzz/wire \
 	fuzz/ipc \
@@ -652,6 +670,9 @@ unit/policy/rules_ROOMS := policy base
 unit/policy/documents_ROOMS := policy base
 unit/policy/access_ROOMS := policy base
 unit/policy/drops_ROOMS := policy base
+unit/policy/networks_ROOMS := policy base
+unit/gateway/words_ROOMS := gateway policy base
+unit/gateway/tables_ROOMS := gateway policy base
 unit/i3/cookie_ROOMS := base i3
 unit/i3/deadline_ROOMS := base i3
 unit/i3/group_ROOMS := base i3
@@ -740,6 +761,7 @@ fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
 fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
+fuzz/gateway_ROOMS := base gateway policy
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/names_ROOMS := naming base

@@ -194,6 +194,7 @@ void show_book_claim(const struct ctl *c, const json_t *doc);
 void show_status(const struct ctl *c, const json_t *doc);
 /* i3ctl_policy.c */
 void show_reload(const struct ctl *c, const json_t *doc);
+void show_gateway(const struct ctl *c, const json_t *doc);
 void show_why(const struct ctl *c, const json_t *doc);
 int run_why(struct ctl *c);
 void show_stop(const struct ctl *c, const json_t *doc);

@@ -14,6 +14,7 @@ enum why_fate {
     WHY_DENIED,
     WHY_UNAVAILABLE, /* asks for what this version does not have */
     WHY_SELF,        /* this very host */
+    WHY_GATEWAY,     /* through a gateway */
     WHY_REAL,        /* a number that is no virtual address */
     WHY_FATES,
 };
@@ -32,6 +33,7 @@ struct report_why {
     const char *asked;          /* as the book was asked */
     bool group;
     struct addr address, address6; /* none: family 0 */
+    const char *gateway, *gateway_state, *gateway_words; /* with WHY_GATEWAY; what it has answered, NULL: nothing yet */
     bool hash, dns;                /* asked, where the book has nothing */
     const char *session;           /* "none", "relayed", "shortcut", "dropped"; NULL: not with that host */
     bool shortcut, encrypt, anonymous;

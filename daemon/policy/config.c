@@ -42,6 +42,9 @@ void config_free(struct config *c)
     free(c->overlays);
     free(c->rules);
     free(c->exposes);
+    free(c->gateways);
+    c->gateways = NULL;
+    c->n_gateways = 0;
     free(c->portals);
     free(c->publishes);
     c->overlays = NULL;
@@ -183,6 +186,10 @@ static void check_rule(const struct check *k, const struct config_rule *r)
         wrong(k, "via", "it names a gateway, so action = \"gateway\" is needed with it");
     if (!r->via[0] && r->action == ACTION_GATEWAY)
         wrong(k, "via", "it is missing: which gateway? via = \"NAME\"");
+    if (r->strip && r->action != ACTION_GATEWAY)
+        wrong(k, "strip", "it says what a gateway is asked for, so action = \"gateway\" is needed with it");
+    else if (r->strip && !r->suffix[0])
+        wrong(k, "strip", "it takes the rule's suffix off, and there is none");
     check_rule_options(k, r);
 }
 
@@ -203,6 +210,16 @@ static void check_expose(const struct check *k, struct config_expose *e, unsigne
                 c->exposes[i].name, c->exposes[i].line);
             return;
         }
+}
+
+static void check_gateway(const struct check *k, const struct config_gateway *g)
+{
+    if (!given(k, "allow") || !g->n_allow)
+        wrong(k, "allow", "it names nobody, so nobody could use the gateway: allow = { \"NAME\" }, with names of your address book or keys");
+    if (!given(k, "networks") || !g->n_networks)
+        wrong(k, "networks", "it is missing: where may users go? E.g. networks = { \"10.20.0.0/16\" }");
+    if (g->per_user > g->connections && given(k, "per-user"))
+        wrong(k, "per-user", "one user cannot have more than all together, which are %u (connections)", g->connections);
 }
 
 static bool has_port(const struct config_ports *p, uint16_t port)
@@ -286,6 +303,8 @@ static const struct kind {
         offsetof(struct config_rule, line), 0},
     [SECTION_EXPOSE] = {sizeof(struct config_expose), offsetof(struct config, exposes), offsetof(struct config, n_exposes),
         offsetof(struct config_expose, line), offsetof(struct config_expose, name)},
+    [SECTION_GATEWAY] = {sizeof(struct config_gateway), offsetof(struct config, gateways), offsetof(struct config, n_gateways),
+        offsetof(struct config_gateway, line), 0},
     [SECTION_PORTAL] = {sizeof(struct config_portal), offsetof(struct config, portals), offsetof(struct config, n_portals),
         offsetof(struct config_portal, line), 0},
     [SECTION_PUBLISH] = {sizeof(struct config_publish), offsetof(struct config, publishes), offsetof(struct config, n_publishes),
@@ -305,6 +324,9 @@ static void check_section(const struct check *k, void *to, unsigned nth)
         break;
     case SECTION_EXPOSE:
         check_expose(k, to, nth);
+        break;
+    case SECTION_GATEWAY:
+        check_gateway(k, to);
         break;
     case SECTION_PORTAL:
         check_portal(k, to);

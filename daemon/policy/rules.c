@@ -156,9 +156,8 @@ bool rules_want_shortcuts(const struct rules *r)
 
 bool verdict_works(const struct verdict *v, const char **missing)
 {
-    *missing = v->action == ACTION_GATEWAY                                              ? "gateways"
-               : v->action == ACTION_OVERLAY && v->rule && v->rule->n_through           ? "through"
-                                                                                        : NULL;
+    bool ours = v->action == ACTION_OVERLAY || v->action == ACTION_GATEWAY;
+    *missing = ours && v->rule && v->rule->n_through ? "through" : NULL;
     return !*missing;
 }
 

@@ -17,6 +17,7 @@ static const struct {
     [SECTION_OVERLAY] = {"overlay", true, CONFIG_OVERLAYS_MAX},
     [SECTION_RULE] = {"rule", false, CONFIG_RULES_MAX},
     [SECTION_EXPOSE] = {"expose", true, CONFIG_EXPOSES_MAX},
+    [SECTION_GATEWAY] = {"gateway", false, 1},
     [SECTION_PORTAL] = {"portal", false, 1},
     [SECTION_PUBLISH] = {"publish", true, CONFIG_PUBLISHES_MAX},
 };
@@ -57,6 +58,7 @@ const struct config_option config_options[] = {
     {SECTION_RULE, "app", false, false, NULL, value_app, AT(config_rule, app), 0, 0},
     {SECTION_RULE, "action", false, false, NULL, value_action, AT(config_rule, action), 0, 0},
     {SECTION_RULE, "via", false, false, NULL, value_via, AT(config_rule, via), 0, 0},
+    {SECTION_RULE, "strip", false, false, "no", value_bool, AT(config_rule, strip), 0, 0},
     {SECTION_RULE, "shortcut", false, false, NULL, value_choice, AT(config_rule, shortcut), 0, 0},
     {SECTION_RULE, "encrypt", false, false, NULL, value_choice, AT(config_rule, encrypt), 0, 0},
     {SECTION_RULE, "anonymity", false, false, "no", value_bool, AT(config_rule, anonymity), 0, 0},
@@ -66,6 +68,16 @@ const struct config_option config_options[] = {
     {SECTION_EXPOSE, "target", false, false, NULL, value_target, AT(config_expose, target), 0, 0},
     {SECTION_EXPOSE, "proto", false, false, "tcp", value_proto, AT(config_expose, proto), 0, 0},
     {SECTION_EXPOSE, "allow", true, false, NULL, value_allow, SPAN(config_expose, allow, n_allow), 0, 0},
+
+    {SECTION_GATEWAY, "allow", true, false, NULL, value_allow_any, SPAN(config_gateway, allow, n_allow), 0, 0},
+    {SECTION_GATEWAY, "networks", true, false, NULL, value_network_range, SPAN(config_gateway, networks, n_networks), 0, 0},
+    {SECTION_GATEWAY, "names", true, false, NULL, value_names, SPAN(config_gateway, names, n_names), 0, 0},
+    {SECTION_GATEWAY, "dns-server", false, false, NULL, value_dns_server, AT(config_gateway, dns_server), 0, 0},
+    {SECTION_GATEWAY, "connections", false, false, "4096", value_unsigned, AT(config_gateway, connections), 1, 65536},
+    {SECTION_GATEWAY, "per-user", false, false, "512", value_unsigned, AT(config_gateway, per_user), 1, 65536},
+    {SECTION_GATEWAY, "connect-timeout", false, false, "10", value_unsigned, AT(config_gateway, connect_timeout), 1, 120},
+    {SECTION_GATEWAY, "tcp-idle", false, false, "7200", value_unsigned, AT(config_gateway, tcp_idle), 1, 604800},
+    {SECTION_GATEWAY, "udp-idle", false, false, "60", value_unsigned, AT(config_gateway, udp_idle), 1, 86400},
 
     {SECTION_PORTAL, "zone", false, false, NULL, value_zone, AT(config_portal, zone), 0, 0},
     {SECTION_PORTAL, "dns", true, false, NULL, value_listen, AT(config_portal, dns), 53, 0},

@@ -1,6 +1,7 @@
 /* pump/access.c - the access table (policy/access.h) of this daemon, and what it means for a packet: a guest's ends here unless it is for a
  * port that is shared with it, or belongs to something which began on our side. No answer tells it that there is anything else.
  */
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/share.h"
 
 #include <errno.h>
@@ -94,12 +95,15 @@ int access_rebuild(struct pump *p)
     access_clear(p->access);
     add_exposes(p);
     add_shares(p);
+    if (gateway_config(p))
+        access_allow(p, access_use(p->access, ACCESS_GATEWAY), gateway_config(p)->allow, gateway_config(p)->n_allow);
     strangers_recheck(p);
     p->access_turn += 1 + (p->access_turn == UINT32_MAX / 2);
     names_pin_book(p);
     rotation_people(p);
     flow_recheck(p);
     door_recheck(p);
+    gateway_recheck(p);
     return 0;
 }
 

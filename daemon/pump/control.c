@@ -409,6 +409,7 @@ static const struct {
     {"reload", verb_reload},
     {"why", verb_why},
     {"anonymous", verb_anonymous},
+    {"gateway", verb_gateway},
     {"portal", verb_portal},
     {"stop", verb_stop},
     {"version", verb_version},

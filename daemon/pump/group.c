@@ -2,6 +2,7 @@
  * is a member (naming/groups.h). Each has sessions, triggers and virtual addresses of its own; what a program is asked at a group's
  * address it answers from there.
  */
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/rotate.h"
 
 #include <errno.h>
@@ -54,6 +55,7 @@ static void side_link(struct side *s)
 
 static void side_free(struct side *s)
 {
+    gateway_forget_side(s->o->p, s);
     if (s->o->p->strangers)
         strangers_forget_side(s);
     peers_free(s->peers);
@@ -93,7 +95,7 @@ static bool side_known(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct side *s = ctx;
     struct pump *p = s->o->p;
-    if (!names_is_friend(p, key) || overlay_of_key(p, key) != s->o)
+    if ((!names_is_friend(p, key) && !gateway_allows(p, key)) || !overlay_may_have(s->o, key))
         return false;
     uint32_t ip = pool_get(p->pool, p->now, key);
     return ip && !side_by_own(p, ip) && peer_get(s->peers, key, ip);

@@ -76,6 +76,7 @@ struct pump_counters {
 };
 
 struct dgram_side;
+struct flow;
 struct mcasts;
 struct report_group;
 struct dgrams;
@@ -85,6 +86,7 @@ struct lookups;
 struct portal;
 struct claims;
 struct policy;
+struct gateway;
 struct reload;
 struct door_flows;
 struct sharing;
@@ -277,6 +279,7 @@ struct pump {
     struct dgram_side *dgram;
     struct dns_side *dns;
     struct policy *policy;
+    struct gateway *gateway; /* pump/gateway.h */
     struct portal *portal; /* NULL: none is configured (pump/portal.h) */
     struct reload *reload;
     void *accel;
@@ -589,8 +592,18 @@ void flow_end_local(struct pump *p, uint32_t own);
 /* Some stand. */
 bool flow_has_local(struct pump *p, uint32_t own);
 
+/* A gateway's connection to a real host: fd is connecting or connected, and the flow's from now on; g hears of it. 0 or -errno, with fd closed. */
+struct gate_conn;
+int flow_serve(struct pump *p, struct tcp_ref ref, const struct addr *local, const struct addr *remote, int fd, struct gate_conn *g);
+/* Ends it, err as the program at the other end sees it. */
+void flow_drop(struct flow *f, int err);
+/* The real host has had its time to answer. */
+void flow_late(struct flow *f);
+
 /* A packet of this host on its way to the host with that virtual address. */
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
+/* The same from that address of ours, or from one that a gateway of ours stands for (pump/gateway.h); 0: from nobody's. */
+void net_send_from(struct pump *p, uint32_t own, uint32_t remote, const struct iovec *v, int n, size_t len);
 
 /* pump/access.c */
 /* Whom a list of i3.conf names, "anyone" among them, is put into l: for access_use() of p->access, at each access_rebuild(). */
@@ -686,6 +699,13 @@ void dgram_save(struct pump *p);
  * dgram_flush(). */
 bool dgram_packet_in(struct pump *p, const struct side *s, uint32_t host, const uint8_t *packet, size_t len);
 void dgram_flush(struct pump *p);
+/* len bytes from src_port to dst_port behind that IP header, in pieces if need be; own: as of net_send_from(). */
+void dgram_send(struct pump *p, uint32_t own, uint32_t host, const uint8_t *ip, size_t ip_len, uint16_t src_port, uint16_t dst_port, const uint8_t *data,
+    size_t len);
+/* "Port unreachable" about a packet of that host's. */
+void dgram_answer_unreachable_from(struct pump *p, uint32_t own, uint32_t host, const uint8_t *packet, size_t len);
+/* A fragment: the whole packet, *whole bytes, when it was the last that was missing; else NULL. */
+const uint8_t *dgram_piece(struct pump *p, const uint8_t *packet, size_t len, size_t *whole);
 /* A datagram to a group from the host with that handle, for every socket that has the port. How many there are; -EAGAIN: it is a
  * fragment, the rest is to come. */
 int dgram_multicast_in(struct pump *p, uint32_t host, const uint8_t *packet, size_t len);

@@ -1,5 +1,6 @@
 /* pump/ipc.c - what programs ask: a table from request to handler. */
 #include "daemon/pump/anon.h"
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
 
@@ -76,9 +77,7 @@ static void on_suffixes(struct request *q)
 /* The answer comes when there is one, or in a moment. */
 static bool wait_for_name(struct request *q, const char *name)
 {
-    struct policy_look l;
-    policy_look(q->p, name, policy_app(q->p, q->client), &l);
-    return lookup_wait(q->p, l.full, q->client, q->serial, NULL, 0);
+    return policy_wait(q->p, name, policy_app(q->p, q->client), q->client, q->serial);
 }
 
 static void on_resolve(struct request *q)
@@ -119,6 +118,14 @@ static uint32_t remote_verdict(struct pump *p, const struct addr *remote, const 
         return ENETUNREACH; /* nobody's servers here, and nobody whom i3run has not started for it */
     if (self)
         return IPC_SELF;
+    struct via *v = gate_via(p, ip);
+    if (v) {
+        if (!anon_may_use(p, v->side))
+            return ENETUNREACH;
+        p->by = ((struct side *)v->side)->o->anon ? p->asker : NULL;
+        int refused = policy_connect_via(p, v, app);
+        return (uint32_t)(refused ? refused : gate_connect(p, v));
+    }
     int err = policy_connect(p, key, app);
     if (err)
         return (uint32_t)err;
@@ -150,7 +157,9 @@ void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket
 static int connect_by(struct request *q, const struct ipc_connect *c)
 {
     struct pump *p = q->p;
-    const struct side *s = side_towards(p, pool_key(p->pool, p->now, names_host(p, &c->remote)));
+    uint32_t host = names_host(p, &c->remote);
+    const struct via *v = gate_via(p, host);
+    const struct side *s = v ? v->side : side_towards(p, pool_key(p->pool, p->now, host));
     return s ? flow_connect(p, s, c, q->client, q->serial) : -ENETUNREACH;
 }
 
@@ -325,5 +334,6 @@ void ipc_gone(void *ctx, struct ipc_client *c)
     ping_client_gone(ctx, c);
     flow_client_gone(ctx, c);
     lookup_client_gone(ctx, c);
+    gate_client_gone(ctx, c);
     share_client_gone(ctx, c);
 }

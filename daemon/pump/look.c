@@ -4,6 +4,7 @@
 
 #include "daemon/control/host_metrics.h"
 #include "daemon/io/process.h"
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/control.h"
 
 enum { COUNTERS_MAX = 96, PAGE_MAX = IPC_TEXT_MAX / 2 /* as JSON every newline and quote takes two bytes */ };
@@ -41,6 +42,24 @@ static void sum_sockets(const struct pump *p, struct udp_stats *u, struct stream
         s->frames_in += b->frames_in, s->frames_out += b->frames_out, s->bytes_in += b->bytes_in, s->bytes_out += b->bytes_out;
         s->calls_in += b->calls_in, s->calls_out += b->calls_out, s->lost += b->lost, s->nobody += b->nobody, s->open += b->open;
     }
+}
+
+/* Both ends of gateways. */
+static void tally_gateway(const struct pump *p, struct tally *t)
+{
+    struct gate_account sum;
+    const struct gateway *g = p->gateway;
+    to_ip_sum(g->to, &sum);
+    add_gauge(t, "gateway_serves", gateway_config(p) != NULL, "This host is a gateway.");
+    add_gauge(t, "gateway_users", gate_users(g->to), "Who has used this host as a gateway.");
+    add_gauge(t, "gateway_flows", gate_flows(g->to), "Connections and flows of datagrams open for users of the gateway.");
+    add_gauge(t, "gateway_names", vias_count(g->vias), "Names that lead through gateways.");
+    add(t, "gateway_names_found", sum.names, "Questions of the gateway's users that were answered with an address.");
+    add(t, "gateway_connections", sum.connections, "Connections opened for the gateway's users.");
+    add(t, "gateway_failed", sum.failed, "Connections for the gateway's users that real hosts or the network did not take.");
+    add(t, "gateway_refused", sum.refused + g->refused, "Names and flows that the gateway did not allow.");
+    add(t, "gateway_bytes_up", sum.up, "Bytes of the gateway's users, of flows that have ended.");
+    add(t, "gateway_bytes_down", sum.down, "Bytes for the gateway's users, of flows that have ended.");
 }
 
 static void tally_sockets(struct pump *p, struct tally *t)
@@ -158,6 +177,7 @@ static void tally_all(struct pump *p, struct tally *t)
     tally_handshakes(p, t);
     tally_datagrams(p, t);
     tally_tcp(p, t);
+    tally_gateway(p, t);
 }
 
 void verb_status(struct control_call *k)

@@ -1,4 +1,5 @@
 /* pump/names.c - names to keys to virtual addresses, and back. */
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/share.h"
 
@@ -173,6 +174,11 @@ const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1
 {
     const uint8_t *key = pool_contains(p->pool, ip) ? pool_key(p->pool, p->now, ip) : NULL;
     const struct book_entry *e = key ? names_entry(p, key) : NULL;
+    const struct via *v = key && !e ? gate_via(p, ip) : NULL;
+    if (v)
+        snprintf(out, IPC_NAME_MAX + 1, "%s", v->key.full);
+    if (v)
+        return out;
     if (!e)
         return NULL;
     overlay_of_entry(p, e->name, out);

@@ -19,7 +19,7 @@
  * to be looked up per packet, no node of one ring can speak in another, and a ring which is dead or floods us has only its own buffers
  * to fill. It costs a socket and a NAT's mapping per ring.
  */
-#include "daemon/pump/impl.h"
+#include "daemon/pump/gateway.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -94,7 +94,7 @@ bool overlay_route(const struct pump *p, uint32_t own, uint32_t remote, struct s
             if (!p->overlays->next || o->anon || peer_is_standing(there))
                 return true;
         }
-    return found;
+    return found || gate_route(p, own, remote, s, peer);
 }
 
 struct overlay *overlay_of_host(const struct pump *p, uint32_t remote)

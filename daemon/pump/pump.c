@@ -13,6 +13,7 @@
 #include "daemon/io/routes.h"
 #include "daemon/pump/anon.h"
 #include "daemon/pump/claims.h"
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/portal.h"
@@ -36,7 +37,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, mono_min(flow_deadline(p), anon_deadline(p)));
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
-    at = mono_min(at, mono_min(door_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p))));
+    at = mono_min(at, mono_min(door_deadline(p), mono_min(gateway_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p)))));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
 }
@@ -87,6 +88,7 @@ static void expire(struct pump *p)
     reload_expire(p);
     dgram_expire(p);
     door_expire(p);
+    gateway_turn(p);
     share_turn(p);
     access_settle(p);
     strangers_turn(p);
@@ -345,6 +347,7 @@ static void pump_free(struct pump *p)
     dgram_stop(p); /* before those who wait for our end see the socket close */
     ipc_server_close(p->ipc);
     if (p->set) {
+        gateway_stop(p);
         trace_stop(p);
         move_stop(p);
         reload_stop(p);
@@ -427,6 +430,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = listen_load(p, why, whylen);
     if (!err)
         err = dgram_load(p, why, whylen);
+    if (!err)
+        err = gateway_start(p, why, whylen);
     if (!err)
         err = state_load_met(p, why, whylen);
     if (err) {

@@ -1,5 +1,5 @@
 /* pump/word.c - words of peers that are not about the way (i3/inner.h), each to whom it is for. */
-#include "daemon/pump/impl.h"
+#include "daemon/pump/gateway.h"
 
 #include "daemon/i3/inner.h"
 
@@ -13,5 +13,9 @@ void word_in(struct side *s, struct peer *peer, uint8_t ecn, uint8_t *msg, size_
     }
     if (s->retired)
         return;
-    /* gateways (INNER_GATEWAY), middle-boxes (INNER_BOX, INNER_BOX_DATA): not here yet */
+    if (kind == INNER_GATEWAY) {
+        gateway_word(s, peer, msg, len);
+        return;
+    }
+    /* middle-boxes (INNER_BOX, INNER_BOX_DATA): not here yet */
 }

@@ -252,6 +252,7 @@ def policy(alice, verbs):
     for name in "bob.i3:80", "nobody.i3", "example.org", "alice.i3", "192.0.2.1":
         ask(alice, "why", name, status=None)
     ask(alice, "reload")
+    ask(alice, "gateway")
     path = os.path.join(alice.env["XDG_CONFIG_HOME"], "i3/i3.conf")
     with open(path) as f:
         was = f.read()
@@ -262,6 +263,14 @@ def policy(alice, verbs):
         ask(alice, "why", "x.nowhere", status=None)
     assert any(w["code"] == "config_refused" for w in ask(alice, "status")["warnings"]), "status does not tell"
     ask(alice, "doctor", status=None)
+    with open(path, "w") as f:
+        f.write(was + 'rule { suffix = ".gw" action = "gateway" via = "bob" strip = yes }\ngateway { allow = { "bob" } networks = { "10.20.0.0/16:80", "::/0" } names = { ".intra" } }\n')
+    ask(alice, "reload")
+    ask(alice, "gateway")
+    assert ask(alice, "why", "x.gw", status=None)["decision"] == "gateway"
+    alice.run("i3run", "getent", "ahosts", "x.gw", timeout=30)
+    assert ask(alice, "gateway")["names_total"] == 1
+    ask(alice, "why", "x.gw", status=None)
     with open(path, "w") as f:
         f.write(was)
     ask(alice, "reload")
