@@ -548,6 +548,7 @@ INTEGRATION_TESTS := \
 	integration/anyone.sh \
 	integration/anonymous.sh \
 	integration/anonymous_wire.sh \
+	integration/anonymous_gateway.sh \
 	integration/json_schema.py \
 	integration/observe.py \
 	integration/refuse.sh \
