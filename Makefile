@@ -169,8 +169,8 @@ control_SRC := \
 	daemon/control/access_report.c \
 	daemon/control/box_report.c \
 	daemon/control/drop_report.c \
-	daemon/control/gateway_report.c \
 	daemon/control/anon_report.c \
+	daemon/control/gateway_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
 	daemon/control/node_report.c \
@@ -384,8 +384,8 @@ i3ctl_SRC := \
 	tools/i3ctl_demo.c \
 	tools/i3ctl_box.c \
 	tools/i3ctl_drop.c \
-	tools/i3ctl_gateway.c \
 	tools/i3ctl_anonymous.c \
+	tools/i3ctl_gateway.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \
 	tools/i3ctl_help.c \
@@ -570,6 +570,7 @@ INTEGRATION_TESTS := \
 	integration/anyone.sh \
 	integration/anonymous.sh \
 	integration/anonymous_wire.sh \
+	integration/anonymous_gateway.sh \
 	integration/json_schema.py \
 	integration/observe.py \
 	integration/refuse.sh \

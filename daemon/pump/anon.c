@@ -183,6 +183,13 @@ bool anon_is_all(const struct anon_program *a)
     return a->all;
 }
 
+bool anon_may_use(const struct pump *p, const struct side *s)
+{
+    if (s->o->anon)
+        return p->asker && s->o->anon->program == p->asker;
+    return !p->config.anonymity && !(p->asker && p->asker->all);
+}
+
 /* ---- instances ---- */
 
 static void draw_node(struct overlay *o, struct addr *node, bool another)
