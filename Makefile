@@ -147,6 +147,14 @@ program_SRC := \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
+gateway_SRC := \
+	daemon/gateway/dns_limit.c \
+	daemon/gateway/dns_zone.c \
+	daemon/gateway/from_ip.c \
+	daemon/gateway/http_gate.c \
+	daemon/gateway/http_host.c \
+	daemon/gateway/tls_sni.c \
+
 control_SRC := \
 	daemon/control/access_report.c \
 	daemon/control/drop_report.c \
@@ -205,6 +213,7 @@ i3d_SRC := \
 	daemon/paths.c \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
+	daemon/pump/strangers.c \
 	daemon/pump/share.c \
 	daemon/pump/share_control.c \
 	daemon/pump/join.c \
@@ -233,6 +242,13 @@ i3d_SRC := \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
 	daemon/pump/policy.c \
+	daemon/io/accept.c \
+	daemon/pump/portal.c \
+	daemon/pump/portal_conn.c \
+	daemon/pump/portal_dns.c \
+	daemon/pump/portal_http.c \
+	daemon/pump/portal_look.c \
+	daemon/pump/portal_tls.c \
 	daemon/pump/why.c \
 	daemon/pump/reload.c \
 	daemon/pump/udp.c \
@@ -362,10 +378,11 @@ i3ctl_SRC := \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base dns naming policy i3 node tcpip program control
+PURE_ROOMS := base dns naming policy i3 node tcpip program gateway control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
+gateway_LIBS := -lldns
 control_LIBS := -ljansson
 io_LIBS     := -luv -lseccomp $(MB_LIBS)
 
@@ -373,8 +390,8 @@ io_LIBS     := -luv -lseccomp $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base dns naming policy i3 node tcpip program control io
-i3d_LIBS     := $(MB_LIBS) -luv -lcares -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
+i3d_ROOMS    := base dns naming policy i3 node tcpip program gateway control io
+i3d_LIBS     := $(MB_LIBS) -luv -lcares -lldns -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3run_ROOMS  :=
@@ -510,6 +527,7 @@ INTEGRATION_TESTS := \
 	integration/completions.sh \
 	integration/config_files.py \
 	integration/policy.sh \
+	integration/anyone.sh \
 	integration/json_schema.py \
 	integration/observe.py \
 	integration/refuse.sh \
@@ -730,7 +748,7 @@ objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
 roomobjs = $(foreach r,$(1),$(call objs,$(r)))
 roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
-.PHONY: all check lint unit sim integration interop fuzz bench bench-restart demo deps install uninstall deb clean help
+.PHONY: all check lint unit sim integration interop fuzz bench bench-gateway bench-restart demo deps install uninstall deb clean help
 .DELETE_ON_ERROR:
 
 all: deps
@@ -751,6 +769,7 @@ help:
 	@echo "make tsan                  a node's workers under the thread sanitizer"
 	@echo "make interop               heavy programs against each other"
 	@echo "make bench                 figures, as ratios to plain loopback"
+	@echo "make bench-gateway         what a gateway and a middle-box cost over 20 ms"
 	@echo "make deps                  install the Debian packages that are missing"
 	@echo "make install PREFIX=DIR    default $(PREFIX); PREFIX=$$HOME/.local without root"
 	@echo "make uninstall PREFIX=DIR  takes away what install has put there"
@@ -853,6 +872,10 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 
 bench: build $(B)/tests/bench/node_load $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
+
+# what a gateway and a middle-box cost over 20 ms
+bench-gateway: build $(B)/tests/bench/load $(B)/tests/bench/path
+	$(Q)B=$(abspath $(B)) tests/bench/gateway.py $(GATEWAY_OPTIONS)
 
 # how long a daemon that is killed stays away, as others see it
 bench-restart: build

@@ -302,7 +302,7 @@ static json_t *connection_array(const struct report_view *v)
         set_addr(o, "remote", &remote);
         set_text(o, "name", peer ? full_name(v, info.key, name) : NULL);
         set_text(o, "state", row.state);
-        set_text(o, "role", !s ? NULL : s->role == VSOCK_CLIENT ? "client" : "server");
+        set_text(o, "role", !s ? NULL : s->role == VSOCK_SERVER ? "server" : "client");
         set_number(o, "bytes_in", row.bytes_in);
         set_number(o, "bytes_out", row.bytes_out);
         set_number(o, "queued_out", row.send_queued);

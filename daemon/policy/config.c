@@ -10,9 +10,10 @@
 
 #include "daemon/policy/outline.h"
 #include "daemon/policy/schema.h"
+#include "daemon/policy/values.h"
 #include "include/bytes.h"
 
-enum { OPTIONS_MAX = 24, WHY_LEN = 200 };
+enum { OPTIONS_MAX = 64, WHY_LEN = 200 };
 
 struct parse {
     struct config c;
@@ -41,10 +42,14 @@ void config_free(struct config *c)
     free(c->overlays);
     free(c->rules);
     free(c->exposes);
+    free(c->portals);
+    free(c->publishes);
     c->overlays = NULL;
     c->rules = NULL;
     c->exposes = NULL;
-    c->n_overlays = c->n_rules = c->n_exposes = 0;
+    c->portals = NULL;
+    c->publishes = NULL;
+    c->n_overlays = c->n_rules = c->n_exposes = c->n_portals = c->n_publishes = 0;
 }
 
 /* ---- what libconfuse has read ---- */
@@ -200,6 +205,74 @@ static void check_expose(const struct check *k, struct config_expose *e, unsigne
         }
 }
 
+static bool has_port(const struct config_ports *p, uint16_t port)
+{
+    for (unsigned i = 0; i < p->n; i++)
+        if (p->v[i] == port)
+            return true;
+    return false;
+}
+
+/* The two would want the same socket at a waypoint. */
+static void check_portal_ports(const struct check *k, const struct config_portal *o, const struct config_listen *l, const char *name)
+{
+    for (unsigned i = 0; i < l->n; i++)
+        if (l->v[i].port && has_port(&o->ports, l->v[i].port))
+            wrong(k, name, "port %u is in 'ports' as well: either its connections say whom they are for, as those of %s do, or the waypoint has to know",
+                l->v[i].port, name);
+}
+
+static void check_portal(const struct check *k, struct config_portal *o)
+{
+    if (!o->zone[0]) {
+        wrong(k, "zone", "it is missing: under which name of the DNS are things published? E.g. zone = \"i3.example.org\"");
+        return;
+    }
+    if (!o->dns.n && !o->http.n && !o->tls.n && !o->ports.n)
+        wrong(k, "portal", "it opens nothing: dns, http, tls or ports is missing");
+    if (!o->n_waypoints && o->dns.n)
+        wrong(k, "waypoints", "it is missing: which addresses of this machine shall the DNS hand out? E.g. waypoints = { \"203.0.113.7\" }");
+    if (!o->n_waypoints && o->ports.n)
+        wrong(k, "waypoints", "it is missing: 'ports' are listened on at the waypoints");
+    if (o->ports.n && !o->dns.n)
+        wrong(k, "dns", "it is missing: who connects to a port of 'ports' is known by the DNS question before it alone");
+    check_portal_ports(k, o, &o->http, "http");
+    check_portal_ports(k, o, &o->tls, "tls");
+}
+
+static void check_publish(const struct check *k, struct config_publish *o, unsigned nth)
+{
+    const struct config *c = &k->p->c;
+    char name[CONFIG_NAME_MAX + 1];
+    if (value_name(o->name, name))
+        wrong(k, "publish", "'%s' cannot be a name in the DNS: letters, digits and '-'", o->name);
+    else
+        strcpy(o->name, name);
+    if (!o->to[0])
+        wrong(k, "to", "it is missing: to whom does it lead? E.g. to = \"%s.i3\"", o->name);
+    if (!given(k, "ports"))
+        o->ports = (struct config_ports){2, {80, 443}};
+    else if (!o->ports.n)
+        wrong(k, "ports", "it names no port, so nothing could be reached: ports = { 80, 443 }");
+    if (given(k, "from") && !o->n_from)
+        wrong(k, "from", "it names nobody, so nobody could connect: from = { \"0.0.0.0/0\", \"::/0\" }, or leave it out");
+    if (!c->n_portals)
+        wrong(k, "publish", "there is no section portal { }, by which it could be found");
+    for (unsigned i = 0; i < nth; i++)
+        if (!strcmp(c->publishes[i].name, o->name))
+            wrong(k, "publish", "'%s' is published in line %u already", o->name, c->publishes[i].line);
+}
+
+bool config_from_has(const struct config_range *v, unsigned n, const struct addr *a)
+{
+    for (unsigned i = 0; i < n; i++) {
+        unsigned whole = v[i].bits / 8, rest = v[i].bits % 8;
+        if (v[i].family == a->family && !memcmp(v[i].ip, a->ip, whole) && (!rest || (a->ip[whole] ^ v[i].ip[whole]) >> (8 - rest) == 0))
+            return true;
+    }
+    return !n;
+}
+
 /* ---- sections ---- */
 
 static const struct kind {
@@ -213,6 +286,10 @@ static const struct kind {
         offsetof(struct config_rule, line), 0},
     [SECTION_EXPOSE] = {sizeof(struct config_expose), offsetof(struct config, exposes), offsetof(struct config, n_exposes),
         offsetof(struct config_expose, line), offsetof(struct config_expose, name)},
+    [SECTION_PORTAL] = {sizeof(struct config_portal), offsetof(struct config, portals), offsetof(struct config, n_portals),
+        offsetof(struct config_portal, line), 0},
+    [SECTION_PUBLISH] = {sizeof(struct config_publish), offsetof(struct config, publishes), offsetof(struct config, n_publishes),
+        offsetof(struct config_publish, line), offsetof(struct config_publish, name)},
 };
 
 static_assert(ARRAY_LEN(kinds) == CONFIG_SECTIONS, "name all");
@@ -228,6 +305,12 @@ static void check_section(const struct check *k, void *to, unsigned nth)
         break;
     case SECTION_EXPOSE:
         check_expose(k, to, nth);
+        break;
+    case SECTION_PORTAL:
+        check_portal(k, to);
+        break;
+    case SECTION_PUBLISH:
+        check_publish(k, to, nth);
         break;
     case SECTION_TOP:
     case CONFIG_SECTIONS:

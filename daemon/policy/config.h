@@ -31,6 +31,12 @@ enum {
     CONFIG_ZONE_MAX = 200,
     CONFIG_MATCH_MAX = 500,
     CONFIG_APP_MAX = 127,
+    CONFIG_WAYPOINTS_MAX = 64,
+    CONFIG_PORTAL_LISTEN_MAX = 8, /* of http, tls and dns each */
+    CONFIG_PORTAL_NS_MAX = 4,
+    CONFIG_PORTS_MAX = 16,
+    CONFIG_PUBLISHES_MAX = 256,
+    CONFIG_FROM_MAX = 32,
     CONFIG_ERRORS_MAX = 40, /* kept; the others are counted */
     CONFIG_ERROR_LEN = 240,
 };
@@ -84,6 +90,46 @@ struct config_expose {
     unsigned n_allow;                                  /* at least 1 */
 };
 
+/* Addresses whose first `bits` are those of ip. */
+struct config_range {
+    uint8_t family, bits; /* 4 or 6 */
+    uint8_t ip[16];       /* the others are 0 */
+};
+
+struct config_ports {
+    unsigned n;
+    uint16_t v[CONFIG_PORTS_MAX]; /* none twice */
+};
+
+struct config_listen {
+    unsigned n;
+    struct addr v[CONFIG_PORTAL_LISTEN_MAX]; /* port 0: any */
+};
+
+/* portal { }: where the Internet finds what is published (daemon/pump/portal.h). There is one at most. */
+struct config_portal {
+    unsigned line;
+    char zone[CONFIG_ZONE_MAX + 1]; /* lower case, no dots at its ends */
+    char ns[CONFIG_PORTAL_NS_MAX][CONFIG_ZONE_MAX + 1];
+    unsigned n_ns; /* 0: "ns" of the zone itself */
+    char mail[CONFIG_ZONE_MAX + 1]; /* "": hostmaster of the zone */
+    struct config_listen dns, http, tls;
+    struct addr waypoints[CONFIG_WAYPOINTS_MAX]; /* port 0 */
+    unsigned n_waypoints;
+    struct config_ports ports; /* listened on at the waypoints */
+    unsigned connections, per_source;
+};
+
+/* publish NAME { }: NAME.<zone> leads to a name of the overlay. */
+struct config_publish {
+    unsigned line;
+    char name[CONFIG_NAME_MAX + 1]; /* labels, lower case */
+    char to[CONFIG_ZONE_MAX + 1];   /* as a program would ask for it */
+    struct config_ports ports;      /* of `to`; at least 1 */
+    struct config_range from[CONFIG_FROM_MAX];
+    unsigned n_from; /* 0: from everywhere */
+};
+
 struct config {
     struct addr nodes[CONFIG_NODES_MAX];
     unsigned n_nodes;
@@ -108,7 +154,14 @@ struct config {
     unsigned n_rules;
     struct config_expose *exposes;
     unsigned n_exposes;
+    struct config_portal *portals;
+    unsigned n_portals;
+    struct config_publish *publishes;
+    unsigned n_publishes;
 };
+
+/* The address is within one of the ranges; n 0: it is. */
+bool config_from_has(const struct config_range *v, unsigned n, const struct addr *a);
 
 /* What is wrong with a text, in the order of its lines. */
 struct config_errors {

@@ -17,6 +17,8 @@ static const struct {
     [SECTION_OVERLAY] = {"overlay", true, CONFIG_OVERLAYS_MAX},
     [SECTION_RULE] = {"rule", false, CONFIG_RULES_MAX},
     [SECTION_EXPOSE] = {"expose", true, CONFIG_EXPOSES_MAX},
+    [SECTION_PORTAL] = {"portal", false, 1},
+    [SECTION_PUBLISH] = {"publish", true, CONFIG_PUBLISHES_MAX},
 };
 
 static_assert(ARRAY_LEN(sections) == CONFIG_SECTIONS, "name all");
@@ -63,6 +65,21 @@ const struct config_option config_options[] = {
     {SECTION_EXPOSE, "target", false, false, NULL, value_target, AT(config_expose, target), 0, 0},
     {SECTION_EXPOSE, "proto", false, false, "tcp", value_proto, AT(config_expose, proto), 0, 0},
     {SECTION_EXPOSE, "allow", true, false, NULL, value_allow, SPAN(config_expose, allow, n_allow), 0, 0},
+
+    {SECTION_PORTAL, "zone", false, false, NULL, value_zone, AT(config_portal, zone), 0, 0},
+    {SECTION_PORTAL, "dns", true, false, NULL, value_listen, AT(config_portal, dns), 53, 0},
+    {SECTION_PORTAL, "ns", true, false, NULL, value_ns, SPAN(config_portal, ns, n_ns), 0, 0},
+    {SECTION_PORTAL, "mail", false, false, NULL, value_zone, AT(config_portal, mail), 0, 0},
+    {SECTION_PORTAL, "waypoints", true, false, NULL, value_waypoint, SPAN(config_portal, waypoints, n_waypoints), 0, 0},
+    {SECTION_PORTAL, "http", true, false, NULL, value_listen, AT(config_portal, http), 80, 0},
+    {SECTION_PORTAL, "tls", true, false, NULL, value_listen, AT(config_portal, tls), 443, 0},
+    {SECTION_PORTAL, "ports", true, false, NULL, value_ports, AT(config_portal, ports), 0, 0},
+    {SECTION_PORTAL, "connections", false, false, "4096", value_unsigned, AT(config_portal, connections), 1, 100000},
+    {SECTION_PORTAL, "per-source", false, false, "256", value_unsigned, AT(config_portal, per_source), 1, 100000},
+
+    {SECTION_PUBLISH, "to", false, false, NULL, value_zone, AT(config_publish, to), 0, 0},
+    {SECTION_PUBLISH, "ports", true, false, NULL, value_ports, AT(config_publish, ports), 0, 0},
+    {SECTION_PUBLISH, "from", true, false, NULL, value_from, SPAN(config_publish, from, n_from), 0, 0},
 };
 
 const unsigned config_options_n = ARRAY_LEN(config_options);

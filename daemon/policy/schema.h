@@ -4,7 +4,7 @@
 
 #include "daemon/policy/config.h"
 
-enum config_section { SECTION_TOP, SECTION_OVERLAY, SECTION_RULE, SECTION_EXPOSE, CONFIG_SECTIONS };
+enum config_section { SECTION_TOP, SECTION_OVERLAY, SECTION_RULE, SECTION_EXPOSE, SECTION_PORTAL, SECTION_PUBLISH, CONFIG_SECTIONS };
 
 struct config_option;
 

@@ -339,6 +339,107 @@ int value_target(const struct config_option *o, void *to, const char *value, cha
     return 0;
 }
 
+/* ---- the portal ---- */
+
+/* Without a port, that of the row (`min`). */
+int value_listen(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct config_listen *l = FIELD(struct config_listen, to, o);
+    struct addr a;
+    if (config_parse_addr(&a, value, (uint16_t)o->min))
+        return refuse(why, cap, "an address of this machine with a port, like \"0.0.0.0:8080\" or \"[::]:8080\",", value);
+    for (unsigned i = 0; i < l->n; i++)
+        if (addr_eq(&a, &l->v[i]) && a.port) {
+            snprintf(why, cap, "%.*s is there twice", SHOWN, value);
+            return -EINVAL;
+        }
+    if (l->n == CONFIG_PORTAL_LISTEN_MAX)
+        return full(why, cap, CONFIG_PORTAL_LISTEN_MAX, "addresses");
+    l->v[l->n++] = a;
+    return 0;
+}
+
+int value_ns(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct config_portal *p = to;
+    struct config_option one = *o;
+    if (p->n_ns == CONFIG_PORTAL_NS_MAX)
+        return full(why, cap, CONFIG_PORTAL_NS_MAX, "name servers");
+    one.offset = offsetof(struct config_portal, ns) + p->n_ns * sizeof(p->ns[0]);
+    if (!*value || value_zone(&one, to, value, why, cap))
+        return refuse(why, cap, "the name of a name server, like \"ns1.example.org\",", value);
+    p->n_ns++;
+    return 0;
+}
+
+int value_waypoint(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct config_portal *p = to;
+    struct addr a = {0};
+    (void)o;
+    a.family = inet_pton(AF_INET, value, a.ip) == 1 ? 4 : inet_pton(AF_INET6, value, a.ip) == 1 ? 6 : 0;
+    if (!a.family || addr_is_any(&a) || addr_is_group(&a))
+        return refuse(why, cap, "an address of this machine without a port, like \"203.0.113.7\",", value);
+    for (unsigned i = 0; i < p->n_waypoints; i++)
+        if (addr_eq(&a, &p->waypoints[i])) {
+            snprintf(why, cap, "%.*s is there twice", SHOWN, value);
+            return -EINVAL;
+        }
+    if (p->n_waypoints == CONFIG_WAYPOINTS_MAX)
+        return full(why, cap, CONFIG_WAYPOINTS_MAX, "waypoints");
+    p->waypoints[p->n_waypoints++] = a;
+    return 0;
+}
+
+int value_ports(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct config_ports *p = FIELD(struct config_ports, to, o);
+    long v = digits_parse(value, strlen(value), 65535);
+    if (v < 1)
+        return refuse(why, cap, "a port from 1 to 65535", value);
+    for (unsigned i = 0; i < p->n; i++)
+        if (p->v[i] == v) {
+            snprintf(why, cap, "%ld is there twice", v);
+            return -EINVAL;
+        }
+    if (p->n == CONFIG_PORTS_MAX)
+        return full(why, cap, CONFIG_PORTS_MAX, "ports");
+    p->v[p->n++] = (uint16_t)v;
+    return 0;
+}
+
+/* "a.b.c.d/bits", "x::y/bits"; without bits one address. What is beyond the bits must be 0: who writes otherwise means something else. */
+static bool range_parse(struct config_range *r, const char *value)
+{
+    char ip[64];
+    const char *slash = strchr(value, '/');
+    size_t n = slash ? (size_t)(slash - value) : strlen(value);
+    if (n >= sizeof(ip))
+        return false;
+    memcpy(ip, value, n);
+    ip[n] = '\0';
+    r->family = inet_pton(AF_INET, ip, r->ip) == 1 ? 4 : inet_pton(AF_INET6, ip, r->ip) == 1 ? 6 : 0;
+    long most = r->family == 4 ? 32 : 128, bits = slash ? digits_parse(slash + 1, strlen(slash + 1), most) : most;
+    r->bits = (uint8_t)bits;
+    for (long i = bits; i >= 0 && i < most; i++)
+        if (r->ip[i / 8] & 0x80 >> i % 8)
+            return false;
+    return r->family && bits >= 0;
+}
+
+int value_from(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct config_publish *p = to;
+    struct config_range r = {0};
+    (void)o;
+    if (!range_parse(&r, value))
+        return refuse(why, cap, "a range of addresses, like \"198.51.100.0/24\" or \"2001:db8::/32\",", value);
+    if (p->n_from == CONFIG_FROM_MAX)
+        return full(why, cap, CONFIG_FROM_MAX, "ranges");
+    p->from[p->n_from++] = r;
+    return 0;
+}
+
 /* ---- names ---- */
 
 /* ".label.label", lower-cased into out. */

@@ -20,7 +20,7 @@
 #include "daemon/tcpip/tcpip.h"
 #include "include/addr.h"
 
-enum vsock_role { VSOCK_CLIENT, VSOCK_SERVER };
+enum vsock_role { VSOCK_CLIENT, VSOCK_SERVER, VSOCK_GUEST /* somebody outside, led to a peer (pump/portal.h) */ };
 enum vsock_state { VSOCK_FREE, VSOCK_CONNECTING, VSOCK_OPEN, VSOCK_STATES };
 
 struct vsocks;

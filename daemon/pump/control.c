@@ -408,6 +408,7 @@ static const struct {
     {"rotate", verb_rotate},
     {"reload", verb_reload},
     {"why", verb_why},
+    {"portal", verb_portal},
     {"stop", verb_stop},
     {"version", verb_version},
 };

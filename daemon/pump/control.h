@@ -60,6 +60,9 @@ unsigned overlays_describe(struct pump *p, const struct overlay *only, struct re
 void verb_reload(struct control_call *k);
 void verb_why(struct control_call *k);
 
+/* pump/portal_look.c */
+void verb_portal(struct control_call *k);
+
 /* pump/group_control.c */
 void verb_group(struct control_call *k);
 /* The groups as status shows them; returns how many. */

@@ -21,6 +21,8 @@ struct flow {
     struct fdset_entry *watch;
     struct pair pair; /* clients, until OPEN */
     bool by_door;     /* servers: not one under i3run (policy/access.h) */
+    const struct flow_guest *guest; /* whose the socket is; NULL: ours */
+    void *guest_ctx;
 
     struct ipc_client *asker; /* waits for its answer until `answer_by`; NULL: has it */
     uint32_t serial;
@@ -58,7 +60,11 @@ static void flow_answer(struct flow *f, int err)
 static void flow_free(struct flow *f, int err)
 {
     struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    const struct flow_guest *guest = f->guest;
+    void *guest_ctx = f->guest_ctx;
     fdset_del(f->p->set, f->watch);
+    if (guest)
+        f->fd = -1;
     if (f->asker)
         flow_answer(f, err ? err : ECONNRESET);
     if (f->v->state == VSOCK_CONNECTING)
@@ -71,6 +77,8 @@ static void flow_free(struct flow *f, int err)
         close(f->fd);
     vsock_free(f->p->vsocks, f->v, err);
     free(f);
+    if (guest)
+        guest->ended(guest_ctx, err);
 }
 
 static void flow_abort(struct flow *f, int err)
@@ -110,6 +118,8 @@ static void flow_closed(struct flow *f)
 
 static ssize_t read_program(struct flow *f, const struct iovec *iov, int n, size_t room, bool *drained)
 {
+    if (f->guest)
+        return f->guest->read(f->guest_ctx, iov, n, drained);
     if (f->v->role == VSOCK_CLIENT)
         return pair_read(f->fd, iov, n, room, f->v->hup, drained);
     ssize_t got = readv(f->fd, iov, n);
@@ -179,6 +189,8 @@ static bool flow_write(struct flow *f)
         struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)n};
         ssize_t sent = sendmsg(f->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
+            if (f->guest)
+                f->guest->passed(f->guest_ctx, iov, n, (size_t)sent);
             tcp_recv_consume(f->p->tcpip, f->p->now, v->tcp, (size_t)sent);
         } else if (errno == EAGAIN) {
             v->can_write = false;
@@ -230,6 +242,8 @@ static void on_program(void *ctx, uint32_t events)
     if (v->state == VSOCK_CONNECTING) {
         if (v->role == VSOCK_SERVER && events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
             server_connected(f);
+        else if (f->guest && v->gone)
+            flow_abort(f, ECONNRESET);
         return;
     }
     if (v->gone && v->read_eof) {
@@ -404,6 +418,63 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
         server_connected(f);
 }
 
+/* ---- guests ---- */
+
+int flow_dial(struct pump *p, const struct addr *remote, int fd, const struct flow_guest *guest, void *ctx, struct flow **out)
+{
+    struct flow *f = flow_new(p, VSOCK_GUEST);
+    if (!f)
+        return -ENOBUFS;
+    struct vsock *v = f->v;
+    uint32_t unused_ip;
+    uint16_t unused_port;
+    int err = tcp_connect(p->tcpip, p->now, p->own, 0, names_host(p, remote), remote->port, &v->tcp);
+    if (err)
+        goto err_free;
+    tcp_set_user(p->tcpip, v->tcp, (uint64_t)(uintptr_t)f);
+    v->local = addr_v4(p->own, 0);
+    v->remote = *remote;
+    tcp_names(p->tcpip, v->tcp, &unused_ip, &v->local.port, &unused_ip, &unused_port);
+    p->count.connects++;
+    err = -ENOMEM;
+    f->watch = fdset_add(p->set, fd, false, on_program, f);
+    if (!f->watch)
+        goto err_abort;
+    f->fd = fd;
+    f->guest = guest;
+    f->guest_ctx = ctx;
+    *out = f;
+    return 0;
+
+err_abort:
+    tcp_abort(p->tcpip, p->now, v->tcp);
+err_free:
+    flow_free(f, -err);
+    return err;
+}
+
+static void guest_connected(struct flow *f)
+{
+    f->guest->connected(f->guest_ctx);
+    flow_open(f);
+}
+
+void flow_poke(struct flow *f)
+{
+    if (f->v->state != VSOCK_OPEN)
+        return;
+    f->v->can_read = true;
+    flow_read(f);
+}
+
+void flow_cut(struct flow *f)
+{
+    tcp_abort(f->p->tcpip, f->p->now, f->v->tcp);
+    f->guest = NULL;
+    f->fd = -1;
+    flow_free(f, ECONNRESET);
+}
+
 /* ---- events ---- */
 
 static void flow_event(struct pump *p, const struct tcpip_event *e)
@@ -419,6 +490,8 @@ static void flow_event(struct pump *p, const struct tcpip_event *e)
     case TCPIP_CONNECTED:
         if (f->v->role == VSOCK_CLIENT)
             client_connected(f);
+        else if (f->guest)
+            guest_connected(f);
         return;
     case TCPIP_READABLE:
         if (f->v->state == VSOCK_OPEN)

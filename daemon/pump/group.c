@@ -53,6 +53,8 @@ static void side_link(struct side *s)
 
 static void side_free(struct side *s)
 {
+    if (s->o->p->strangers)
+        strangers_forget_side(s);
     peers_free(s->peers);
     free(s);
 }
@@ -96,6 +98,13 @@ static bool side_known(void *ctx, const uint8_t key[KEY_LEN])
     return ip && !side_by_own(p, ip) && peer_get(s->peers, key, ip);
 }
 
+/* An old key of the user's says what the new one is, to those who know it. */
+static bool known_before(void *ctx, const uint8_t key[KEY_LEN])
+{
+    struct overlay *o = ctx;
+    return names_is_known(o->p, key) && names_may_talk(o->p, key) && overlay_may_have(o, key);
+}
+
 static struct side *side_make(struct overlay *o, const struct group *g, const struct retired *old, const uint8_t priv[KEY_LEN],
     const uint8_t key[KEY_LEN])
 {
@@ -120,9 +129,14 @@ static struct side *side_make(struct overlay *o, const struct group *g, const st
     c.shortcut = c.shortcut && !old;
     memcpy(c.priv, priv, KEY_LEN);
     memcpy(c.pub, key, KEY_LEN);
+    if (old) {
+        c.known = known_before;
+        c.meet = NULL;
+    }
     if (g) {
         memcpy(c.member, g->member, GROUP_MEMBER_LEN);
         c.known = side_known;
+        c.meet = NULL;
         c.ctx = s;
     }
     s->peers = peers_new(&c);

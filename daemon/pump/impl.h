@@ -72,7 +72,7 @@ struct failed_host {
 struct pump_counters {
     uint64_t waypoint; /* passed on for others */
     uint64_t packets_bad, packets_spoofed, packets_unsealed, packets_barred /* of guests, for what is not shared with them */, held_lost, cut /* connections, when a share was taken back */, connects, incoming, refused, slowed;
-    uint64_t misuse, dropped_misuse; /* packets which no i3d sends; peers dropped for that */
+    uint64_t misuse, dropped_misuse, strangers, strangers_refused; /* packets which no i3d sends; peers dropped for that */
 };
 
 struct dgram_side;
@@ -80,7 +80,9 @@ struct mcasts;
 struct report_group;
 struct dgrams;
 struct dns_side;
+struct flow;
 struct lookups;
+struct portal;
 struct claims;
 struct policy;
 struct reload;
@@ -88,6 +90,7 @@ struct door_flows;
 struct sharing;
 struct rotation;
 struct retired;
+struct strangers;
 
 /* Datagrams, but for the last two. */
 struct dgram_counters {
@@ -239,6 +242,7 @@ struct pump {
     uint32_t access_turn;  /* grows with each change of it, or of the book */
     uint8_t (*stale)[KEY_LEN]; /* guests who may have nothing to do here any more (pump/access.c) */
     unsigned n_stale;
+    struct strangers *strangers; /* pump/strangers.c */
     struct door_flows *doors;
     struct sharing *sharing;   /* pump/share.h */
     struct rotation *rotation; /* pump/rotate.c */
@@ -263,6 +267,7 @@ struct pump {
     struct dgram_side *dgram;
     struct dns_side *dns;
     struct policy *policy;
+    struct portal *portal; /* NULL: none is configured (pump/portal.h) */
     struct reload *reload;
     void *accel;
     struct ipc_server *ipc;
@@ -532,6 +537,23 @@ mono_t flow_deadline(const struct pump *p);
 void flow_expire(struct pump *p);
 void flow_client_gone(struct pump *p, const struct ipc_client *c);
 void flow_events(struct pump *p);
+
+/* Who has accepted a socket, and wants it led to a host of the overlay. */
+struct flow_guest {
+    /* What of the socket shall go to the host, as readv(); -errno. *drained: there is no more at present. */
+    ssize_t (*read)(void *ctx, const struct iovec *iov, int n, bool *drained);
+    /* These bytes of the host have gone into the socket. */
+    void (*passed)(void *ctx, const struct iovec *iov, int n, size_t bytes);
+    void (*connected)(void *ctx);
+    /* The flow is no more, and the socket the guest's again. err: 0, or what a socket to the host would show. */
+    void (*ended)(void *ctx, int err);
+};
+/* A connection to remote (IPv4) for fd, which nobody watches but the flow from here. 0 or -errno; *out until ended(). */
+int flow_dial(struct pump *p, const struct addr *remote, int fd, const struct flow_guest *guest, void *ctx, struct flow **out);
+/* read() has something again. Not from within one of the guest's calls. */
+void flow_poke(struct flow *f);
+/* The guest has lost interest: the host sees a reset, and ended() is not called. Not from within one of the guest's calls. */
+void flow_cut(struct flow *f);
 void flow_stop(struct pump *p);
 /* Connections which the access table allows no more are reset. */
 void flow_recheck(struct pump *p);
@@ -544,6 +566,12 @@ void flow_end_local(struct pump *p, uint32_t own);
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
 
 /* pump/access.c */
+/* Whom a list of i3.conf names, "anyone" among them, is put into l: for access_use() of p->access, at each access_rebuild(). */
+void access_allow(struct pump *p, struct access_list *l, const char (*names)[CONFIG_NAME_MAX + 1], unsigned n);
+/* May this key use us as a gateway, or a middle-box? */
+bool access_uses(const struct pump *p, enum access_use what, const uint8_t key[KEY_LEN]);
+/* Perhaps it has nothing to do here any more: access_settle() looks. */
+void access_doubt(struct pump *p, const uint8_t key[KEY_LEN]);
 /* The table anew, after a change of anything that it is made of; what it allows no more ends. -ENOMEM. */
 int access_rebuild(struct pump *p);
 void access_settle(struct pump *p);
@@ -556,6 +584,24 @@ const struct door *access_door(struct pump *p, const struct side *s, uint32_t ho
 
 /* A key that nobody here knows any more is forgotten at once, with its sessions and connections; else nothing happens. */
 void access_forget(struct pump *p, const uint8_t key[KEY_LEN]);
+
+/* pump/strangers.c: keys that nobody here knows, where something is open to anyone */
+int strangers_start(struct pump *p);
+void strangers_stop(struct pump *p);
+/* The peer of a key that calls by that side, made if it may be; NULL: not now. */
+struct peer *strangers_meet(struct side *s, const uint8_t key[KEY_LEN]);
+bool strangers_has(const struct pump *p, const uint8_t key[KEY_LEN]);
+unsigned strangers_count(const struct pump *p);
+/* After a change of who may what: those who are known now, or may come no more. */
+void strangers_recheck(struct pump *p);
+/* Its sessions and its address; nothing if it is none. */
+void strangers_forget(struct pump *p, const uint8_t key[KEY_LEN]);
+/* Those of a side that ends. */
+void strangers_forget_side(struct side *s);
+/* The same, and its connections are reset. */
+void strangers_expel(struct pump *p, const uint8_t key[KEY_LEN]);
+mono_t strangers_deadline(const struct pump *p);
+void strangers_turn(struct pump *p);
 
 /* pump/share.c: invitations of ours, and DATA/shares */
 int share_start(struct pump *p, char *why, size_t whylen);
@@ -683,6 +729,8 @@ const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY
 const struct book_entry *names_find(const struct pump *p, const char *name);
 /* Is it in the book, as neither a multicast group nor a guest? */
 bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN]);
+/* Has anybody here ever heard of that key, more than that it may come as anyone? */
+bool names_is_known(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* May a key open sessions: is it a friend, or a guest with a door here or there, or one that has been replaced and is told so? */
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before

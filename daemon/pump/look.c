@@ -78,6 +78,9 @@ static void tally_packets(struct pump *p, struct tally *t)
     add(t, "refused", p->count.refused, "Connections of peers that were refused.");
     add(t, "misuse", p->count.misuse, "Packets of peers with a session which no i3d sends.");
     add(t, "peers_dropped_misuse", p->count.dropped_misuse, "Peers that were dropped for that.");
+    add(t, "strangers", p->count.strangers, "Keys that nobody here knows which have had a session, as something is open to anyone.");
+    add(t, "strangers_refused", p->count.strangers_refused, "Times that such a key got no answer, as there were too many.");
+    add_gauge(t, "strangers_now", strangers_count(p), "Such keys now.");
     add_gauge(t, "peers_dropped", p->drops.n, "Peers that are dropped now.");
     add(t, "slowed_by_node", p->count.slowed, "Times that a node said that we send faster than its operator allows.");
 }

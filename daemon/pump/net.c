@@ -303,7 +303,7 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
     if (e->kind == PEER_UP || e->kind == PEER_BACK)
         tcpip_revive(p->tcpip, p->now, info.local);
     p->ever_met |= e->kind == PEER_UP;
-    if (e->kind == PEER_UP && !s->group)
+    if (e->kind == PEER_UP && !s->group && !strangers_has(p, info.key))
         state_met(p, info.key);
     if (e->kind == PEER_UP)
         send_held(p, s, e->peer, info.local);

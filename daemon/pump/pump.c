@@ -14,6 +14,7 @@
 #include "daemon/pump/claims.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
+#include "daemon/pump/portal.h"
 #include "daemon/pump/reload.h"
 #include "daemon/base/secret.h"
 
@@ -34,7 +35,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
-    at = mono_min(at, door_deadline(p));
+    at = mono_min(at, mono_min(door_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p))));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
 }
@@ -87,7 +88,9 @@ static void expire(struct pump *p)
     door_expire(p);
     share_turn(p);
     access_settle(p);
+    strangers_turn(p);
     rotation_turn(p);
+    portal_turn(p);
     dns_expire(p);
     lookup_turn(p);
     state_turn(p);
@@ -193,6 +196,12 @@ static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
     return names_may_talk(o->p, key) && overlay_may_have(o, key);
 }
 
+static struct peer *key_meet(void *ctx, const uint8_t key[KEY_LEN])
+{
+    struct overlay *o = ctx;
+    return strangers_meet(o->sides, key);
+}
+
 static void exclude_route(void *ctx, uint32_t network, unsigned bits)
 {
     struct pump *p = ctx;
@@ -214,7 +223,7 @@ static int start_names(struct pump *p, char *why, size_t whylen)
     p->book = book_new();
     p->groups = groups_new();
     p->access = access_new();
-    if (!p->pool || !p->book || !p->groups || !p->access)
+    if (!p->pool || !p->book || !p->groups || !p->access || strangers_start(p) < 0)
         return -ENOMEM;
     int err = routes_each(exclude_route, p);
     if (err)
@@ -252,6 +261,7 @@ void pump_peers_config(struct overlay *o, struct peers_config *c)
         .recv_buffer = udp_buffer(o->udp),
         .accel = p->accel,
         .known = key_known,
+        .meet = key_meet,
         .ctx = o};
     draw_seed(p, c->session_priv);
     x25519_public(c->session_pub, c->session_priv);
@@ -327,6 +337,7 @@ static void pump_free(struct pump *p)
     lookup_stop(p);
     claims_stop(p);
     dns_stop(p);
+    portal_stop(p);
     mcast_stop(p);
     door_stop(p);
     dgram_stop(p); /* before those who wait for our end see the socket close */
@@ -349,6 +360,7 @@ static void pump_free(struct pump *p)
     groups_free(p->groups);
     accel_close(p->accel);
     access_free(p->access);
+    strangers_stop(p);
     free(p->stale);
     share_stop(p);
     rotation_stop(p);
@@ -428,6 +440,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     for (struct overlay *o = p->overlays; o; o = o->next)
         o->kind->begin(o);
     move_start(p);
+    portal_configure(p);
     pump_turn(p);
     pages_forget();
     *out = p;

@@ -14,6 +14,7 @@
 #include "daemon/pump/control.h"
 #include "daemon/pump/impl.h"
 #include "daemon/pump/policy.h"
+#include "daemon/pump/portal.h"
 
 /* What is written in pieces is read when it has been quiet for so long. */
 #define SETTLE_US (200 * USEC_PER_MSEC)
@@ -93,6 +94,10 @@ static void compare(const struct config *now, struct config *next, struct reload
         add_name(out->now, "expose");
     if (lists_differ(now->overlays, now->n_overlays, next->overlays, next->n_overlays, sizeof(*now->overlays)))
         add_name(out->now, "overlay");
+    if (lists_differ(now->portals, now->n_portals, next->portals, next->n_portals, sizeof(*now->portals)))
+        add_name(out->now, "portal");
+    if (lists_differ(now->publishes, now->n_publishes, next->publishes, next->n_publishes, sizeof(*now->publishes)))
+        add_name(out->now, "publish");
     out->same = !out->now[0] && !out->later[0];
 }
 
@@ -132,6 +137,7 @@ static int enforce(struct pump *p, struct config *next)
         log_warn("exposed ports are as before: out of memory");
     renew_overlays(p);
     renew_sessions(p);
+    portal_configure(p);
     return 0;
 }
 

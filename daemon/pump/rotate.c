@@ -242,8 +242,8 @@ void rotation_people(struct pump *p)
         if (!book_at(p->book, i)->multicast)
             telling_get(p, book_at(p->book, i)->key);
     for (unsigned i = 0; (d = access_at(p->access, i)); i++)
-        for (unsigned j = 0; j < d->n_keys; j++)
-            telling_get(p, d->keys[j]);
+        for (unsigned j = 0; j < d->who.n_keys; j++)
+            telling_get(p, d->who.keys[j]);
     p->rotation->at = p->now;
 }
 

@@ -361,7 +361,7 @@ static const char *still_open(const struct pump *p, uint8_t proto, uint16_t port
 {
     const struct door *d;
     for (unsigned i = 0; (d = access_at(p->access, i)); i++) {
-        if (d->source != ACCESS_EXPOSE || (port && (d->proto != proto || d->port != port)) || (key && !door_admits(d, key)))
+        if (d->source != ACCESS_EXPOSE || (port && (d->proto != proto || d->port != port)) || (key && !access_list_names(&d->who, key)))
             continue;
         snprintf(out, REACH_NAME, "port %u%s", d->port, proto_of(d->proto));
         return out;
@@ -555,7 +555,8 @@ struct people {
 
 static void people_flush(struct people *v, bool more)
 {
-    control_reply(v->k->client, v->k->serial, more, 0, report_people(v->rows, v->n, v->k->p->identity.pub));
+    struct pump *p = v->k->p;
+    control_reply(v->k->client, v->k->serial, more, 0, report_people(v->rows, v->n, p->identity.pub, strangers_count(p), access_is_open(p->access)));
     v->n = 0;
 }
 
@@ -623,14 +624,14 @@ void verb_peers(struct control_call *k)
         if (!e->multicast)
             add_person(v, e, e->key);
     }
-    const struct door *d;
-    for (unsigned i = 0; (d = access_at(p->access, i)); i++)
-        for (unsigned j = 0; j < d->n_keys; j++) {
-            bool seen = book_find_key(p->book, d->keys[j]);
+    const struct access_list *l;
+    for (unsigned i = 0; (l = access_list_at(p->access, i)); i++)
+        for (unsigned j = 0; j < l->n_keys; j++) {
+            bool seen = book_find_key(p->book, l->keys[j]);
             for (unsigned b = 0; b < i && !seen; b++)
-                seen = door_admits(access_at(p->access, b), d->keys[j]);
+                seen = access_list_names(access_list_at(p->access, b), l->keys[j]);
             if (!seen)
-                add_person(v, NULL, d->keys[j]);
+                add_person(v, NULL, l->keys[j]);
         }
     people_flush(v, false);
     free(v);
