@@ -64,6 +64,12 @@ policy_SRC := \
 	daemon/policy/values.c \
 	daemon/policy/drops.c \
 
+mesh_SRC := \
+	daemon/mesh/mesh.c \
+	daemon/mesh/mesh_probe.c \
+	daemon/mesh/mesh_relay.c \
+	daemon/mesh/mesh_way.c \
+
 i3_SRC := \
 	daemon/i3/cookie.c \
 	daemon/i3/deadline.c \
@@ -164,6 +170,7 @@ control_SRC := \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
 	daemon/control/overlay_report.c \
+	daemon/control/mesh_report.c \
 	daemon/control/report.c \
 	daemon/control/share_report.c \
 	daemon/control/warnings.c \
@@ -238,6 +245,8 @@ i3d_SRC := \
 	daemon/pump/names.c \
 	daemon/pump/overlay.c \
 	daemon/pump/ring.c \
+	daemon/pump/mesh.c \
+	daemon/pump/mesh_control.c \
 	daemon/pump/overlays.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
@@ -378,7 +387,7 @@ i3ctl_SRC := \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base dns naming policy i3 node tcpip program gateway control
+PURE_ROOMS := base dns naming policy i3 node tcpip program gateway mesh control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
@@ -390,7 +399,7 @@ io_LIBS     := -luv -lseccomp $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base dns naming policy i3 node tcpip program gateway control io
+i3d_ROOMS    := base dns naming policy i3 node tcpip program gateway mesh control io
 i3d_LIBS     := $(MB_LIBS) -luv -lcares -lldns -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto

@@ -63,6 +63,14 @@ static inline bool addr_has_prefix6(const struct addr *a)
     return a->family == 6 && memcmp(a->ip, ADDR_PREFIX6, ADDR_PREFIX6_LEN) == 0;
 }
 
+/* ADDR_ID of the 16 bytes at prefix. */
+static inline struct addr addr_of_id(const uint8_t prefix[16])
+{
+    struct addr a = {.family = 6, .via = ADDR_ID};
+    memcpy(a.ip, prefix, sizeof(a.ip));
+    return a;
+}
+
 /* 0.0.0.0 or ::, whatever the port; "no address" as well. */
 static inline bool addr_is_any(const struct addr *a)
 {

@@ -103,6 +103,7 @@ struct peers_config {
     bool plain;           /* IP packets need not be encrypted, where the peer thinks so as well */
     bool shortcut;        /* we would take shortcuts, and tell peers our addresses */
     uint16_t mtu;         /* inner MTU offered; the smaller of both is the limit */
+    bool by_id;           /* there are no nodes: what is for a peer is pushed for ADDR_ID and the prefix of its public id */
     bool probe_mtu;       /* find out what gets through (pmtu.h) */
     uint32_t recv_buffer; /* of our UDP socket, told to peers */
     uint8_t member[8];    /* not zeros: the identity is shared, and this is ours of its suffixes */
@@ -151,6 +152,12 @@ void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n);
 /* What is sent to it bears these ids first, n at most PEER_VIA_MAX: whoever has them passes it on (pump/waypoint.c). No shortcuts then,
  * and packets are smaller by the ids. What the peer sends comes by the shortest way, unless it has such a list for us. */
 void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, unsigned n);
+/* With by_id: the way to it is another one, by which packets are longer by `extra` bytes. A handshake that waits is tried at once. */
+void peer_way_changed(struct peers *ps, struct peer *p, mono_t now, uint16_t extra);
+/* With by_id: there is none, and has been none for a while. A handshake ends. */
+void peer_has_no_way(struct peers *ps, struct peer *p);
+/* The peer which has told us ids with that prefix in a standing session; NULL: nobody. */
+struct peer *peer_by_remote(const struct peers *ps, const uint8_t prefix[ID_PREFIX_LEN]);
 /* `shortcut` and `plain` of struct peers_config for this one: 1 yes, 0 no, -1 as there. A standing session goes on; a shortcut is left at
  * once, all else is agreed upon anew by the next packet. */
 void peer_set_wishes(struct peers *ps, struct peer *p, int shortcut, int plain);

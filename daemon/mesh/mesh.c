@@ -56,6 +56,12 @@ void mesh_free(struct mesh *m)
     free(m);
 }
 
+void mesh_set_passive(struct mesh *m)
+{
+    m->c.passive = true;
+    m->c.relay = false;
+}
+
 void mesh_set_relay(struct mesh *m, bool relay)
 {
     m->c.relay = relay;

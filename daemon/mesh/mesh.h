@@ -81,6 +81,8 @@ void mesh_free(struct mesh *m);
 void mesh_begin(struct mesh *m);
 int mesh_member(struct mesh *m, mono_t now, const uint8_t key[KEY_LEN], const struct addr *at, unsigned n);
 void mesh_end(struct mesh *m, mono_t now);
+/* It only answers from now on: its key is an old one. */
+void mesh_set_passive(struct mesh *m);
 void mesh_set_relay(struct mesh *m, bool relay);
 
 /* ---- packets ---- */

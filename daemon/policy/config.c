@@ -143,6 +143,19 @@ static void check_overlay(const struct check *k, const struct config_overlay *o,
         wrong(k, "suffix", "it is missing: how do the names of this overlay end? E.g. suffix = \".%s.i3\"", o->name);
         return;
     }
+    if (o->kind == KIND_MESH && o->n_nodes)
+        wrong(k, "nodes", "a mesh has none: where its members are stands in the book ('i3ctl book add NAME KEY --at ADDRESS:PORT')");
+    static const char *const of_mesh[] = {"bind", "relay"};
+    for (unsigned i = 0; i < ARRAY_LEN(of_mesh); i++)
+        if (o->kind != KIND_MESH && given(k, of_mesh[i]))
+            wrong(k, of_mesh[i], "it is for an overlay of kind = \"mesh\"");
+    for (unsigned i = 0; i < nth && o->kind == KIND_MESH && o->bind.port; i++)
+        if (c->overlays[i].kind == KIND_MESH && c->overlays[i].bind.port == o->bind.port) {
+            wrong(k, "bind", "the mesh in line %u has port %u already", c->overlays[i].line, o->bind.port);
+            return;
+        }
+    if (o->kind == KIND_MESH && o->bind.port && o->bind.port == c->bind.port)
+        wrong(k, "bind", "port %u is that of the top-level bind already", o->bind.port);
     if (!strcmp(o->suffix, c->suffix))
         wrong(k, "suffix", "%s is the suffix of the first overlay already", o->suffix);
     for (unsigned i = 0; i < nth; i++)

@@ -128,6 +128,8 @@ static bool book_options(struct control_call *k, struct book_options *o)
             o->near = a + 5;
         else if (!strncmp(a, "via=", 4))
             o->via = a + 4;
+        else if (!strncmp(a, "at=", 3))
+            o->at = a + 3;
     }
     char name[BOOK_NAME_MAX + 1];
     const char *wrong = NULL;
@@ -137,6 +139,8 @@ static bool book_options(struct control_call *k, struct book_options *o)
         wrong = "a place is one word, or two with '/' between, as eu/berlin";
     else if (o->via && book_via_valid(o->via))
         wrong = "on the way there may be one to three names, with ',' between";
+    else if (o->at && (o->multicast || book_at_valid(o->at)))
+        wrong = "where a host is, is said by one to six addresses with ',' between, like 203.0.113.9:5700,[2001:db8::1]:5700";
     for (const char *at = wrong || !o->via ? "" : o->via; !wrong && book_via_next(&at, name);)
         if (!book_find(k->p->book, name))
             wrong = "a name that packets shall pass is not in the book";
@@ -191,6 +195,8 @@ static void book_add_verb(struct control_call *k)
         return;
     }
     err = book_add_with(p->book, name, key, &o);
+    if (err == -EEXIST && o.at && there && !book_move_entry(p->book, name, key, &o))
+        err = 0, known = false; /* it is elsewhere now, and all else is as it was */
     if (!err && !known && (err = pump_book_save(p)) < 0 && !was_guest)
         book_remove(p->book, name);
     if (err == -EEXIST)
@@ -399,6 +405,7 @@ static const struct {
     {"ping", verb_ping},
     {"ping-end", verb_ping_end},
     {"ring", verb_ring},
+    {"mesh", verb_mesh},
     {"metrics", verb_metrics},
     {"trace", verb_trace},
     {"share", verb_share},

@@ -90,6 +90,7 @@ struct door_flows;
 struct sharing;
 struct rotation;
 struct retired;
+struct mesh;
 struct strangers;
 
 /* Datagrams, but for the last two. */
@@ -126,6 +127,7 @@ struct side {
     const struct group *group;     /* NULL: the user's own, which is the first */
     const struct retired *retired; /* an old key of the user's (pump/rotate.c): says what the new one is, and nothing else; own is 0 */
     struct peers *peers;
+    struct mesh *mesh; /* of an overlay of that kind */
     struct i3_id session_id;
     uint32_t own; /* virtual address, host order */
     uint8_t own6[16];

@@ -199,7 +199,9 @@ struct overlay_plan overlay_plan_first(const struct config *c)
 
 struct overlay_plan overlay_plan_of(const struct config_overlay *c)
 {
-    return (struct overlay_plan){.name = c->name, .suffix = c->suffix, .kind = &overlay_kind_i3, .nodes = c->nodes, .n_nodes = c->n_nodes};
+    static const struct overlay_kind *const kinds[] = {[KIND_I3] = &overlay_kind_i3, [KIND_MESH] = &overlay_kind_mesh};
+    return (struct overlay_plan){.name = c->name, .suffix = c->suffix, .kind = kinds[c->kind], .nodes = c->nodes, .n_nodes = c->n_nodes,
+        .bind = c->bind, .relay = c->relay};
 }
 
 int overlay_make(struct pump *p, const struct overlay_plan *c, struct overlay **out, char *why, size_t whylen)
