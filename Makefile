@@ -379,6 +379,7 @@ i3ctl_SRC := \
 	tools/i3ctl_ping.c \
 	tools/i3ctl_share.c \
 	tools/i3ctl_qr.c \
+	tools/i3ctl_mesh.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \

@@ -471,6 +471,7 @@ static json_t *entry_object(const struct book_entry *e, uint32_t address)
     set_key(o, "key", e->key);
     set(o, "multicast", json_boolean(e->multicast));
     set_text(o, "near", e->near);
+    set_text(o, "at", e->at);
     set_text(o, "via", e->via);
     set_text(o, "learned", e->learned);
     set_ip(o, "address", address);
