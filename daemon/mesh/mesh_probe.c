@@ -294,7 +294,7 @@ void probe_input(struct mesh *m, mono_t now, const struct addr *from, const uint
     }
     m->stats.probes_in++;
     struct spot *s = spot_at(b, from);
-    struct token *t = v.yours == m->life ? token_of(s, v.echo) : NULL;
+    struct token *t = token_of(s, v.echo);
     if (t) {
         uint64_t us = mono_since(t->sent, now);
         t->value = 0;
