@@ -28,7 +28,7 @@
  *
  * Choice: the least cost, a link's being its RTT and MESH_LOSS_PRICE for each part lost in 1000, a detour's the sum of both links' and
  * MESH_DETOUR_PRICE. A way that is dead is left at once. A living one is left after MESH_HOLD, for one that is better by a margin; for
- * the straight way by none, when it has been well for MESH_STEADY. So equal ways do not take turns.
+ * the straight way by none, when it has been well for MESH_STEADY, and up to 24 s if it keeps failing. So equal ways do not take turns.
  *
  * No loops: a packet to a relay says so (hop 1), and the relay sends it straight to its destination (hop 2) or not at all. A relay serves
  * members alone, for members alone, within a budget for each of them.

@@ -15,7 +15,9 @@
 #define MESH_CHANGE_GAP  (200 * USEC_PER_MSEC)  /* from one vector told out of turn to the next */
 #define MESH_FOREVER     UINT32_MAX
 
-enum { MESH_LOSS_ONE = 1 << 16, MESH_LOSS_SHARE = 16, MESH_SERIALS = 64 };
+#define MESH_CALM (60 * USEC_PER_SEC) /* up so long, it has not failed lately */
+
+enum { MESH_FAILS = 5, MESH_LOSS_ONE = 1 << 16, MESH_LOSS_SHARE = 16, MESH_SERIALS = 64 };
 
 struct token {
     uint64_t value; /* 0: free */
@@ -36,6 +38,7 @@ struct spot {
     unsigned newest;
     mono_t made, heard, since; /* first known, answered last, up since */
     mono_t steady;  /* no answer has been missing since */
+    uint8_t fails;  /* how often it has gone down lately, at most MESH_FAILS */
     uint32_t rtt_us;
     uint32_t loss;  /* of MESH_LOSS_ONE, smoothed */
 };

@@ -58,6 +58,7 @@ void member_choose_spot(struct mesh *m, struct member *b, mono_t now)
 
 void spot_fail(struct mesh *m, struct member *b, struct spot *s, mono_t now)
 {
+    s->fails = mono_since(s->since, now) > MESH_CALM ? 1 : (uint8_t)(s->fails + (s->fails < MESH_FAILS));
     s->up = false;
     s->misses = 0;
     s->tries = 0;
@@ -87,7 +88,7 @@ static void expire_tokens(struct mesh *m, struct spot *s, mono_t now)
             continue;
         t->value = 0;
         m->stats.probes_lost++;
-        if (s->heard.us)
+        if (s->up)
             note_loss(s, true);
     }
 }
@@ -112,10 +113,13 @@ static void note_answer(struct mesh *m, struct member *b, struct spot *s, mono_t
     uint32_t rtt = us < MESH_TOKEN_LIFE ? (uint32_t)us : (uint32_t)MESH_TOKEN_LIFE, was = s->rtt_us;
     rtt += rtt == 0;
     s->rtt_us = !was || !s->up ? rtt : was + (rtt / 8) - (was / 8);
-    note_loss(s, false);
-    if (!s->up)
-        s->since = s->steady = now;
     bool news = !s->up;
+    if (news) { /* what was lost while it was down says nothing of what it is like now */
+        s->since = s->steady = now;
+        s->loss = 0;
+        memset(s->token, 0, sizeof(s->token));
+    }
+    note_loss(s, false);
     s->up = true;
     s->heard = now;
     s->misses = s->tries = 0;
@@ -204,7 +208,7 @@ static uint64_t draw_token(struct mesh *m, struct spot *s, mono_t now)
 {
     s->newest = (s->newest + 1) % MESH_TOKENS;
     struct token *t = &s->token[s->newest];
-    if (t->value && s->heard.us)
+    if (t->value && s->up)
         note_loss(s, true);
     do
         t->value = drbg_u64(&m->drbg);

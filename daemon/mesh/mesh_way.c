@@ -182,13 +182,19 @@ static uint32_t margin(uint32_t cost)
     return cost / 4 > 2000 ? cost / 4 : 2000;
 }
 
+/* How long the straight way must have been well before it is gone back to: longer where it keeps failing. */
+static uint64_t patience(const struct spot *s)
+{
+    return MESH_STEADY << (s->fails > 1 ? s->fails - 1 : 0);
+}
+
 /* Shall a living way be left for the other one? */
 static bool is_worth(const struct member *b, const struct choice *is, const struct choice *other, mono_t now)
 {
     if (other->cost == MESH_FOREVER || mono_since(b->since, now) < MESH_HOLD)
         return false;
     if (other->kind == MESH_DIRECT)
-        return mono_since(b->spot[b->best].steady, now) >= MESH_STEADY && other->cost <= (uint64_t)is->cost + is->cost / 8 + 1000;
+        return mono_since(b->spot[b->best].steady, now) >= patience(&b->spot[b->best]) && other->cost <= (uint64_t)is->cost + is->cost / 8 + 1000;
     return (uint64_t)other->cost + margin(is->cost) < is->cost;
 }
 

@@ -216,9 +216,9 @@ static void mesh_in(struct overlay *o, const struct addr *from, uint8_t *data, s
     size_t packet_len;
     struct side *s = side_for(o, data, len);
     if (!s)
-        o->p->count.packets_bad++;
-    else if (mesh_input(s->mesh, o->p->now, from, udp_ecn(o->udp), data, len, &o->out, &who, &packet, &packet_len) == MESH_DATA &&
-             wire_kind(packet, packet_len) == WIRE_DATA)
+        s = o->sides; /* where strangers are counted */
+    if (mesh_input(s->mesh, o->p->now, from, udp_ecn(o->udp), data, len, &o->out, &who, &packet, &packet_len) == MESH_DATA &&
+        wire_kind(packet, packet_len) == WIRE_DATA)
         data_in(o, who, packet, packet_len);
 }
 
