@@ -133,8 +133,8 @@ bp=$(port_in "$T/webb.log")
 expect "a page of the new one" "$(as a i3run curl -sS -m 20 "http://b.lab:$bp/page")" "from b"
 
 step "one that moves is found at its new address"
-in_ns c ip addr add 192.0.2.77/24 dev eth
 in_ns c ip addr del "$(at c)/24" dev eth
+in_ns c ip addr add 192.0.2.77/24 dev eth
 in_ns c ip route replace default via 192.0.2.1
 wait_for 15 way_is a c.lab direct || die "a to c: $(as a i3ctl mesh)"
 case $(as a i3ctl mesh --json) in *192.0.2.77:5700*) ;; *) die "not at the new address: $(as a i3ctl mesh)" ;; esac
