@@ -33,7 +33,7 @@ struct report_why {
     bool group;
     struct addr address, address6; /* none: family 0 */
     bool hash, dns;                /* asked, where the book has nothing */
-    const char *session;           /* "none", "relayed", "shortcut", "dropped"; NULL: not with that host */
+    const char *session;           /* "none", "relayed", "shortcut", "dropped", "direct" or "detour" in a mesh; NULL: not with that host */
     bool shortcut, encrypt;
     const char *meant; /* a name that was perhaps meant, NULL: none */
     const struct config_rule *others[WHY_OTHERS_MAX]; /* rules for some programs only, which come before */

@@ -182,6 +182,14 @@ static void check_rule_options(const struct check *k, const struct config_rule *
         wrong(k, "encrypt", "with anonymity = yes everything is encrypted");
 }
 
+static bool has_overlay(const struct config *c, const char *name)
+{
+    for (unsigned i = 0; i < c->n_overlays; i++)
+        if (!strcmp(c->overlays[i].name, name))
+            return true;
+    return false;
+}
+
 static void check_rule(const struct check *k, const struct config_rule *r)
 {
     if (given(k, "suffix") && given(k, "match"))
@@ -192,8 +200,10 @@ static void check_rule(const struct check *k, const struct config_rule *r)
         wrong(k, "action", "it is missing: action = \"overlay\", \"gateway\", \"direct\" or \"deny\"");
         return;
     }
-    if (r->via[0] && r->action != ACTION_GATEWAY)
-        wrong(k, "via", "it names a gateway, so action = \"gateway\" is needed with it");
+    if (r->via[0] && r->action != ACTION_GATEWAY && r->action != ACTION_OVERLAY)
+        wrong(k, "via", "it names a gateway, so action = \"gateway\" is needed with it, or an overlay, with action = \"overlay\"");
+    if (r->via[0] && r->action == ACTION_OVERLAY && !has_overlay(&k->p->c, r->via))
+        wrong(k, "via", "there is no overlay \"%s\": overlay %s { suffix = \".%s\" } makes one", r->via, r->via, r->via);
     if (!r->via[0] && r->action == ACTION_GATEWAY)
         wrong(k, "via", "it is missing: which gateway? via = \"NAME\"");
     check_rule_options(k, r);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/pump/mesh.h"
 #include "daemon/pump/control.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/reload.h"
@@ -42,11 +43,14 @@ static const char *session_words(const struct overlay *o, const uint8_t key[KEY_
 {
     const struct peer *peer = peer_by_key(o->peers, key);
     struct peer_info i;
+    struct mesh_info way;
     if (drop_has(o->p, key))
         return "dropped";
     if (!peer)
         return "none";
     peer_info(o->peers, peer, o->p->now, &i);
+    if (i.standing && o->mesh)
+        return mesh_info_of(mesh_of(o), o->p->now, key, &way) && way.kind == MESH_DETOUR ? "detour" : "direct";
     return !i.standing ? "none" : i.shortcut.family ? "shortcut" : "relayed";
 }
 
@@ -73,7 +77,7 @@ static void tell_host(struct pump *p, struct report_why *w, const struct book_en
     policy_wishes(p, e, &shortcut, &encrypt);
     w->shortcut = shortcut == CHOICE_UNSET ? p->config.shortcut : shortcut == CHOICE_YES;
     w->encrypt = encrypt == CHOICE_UNSET ? p->config.encrypt : encrypt == CHOICE_YES;
-    w->shortcut &= !e->via;
+    w->shortcut &= !e->via && o && o->kind->shortcuts;
     if (ip && side_by_own(p, ip)) {
         w->fate = WHY_SELF;
         w->listening = w->port ? who_listens(p, w->port) : NULL;
