@@ -447,6 +447,7 @@ UNIT_TESTS := \
 	unit/i3/sampler \
 	unit/i3/noise \
 	unit/i3/owners \
+	unit/mesh/wire \
 	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/pmtu \
@@ -480,6 +481,7 @@ UNIT_TESTS := \
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/mesh \
 	sim/members \
 	sim/shortcuts \
 	sim/tcp \
@@ -626,6 +628,7 @@ FUZZ_TARGETS := \
 	fuzz/group \
 	fuzz/ring \
 	fuzz/wire \
+	fuzz/mesh \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/names \
@@ -677,6 +680,7 @@ unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
 unit/i3/transport_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
+unit/mesh/wire_ROOMS := base i3 mesh
 unit/node/node_ROOMS := node i3 base
 unit/node/limits_ROOMS := node i3 base
 unit/node/ring_cache_ROOMS := node i3 base
@@ -714,6 +718,8 @@ unit/io/stream_ROOMS := io base
 sim/members_ROOMS := base i3
 sim/members_OBJ := tests/sim/world.o
 sim/sessions_ROOMS := base i3
+sim/mesh_ROOMS := base i3 mesh
+sim/mesh_OBJ := tests/sim/mesh_net.o
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
 sim/shortcuts_OBJ := tests/sim/world.o
@@ -742,6 +748,7 @@ interop/tcp_tun_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
 fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
+fuzz/mesh_ROOMS := base i3 mesh
 fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
 fuzz/ring_ROOMS := base i3 node

@@ -24,8 +24,6 @@ struct mesh *mesh_new(const struct mesh_config *c)
     drbg_init(&m->drbg, c->seed);
     id_of_key(&id, c->pub, NULL);
     memcpy(m->prefix, id.b, ID_PREFIX_LEN);
-    while (!m->life)
-        m->life = drbg_u64(&m->drbg);
     m->due = m->tell_at = MONO_NEVER;
     return m;
 }
@@ -129,6 +127,8 @@ static int member_new(struct mesh *m, mono_t now, const uint8_t key[KEY_LEN], st
         free(b);
         return err;
     }
+    while (!b->mine)
+        b->mine = drbg_u64(&m->drbg);
     b->index = i;
     b->best = -1;
     b->cost = MESH_FOREVER;

@@ -16,8 +16,8 @@
  *        A ------------------------> B              A <------------------------ B       proven at A
  *                                                   A --- PROBE echo b -------> B       proven at B
  *
- * Each start draws an incarnation. A member's new one is believed when it has echoed a token of ours, so that nothing recorded from an
- * earlier life does any harm. From both incarnations come the keys, one for each direction, under which vectors are sealed and packets
+ * Each start draws an incarnation ("life") for each member. A member's new one is believed when it has echoed a token of ours, so that
+ * nothing recorded from an earlier life does any harm. From both lives come the keys, one for each direction, under which vectors are sealed and packets
  * to a relay are signed; counters and a window refuse what comes twice.
  *
  * Liveness: a proven address in use is probed every MESH_EVERY, another one every MESH_SPARE. A missing answer brings the next probe

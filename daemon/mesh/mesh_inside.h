@@ -9,7 +9,7 @@
 
 #include <uthash.h>
 
-#define MESH_TIMEOUT     (300 * USEC_PER_MSEC) /* of a probe, or three round trips */
+#define MESH_TIMEOUT     (250 * USEC_PER_MSEC) /* of a probe, or two round trips; behind a missing one the next come so fast */
 #define MESH_TIMEOUT_MAX (1200 * USEC_PER_MSEC)
 #define MESH_TOKEN_LIFE  (2500 * USEC_PER_MSEC) /* an answer that comes later is none: the probe is lost */
 #define MESH_CHANGE_GAP  (200 * USEC_PER_MSEC)  /* from one vector told out of turn to the next */
@@ -65,12 +65,14 @@ struct member {
     struct mesh_secret *secret;
 
     /* the talk of two lives */
+    uint64_t mine;    /* ours with it, drawn when it became a member */
     uint64_t life;    /* the member's; 0: unknown */
+    bool knows;       /* it knows ours, and can read what is sealed */
     uint64_t serial;  /* of our last probe */
     uint64_t theirs;  /* the highest serial seen in its life */
     uint64_t seen;    /* of the MESH_SERIALS up to it */
     struct seal *tx, *rx;
-    uint64_t counter; /* never starts again: with the same life of ours, keys could be the same */
+    uint64_t counter;
     struct replay replay;
     struct budget answers, relayed;
 
@@ -95,7 +97,6 @@ struct mesh {
     struct mesh_secret *own; /* `shared` is our private key */
     uint8_t prefix[ID_PREFIX_LEN];
     struct drbg drbg;
-    uint64_t life;
     struct member *v[MESH_MEMBERS];
     struct member *by_id;
     struct member *last; /* asked for */

@@ -95,7 +95,7 @@ static void expire_tokens(struct mesh *m, struct spot *s, mono_t now)
 
 static uint64_t timeout_of(const struct spot *s)
 {
-    uint64_t us = 3ull * s->rtt_us;
+    uint64_t us = s->misses ? 0 : 2ull * s->rtt_us;
     return us < MESH_TIMEOUT ? MESH_TIMEOUT : us < MESH_TIMEOUT_MAX ? us : MESH_TIMEOUT_MAX;
 }
 
@@ -139,8 +139,8 @@ static void link_key(const struct mesh *m, const struct member *b, bool tx, uint
     static const char label[] = "i3run mesh link v1";
     uint8_t lives[16];
     struct writer w = writer_of(lives, sizeof(lives));
-    put_u64(&w, tx ? m->life : b->life);
-    put_u64(&w, tx ? b->life : m->life);
+    put_u64(&w, tx ? b->mine : b->life);
+    put_u64(&w, tx ? b->life : b->mine);
     struct bytes v[] = {{label, sizeof(label) - 1}, {lives, sizeof(lives)}, {tx ? m->prefix : b->prefix, ID_PREFIX_LEN}};
     hmac_make(key, &b->secret->mac, v, ARRAY_LEN(v));
 }
@@ -152,6 +152,7 @@ static void take_life(struct mesh *m, struct member *b, uint64_t life)
     if (b->life == life)
         return;
     b->life = life;
+    b->knows = false;
     b->theirs = b->seen = 0;
     seal_free(b->tx);
     seal_free(b->rx);
@@ -193,7 +194,7 @@ static bool push_probe(struct mesh *m, struct member *b, const struct addr *to, 
     uint8_t mac[BLAKE2S_LEN], *p = outbox_alloc(out, MESH_PROBE_LEN);
     if (!p)
         return false;
-    struct mesh_probe v = {.flags = token ? MESH_ASK : 0, .mine = m->life, .yours = b->life, .serial = ++b->serial, .token = token, .echo = echo};
+    struct mesh_probe v = {.flags = token ? MESH_ASK : 0, .mine = b->mine, .yours = b->life, .serial = ++b->serial, .token = token, .echo = echo};
     memcpy(v.by, m->prefix, MESH_ID);
     memcpy(v.to, b->prefix, MESH_ID);
     mesh_probe_encode(p, &v);
@@ -265,15 +266,16 @@ static struct token *token_of(struct spot *s, uint64_t echo)
     return NULL;
 }
 
-/* As long as what it answers. It asks as well while that address is not proven. */
-static void answer(struct mesh *m, struct member *b, const struct addr *from, uint64_t token, mono_t now, struct outbox *out)
+/* As long as what it answers. It asks as well while that address is not proven, or the life is a new
+ * one. */
+static void answer(struct mesh *m, struct member *b, const struct addr *from, uint64_t token, bool known, mono_t now, struct outbox *out)
 {
     struct spot *s = spot_at(b, from);
     if (!budget_take(&b->answers, now, USEC_PER_SEC / MESH_ANSWERS, 2 * MESH_ANSWERS))
         return;
     if (!s)
         s = spot_learn(b, now, from);
-    uint64_t ours = s && !s->up ? draw_token(m, s, now) : 0;
+    uint64_t ours = s && (!s->up || !known) ? draw_token(m, s, now) : 0;
     push_probe(m, b, from, ours, token, out);
 }
 
@@ -291,7 +293,7 @@ void probe_input(struct mesh *m, mono_t now, const struct addr *from, const uint
         m->stats.forged++;
         return;
     }
-    bool known = v.mine == b->life && v.yours == m->life;
+    bool known = v.mine == b->life && v.yours == b->mine;
     if (known && !serial_is_new(b, v.serial)) {
         m->stats.replayed++;
         return;
@@ -308,6 +310,10 @@ void probe_input(struct mesh *m, mono_t now, const struct addr *from, const uint
     }
     if (known)
         serial_mark(b, v.serial);
+    if (known && !b->knows && v.yours == b->mine) {
+        b->knows = true;
+        link_changed(m, now, true); /* it has been told nothing yet */
+    }
     if (v.flags & MESH_ASK && v.token)
-        answer(m, b, from, v.token, now, out);
+        answer(m, b, from, v.token, known, now, out);
 }

@@ -25,7 +25,7 @@ void mesh_wrap(struct mesh *m, const uint8_t prefix[ID_PREFIX_LEN], uint8_t *pac
 {
     struct member *b = m->last && !memcmp(m->last->prefix, prefix, ID_PREFIX_LEN) ? m->last : member_by(m, prefix);
     struct member *next = b && b->kind == MESH_DETOUR ? m->v[b->by] : NULL;
-    if (!next || !next->tx)
+    if (!next || !next->knows)
         return;
     struct mesh_relay v = {.hop = 1, .counter = next->counter++};
     memcpy(v.by, m->prefix, MESH_ID);
@@ -41,7 +41,7 @@ static void hand_on(struct mesh *m, mono_t now, struct member *by, const struct 
 {
     struct member *to = member_by(m, v->to);
     bool ours = !memcmp(v->from, by->prefix, ID_PREFIX_LEN) && to && to != by && !memcmp(to->prefix, v->to, ID_PREFIX_LEN);
-    if (!m->c.relay || !ours || to->best < 0 || !to->tx ||
+    if (!m->c.relay || !ours || to->best < 0 || !to->knows ||
         !budget_take(&by->relayed, now, USEC_PER_SEC / MESH_RELAYED, MESH_RELAYED_BURST)) {
         m->stats.relay_refused++;
         if (ours)

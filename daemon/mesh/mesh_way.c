@@ -66,7 +66,7 @@ void vectors_output(struct mesh *m, mono_t now, struct outbox *out)
     if (!mono_due(m->tell_at, now) || m->c.passive)
         return;
     for (unsigned i = 0; i < MESH_MEMBERS; i++)
-        if (m->v[i] && m->v[i]->best >= 0 && m->v[i]->tx)
+        if (m->v[i] && m->v[i]->best >= 0 && m->v[i]->knows)
             tell(m, m->v[i], out);
     for (unsigned i = 0; i < MESH_MEMBERS; i++)
         if (m->v[i])
@@ -133,7 +133,7 @@ void ways_forget(struct mesh *m, struct member *b, mono_t now)
 static uint32_t detour_cost(const struct mesh *m, const struct member *to, const struct member *by, mono_t now, uint32_t *rtt)
 {
     const struct said *s = by ? &by->said[to->index] : NULL;
-    if (!s || by == to || by->best < 0 || !by->tx || s->cost == MESH_FOREVER || mono_due(s->until, now))
+    if (!s || by == to || by->best < 0 || !by->knows || s->cost == MESH_FOREVER || mono_due(s->until, now))
         return MESH_FOREVER;
     uint64_t cost = (uint64_t)member_link_cost(by) + s->cost + MESH_DETOUR_PRICE;
     *rtt = member_link_rtt(by) + s->rtt_us;
@@ -253,7 +253,7 @@ bool mesh_way(struct mesh *m, const uint8_t prefix[ID_PREFIX_LEN], struct mesh_w
         return false;
     m->last = b;
     const struct member *to = b->kind == MESH_DETOUR ? m->v[b->by] : b;
-    if (!to || to->best < 0 || (b->kind == MESH_DETOUR && !to->tx))
+    if (!to || to->best < 0 || (b->kind == MESH_DETOUR && !to->knows))
         return false;
     w->direct = b->kind == MESH_DIRECT;
     w->to = to->spot[to->best].addr;
