@@ -554,6 +554,7 @@ INTEGRATION_TESTS := \
 	integration/ipv6_inside.sh \
 	integration/transfer.sh \
 	integration/two_rings.sh \
+	integration/mesh.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
 	integration/manuals.sh \

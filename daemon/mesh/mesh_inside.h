@@ -7,6 +7,8 @@
 #include "daemon/mesh/mesh.h"
 #include "daemon/mesh/mesh_wire.h"
 
+#define uthash_fatal(msg) abort()
+#include <stdlib.h>
 #include <uthash.h>
 
 #define MESH_TIMEOUT     (250 * USEC_PER_MSEC) /* of a probe, or two round trips; behind a missing one the next come so fast */

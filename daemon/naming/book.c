@@ -251,7 +251,9 @@ static unsigned addresses_parse(const char *at, struct addr out[BOOK_AT_MAX])
 {
     unsigned n = 0;
     for (;;) {
-        size_t len = strcspn(at, ",");
+        size_t len = 0;
+        while (at[len] && at[len] != ',')
+            len++;
         if (n == BOOK_AT_MAX || !address_parse(at, len, &out[n++]))
             return 0;
         if (!at[len])

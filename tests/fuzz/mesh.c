@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct reader r = reader_of(data, size);
     begin();
     live();
-    while (reader_left(&r)) {
+    while (reader_ok(&r) && reader_left(&r)) {
         unsigned step = get_u8(&r);
         if (step < 64) {
             w.now = mono_add(w.now, (uint64_t)step * 20000);
