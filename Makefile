@@ -246,6 +246,7 @@ i3d_SRC := \
 	daemon/pump/overlay.c \
 	daemon/pump/ring.c \
 	daemon/pump/mesh.c \
+	daemon/pump/twin.c \
 	daemon/pump/mesh_control.c \
 	daemon/pump/overlays.c \
 	daemon/pump/net.c \

@@ -102,10 +102,9 @@ static void verb_init(struct control_call *k)
 
 /* ---- book ---- */
 
-static uint32_t book_address(void *ctx, const uint8_t *key)
+static uint32_t book_address(void *ctx, const struct book_entry *e)
 {
-    struct pump *p = ctx;
-    return pool_get(p->pool, p->now, key);
+    return twin_address(ctx, e, false);
 }
 
 const char *control_bare_name(const struct pump *p, char *name)
@@ -208,7 +207,7 @@ static void book_add_verb(struct control_call *k)
     if (err)
         return;
     access_rebuild(p);
-    control_done(k, report_book_entry(book_find(p->book, name), book_address(p, key), !known));
+    control_done(k, report_book_entry(book_find(p->book, name), book_address(p, book_find(p->book, name)), !known));
 }
 
 static void book_rm_verb(struct control_call *k)
@@ -344,14 +343,14 @@ static void verb_ping(struct control_call *k)
             return;
     } else {
         const uint8_t *key = pool_key(p->pool, p->now, names_host(p, &a));
-        e = key ? book_find_key(p->book, key) : NULL;
+        e = twin_is(p, key) ? twin_entry(p, key) : key ? book_find_key(p->book, key) : NULL;
     }
     if (!e) {
         control_fail(k, report_error("%s: %s", k->argv[1], *why ? why : a.family ? "nobody that you know has that address" :
                     "name not known; 'i3ctl book ls' lists those that are, 'i3ctl join' and 'i3ctl book add' make more"));
         return;
     }
-    uint32_t ip = names_address(p, e->key, 0);
+    uint32_t ip = names_address_of(p, e, 0);
     if (drop_has(p, e->key))
         control_fail(k, report_error("%s is dropped, so nothing is asked of it: 'i3ctl undrop %s' lets it in again", e->name, e->name));
     else if (e->multicast)

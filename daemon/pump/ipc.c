@@ -100,10 +100,10 @@ static uint32_t remote_verdict(struct pump *p, const struct addr *remote, const 
         return IPC_NOT_VIRTUAL;
     if (side_by_own(p, ip))
         return IPC_SELF;
-    int err = policy_connect(p, pool_key(p->pool, p->now, ip), app);
+    int err = policy_connect(p, twin_key(p, pool_key(p->pool, p->now, ip)), app);
     if (err)
         return (uint32_t)err;
-    return names_address(p, pool_key(p->pool, p->now, ip), 0) ? 0 : ENETUNREACH;
+    return names_address_at(p, ip) ? 0 : ENETUNREACH;
 }
 
 /* Programs which were refused over IPv4 try IPv6 next: a host that cannot be reached just now is not waited for a second time. */

@@ -143,7 +143,8 @@ static void tell_members(struct overlay *o, struct side *s)
     mesh_begin(s->mesh);
     for (size_t i = 0; i < book_count(p->book); i++) {
         const struct book_entry *e = book_at(p->book, i);
-        if (e->multicast || overlay_of_entry(p, e->name, full) != o || !names_is_friend(p, e->key) || overlay_of_key(p, e->key) != o)
+        bool first = overlay_of_entry(p, e->name, full) == o && twin_entry_in(p, o, e->key) == e; /* of two names, one says where it is */
+        if (e->multicast || !first || !names_is_friend(p, e->key))
             continue;
         int err = mesh_member(s->mesh, p->now, e->key, at, book_at_addresses(e->at, at));
         none += err == -ENOSPC;
@@ -348,7 +349,7 @@ static void kind_send(struct overlay *o)
 
 static const char *name_of(struct overlay *o, const uint8_t key[KEY_LEN], char full[IPC_NAME_MAX + 1])
 {
-    const struct book_entry *e = names_entry(o->p, key);
+    const struct book_entry *e = twin_entry_in(o->p, o, key);
     if (e)
         overlay_of_entry(o->p, e->name, full);
     return e ? full : "?";

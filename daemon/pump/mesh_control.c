@@ -11,7 +11,7 @@ struct names {
 static const char *name_of(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct names *n = ctx;
-    const struct book_entry *e = names_entry(n->o->p, key);
+    const struct book_entry *e = twin_entry_in(n->o->p, n->o, key);
     if (e)
         overlay_of_entry(n->o->p, e->name, n->full);
     return e ? n->full : NULL;

@@ -34,7 +34,8 @@ const struct book_entry *names_find(const struct pump *p, const char *name)
     const struct book_entry *e = o ? book_find(p->book, bare) : NULL;
     const struct group *g = !o || e ? NULL : groups_find(p->groups, bare);
     e = g ? &g->entry : e;
-    return e && overlay_of_key(p, e->key) == o ? e : NULL;
+    char full[IPC_NAME_MAX + 1];
+    return e && overlay_of_entry(p, e->name, full) == o ? e : NULL;
 }
 
 const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY_LEN])
@@ -82,7 +83,7 @@ static void set_via(struct overlay *o, struct peer *peer, const struct book_entr
     unsigned n = 0;
     for (const char *at = e->via; n < PEER_VIA_MAX && book_via_next(&at, name); n++) {
         const struct book_entry *box = book_find(p->book, name);
-        if (box && !box->multicast && overlay_of_key(p, box->key) == o)
+        if (box && !box->multicast && twin_entry_in(p, o, box->key))
             id_of_key(&via[n], box->key, NULL);
     }
     peer_set_via(o->peers, peer, via, n);
@@ -94,8 +95,9 @@ static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t
     uint8_t place[GROUP_MEMBER_LEN];
     if (!ip || side_by_own(p, ip) || e->multicast)
         return NULL;
-    struct overlay *o = overlay_of_key(p, e->key);
-    struct peer *peer = peer_get(o->peers, e->key, ip);
+    char full[IPC_NAME_MAX + 1];
+    struct overlay *o = overlay_of_entry(p, e->name, full);
+    struct peer *peer = o ? peer_get(o->peers, e->key, ip) : NULL;
     if (peer && e->via)
         set_via(o, peer, e);
     if (peer)
@@ -105,18 +107,35 @@ static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t
     return peer;
 }
 
-uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us)
+static uint32_t address(struct pump *p, const uint8_t key[KEY_LEN], const struct book_entry *e, uint64_t later_us)
 {
-    uint32_t ip = pool_get(p->pool, p->now, key);
+    uint32_t ip = e ? twin_address(p, e, false) : pool_get(p->pool, p->now, key);
+    char full[IPC_NAME_MAX + 1];
     state_save_mappings(p);
-    const struct book_entry *e = names_entry(p, key);
-    struct overlay *o = overlay_of_key(p, key);
+    struct overlay *o = e ? overlay_of_entry(p, e->name, full) : overlay_of_key(p, key);
     struct peer *peer = e ? peer_of(p, e, ip) : ip && !side_by_own(p, ip) ? peer_get(o->peers, key, ip) : NULL;
     if (peer)
         drop_peer_made(p, o->sides, peer);
     if (peer)
         peer_open(o->peers, peer, mono_add(p->now, later_us), p->wall);
     return ip;
+}
+
+uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us)
+{
+    return address(p, key, names_entry(p, key), later_us);
+}
+
+uint32_t names_address_of(struct pump *p, const struct book_entry *e, uint64_t later_us)
+{
+    return address(p, e->key, e, later_us);
+}
+
+uint32_t names_address_at(struct pump *p, uint32_t ip)
+{
+    const uint8_t *key = pool_key(p->pool, p->now, ip);
+    const struct book_entry *e = twin_is(p, key) ? twin_entry(p, key) : NULL;
+    return e ? names_address_of(p, e, 0) : key ? names_address(p, key, 0) : 0;
 }
 
 int names_look(struct pump *p, const char *name, const struct book_entry **e, const char **why)
@@ -141,12 +160,13 @@ void names_resolve(struct pump *p, const char *name, struct ipc_resolved *out)
     const struct book_entry *e;
     const char *why;
     int status = names_look(p, name, &e, &why);
-    uint32_t ip = !status ? names_address(p, e->key, AFTER_ANSWER_US) : 0;
+    uint32_t ip = !status ? names_address_of(p, e, AFTER_ANSWER_US) : 0;
     *out = (struct ipc_resolved){.status = status ? (uint32_t)status : !ip ? EAGAIN : 0};
     if (!ip)
         return;
     out->addr = addr_v4(ip, 0);
-    out->addr6 = names_host_address(p, ip, 6, 0);
+    if (!twin_is(p, pool_key(p->pool, p->now, ip)))
+        out->addr6 = names_host_address(p, ip, 6, 0);
 }
 
 uint32_t names_host(struct pump *p, const struct addr *a)
@@ -167,7 +187,7 @@ struct addr names_host_address(const struct pump *p, uint32_t ip, uint8_t family
 const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1])
 {
     const uint8_t *key = pool_contains(p->pool, ip) ? pool_key(p->pool, p->now, ip) : NULL;
-    const struct book_entry *e = key ? names_entry(p, key) : NULL;
+    const struct book_entry *e = twin_entry(p, key);
     if (!e)
         return NULL;
     overlay_of_entry(p, e->name, out);
@@ -201,9 +221,7 @@ void names_pin_book(struct pump *p)
 {
     for (size_t i = 0; i < book_count(p->book); i++) {
         const struct book_entry *e = book_at(p->book, i);
-        uint32_t ip = pool_get(p->pool, p->now, e->key);
-        pool_pin(p->pool, e->key, true);
-        peer_of(p, e, ip);
+        peer_of(p, e, twin_address(p, e, true));
     }
     const struct access_list *l;
     for (unsigned i = 0; (l = access_list_at(p->access, i)); i++)

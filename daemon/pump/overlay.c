@@ -77,7 +77,7 @@ struct overlay *overlay_named(const struct pump *p, const char *name)
 bool overlay_may_have(const struct overlay *o, const uint8_t key[KEY_LEN])
 {
     const struct pump *p = o->p;
-    return !p->overlays->next || overlay_of_key(p, key) == o || (!names_entry(p, key) && access_knows(p->access, key));
+    return !p->overlays->next || overlay_of_key(p, key) == o || (names_entry(p, key) && twin_entry_in(p, o, key)) || (!names_entry(p, key) && access_knows(p->access, key));
 }
 
 /* A guest without a name may come by any overlay: then it is answered by the one where its session is. */

@@ -337,6 +337,7 @@ static void pump_free(struct pump *p)
 {
     lookup_stop(p);
     claims_stop(p);
+    twins_free(p);
     dns_stop(p);
     portal_stop(p);
     mcast_stop(p);

@@ -68,11 +68,11 @@ static void tell_host(struct pump *p, struct report_why *w, const struct book_en
 {
     enum config_choice shortcut, encrypt;
     char full[IPC_NAME_MAX + 1];
-    uint32_t ip = pool_get(p->pool, p->now, e->key);
+    uint32_t ip = twin_address(p, e, false);
     w->e = e;
     w->group = !book_find_key(p->book, e->key);
     w->address = ip ? addr_v4(ip, 0) : (struct addr){0};
-    w->address6 = ip ? names_host_address(p, ip, 6, 0) : (struct addr){0};
+    w->address6 = ip && !twin_is(p, pool_key(p->pool, p->now, ip)) ? names_host_address(p, ip, 6, 0) : (struct addr){0};
     overlay_of_entry(p, e->name, full);
     policy_wishes(p, e, &shortcut, &encrypt);
     w->shortcut = shortcut == CHOICE_UNSET ? p->config.shortcut : shortcut == CHOICE_YES;
@@ -116,7 +116,8 @@ static void tell_number(struct pump *p, struct question *q, struct report_why *w
 {
     uint32_t ip = names_host(p, &q->number);
     const uint8_t *key = names_is_virtual(p, ip) ? pool_key(p->pool, p->now, ip) : NULL;
-    const struct book_entry *e = key ? names_entry(p, key) : NULL;
+    const struct book_entry *e = twin_entry(p, key);
+    key = twin_key(p, key);
     w->fate = key ? WHY_OVERLAY : WHY_REAL;
     if (!key)
         return;

@@ -72,6 +72,21 @@ as a i3run getent hosts x.lab && die "x is known in the mesh"
 as a i3run getent hosts b.i3 && die "b is known in the ring"
 as a i3ctl why b.lab | cat
 
+step "the same host by two names, in either overlay"
+know a c c
+know c a a
+(cd "$T/b/www" && server c webc i3run python3 "$T/web.py")
+cp=$(port_in "$T/webc.log")
+wait_for 5 as a i3ctl ping c.i3 1
+expect "a page by the ring and by the mesh" "$(as a i3run curl -sS -m 20 -Z "http://c.i3:$cp/page" "http://c.lab:$cp/page" | xargs)" "from b from b"
+expect "and back" "$(as c i3run curl -sS -m 20 -o /dev/null -o /dev/null -w '%{http_code} ' "http://a.lab:$ap/big" "http://a.i3:$ap/big")" "200 200 "
+four=$(as a i3run getent ahostsv4 c.i3 c.lab | awk '{ print $1 }' | sort -u | wc -l)
+expect "addresses" "$four" 2
+as a i3ctl ping c.lab 1 | grep -q 'overlay lab' || die "ping c.lab: $(as a i3ctl ping c.lab 1)"
+as a i3ctl ping c.i3 1 | grep -q 'overlay lab' && die "ping c.i3 goes by the mesh"
+as a i3ctl book rm c >/dev/null
+as c i3ctl book rm a >/dev/null
+
 step "the way between two is blocked while bytes flow: they go by the third"
 server b drip i3run python3 "$T/drip.py" serve
 dp=$(port_in "$T/drip.log")
@@ -81,7 +96,7 @@ for u in a b c; do # what is lost of a capture here proves nothing either way
     DUMPS="$DUMPS $!"
     wait_for 10 grep -q 'listening on' "$T/tcpdump.$u" || die "no tcpdump: $(cat "$T/tcpdump.$u")"
 done
-as a i3run python3 "$T/drip.py" b.lab "$dp" 22 >"$T/drip.out" 2>&1 &
+as a i3run python3 "$T/drip.py" b.lab "$dp" 15 >"$T/drip.out" 2>&1 &
 DRIP=$!
 wait_for 10 grep -q started "$T/drip.out"
 sleep 1
