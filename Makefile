@@ -65,6 +65,12 @@ policy_SRC := \
 	daemon/policy/values.c \
 	daemon/policy/drops.c \
 
+mesh_SRC := \
+	daemon/mesh/mesh.c \
+	daemon/mesh/mesh_probe.c \
+	daemon/mesh/mesh_relay.c \
+	daemon/mesh/mesh_way.c \
+
 i3_SRC := \
 	daemon/i3/cookie.c \
 	daemon/i3/deadline.c \
@@ -177,6 +183,7 @@ control_SRC := \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
 	daemon/control/overlay_report.c \
+	daemon/control/mesh_report.c \
 	daemon/control/report.c \
 	daemon/control/share_report.c \
 	daemon/control/warnings.c \
@@ -262,6 +269,9 @@ i3d_SRC := \
 	daemon/pump/names.c \
 	daemon/pump/overlay.c \
 	daemon/pump/ring.c \
+	daemon/pump/mesh.c \
+	daemon/pump/twin.c \
+	daemon/pump/mesh_control.c \
 	daemon/pump/overlays.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
@@ -398,6 +408,7 @@ i3ctl_SRC := \
 	tools/i3ctl_ping.c \
 	tools/i3ctl_share.c \
 	tools/i3ctl_qr.c \
+	tools/i3ctl_mesh.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
@@ -407,6 +418,7 @@ i3ctl_SRC := \
 	tools/i3ctl_world.c \
 
 PURE_ROOMS := base dns naming policy i3 node tcpip middlebox program gateway control
+PURE_ROOMS := base dns naming policy i3 node tcpip program gateway mesh control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
@@ -419,6 +431,7 @@ PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
 i3d_ROOMS    := base dns naming policy i3 node tcpip middlebox program gateway control io
+i3d_ROOMS    := base dns naming policy i3 node tcpip program gateway mesh control io
 i3d_LIBS     := $(MB_LIBS) -luv -lcares -lldns -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
@@ -468,6 +481,7 @@ UNIT_TESTS := \
 	unit/i3/sampler \
 	unit/i3/noise \
 	unit/i3/owners \
+	unit/mesh/wire \
 	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/pmtu \
@@ -505,6 +519,7 @@ UNIT_TESTS := \
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/mesh \
 	sim/members \
 	sim/shortcuts \
 	sim/tcp \
@@ -585,6 +600,7 @@ INTEGRATION_TESTS := \
 	integration/ipv6_inside.sh \
 	integration/transfer.sh \
 	integration/two_rings.sh \
+	integration/mesh.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
 	integration/manuals.sh \
@@ -665,6 +681,7 @@ FUZZ_TARGETS := \
 	fuzz/gateway \
 	fuzz/ring \
 	fuzz/wire \
+	fuzz/mesh \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/names \
@@ -724,6 +741,7 @@ unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
 unit/i3/transport_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
+unit/mesh/wire_ROOMS := base i3 mesh
 unit/node/node_ROOMS := node i3 base
 unit/node/limits_ROOMS := node i3 base
 unit/node/ring_cache_ROOMS := node i3 base
@@ -761,6 +779,8 @@ unit/io/stream_ROOMS := io base
 sim/members_ROOMS := base i3
 sim/members_OBJ := tests/sim/world.o
 sim/sessions_ROOMS := base i3
+sim/mesh_ROOMS := base i3 mesh
+sim/mesh_OBJ := tests/sim/mesh_net.o
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
 sim/shortcuts_OBJ := tests/sim/world.o
@@ -789,6 +809,7 @@ interop/tcp_tun_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
 fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
+fuzz/mesh_ROOMS := base i3 mesh
 fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
 fuzz/gateway_ROOMS := base gateway policy

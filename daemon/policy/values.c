@@ -709,3 +709,14 @@ int value_app(const struct config_option *o, void *to, const char *value, char *
     strcpy(FIELD(char, to, o), value);
     return 0;
 }
+
+int value_kind(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    static const char *const words[] = {[KIND_I3] = "i3", [KIND_MESH] = "mesh"};
+    static_assert(ARRAY_LEN(words) == CONFIG_KINDS, "name all");
+    int v = word_find(words, ARRAY_LEN(words), value);
+    if (v < 0)
+        return refuse(why, cap, "one of i3, mesh", value);
+    *FIELD(enum config_kind, to, o) = (enum config_kind)v;
+    return 0;
+}

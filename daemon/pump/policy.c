@@ -81,12 +81,14 @@ int policy_renew(struct pump *p, const struct config *c)
 
 /* ---- the decision ---- */
 
-/* A name which a rule brings into the overlay although no overlay has its suffix is found as if it were the first one's. */
+/* A name which a rule brings into the overlay although no overlay has its suffix is found as if it were that of the rule's `via`, or the
+ * first one's. */
 static void full_name(const struct pump *p, const struct verdict *v, const char *name, char full[IPC_NAME_MAX + 1])
 {
+    const struct overlay *o = v->rule && v->action == ACTION_OVERLAY && v->rule->via[0] ? overlay_named(p, v->rule->via) : p->overlays;
     size_t len = strlen(name);
     len -= len && name[len - 1] == '.';
-    int n = snprintf(full, IPC_NAME_MAX + 1, "%.*s%s", (int)len, name, v->has_suffix ? "" : p->overlays->suffix);
+    int n = snprintf(full, IPC_NAME_MAX + 1, "%.*s%s", (int)len, name, v->has_suffix ? "" : o ? o->suffix : "");
     if (n > IPC_NAME_MAX || !len)
         full[0] = '\0';
 }

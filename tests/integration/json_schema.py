@@ -248,6 +248,24 @@ def nodes(alice, fresh):
     ask(fresh, "nodes list", "--overlay", "work", status=1)
 
 
+def mesh(alice, fresh):
+    ask(alice, "mesh", status=1)
+    fresh.config('overlay lab { kind = "mesh"  suffix = ".lab"  bind = "127.0.0.1:0" }\n')
+    fresh.ctl("stop", status=None)
+    ask(fresh, "mesh")
+    ask(fresh, "book add", "bob.lab", ask(alice, "id")["key"], "--at", "127.0.0.1:9,[::1]:9")
+    ask(fresh, "book ls")
+    member = ask(fresh, "mesh", "lab")["meshes"][0]["members"][0]
+    assert member["path"] == "none" and len(member["addresses"]) == 2, member
+    ask(fresh, "mesh", "work", status=1)
+    ask(fresh, "nodes list")
+    ask(fresh, "status")
+    ask(fresh, "why", "bob.lab:80")
+    ask(fresh, "doctor", status=None)
+    fresh.config("")
+    fresh.ctl("stop", status=None)
+
+
 def policy(alice, verbs):
     if "why" not in verbs or "reload" not in verbs:
         return
@@ -305,6 +323,7 @@ def body():
     connected(world.alice, world.bob, world)
     policy(world.alice, verbs)
     sharing(world.alice, world.bob, u)
+    mesh(world.alice, u)
     nodes(world.alice, u)
     step("the end")
     ask(u, "stop")
