@@ -213,6 +213,7 @@ i3d_SRC := \
 	daemon/paths.c \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
+	daemon/pump/strangers.c \
 	daemon/pump/share.c \
 	daemon/pump/share_control.c \
 	daemon/pump/join.c \
@@ -236,6 +237,7 @@ i3d_SRC := \
 	daemon/pump/mcast.c \
 	daemon/pump/names.c \
 	daemon/pump/overlay.c \
+	daemon/pump/ring.c \
 	daemon/pump/overlays.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
@@ -525,6 +527,7 @@ INTEGRATION_TESTS := \
 	integration/completions.sh \
 	integration/config_files.py \
 	integration/policy.sh \
+	integration/anyone.sh \
 	integration/json_schema.py \
 	integration/observe.py \
 	integration/refuse.sh \
@@ -745,7 +748,7 @@ objs     = $(patsubst %.c,$(B)/obj/%.o,$($(1)_SRC))
 roomobjs = $(foreach r,$(1),$(call objs,$(r)))
 roomlibs = $(foreach r,$(1),$($(r)_LIBS))
 
-.PHONY: all check lint unit sim integration interop fuzz bench bench-restart demo deps install uninstall deb clean help
+.PHONY: all check lint unit sim integration interop fuzz bench bench-gateway bench-restart demo deps install uninstall deb clean help
 .DELETE_ON_ERROR:
 
 all: deps
@@ -766,6 +769,7 @@ help:
 	@echo "make tsan                  a node's workers under the thread sanitizer"
 	@echo "make interop               heavy programs against each other"
 	@echo "make bench                 figures, as ratios to plain loopback"
+	@echo "make bench-gateway         what a gateway and a middle-box cost over 20 ms"
 	@echo "make deps                  install the Debian packages that are missing"
 	@echo "make install PREFIX=DIR    default $(PREFIX); PREFIX=$$HOME/.local without root"
 	@echo "make uninstall PREFIX=DIR  takes away what install has put there"
@@ -868,6 +872,10 @@ interop: build $(TEST_PROGRAMS:%=$(B)/tests/%) $(PROBES:%=$(B)/tests/%)
 
 bench: build $(B)/tests/bench/node_load $(B)/tests/bench/load $(B)/tests/bench/path $(B)/tests/lib/relay
 	$(Q)B=$(abspath $(B)) tests/bench/run.py $(ROWS)
+
+# what a gateway and a middle-box cost over 20 ms
+bench-gateway: build $(B)/tests/bench/load $(B)/tests/bench/path
+	$(Q)B=$(abspath $(B)) tests/bench/gateway.py $(GATEWAY_OPTIONS)
 
 # how long a daemon that is killed stays away, as others see it
 bench-restart: build

@@ -7,12 +7,12 @@ build="
     curl gcc libc6-dev libconfuse-dev libjansson-dev libpcre2-dev libqrencode-dev libseccomp-dev libssl-dev libuv1-dev make procps
     python3 python3-minimal scdoc uthash-dev"
 check="
-    check clang iproute2 libclang-rt-14-dev netbase nftables strace util-linux"
+    check clang iproute2 libclang-rt-14-dev netbase nftables strace tcpdump util-linux"
 interop="
     apache2-bin apache2-utils bind9-dnsutils busybox-static chromium debhelper default-jdk-headless dnsmasq-base dpkg-dev fakeroot
-    firefox-esr fish git golang-go iperf3 lftp libc-ares-dev libnss-wrapper libpython3.11-testsuite lintian mosh ncat
+    firefox-esr fish git golang-go iperf3 lftp libc-ares-dev libndpi-bin libnss-wrapper libpython3.11-testsuite lintian mosh ncat
     netcat-openbsd nginx-light nodejs openssh-client openssh-server openssl perl php-cli postgresql python3-uvloop redis-server
-    redis-tools rsync ruby sip-tester socat systemd tshark vsftpd wget zsh"
+    redis-tools rsync ruby sip-tester socat systemd tcpflow tshark vsftpd wget zsh"
 
 # the same AES at a fourth of the time, where Intel's instructions are
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libipsec-mb-dev"

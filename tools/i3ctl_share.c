@@ -584,7 +584,11 @@ void show_peers(const struct ctl *c, const json_t *doc)
     if (!t.rows)
         puts("You know nobody yet. `i3ctl share 22` lets one person in; `i3ctl join CODE` takes up what somebody shares with you.");
     table_print(&t);
-    printf("\nYour own fingerprint is %s. Who is not listed here gets no answer.\n", json_text(doc, "own_fingerprint"));
+    int64_t strangers = json_int(doc, "strangers");
+    if (strangers)
+        printf("\nStrangers with a session: %d. Something is open to anyone (i3.conf); they reach that alone.\n", (int)strangers);
+    printf("\nYour own fingerprint is %s. Who is not listed here %s.\n", json_text(doc, "own_fingerprint"),
+        json_is_true(json_object_get(doc, "open_to_anyone")) ? "reaches only what is open to anyone" : "gets no answer");
     show_changes(doc);
 }
 

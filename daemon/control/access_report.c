@@ -11,10 +11,10 @@ static const struct book_entry *by_key(const struct report_view *v, const uint8_
 static json_t *people(const struct report_view *v, const struct door *d)
 {
     json_t *a = json_array();
-    for (unsigned i = 0; i < d->n_keys && i < REPORT_ROWS_MAX; i++) {
+    for (unsigned i = 0; i < d->who.n_keys && i < REPORT_ROWS_MAX; i++) {
         char key[KEY_STR_LEN + 1];
-        const struct book_entry *e = by_key(v, d->keys[i]);
-        json_array_append_new(a, json_string(e ? e->name : (key_format(d->keys[i], key), key)));
+        const struct book_entry *e = by_key(v, d->who.keys[i]);
+        json_array_append_new(a, json_string(e ? e->name : (key_format(d->who.keys[i], key), key)));
     }
     return a;
 }

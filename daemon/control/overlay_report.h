@@ -11,6 +11,7 @@ enum report_nodes_source { NODES_OF_NOBODY, NODES_OF_CONFIG, NODES_OF_FILE };
 
 struct report_overlay {
     const char *name, *suffix; /* name "": the first */
+    const char *kind;          /* "i3", "mesh" */
     enum report_nodes_source source;
     struct addr node; /* in use; family 0: none */
     bool embedded;

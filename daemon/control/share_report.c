@@ -184,13 +184,15 @@ static json_t *person(const struct report_person *r)
     return o;
 }
 
-char *report_people(const struct report_person *rows, unsigned n, const uint8_t *own)
+char *report_people(const struct report_person *rows, unsigned n, const uint8_t *own, unsigned strangers, bool open)
 {
     json_t *whole = json_object(), *list = json_array();
     set_fingerprint(whole, "own_fingerprint", own);
     for (unsigned i = 0; i < n; i++)
         json_array_append_new(list, person(&rows[i]));
     set(whole, "peers", list);
+    set(whole, "open_to_anyone", json_boolean(open));
+    set(whole, "strangers", json_integer(strangers));
     return finish(whole);
 }
 

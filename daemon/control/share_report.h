@@ -48,8 +48,8 @@ char *report_shares(struct shares *s, uint64_t wall, const char *(*name_of)(void
 char *report_unshared(unsigned ports, unsigned keys, unsigned invitations, unsigned cut, const char *still);
 char *report_joined(const char *name, const uint8_t *key, uint32_t address, uint8_t proto, uint16_t port, const char *service, bool added,
     bool learned);
-/* rows of a part of the list; own: our key. */
-char *report_people(const struct report_person *rows, unsigned n, const uint8_t *own);
+/* rows of a part of the list; own: our key; strangers: how many have a session, as anyone may if `open`. */
+char *report_people(const struct report_person *rows, unsigned n, const uint8_t *own, unsigned strangers, bool open);
 char *report_rotated(const uint8_t *old, const uint8_t *new, unsigned peers, uint64_t seconds);
 
 #endif

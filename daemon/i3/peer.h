@@ -111,6 +111,9 @@ struct peers_config {
     /* May this key talk to us (is it in the book)? May call peer_get() for it; a peer made by its INIT alone
      * has no local address yet. */
     bool (*known)(void *ctx, const uint8_t key[KEY_LEN]);
+    /* The peer of a key that is known, has none, and has shown that it is whose it says; NULL: it may not have one just now. Not set:
+     * peer_get() without an address. */
+    struct peer *(*meet)(void *ctx, const uint8_t key[KEY_LEN]);
     void *ctx;
 };
 

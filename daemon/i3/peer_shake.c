@@ -390,7 +390,7 @@ enum peer_verdict shake_input_init(
     }
     if (init_read(&n, d->payload, &theirs) || !(theirs.ciphers & ps->c.ciphers))
         goto out;
-    if (!p && !(p = peer_get(ps, n.rs, 0)))
+    if (!p && !(p = ps->c.meet ? ps->c.meet(ps->c.ctx, n.rs) : peer_get(ps, n.rs, 0)))
         goto out;
     *who = p;
     verdict = genuine_init(ps, p, &n, &theirs, mac1, now, out);

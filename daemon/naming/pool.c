@@ -13,6 +13,7 @@ struct entry {
     uint32_t ip;
     uint8_t ip6[16];
     bool pinned, unsaved;
+    bool passing; /* never saved */
     mono_t due;                /* kept while pinned as well */
     mono_t saved;              /* what `due` was when it was saved */
     struct entry *prev, *next; /* in the order of `due`, unless pinned */
@@ -171,9 +172,23 @@ static uint32_t choose(const struct pool *p, const uint8_t key[KEY_LEN])
     return is_free(p, ip) ? ip : scan_free(p, ip);
 }
 
+/* One that no id hashes to, so that nobody who is known, now or later, finds his own taken; where there is none, any. */
+static uint32_t choose_aside(const struct pool *p, const uint8_t key[KEY_LEN])
+{
+    for (uint8_t tries = 0; tries < 16; tries++) {
+        uint8_t hash[BLAKE2S_LEN];
+        blake2s(hash, (struct bytes[]){{"i3run pool aside v1", 19}, {p->seed, 32}, {&tries, 1}, {key, KEY_LEN}}, 4);
+        uint32_t low = (uint32_t)hash[0] << 24 | (uint32_t)hash[1] << 16 | (uint32_t)hash[2] << 8;
+        uint32_t ip = p->network | (low & ~mask_of(p->bits));
+        if (ip & 0xffff00 && ip & ~mask_of(p->bits) && !pool_is_excluded(p, ip) && !find_ip(p, ip))
+            return ip;
+    }
+    return choose(p, key);
+}
+
 static void mark(struct pool *p, struct entry *e, bool unsaved)
 {
-    if (e->unsaved == unsaved)
+    if (e->unsaved == unsaved || (unsaved && e->passing))
         return;
     e->unsaved = unsaved;
     if (unsaved)
@@ -233,6 +248,30 @@ static struct entry *allot(struct pool *p, mono_t now, const uint8_t key[KEY_LEN
     if (e)
         mark(p, e, true);
     return e;
+}
+
+uint32_t pool_pass(struct pool *p, mono_t now, const uint8_t key[KEY_LEN], bool aside)
+{
+    struct entry *e = find_key(p, key);
+    if (e)
+        return e->passing ? e->ip : 0;
+    pool_expire(p, now);
+    if (HASH_CNT(by_key, p->keys) >= POOL_MAX)
+        return 0;
+    uint32_t ip = aside ? choose_aside(p, key) : choose(p, key);
+    e = ip ? entry_new(p, key, ip, mono_add(now, POOL_LIFE)) : NULL;
+    if (!e)
+        return 0;
+    e->passing = true;
+    pool_pin(p, key, true);
+    return e->ip;
+}
+
+void pool_passed(struct pool *p, const uint8_t key[KEY_LEN])
+{
+    struct entry *e = find_key(p, key);
+    if (e && e->passing)
+        entry_free(p, e);
 }
 
 static void use(struct pool *p, mono_t now, struct entry *e)
@@ -358,6 +397,8 @@ bool pool_unsaved(struct pool *p, struct pool_entry *out)
 bool pool_each(struct pool *p, void **at, struct pool_entry *out)
 {
     struct entry *e = *at ? ((struct entry *)*at)->by_key.next : p->keys;
+    while (e && e->passing)
+        e = e->by_key.next;
     *at = e;
     if (e)
         *out = saved(p, e);

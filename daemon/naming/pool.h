@@ -49,6 +49,11 @@ bool pool_rekey(struct pool *p, mono_t now, const uint8_t old[KEY_LEN], const ui
 /* Pinned entries do not expire. Pinning a key which has no address yet allots one, so that it is reserved. */
 void pool_pin(struct pool *p, const uint8_t key[KEY_LEN], bool pinned);
 
+/* The address of somebody who only passes: never saved, and kept until pool_passed(). `aside`: one that no id hashes to, so that it is not in
+ * the way of anybody's who comes later, while there are such (1 of 256 addresses). 0: the pool is full, or the key has an address for good. */
+uint32_t pool_pass(struct pool *p, mono_t now, const uint8_t key[KEY_LEN], bool aside);
+void pool_passed(struct pool *p, const uint8_t key[KEY_LEN]);
+
 /* ---- what is to be kept on disk ---- */
 
 struct pool_entry {

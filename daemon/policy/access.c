@@ -7,6 +7,7 @@
 struct access {
     unsigned n;
     struct door *v[ACCESS_DOORS];
+    struct access_list uses[ACCESS_USES];
 };
 
 struct access *access_new(void)
@@ -19,6 +20,8 @@ void access_clear(struct access *a)
     for (unsigned i = 0; i < a->n; i++)
         free(a->v[i]);
     a->n = 0;
+    for (unsigned i = 0; i < ACCESS_USES; i++)
+        a->uses[i] = (struct access_list){0};
 }
 
 void access_free(struct access *a)
@@ -44,22 +47,37 @@ struct door *access_add(struct access *a, enum access_source source, const char 
     return d;
 }
 
-bool door_admits(const struct door *d, const uint8_t key[KEY_LEN])
+bool access_list_names(const struct access_list *l, const uint8_t key[KEY_LEN])
 {
-    for (unsigned i = 0; i < d->n_keys; i++)
-        if (!memcmp(d->keys[i], key, KEY_LEN))
+    for (unsigned i = 0; i < l->n_keys; i++)
+        if (!memcmp(l->keys[i], key, KEY_LEN))
             return true;
     return false;
 }
 
-int door_admit(struct door *d, const uint8_t key[KEY_LEN])
+bool access_list_has(const struct access_list *l, const uint8_t key[KEY_LEN])
 {
-    if (door_admits(d, key))
+    return l->anyone || access_list_names(l, key);
+}
+
+int access_list_add(struct access_list *l, const uint8_t key[KEY_LEN])
+{
+    if (access_list_names(l, key))
         return 0;
-    if (d->n_keys == ACCESS_KEYS)
+    if (l->n_keys == ACCESS_KEYS)
         return -ENOSPC;
-    memcpy(d->keys[d->n_keys++], key, KEY_LEN);
+    memcpy(l->keys[l->n_keys++], key, KEY_LEN);
     return 0;
+}
+
+struct access_list *access_use(struct access *a, enum access_use what)
+{
+    return &a->uses[what];
+}
+
+bool access_may_use(const struct access *a, enum access_use what, const uint8_t key[KEY_LEN])
+{
+    return access_list_has(&a->uses[what], key);
 }
 
 const struct door *access_find(const struct access *a, uint8_t proto, uint16_t port, const uint8_t key[KEY_LEN])
@@ -70,10 +88,34 @@ const struct door *access_find(const struct access *a, uint8_t proto, uint16_t p
     return NULL;
 }
 
+const struct access_list *access_list_at(const struct access *a, unsigned i)
+{
+    return i < a->n ? &a->v[i]->who : i - a->n < ACCESS_USES ? &a->uses[i - a->n] : NULL;
+}
+
 bool access_knows(const struct access *a, const uint8_t key[KEY_LEN])
 {
-    for (unsigned i = 0; i < a->n; i++)
-        if (door_admits(a->v[i], key))
+    const struct access_list *l;
+    for (unsigned i = 0; (l = access_list_at(a, i)); i++)
+        if (access_list_has(l, key))
+            return true;
+    return false;
+}
+
+bool access_names(const struct access *a, const uint8_t key[KEY_LEN])
+{
+    const struct access_list *l;
+    for (unsigned i = 0; (l = access_list_at(a, i)); i++)
+        if (access_list_names(l, key))
+            return true;
+    return false;
+}
+
+bool access_is_open(const struct access *a)
+{
+    const struct access_list *l;
+    for (unsigned i = 0; (l = access_list_at(a, i)); i++)
+        if (l->anyone)
             return true;
     return false;
 }

@@ -27,18 +27,31 @@ static const uint8_t *allowed(struct pump *p, const char *text, uint8_t key[KEY_
     return key;
 }
 
-static void add_exposes(struct pump *p)
+void access_allow(struct pump *p, struct access_list *l, const char (*names)[CONFIG_NAME_MAX + 1], unsigned n)
 {
     uint8_t key[KEY_LEN];
+    for (unsigned i = 0; i < n; i++) {
+        bool anyone = !strcmp(names[i], ACCESS_ANYONE);
+        const uint8_t *who = anyone ? NULL : allowed(p, names[i], key);
+        l->anyone |= anyone;
+        if (who)
+            access_list_add(l, who);
+    }
+}
+
+bool access_uses(const struct pump *p, enum access_use what, const uint8_t key[KEY_LEN])
+{
+    return access_may_use(p->access, what, key) && !drop_has(p, key);
+}
+
+static void add_exposes(struct pump *p)
+{
     for (unsigned i = 0; i < p->config.n_exposes; i++) {
         const struct config_expose *x = &p->config.exposes[i];
         struct door *d = access_add(p->access, ACCESS_EXPOSE, x->name, x->proto, x->port, &x->target);
-        for (unsigned j = 0; d && j < x->n_allow; j++) {
-            const uint8_t *who = allowed(p, x->allow[j], key);
-            if (who)
-                door_admit(d, who);
-        }
-        if (!d)
+        if (d)
+            access_allow(p, &d->who, x->allow, x->n_allow);
+        else
             log_warn("expose %s: there are more than %d doors already", x->name, ACCESS_DOORS);
     }
 }
@@ -56,18 +69,23 @@ static void add_shares(struct pump *p)
     }
 }
 
-/* Those to whom some door was open until now: who of them may no more is looked at when the resets are out (access_settle()). */
+void access_doubt(struct pump *p, const uint8_t key[KEY_LEN])
+{
+    uint8_t(*v)[KEY_LEN] = realloc(p->stale, (p->n_stale + 1) * sizeof(*v));
+    if (!v)
+        return;
+    p->stale = v;
+    memcpy(p->stale[p->n_stale++], key, KEY_LEN);
+}
+
+/* Those to whom something was open until now: who of them may no more is looked at when the resets are out (access_settle()). */
 static void note_guests(struct pump *p)
 {
-    const struct door *d;
-    for (unsigned i = 0; (d = access_at(p->access, i)); i++)
-        for (unsigned j = 0; j < d->n_keys; j++) {
-            uint8_t(*v)[KEY_LEN] = names_is_friend(p, d->keys[j]) ? NULL : realloc(p->stale, (p->n_stale + 1) * sizeof(*v));
-            if (!v)
-                continue;
-            p->stale = v;
-            memcpy(p->stale[p->n_stale++], d->keys[j], KEY_LEN);
-        }
+    const struct access_list *l;
+    for (unsigned i = 0; (l = access_list_at(p->access, i)); i++)
+        for (unsigned j = 0; j < l->n_keys; j++)
+            if (!names_is_friend(p, l->keys[j]))
+                access_doubt(p, l->keys[j]);
 }
 
 int access_rebuild(struct pump *p)
@@ -76,6 +94,7 @@ int access_rebuild(struct pump *p)
     access_clear(p->access);
     add_exposes(p);
     add_shares(p);
+    strangers_recheck(p);
     p->access_turn += 1 + (p->access_turn == UINT32_MAX / 2);
     names_pin_book(p);
     rotation_people(p);
@@ -163,8 +182,10 @@ void access_settle(struct pump *p)
     net_output(p); /* the resets */
     while (p->n_stale) {
         const uint8_t *key = p->stale[--p->n_stale];
-        if (!names_may_talk(p, key))
-            end_sessions(p, key);
+        if (names_may_talk(p, key))
+            continue;
+        end_sessions(p, key);
+        strangers_forget(p, key);
     }
     free(p->stale);
     p->stale = NULL;

@@ -39,7 +39,7 @@ static void claim_end(struct pump *p, struct claim *c)
 {
     for (struct overlay *o = p->overlays; o; o = o->next)
         if (o == c->o)
-            trigger_remove(o->triggers, p->now, &c->hash.id, 256, &o->out);
+            overlay_withdraw(o, &c->hash.id, 256);
     c->o = NULL;
 }
 
@@ -51,7 +51,7 @@ static void claim_begin(struct pump *p, struct claim *c)
         return;
     claim_end(p, c);
     hashname_of(&c->hash, full);
-    int err = trigger_add(o->triggers, p->now, &c->hash.id, 256, c->hash.priv, c->hash.pub, NULL, 0, 0);
+    int err = overlay_announce(o, &c->hash.id, 256, c->hash.priv, c->hash.pub, 0);
     if (err)
         log_error("name=%s cannot be claimed err=%d", full, err);
     else
@@ -217,7 +217,7 @@ bool claims_in(struct overlay *o, const struct wire_data *d)
     if (!c || hashname_read_question(&c->hash, d->payload, d->payload_len, &q) || !may_answer(p))
         return true; /* and not a word to strangers */
     uint8_t *out = outbox_alloc(&o->out, DATA_HEADER_LEN + HASHNAME_ANSWER);
-    const struct addr *to = owners_node(o->owners, &q.answer_to);
+    const struct addr *to = overlay_way(o, &q.answer_to);
     if (!out || !to->family)
         return true;
     size_t n = data_header_encode(out, DATA_HEADER_LEN, &(struct wire_data){.hops = HOPS_DEFAULT, .n = 1, .proto = PROTO_NAME, .ids = q.answer_to.b});

@@ -141,6 +141,11 @@ void drop_misuse(struct pump *p, struct peer *peer)
 static void drop_misuser(struct pump *p)
 {
     p->misused = false;
+    if (strangers_has(p, p->misuser)) { /* what would be written down is a key that costs nothing */
+        p->count.dropped_misuse++;
+        strangers_expel(p, p->misuser);
+        return;
+    }
     if (drop(p, p->misuser, DROP_MISUSE, p->wall / USEC_PER_SEC + DROP_MISUSE_S))
         return;
     p->count.dropped_misuse++;

@@ -53,6 +53,8 @@ static void side_link(struct side *s)
 
 static void side_free(struct side *s)
 {
+    if (s->o->p->strangers)
+        strangers_forget_side(s);
     peers_free(s->peers);
     free(s);
 }
@@ -71,20 +73,18 @@ static struct i3_id group_id(const uint8_t key[KEY_LEN], const uint8_t *member)
 
 static int add_triggers(struct overlay *o, const struct group *g)
 {
-    mono_t now = o->p->now;
     struct i3_id one = group_id(g->entry.key, g->member), all = group_id(g->entry.key, NULL);
-    int err = trigger_add(o->triggers, now, &all, 256, g->priv, g->entry.key, NULL, 0, INSERT_SHORTCUT);
+    int err = overlay_announce(o, &all, 256, g->priv, g->entry.key, INSERT_SHORTCUT);
     if (!err && g->kind == GROUP_ANYCAST)
-        err = trigger_add(o->triggers, now, &one, 128, g->priv, g->entry.key, NULL, 0, INSERT_SHORTCUT);
+        err = overlay_announce(o, &one, 128, g->priv, g->entry.key, INSERT_SHORTCUT);
     return err;
 }
 
 static void remove_triggers(struct overlay *o, const struct group *g)
 {
-    mono_t now = o->p->now;
     struct i3_id one = group_id(g->entry.key, g->member), all = group_id(g->entry.key, NULL);
-    trigger_remove(o->triggers, now, &all, 256, &o->out);
-    trigger_remove(o->triggers, now, &one, 128, &o->out);
+    overlay_withdraw(o, &all, 256);
+    overlay_withdraw(o, &one, 128);
 }
 
 /* May that key have a session with us as the group's member? As with us ourselves: it is in the book. */
@@ -96,6 +96,13 @@ static bool side_known(void *ctx, const uint8_t key[KEY_LEN])
         return false;
     uint32_t ip = pool_get(p->pool, p->now, key);
     return ip && !side_by_own(p, ip) && peer_get(s->peers, key, ip);
+}
+
+/* An old key of the user's says what the new one is, to those who know it. */
+static bool known_before(void *ctx, const uint8_t key[KEY_LEN])
+{
+    struct overlay *o = ctx;
+    return names_is_known(o->p, key) && names_may_talk(o->p, key) && overlay_may_have(o, key);
 }
 
 static struct side *side_make(struct overlay *o, const struct group *g, const struct retired *old, const uint8_t priv[KEY_LEN],
@@ -122,20 +129,21 @@ static struct side *side_make(struct overlay *o, const struct group *g, const st
     c.shortcut = c.shortcut && !old;
     memcpy(c.priv, priv, KEY_LEN);
     memcpy(c.pub, key, KEY_LEN);
+    if (old) {
+        c.known = known_before;
+        c.meet = NULL;
+    }
     if (g) {
         memcpy(c.member, g->member, GROUP_MEMBER_LEN);
         c.known = side_known;
+        c.meet = NULL;
         c.ctx = s;
     }
     s->peers = peers_new(&c);
-    if (s->peers) {
-        peers_set_owners(s->peers, o->owners);
-        peers_set_node(s->peers, &o->node_addr);
-        if (o->own_addresses.n)
-            peers_set_own(s->peers, p->now, &o->own_addresses);
+    if (s->peers)
         id_of_key(&s->session_id, c.session_pub, NULL);
-    }
-    if (!s->peers || trigger_add(o->triggers, p->now, &s->session_id, 128, c.session_priv, c.session_pub, NULL, 0, INSERT_SHORTCUT | INSERT_ALONE)) {
+    if (!s->peers || o->kind->side_up(s) || 
+        overlay_announce(o, &s->session_id, 128, c.session_priv, c.session_pub, INSERT_SHORTCUT | INSERT_ALONE)) {
         crypto_wipe(&c, sizeof(c));
         side_free(s);
         return NULL;
@@ -177,7 +185,7 @@ void side_end(struct side *s)
     while (peers_leave(s->peers, p->now, &o->out))
         net_flush(o);
     net_flush(o);
-    trigger_remove(o->triggers, p->now, &s->session_id, 128, &o->out);
+    overlay_withdraw(o, &s->session_id, 128);
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
@@ -202,7 +210,7 @@ static int group_begin(struct pump *p, const struct group *g)
 {
     char full[IPC_NAME_MAX + 1];
     struct overlay *o = overlay_of_entry(p, g->entry.name, full);
-    int err = add_triggers(o, g);
+    int err = o->kind->named ? add_triggers(o, g) : -EOPNOTSUPP;
     if (err)
         return err;
     pool_pin(p->pool, g->entry.key, true);

@@ -14,9 +14,13 @@ static const struct side *group_side(const struct pump *p, const struct group *g
     return NULL;
 }
 
+/* NULL: its overlay has none. */
 static const struct triggers *triggers_of(const struct pump *p, const struct group *g)
 {
-    return overlay_of_key(p, g->entry.key)->triggers;
+    struct report_overlay v = {0};
+    struct overlay *o = overlay_of_key(p, g->entry.key);
+    o->kind->describe(o, &v);
+    return v.triggers;
 }
 
 static void describe(const struct pump *p, const struct group *g, struct report_group *out)
@@ -138,7 +142,7 @@ static void group_leave_verb(struct control_call *k)
 static void group_list(struct control_call *k)
 {
     struct report_group r[GROUPS_MAX];
-    control_done(k, report_groups(r, group_report(k->p, r), k->p->overlays->triggers));
+    control_done(k, report_groups(r, group_report(k->p, r), k->p->overlays->ring->triggers));
 }
 
 void verb_group(struct control_call *k)

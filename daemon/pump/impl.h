@@ -25,6 +25,7 @@
 #include "daemon/policy/drops.h"
 #include "daemon/policy/node_list.h"
 #include "daemon/pump/node_pump.h"
+#include "daemon/pump/overlay_kind.h"
 #include "daemon/program/listener.h"
 #include "daemon/program/vsock.h"
 #include "daemon/pump/pump.h"
@@ -71,7 +72,7 @@ struct failed_host {
 struct pump_counters {
     uint64_t waypoint; /* passed on for others */
     uint64_t packets_bad, packets_spoofed, packets_unsealed, packets_barred /* of guests, for what is not shared with them */, held_lost, cut /* connections, when a share was taken back */, connects, incoming, refused, slowed;
-    uint64_t misuse, dropped_misuse; /* packets which no i3d sends; peers dropped for that */
+    uint64_t misuse, dropped_misuse, strangers, strangers_refused; /* packets which no i3d sends; peers dropped for that */
 };
 
 struct dgram_side;
@@ -89,6 +90,7 @@ struct door_flows;
 struct sharing;
 struct rotation;
 struct retired;
+struct strangers;
 
 /* Datagrams, but for the last two. */
 struct dgram_counters {
@@ -141,23 +143,12 @@ struct sample {
 
 enum { OVERLAYS_MAX = 8, OVERLAY_NAME_MAX = 63 };
 
-/* A ring of nodes and what we are in it (pump/overlay.c has the picture). Bound: OVERLAYS_MAX. */
-struct overlay {
-    struct pump *p;
-    struct overlay *next;
-    char name[OVERLAY_NAME_MAX + 1];
-    char suffix[OVERLAY_NAME_MAX + 1]; /* of its names, with the dot, lower case */
-
-    struct udp *udp;
-    struct fdset_entry *udp_watch;
-    bool udp_ready;
+/* What an overlay of kind i3 is besides: a ring of nodes, and what we are in it (pump/ring.c). Nobody else's business. */
+struct ring {
     struct streams *streams; /* to nodes, NULL: never by TCP */
     struct fdset_entry *streams_watch;
     bool streams_ready;
     struct transport transport;
-    struct outbox out;
-    uint8_t *seal;
-    size_t sealed;
 
     struct addr configured[CONFIG_NODES_MAX];
     unsigned n_configured;
@@ -171,9 +162,6 @@ struct overlay {
 
     struct triggers *triggers;
     struct owners *owners;
-    uint64_t unanswered; /* peers_unanswered() when the triggers were last doubted */
-    struct side *sides;  /* the user's own key, then those of groups */
-    struct peers *peers; /* of the first */
 
     struct path_own own_addresses; /* as offered to peers */
     struct addr addresses_seen;    /* the node's part of them */
@@ -181,6 +169,30 @@ struct overlay {
     bool addresses_dirty, place_dirty; /* the offered ones, and where we are, are to be looked at */
     struct addr place;                 /* the address from which packets to the node leave; family 0: there is no way to it */
     mono_t place_at;
+};
+
+struct mesh_overlay; /* of kind mesh (pump/mesh.c) */
+
+/* One by which others are reached (pump/overlay.c has the picture). Bound: OVERLAYS_MAX. */
+struct overlay {
+    struct pump *p;
+    struct overlay *next;
+    char name[OVERLAY_NAME_MAX + 1];
+    char suffix[OVERLAY_NAME_MAX + 1]; /* of its names, with the dot, lower case */
+    const struct overlay_kind *kind;
+    struct ring *ring;         /* kind i3; else NULL */
+    struct mesh_overlay *mesh; /* kind mesh; else NULL */
+
+    struct udp *udp;
+    struct fdset_entry *udp_watch;
+    bool udp_ready;
+    struct outbox out;
+    uint8_t *seal;
+    size_t sealed;
+
+    uint64_t unanswered; /* of all sides, when answers were last missed */
+    struct side *sides;  /* the user's own key, then those of groups */
+    struct peers *peers; /* of the first */
 };
 
 /* State that could not be written. */
@@ -230,6 +242,7 @@ struct pump {
     uint32_t access_turn;  /* grows with each change of it, or of the book */
     uint8_t (*stale)[KEY_LEN]; /* guests who may have nothing to do here any more (pump/access.c) */
     unsigned n_stale;
+    struct strangers *strangers; /* pump/strangers.c */
     struct door_flows *doors;
     struct sharing *sharing;   /* pump/share.h */
     struct rotation *rotation; /* pump/rotate.c */
@@ -301,7 +314,33 @@ const char *state_trouble(const struct pump *p, char *out, size_t cap);
 /* One more, behind the others: its socket, triggers, sessions. 0 or -errno with a sentence. */
 int overlay_new(struct pump *p, const char *name, const char *suffix, const struct addr *nodes, unsigned n, struct overlay **out, char *why,
     size_t whylen);
+/* What i3.conf says of the first one, and of another. */
+struct overlay_plan overlay_plan_first(const struct config *c);
+struct overlay_plan overlay_plan_of(const struct config_overlay *c);
+int overlay_make(struct pump *p, const struct overlay_plan *c, struct overlay **out, char *why, size_t whylen);
 void overlay_free(struct overlay *o);
+/* Its socket; and another one in its place, if it can be had: the old one stays where not. */
+int overlay_socket(struct overlay *o, const struct addr *local, char *why, size_t whylen);
+int overlay_socket_anew(struct overlay *o, const struct addr *local);
+
+/* What its kind does (overlay_kind.h), or what is right for one that has nothing to do. */
+int overlay_announce(struct overlay *o, const struct i3_id *id, unsigned bits, const uint8_t priv[KEY_LEN], const uint8_t pub[KEY_LEN], unsigned flags);
+void overlay_withdraw(struct overlay *o, const struct i3_id *id, unsigned bits);
+/* We are found by that id, as far as is known; by all that were announced. */
+bool overlay_stands(const struct overlay *o, const struct i3_id *id);
+bool overlay_is_ready(const struct overlay *o);
+/* What a packet for that id is pushed for; of family 0: nothing, now. */
+const struct addr *overlay_way(struct overlay *o, const struct i3_id *id);
+/* Nobody shall look for us there any more. */
+void overlay_leave(struct overlay *o);
+const struct streams_stats *overlay_by_tcp(const struct overlay *o);
+const char *overlay_silence(struct overlay *o, const uint8_t key[KEY_LEN]);
+/* By which way a peer's packets go, in words; out: REPORT_PATH bytes (control/report.h). */
+const char *overlay_path(struct overlay *o, const struct peer_info *info, char *out);
+void overlay_rekeyed(struct overlay *o);
+unsigned overlay_replaced(struct overlay *o, const struct i3_id *now, struct i3_id *old);
+/* There is something to be received. */
+bool overlay_pending(const struct overlay *o);
 void overlays_free(struct pump *p);
 /* When something in it is due. */
 mono_t overlay_deadline(const struct overlay *o);
@@ -343,12 +382,18 @@ unsigned nodes_of(const struct pump *p, const char *name, const struct addr *con
 int nodes_replace(struct overlay *o, const struct node_list *l);
 /* These as well. */
 int nodes_learned(struct overlay *o, const struct addr *v, unsigned n);
+/* There are some; never of a mesh. */
+bool nodes_any(const struct overlay *o);
 /* As an invitation has them: added to DATA/nodes for the first overlay, and used at once if i3.conf names none. 0 or -errno. */
 int overlay_nodes_save(struct pump *p, const struct addr *addrs, unsigned n);
 /* Other nodes from now on. n 0: the first overlay runs one by itself, the others wait. */
 int overlay_set_nodes(struct overlay *o, const struct addr *v, unsigned n);
 
 /* pump/net.c */
+/* A DATA packet; from: by whom it came, for peers_input(). */
+void net_data_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len);
+/* As udp_failed_fn; ctx: the overlay. */
+void net_send_failed(void *ctx, const struct addr *to, size_t len, int err);
 /* ctx: the overlay. */
 void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len);
 /* All that is due, of all overlays. */
@@ -460,8 +505,6 @@ void drop_turn(struct pump *p);
 mono_t drop_deadline(const struct pump *p);
 
 /* pump/sample.c */
-/* The trigger of that id is known to stand. */
-bool overlay_stands(const struct overlay *o, const struct i3_id *id);
 /* The key in use is another one, with that id. Returns 1 when one more had a trigger, which *old names now, else 0. */
 unsigned sample_replaced(struct overlay *o, const struct i3_id *now, struct i3_id *old);
 /* Where there are nodes to measure; again after a change. */
@@ -475,8 +518,11 @@ void move_start(struct pump *p);
 void move_stop(struct pump *p);
 /* Every turn, before anything that is late is held against others. */
 void move_turn(struct pump *p);
-/* An overlay that has come later. */
+/* A ring's: it has come later; where are we; all its nodes are asked again; addresses have changed. */
 void move_begin(struct overlay *o);
+void move_look(struct overlay *o, bool anyway);
+void move_ring_again(struct overlay *o);
+void move_addresses(struct overlay *o);
 /* Everything is asked again, as at another place. */
 void move_ask_again(struct overlay *o);
 
@@ -520,6 +566,12 @@ void flow_end_local(struct pump *p, uint32_t own);
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
 
 /* pump/access.c */
+/* Whom a list of i3.conf names, "anyone" among them, is put into l: for access_use() of p->access, at each access_rebuild(). */
+void access_allow(struct pump *p, struct access_list *l, const char (*names)[CONFIG_NAME_MAX + 1], unsigned n);
+/* May this key use us as a gateway, or a middle-box? */
+bool access_uses(const struct pump *p, enum access_use what, const uint8_t key[KEY_LEN]);
+/* Perhaps it has nothing to do here any more: access_settle() looks. */
+void access_doubt(struct pump *p, const uint8_t key[KEY_LEN]);
 /* The table anew, after a change of anything that it is made of; what it allows no more ends. -ENOMEM. */
 int access_rebuild(struct pump *p);
 void access_settle(struct pump *p);
@@ -532,6 +584,24 @@ const struct door *access_door(struct pump *p, const struct side *s, uint32_t ho
 
 /* A key that nobody here knows any more is forgotten at once, with its sessions and connections; else nothing happens. */
 void access_forget(struct pump *p, const uint8_t key[KEY_LEN]);
+
+/* pump/strangers.c: keys that nobody here knows, where something is open to anyone */
+int strangers_start(struct pump *p);
+void strangers_stop(struct pump *p);
+/* The peer of a key that calls by that side, made if it may be; NULL: not now. */
+struct peer *strangers_meet(struct side *s, const uint8_t key[KEY_LEN]);
+bool strangers_has(const struct pump *p, const uint8_t key[KEY_LEN]);
+unsigned strangers_count(const struct pump *p);
+/* After a change of who may what: those who are known now, or may come no more. */
+void strangers_recheck(struct pump *p);
+/* Its sessions and its address; nothing if it is none. */
+void strangers_forget(struct pump *p, const uint8_t key[KEY_LEN]);
+/* Those of a side that ends. */
+void strangers_forget_side(struct side *s);
+/* The same, and its connections are reset. */
+void strangers_expel(struct pump *p, const uint8_t key[KEY_LEN]);
+mono_t strangers_deadline(const struct pump *p);
+void strangers_turn(struct pump *p);
 
 /* pump/share.c: invitations of ours, and DATA/shares */
 int share_start(struct pump *p, char *why, size_t whylen);
@@ -659,6 +729,8 @@ const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY
 const struct book_entry *names_find(const struct pump *p, const char *name);
 /* Is it in the book, as neither a multicast group nor a guest? */
 bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN]);
+/* Has anybody here ever heard of that key, more than that it may come as anyone? */
+bool names_is_known(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* May a key open sessions: is it a friend, or a guest with a door here or there, or one that has been replaced and is told so? */
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before

@@ -50,7 +50,7 @@ static void on_info(struct request *q)
 static void on_suffixes(struct request *q)
 {
     struct pump *p = q->p;
-    struct ipc_suffixes v = {.flags = p->overlays->nodes || p->ever_met ? 0 : IPC_SUFFIXES_NO_NODE};
+    struct ipc_suffixes v = {.flags = p->overlays->ring->nodes || p->ever_met ? 0 : IPC_SUFFIXES_NO_NODE};
     size_t at = 0;
     for (const struct overlay *o = p->overlays; o && at < sizeof(v.list); o = o->next)
         at += (size_t)snprintf(v.list + at, sizeof(v.list) - at, "%s%s", at ? "," : "", o->suffix);

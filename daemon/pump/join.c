@@ -49,9 +49,9 @@ static void nodes_text(const struct addr *v, unsigned n, char *out, size_t cap)
 
 static bool shares_a_node(const struct overlay *o, const struct invite *i)
 {
-    for (unsigned a = 0; a < o->n_configured; a++)
+    for (unsigned a = 0; a < o->ring->n_configured; a++)
         for (unsigned b = 0; b < i->n; b++)
-            if (addr_eq(&o->configured[a], &i->nodes[b]))
+            if (addr_eq(&o->ring->configured[a], &i->nodes[b]))
                 return true;
     return !i->n;
 }
@@ -76,7 +76,7 @@ static void give_up(struct pump *p, struct join_run *r)
 {
     const struct overlay *o = p->overlays;
     char ours[4 * (ADDR_STR + 2)], theirs[4 * (ADDR_STR + 2)];
-    nodes_text(o->configured, o->n_configured, ours, sizeof(ours));
+    nodes_text(o->ring->configured, o->ring->n_configured, ours, sizeof(ours));
     nodes_text(r->invite.nodes, r->invite.n, theirs, sizeof(theirs));
     bool same = shares_a_node(o, &r->invite);
     char *json;
@@ -210,7 +210,7 @@ void join_not_present(struct overlay *o, const struct wire_not_present *np)
 static bool reachable(const struct overlay *o)
 {
     struct trigger_info t;
-    for (unsigned i = 0; triggers_info(o->triggers, i, &t); i++)
+    for (unsigned i = 0; triggers_info(o->ring->triggers, i, &t); i++)
         if (!memcmp(t.id.b, o->p->public_id.b, ID_PREFIX_LEN))
             return t.state == TRIGGER_STANDING || t.state == TRIGGER_REFRESHING;
     return false;

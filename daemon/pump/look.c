@@ -35,7 +35,7 @@ static void sum_sockets(const struct pump *p, struct udp_stats *u, struct stream
         const struct udp_stats *a = udp_stats(o->udp);
         u->packets_in += a->packets_in, u->packets_out += a->packets_out, u->bytes_in += a->bytes_in, u->bytes_out += a->bytes_out;
         u->calls_in += a->calls_in, u->calls_out += a->calls_out, u->send_lost += a->send_lost;
-        const struct streams_stats *b = o->streams ? streams_stats(o->streams) : NULL;
+        const struct streams_stats *b = overlay_by_tcp(o);
         if (!b)
             continue;
         s->frames_in += b->frames_in, s->frames_out += b->frames_out, s->bytes_in += b->bytes_in, s->bytes_out += b->bytes_out;
@@ -78,6 +78,9 @@ static void tally_packets(struct pump *p, struct tally *t)
     add(t, "refused", p->count.refused, "Connections of peers that were refused.");
     add(t, "misuse", p->count.misuse, "Packets of peers with a session which no i3d sends.");
     add(t, "peers_dropped_misuse", p->count.dropped_misuse, "Peers that were dropped for that.");
+    add(t, "strangers", p->count.strangers, "Keys that nobody here knows which have had a session, as something is open to anyone.");
+    add(t, "strangers_refused", p->count.strangers_refused, "Times that such a key got no answer, as there were too many.");
+    add_gauge(t, "strangers_now", strangers_count(p), "Such keys now.");
     add_gauge(t, "peers_dropped", p->drops.n, "Peers that are dropped now.");
     add(t, "slowed_by_node", p->count.slowed, "Times that a node said that we send faster than its operator allows.");
 }

@@ -198,7 +198,7 @@ static void hash_send(struct pump *p, struct lookup *l)
 {
     struct overlay *o = l->o;
     uint8_t *out = outbox_alloc(&o->out, DATA_HEADER_LEN + HASHNAME_QUESTION);
-    const struct addr *to = owners_node(o->owners, &l->hash.id);
+    const struct addr *to = overlay_way(o, &l->hash.id);
     uint64_t wait = HASH_FIRST_US << l->tries;
     l->tries++;
     l->due = mono_min(mono_add(p->now, wait), l->until);
@@ -237,8 +237,8 @@ static void hash_due(struct pump *p, struct lookup *l)
         done(p, l, EKEYREJECTED, LIFE_UNASKED);
     } else if (l->has_key) {
         learn(p, l, l->key, LIFE_HASH);
-    } else if (!l->heard && !triggers_all_standing(l->o->triggers)) {
-        give_up(p, l, EAGAIN, l->o->n_configured ? "the overlay node cannot be reached" : "no overlay node is configured: i3ctl nodes add HOST:PORT, or i3ctl join CODE");
+    } else if (!l->heard && !overlay_is_ready(l->o)) {
+        give_up(p, l, EAGAIN, nodes_any(l->o) ? "the overlay node cannot be reached" : "no overlay node is configured: i3ctl nodes add HOST:PORT, or i3ctl join CODE");
     } else {
         give_up(p, l, ENOENT, "nobody claims the name");
     }
@@ -311,7 +311,7 @@ static void use_nodes(struct overlay *o, const struct txtname *t)
     unsigned n = 0;
     for (unsigned i = 0; i < t->n_nodes; i++)
         n += config_parse_addr(&v[n], t->node[i], CONFIG_DEFAULT_PORT) == 0;
-    if (!n || o->n_configured || o->by_config)
+    if (!n || nodes_any(o) || o->ring->by_config)
         return;
     int err = nodes_learned(o, v, n);
     if (err)

@@ -192,7 +192,7 @@ bool mcast_send(struct pump *p, uint32_t remote, const struct iovec *v, int n, s
         p->count.packets_unsealed++;
         return true;
     }
-    outbox_push(&o->out, owners_node(o->owners, &m->all), o->seal + o->sealed, (size_t)sealed);
+    outbox_push(&o->out, overlay_way(o, &m->all), o->seal + o->sealed, (size_t)sealed);
     outbox_set_ecn(&o->out, ip_ecn(v[0].iov_base));
     o->sealed += (size_t)sealed;
     if (p->trace)

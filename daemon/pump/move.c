@@ -15,27 +15,32 @@
 enum { SLEPT_US = 5000000, LOOK_PAUSE_US = 20000, LOOK_ANYWAY_US = 1000000 };
 
 /* What is outstanding was asked elsewhere, or long ago, and says nothing of those who were asked. */
-void move_ask_again(struct overlay *o)
+void move_ring_again(struct overlay *o)
 {
     struct pump *p = o->p;
-    o->node_since = p->now;
-    if (o->nodes)
-        nodes_restart(o->nodes, p->now), sampler_restart(o->sample.sampler, p->now);
-    triggers_moved(o->triggers, p->now);
-    owners_moved(o->owners, p->now);
-    for (struct side *s = o->sides; s; s = s->next)
-        peers_uprooted(s->peers, p->now);
+    o->ring->node_since = p->now;
+    if (o->ring->nodes)
+        nodes_restart(o->ring->nodes, p->now), sampler_restart(o->ring->sample.sampler, p->now);
+    triggers_moved(o->ring->triggers, p->now);
+    owners_moved(o->ring->owners, p->now);
     link_moved(o);
+}
+
+void move_ask_again(struct overlay *o)
+{
+    for (struct side *s = o->sides; s; s = s->next)
+        peers_uprooted(s->peers, o->p->now);
+    o->kind->moved(o);
 }
 
 /* A node to which there is a way from here: the present one if possible. */
 static bool find_way(struct overlay *o, struct addr *source)
 {
-    if (addresses_source(&o->node_addr, source) == 0)
+    if (addresses_source(&o->ring->node_addr, source) == 0)
         return true;
-    for (unsigned i = 1; i < o->n_configured; i++) {
-        unsigned k = (o->node_index + i) % o->n_configured;
-        const struct addr *node = &o->configured[k];
+    for (unsigned i = 1; i < o->ring->n_configured; i++) {
+        unsigned k = (o->ring->node_index + i) % o->ring->n_configured;
+        const struct addr *node = &o->ring->configured[k];
         if (node->family == 6 && udp_local(o->udp)->family == 4)
             continue;
         if (addresses_source(node, source) == 0) {
@@ -50,14 +55,27 @@ static bool find_way(struct overlay *o, struct addr *source)
 static void look(struct overlay *o)
 {
     struct pump *p = o->p;
-    struct addr before = o->place;
+    struct addr before = o->ring->place;
     char s[ADDR_STR], t[ADDR_STR];
-    o->place_dirty = false;
-    o->place_at = p->now;
-    if (!o->node_addr.family || !find_way(o, &o->place) || addr_eq(&before, &o->place))
+    o->ring->place_dirty = false;
+    o->ring->place_at = p->now;
+    if (!o->ring->node_addr.family || !find_way(o, &o->ring->place) || addr_eq(&before, &o->ring->place))
         return;
-    log_info("host moved from=%s to=%s", before.family ? addr_str(&before, s) : "nowhere", addr_str(&o->place, t));
+    log_info("host moved from=%s to=%s", before.family ? addr_str(&before, s) : "nowhere", addr_str(&o->ring->place, t));
     move_ask_again(o);
+}
+
+void move_look(struct overlay *o, bool anyway)
+{
+    uint64_t since = mono_since(o->ring->place_at, o->p->now);
+    if ((o->ring->place_dirty && since >= LOOK_PAUSE_US) || (anyway && since >= LOOK_ANYWAY_US))
+        look(o);
+}
+
+void move_addresses(struct overlay *o)
+{
+    o->ring->addresses_dirty = o->ring->place_dirty = true;
+    transport_moved(&o->ring->transport, o->p->now);
 }
 
 void move_turn(struct pump *p)
@@ -68,9 +86,7 @@ void move_turn(struct pump *p)
     if (slept)
         log_info("host slept s=%u", (unsigned)(mono_since(before, p->now) / USEC_PER_SEC));
     for (struct overlay *o = p->overlays; o; o = o->next) {
-        uint64_t since = mono_since(o->place_at, p->now);
-        if ((o->place_dirty && since >= LOOK_PAUSE_US) || (p->addresses_fd < 0 && since >= LOOK_ANYWAY_US))
-            look(o);
+        o->kind->look(o, p->addresses_fd < 0);
         if (!slept)
             continue;
         move_ask_again(o);
@@ -84,17 +100,15 @@ static void on_change(void *ctx, uint32_t events)
     struct pump *p = ctx;
     (void)events;
     addresses_drain(p->addresses_fd);
-    for (struct overlay *o = p->overlays; o; o = o->next) {
-        o->addresses_dirty = o->place_dirty = true;
-        transport_moved(&o->transport, p->now);
-    }
+    for (struct overlay *o = p->overlays; o; o = o->next)
+        o->kind->addresses(o);
 }
 
 void move_begin(struct overlay *o)
 {
-    o->addresses_dirty = true;
-    find_way(o, &o->place);
-    o->place_at = o->p->now;
+    o->ring->addresses_dirty = true;
+    find_way(o, &o->ring->place);
+    o->ring->place_at = o->p->now;
 }
 
 void move_start(struct pump *p)
@@ -105,8 +119,6 @@ void move_start(struct pump *p)
         p->addresses_entry = fdset_add(p->set, p->addresses_fd, false, on_change, p);
     else
         log_info("changes of addresses are not told here err=%d", p->addresses_fd);
-    for (struct overlay *o = p->overlays; o; o = o->next)
-        move_begin(o);
 }
 
 void move_stop(struct pump *p)

@@ -50,6 +50,13 @@ bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN])
     return e && !e->multicast && !e->guest && !drop_has(p, key);
 }
 
+/* By more than being anyone. */
+bool names_is_known(const struct pump *p, const uint8_t key[KEY_LEN])
+{
+    const struct shares *s = p->sharing->shares;
+    return book_find_key(p->book, key) || access_names(p->access, key) || received_from(s, key) || former_find(s, key);
+}
+
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
 {
     const struct shares *s = p->sharing->shares;
@@ -198,8 +205,8 @@ void names_pin_book(struct pump *p)
         pool_pin(p->pool, e->key, true);
         peer_of(p, e, ip);
     }
-    const struct door *d;
-    for (unsigned i = 0; (d = access_at(p->access, i)); i++)
-        for (unsigned j = 0; j < d->n_keys; j++)
-            pin_guest(p, d->keys[j]);
+    const struct access_list *l;
+    for (unsigned i = 0; (l = access_list_at(p->access, i)); i++)
+        for (unsigned j = 0; j < l->n_keys; j++)
+            pin_guest(p, l->keys[j]);
 }

@@ -1,4 +1,4 @@
-/* pump/net.c - between the UDP socket and the rooms: packets in, packets out, the choice of the node. */
+/* pump/net.c - between the overlays' sockets and the rooms: peers' packets in, packets out, what becomes of sessions. */
 #include "daemon/pump/impl.h"
 
 #include <errno.h>
@@ -7,8 +7,6 @@
 #include "daemon/pump/claims.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/tcpip/ip6.h"
-
-#define HEARD_AGAIN_US (100 * USEC_PER_MSEC) /* how often a node that passes on packets is taken note of */
 
 /* ---- in ---- */
 
@@ -40,7 +38,7 @@ static void peer_packet(struct pump *p, const struct side *s, struct peer *peer,
     }
 }
 
-static void data_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
+void net_data_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
 {
     struct pump *p = o->p;
     struct wire_data d;
@@ -68,9 +66,8 @@ static void data_in(struct overlay *o, const struct addr *from, uint8_t *data, s
     bool good = verdict == PEER_WORD || verdict == PEER_PACKET;
     if (!good || (s->retired && verdict == PEER_PACKET))
         return;
-    triggers_delivered(o->triggers, p->now, from);
-    if (mono_since(o->transport.heard, p->now) > HEARD_AGAIN_US && owners_has(o->owners, from))
-        transport_heard(&o->transport, p->now, from);
+    if (o->kind->heard)
+        o->kind->heard(o, from);
     uint8_t ecn = from->via == ADDR_UDP ? udp_ecn(o->udp) : 0;
     if (verdict == PEER_WORD)
         word_in(s, peer, ecn, plain, plain_len);
@@ -78,80 +75,10 @@ static void data_in(struct overlay *o, const struct addr *from, uint8_t *data, s
         peer_packet(p, s, peer, ecn, plain, plain_len);
 }
 
-static void not_present_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
-{
-    struct pump *p = o->p;
-    struct wire_not_present np;
-    if (!owners_has(o->owners, from) || not_present_decode(data, len, &np) < 0) {
-        p->count.packets_bad++;
-        return;
-    }
-    lookup_not_present(o, &np);
-    for (struct side *s = o->sides; s; s = s->next)
-        peers_not_present(s->peers, p->now, p->wall, &np);
-    join_not_present(o, &np);
-    triggers_doubt(o->triggers, p->now); /* the node may have lost ours as well */
-}
-
-static void trigger_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
-{
-    struct pump *p = o->p;
-    if (triggers_input(o->triggers, p->now, from, data, len) < 0)
-        p->count.packets_bad++;
-    else
-        transport_heard(&o->transport, p->now, from);
-}
-
-/* That of a trigger; or we send faster than the node's operator allows, which it says once. */
-static void refused_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
-{
-    struct pump *p = o->p;
-    struct wire_refused r;
-    if (refused_decode(data, len, &r) || r.reason != REFUSED_RATE)
-        trigger_in(o, from, data, len);
-    else
-        p->count.slowed++;
-}
-
-/* Who owns an id, for a packet or for a trigger of ours; and whether a node lives. */
-static void owner_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
-{
-    struct pump *p = o->p;
-    bool ours = owners_input(o->owners, p->now, from, data, len) == 0;
-    if (!ours && o->nodes)
-        ours = nodes_input(o->nodes, p->now, from, data, len) == 0 || sampler_input(o->sample.sampler, p->now, from, data, len) == 0;
-    if (ours)
-        transport_heard(&o->transport, p->now, from);
-    else if (transport_input(&o->transport, p->now, from, data, len) < 0)
-        trigger_in(o, from, data, len);
-}
-
-void net_packet_in(void *ctx, const struct addr *from, uint8_t *data, size_t len)
-{
-    static void (*const handler[16])(struct overlay *, const struct addr *, uint8_t *, size_t) = {
-        [WIRE_DATA] = data_in,
-        [WIRE_NOT_PRESENT] = not_present_in,
-        [WIRE_CHALLENGE] = trigger_in,
-        [WIRE_ACK] = trigger_in,
-        [WIRE_REFUSED] = refused_in,
-        [WIRE_BATCH] = trigger_in,
-        [WIRE_OWNER] = owner_in,
-        [WIRE_PONG] = owner_in,
-    };
-    struct overlay *o = ctx;
-    unsigned kind = wire_kind(data, len);
-    if (handler[kind])
-        handler[kind](o, from, data, len);
-    else
-        o->p->count.packets_bad++; /* and not a word to strangers */
-    if (outbox_is_tight(&o->out))
-        net_flush(o);
-}
-
 /* ---- out ---- */
 
 /* A socket which is full is no news, one that cannot send there at all is. */
-static void net_send_failed(void *ctx, const struct addr *to, size_t len, int err)
+void net_send_failed(void *ctx, const struct addr *to, size_t len, int err)
 {
     struct overlay *o = ctx;
     struct pump *p = o->p;
@@ -166,9 +93,7 @@ static void net_send_failed(void *ctx, const struct addr *to, size_t len, int er
 void net_flush(struct overlay *o)
 {
     if (o->out.n)
-        link_send(o);
-    if (o->out.n)
-        udp_send(o->udp, &o->out, net_send_failed, o);
+        o->kind->send(o);
     o->sealed = 0;
 }
 
@@ -179,8 +104,8 @@ static ssize_t seal(const struct side *s, struct peer *peer, const struct iovec 
     struct overlay *o = s->o;
     struct pump *p = o->p;
     struct peer_addresses a = peer_addresses(peer);
-    uint8_t *out = o->seal + o->sealed;
-    size_t cap = PUMP_SEAL_BUF - o->sealed;
+    uint8_t *out = o->seal + o->sealed + o->kind->headroom;
+    size_t cap = PUMP_SEAL_BUF - o->sealed - o->kind->headroom;
     if ((a.local == a.address && s->own == a.we_are) || *(const uint8_t *)v[0].iov_base >> 4 == 6)
         return peer_seal(s->peers, peer, p->now, p->wall, v, n, out, cap);
 
@@ -225,11 +150,11 @@ static void packet_out(const struct side *s, struct peer *peer, uint32_t remote,
     if (sealed > 0) {
         if (p->trace)
             trace_packet(p, remote, true, v, n, len);
-        outbox_push(&o->out, peer_destination(s->peers, peer), o->seal + o->sealed, (size_t)sealed);
-        if (!peer_is_direct(peer))
-            transport_used(&o->transport, p->now);
+        outbox_push(&o->out, peer_destination(s->peers, peer), o->seal + o->sealed + o->kind->headroom, (size_t)sealed);
+        if (o->kind->sent && !peer_is_direct(peer))
+            o->kind->sent(o);
         outbox_set_ecn(&o->out, ip_ecn(v[0].iov_base)); /* RFC 6040: a tunnel that keeps to the normal mode */
-        o->sealed += (size_t)sealed;
+        o->sealed += o->kind->headroom + (size_t)sealed;
     } else if (sealed == -ENOTCONN) {
         hold(p, remote, v, n, len);
     } else {
@@ -254,7 +179,7 @@ void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int
 static bool all_full(const struct pump *p)
 {
     for (const struct overlay *o = p->overlays; o; o = o->next)
-        if (!link_is_full(o))
+        if (!o->kind->full || !o->kind->full(o))
             return false;
     return true;
 }
@@ -280,11 +205,7 @@ static void overlay_output(struct overlay *o)
     struct pump *p = o->p;
     if (outbox_is_tight(&o->out))
         net_flush(o);
-    owners_output(o->owners, p->now, &o->out);
-    if (o->nodes && mono_due(nodes_deadline(o->nodes), p->now))
-        nodes_output(o->nodes, p->now, &o->out);
-    if (o->nodes && mono_due(sampler_deadline(o->sample.sampler), p->now))
-        sampler_output(o->sample.sampler, p->now, &o->out);
+    o->kind->output(o);
     uint64_t unanswered = 0;
     for (struct side *s = o->sides; s; s = s->next) {
         if (outbox_is_tight(&o->out))
@@ -295,13 +216,11 @@ static void overlay_output(struct overlay *o)
     }
     if (unanswered != o->unanswered) {
         o->unanswered = unanswered;
-        triggers_doubt(o->triggers, p->now);
-        transport_doubt(&o->transport, p->now);
+        if (o->kind->doubt)
+            o->kind->doubt(o);
     }
-    if (outbox_is_tight(&o->out))
-        net_flush(o);
-    if (o->node_addr.family && mono_due(triggers_deadline(o->triggers), p->now))
-        triggers_output(o->triggers, p->now, &o->out);
+    if (o->kind->output_last)
+        o->kind->output_last(o);
     net_flush(o);
 }
 
@@ -384,7 +303,7 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
     if (e->kind == PEER_UP || e->kind == PEER_BACK)
         tcpip_revive(p->tcpip, p->now, info.local);
     p->ever_met |= e->kind == PEER_UP;
-    if (e->kind == PEER_UP && !s->group)
+    if (e->kind == PEER_UP && !s->group && !strangers_has(p, info.key))
         state_met(p, info.key);
     if (e->kind == PEER_UP)
         send_held(p, s, e->peer, info.local);
@@ -401,112 +320,4 @@ void net_peer_events(struct pump *p)
         for (struct side *s = o->sides; s; s = s->next)
             while (peers_event(s->peers, &e))
                 peer_event(p, s, &e);
-}
-
-/* ---- the node ---- */
-
-enum { NODE_SILENCE_US = 6000000 };
-
-static void set_home(struct overlay *o, const struct addr *node)
-{
-    struct pump *p = o->p;
-    char s[ADDR_STR];
-    o->node_addr = *node;
-    o->node_since = p->now;
-    if (node->family)
-        log_info("node address=%s%s%s%s", addr_str(node, s), o->node ? " embedded" : "", *o->name ? " overlay=" : "", o->name);
-    for (struct side *side = o->sides; side; side = side->next)
-        peers_set_node(side->peers, node);
-    if (o->nodes)
-        sampler_set_home(o->sample.sampler, p->now, node);
-    transport_home(&o->transport, p->now, node);
-}
-
-void net_set_home(struct overlay *o, const struct addr *node)
-{
-    struct pump *p = o->p;
-    set_home(o, node);
-    owners_set_home(o->owners, node);
-    triggers_set_node(o->triggers, p->now, node);
-}
-
-/* What is known of other nodes stays true, as long as they are reached as before. */
-static void use_node(struct overlay *o, const struct addr *node, bool old_lives)
-{
-    struct pump *p = o->p;
-    struct addr way = transport_way(&o->transport, node);
-    if (!o->node_addr.family || o->node_addr.via != way.via) {
-        net_set_home(o, &way);
-        return;
-    }
-    set_home(o, &way);
-    owners_change_home(o->owners, p->now, &way, old_lives);
-    triggers_change_node(o->triggers, p->now, &way, old_lives);
-}
-
-/* No node configured: the first daemon of a machine runs one on the well-known port, the others use it, and whoever notices
- * that it is gone takes its place. */
-static void use_local_node(struct overlay *o)
-{
-    struct pump *p = o->p;
-    struct addr local = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT);
-    int err = o->node ? -EALREADY : node_pump_start(&o->node, p->loop, &local, NULL, NULL);
-    if (err && err != -EADDRINUSE && err != -EALREADY)
-        log_error("node embedded start failed err=%d", err);
-    use_node(o, &local, false);
-}
-
-void net_use_node(struct overlay *o, unsigned i)
-{
-    struct pump *p = o->p;
-    nodes_prefer(o->nodes, p->now, i);
-    o->node_index = i;
-    use_node(o, &o->configured[i], false);
-}
-
-/* Another one when the present one has been silent for long. */
-static void choose_by_silence(struct overlay *o)
-{
-    struct pump *p = o->p;
-    mono_t heard = triggers_last_answer(o->triggers);
-    if (o->node_addr.family && o->node)
-        return;
-    bool silent = !triggers_all_standing(o->triggers) && mono_since(o->node_since, p->now) > NODE_SILENCE_US &&
-                  (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
-    if (o->node_addr.family && !silent && !owners_home_silent(o->owners, p->now))
-        return;
-    if (!o->nodes && o == o->p->overlays)
-        use_local_node(o);
-    else if (o->nodes)
-        net_use_node(o, (o->node_index + 1) % o->n_configured);
-}
-
-/* The nearest that answers (i3/nodes.h), where it is measured: by UDP. */
-static void choose_by_distance(struct overlay *o)
-{
-    struct pump *p = o->p;
-    mono_t used = owners_home_used(o->owners);
-    if (!triggers_all_standing(o->triggers))
-        nodes_used(o->nodes, p->now);
-    else if (used.us && mono_since(used, p->now) < USEC_PER_SEC)
-        nodes_used(o->nodes, used);
-    unsigned i = nodes_choice(o->nodes);
-    if (o->node_addr.family && i == o->node_index)
-        return;
-    bool old_lives = o->node_addr.family && nodes_lives(o->nodes, o->node_index);
-    o->node_index = i;
-    use_node(o, &o->configured[i], old_lives);
-}
-
-void net_leave_node(struct overlay *o)
-{
-    net_set_home(o, &(struct addr){0});
-}
-
-void net_choose_node(struct overlay *o)
-{
-    if (o->nodes && o->node_addr.via == ADDR_UDP)
-        choose_by_distance(o);
-    else
-        choose_by_silence(o);
 }

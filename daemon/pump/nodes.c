@@ -60,7 +60,7 @@ unsigned nodes_of(const struct pump *p, const char *name, const struct addr *con
 static int nodes_apply(struct overlay *o)
 {
     struct addr v[CONFIG_NODES_MAX];
-    return o->by_config ? 0 : overlay_set_nodes(o, v, node_list_of(&o->p->told, o->name, v));
+    return o->ring->by_config ? 0 : overlay_set_nodes(o, v, node_list_of(&o->p->told, o->name, v));
 }
 
 int nodes_replace(struct overlay *o, const struct node_list *l)
@@ -99,23 +99,28 @@ int overlay_nodes_save(struct pump *p, const struct addr *addrs, unsigned n)
 
 /* ---- changing them ---- */
 
+bool nodes_any(const struct overlay *o)
+{
+    return o->ring && o->ring->n_configured;
+}
+
 static bool same(const struct overlay *o, const struct addr *v, unsigned n)
 {
-    bool all = o->n_configured == n;
+    bool all = o->ring->n_configured == n;
     for (unsigned i = 0; all && i < n; i++)
-        all = addr_eq(&o->configured[i], &v[i]);
+        all = addr_eq(&o->ring->configured[i], &v[i]);
     return all;
 }
 
 /* The one in use stays in use if it is among them. */
 static bool keep_home(struct overlay *o)
 {
-    struct addr home = addr_by(&o->node_addr, ADDR_UDP);
-    for (unsigned i = 0; o->nodes && o->node_addr.family && o->node_addr.via == ADDR_UDP && i < o->n_configured; i++) {
-        if (!addr_eq(&o->configured[i], &home))
+    struct addr home = addr_by(&o->ring->node_addr, ADDR_UDP);
+    for (unsigned i = 0; o->ring->nodes && o->ring->node_addr.family && o->ring->node_addr.via == ADDR_UDP && i < o->ring->n_configured; i++) {
+        if (!addr_eq(&o->ring->configured[i], &home))
             continue;
-        o->node_index = i;
-        nodes_prefer(o->nodes, o->p->now, i);
+        o->ring->node_index = i;
+        nodes_prefer(o->ring->nodes, o->p->now, i);
         return true;
     }
     return false;
@@ -131,15 +136,15 @@ int overlay_set_nodes(struct overlay *o, const struct addr *v, unsigned n)
     drbg_draw(&p->random, seed, sizeof(seed));
     if (n && !(fresh = nodes_new(v, n, p->public_id.b, seed)))
         return -ENOMEM;
-    if (n && o->node) { /* it was for want of others */
-        node_pump_stop(o->node);
-        o->node = NULL;
-        o->node_addr.family = 0;
+    if (n && o->ring->node) { /* it was for want of others */
+        node_pump_stop(o->ring->node);
+        o->ring->node = NULL;
+        o->ring->node_addr.family = 0;
     }
-    nodes_free(o->nodes);
-    o->nodes = fresh;
-    memcpy(o->configured, v, n * sizeof(*v));
-    o->n_configured = n;
+    nodes_free(o->ring->nodes);
+    o->ring->nodes = fresh;
+    memcpy(o->ring->configured, v, n * sizeof(*v));
+    o->ring->n_configured = n;
     int err = overlay_rebind(o);
     err = err ? err : sample_start(o);
     err = err ? err : link_set_nodes(o);

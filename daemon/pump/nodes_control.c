@@ -16,14 +16,9 @@ static void describe(struct overlay *o, struct report_overlay *out)
     char full[IPC_NAME_MAX + 1];
     *out = (struct report_overlay){.name = o->name,
         .suffix = o->suffix,
-        .source = o->by_config ? NODES_OF_CONFIG : o->n_configured ? NODES_OF_FILE : NODES_OF_NOBODY,
-        .node = o->node_addr,
-        .embedded = o->node,
-        .nodes = o->nodes,
-        .transport = transport_name(&o->transport),
-        .transport_why = transport_why(&o->transport),
-        .triggers = o->triggers,
+        .kind = o->kind->name,
         .peers = o->peers};
+    o->kind->describe(o, out);
     for (size_t i = 0; i < book_count(p->book); i++)
         out->names += overlay_of_entry(p, book_at(p->book, i)->name, full) == o;
     for (struct side *s = o->sides; s; s = s->next)
@@ -33,7 +28,7 @@ static void describe(struct overlay *o, struct report_overlay *out)
             out->sessions += info.standing;
         }
     const struct udp_stats *u = udp_stats(o->udp);
-    const struct streams_stats t = o->streams ? *streams_stats(o->streams) : (struct streams_stats){0};
+    const struct streams_stats *tcp = overlay_by_tcp(o), t = tcp ? *tcp : (struct streams_stats){0};
     out->packets_in = u->packets_in + t.frames_in;
     out->packets_out = u->packets_out + t.frames_out;
     out->bytes_in = u->bytes_in + t.bytes_in;
@@ -100,7 +95,7 @@ static void nodes_change(struct control_call *k, struct overlay *o, bool add)
     unsigned n;
     if (!parse(k, v, &n))
         return;
-    if (o->by_config) {
+    if (o->ring->by_config) {
         control_fail(k, report_error("the nodes of %s stand in %s, and are changed there: edit `nodes` and say `i3ctl reload`", o->suffix,
                     k->p->paths.config));
         return;

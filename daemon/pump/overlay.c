@@ -1,4 +1,4 @@
-/* pump/overlay.c - the rings of nodes in which this user is, each by its suffix: ".i3", ".work.i3" (struct overlay).
+/* pump/overlay.c - the overlays in which this user is, each by its suffix: ".i3", ".work.i3" (struct overlay).
  *
  *   names        box.i3        box.work.i3              the longest suffix wins
  *                  |                |
@@ -12,11 +12,12 @@
  * asked for with another overlay's suffix is not known, and a key that calls by another overlay is answered with silence. No ring
  * learns of whom one knows in another. A guest that has no name here, only a door (policy/access.h), may come by any of them.
  *
+ * An overlay is of one of two kinds (overlay_kind.h): a ring of nodes as in the paper (ring.c), or a mesh of hosts whose addresses stand
+ * in the book (mesh.c). What is above the line knows no difference.
+ *
  * Each overlay has a UDP socket of its own, rather than one for all: what comes is of the ring whose socket it came to, so nothing has
  * to be looked up per packet, no node of one ring can speak in another, and a ring which is dead or floods us has only its own buffers
  * to fill. It costs a socket and a NAT's mapping per ring.
- *
- * Without configured nodes the first one runs a node in this process; the others wait until they have some.
  */
 #include "daemon/pump/impl.h"
 
@@ -108,21 +109,7 @@ bool overlay_route_own(const struct pump *p, uint32_t remote, struct side **s, s
     return overlay_route(p, p->own, remote, s, peer);
 }
 
-/* ---- start and end ---- */
-
-/* Where to bind: as configured; where that is all of IPv4 and a node has an IPv6 address, both families by one socket. The port is the
- * first overlay's. */
-static struct addr bind_address(const struct overlay *o)
-{
-    struct addr a = o->p->config.bind;
-    bool any4 = a.family == 4 && addr_ip4(&a) == INADDR_ANY;
-    for (unsigned i = 0; any4 && i < o->n_configured; i++)
-        if (o->configured[i].family == 6)
-            a.family = 6;
-    if (o != o->p->overlays)
-        a.port = 0;
-    return a;
-}
+/* ---- its socket ---- */
 
 static void on_udp(void *ctx, uint32_t events)
 {
@@ -131,29 +118,26 @@ static void on_udp(void *ctx, uint32_t events)
         o->udp_ready = true;
 }
 
-static int open_socket(struct overlay *o, char *why, size_t whylen)
+int overlay_socket(struct overlay *o, const struct addr *local, char *why, size_t whylen)
 {
     char s[ADDR_STR];
-    struct addr local = bind_address(o);
-    int err = udp_open(&o->udp, &local, OVERLAY_UDP_BUFFER);
+    int err = udp_open(&o->udp, local, OVERLAY_UDP_BUFFER);
     if (err) {
-        snprintf(why, whylen, "cannot bind UDP %s: %s", addr_str(&local, s), strerror(-err));
+        snprintf(why, whylen, "cannot bind UDP %s: %s", addr_str(local, s), strerror(-err));
         return err;
     }
     o->udp_watch = fdset_add(o->p->set, udp_fd(o->udp), false, on_udp, o);
     return o->udp_watch ? 0 : -ENOMEM;
 }
 
-int overlay_rebind(struct overlay *o)
+int overlay_socket_anew(struct overlay *o, const struct addr *local)
 {
     struct udp *old = o->udp;
     struct fdset_entry *watch = o->udp_watch;
     char why[200];
-    if (bind_address(o).family == 4 || udp_local(old)->family == 6)
-        return 0;
     o->udp = NULL;
     o->udp_watch = NULL;
-    int err = open_socket(o, why, sizeof(why));
+    int err = overlay_socket(o, local, why, sizeof(why));
     if (!err) {
         fdset_del(o->p->set, watch);
         udp_close(old);
@@ -166,28 +150,7 @@ int overlay_rebind(struct overlay *o)
     return err == -EADDRINUSE ? 0 : err;
 }
 
-static int open_rooms(struct overlay *o)
-{
-    struct pump *p = o->p;
-    uint8_t seed[BLAKE2S_LEN];
-    o->seal = malloc(PUMP_SEAL_BUF);
-    drbg_draw(&p->random, seed, sizeof(seed));
-    o->triggers = triggers_new(seed);
-    drbg_draw(&p->random, seed, sizeof(seed));
-    o->owners = owners_new(seed);
-    if (!o->seal || !o->triggers || !o->owners)
-        return -ENOMEM;
-    drbg_draw(&p->random, seed, sizeof(seed));
-    if (o->n_configured && !(o->nodes = nodes_new(o->configured, o->n_configured, p->public_id.b, seed)))
-        return -ENOMEM;
-    /* for every suffix: who asks need not know that it is nobody's but ours (i3/peer.h) */
-    int err = trigger_add(o->triggers, p->now, &p->public_id, 128, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
-    struct side *s = err ? NULL : side_new(o, NULL);
-    if (!s)
-        return err ? err : -ENOMEM;
-    o->peers = s->peers;
-    return sample_start(o);
-}
+/* ---- start and end ---- */
 
 static void overlay_link(struct overlay *o)
 {
@@ -215,24 +178,44 @@ static void overlay_unlink(struct overlay *o)
         *at = o->next;
 }
 
-int overlay_new(struct pump *p, const char *name, const char *suffix, const struct addr *nodes, unsigned n, struct overlay **out, char *why,
-    size_t whylen)
+/* The user's own side, which others find by the public id for every suffix: who asks need not know that it is nobody's but ours
+ * (i3/peer.h). */
+static int open_side(struct overlay *o)
+{
+    struct pump *p = o->p;
+    o->seal = malloc(PUMP_SEAL_BUF);
+    int err = o->seal ? overlay_announce(o, &p->public_id, 128, p->identity.priv, p->identity.pub, INSERT_SHORTCUT) : -ENOMEM;
+    struct side *s = err ? NULL : side_new(o, NULL);
+    if (!s)
+        return err ? err : -ENOMEM;
+    o->peers = s->peers;
+    return o->kind->up ? o->kind->up(o) : 0;
+}
+
+struct overlay_plan overlay_plan_first(const struct config *c)
+{
+    return (struct overlay_plan){.name = "", .suffix = c->suffix, .kind = &overlay_kind_i3, .nodes = c->nodes, .n_nodes = c->n_nodes};
+}
+
+struct overlay_plan overlay_plan_of(const struct config_overlay *c)
+{
+    return (struct overlay_plan){.name = c->name, .suffix = c->suffix, .kind = &overlay_kind_i3, .nodes = c->nodes, .n_nodes = c->n_nodes};
+}
+
+int overlay_make(struct pump *p, const struct overlay_plan *c, struct overlay **out, char *why, size_t whylen)
 {
     struct overlay *o = calloc(1, sizeof(*o));
     if (!o)
         return -ENOMEM;
     o->p = p;
-    snprintf(o->name, sizeof(o->name), "%s", name);
-    snprintf(o->suffix, sizeof(o->suffix), "%s", suffix);
-    memcpy(o->configured, nodes, n * sizeof(*nodes));
-    o->n_configured = n;
+    o->kind = c->kind;
+    snprintf(o->name, sizeof(o->name), "%s", c->name);
+    snprintf(o->suffix, sizeof(o->suffix), "%s", c->suffix);
     overlay_link(o);
     overlays_list_zones(p);
-    int err = open_socket(o, why, whylen);
+    int err = o->kind->open(o, c, why, whylen);
     if (!err)
-        err = link_start(o);
-    if (!err)
-        err = open_rooms(o);
+        err = open_side(o);
     if (err) {
         overlay_free(o);
         return err;
@@ -241,20 +224,22 @@ int overlay_new(struct pump *p, const char *name, const char *suffix, const stru
     return 0;
 }
 
+int overlay_new(struct pump *p, const char *name, const char *suffix, const struct addr *nodes, unsigned n, struct overlay **out, char *why,
+    size_t whylen)
+{
+    struct overlay_plan c = {.name = name, .suffix = suffix, .kind = &overlay_kind_i3, .nodes = nodes, .n_nodes = n};
+    return overlay_make(p, &c, out, why, whylen);
+}
+
 void overlay_free(struct overlay *o)
 {
     overlay_unlink(o);
     overlays_list_zones(o->p);
-    link_stop(o);
+    sides_free(o);
+    o->kind->close(o);
     if (o->p->set)
         fdset_del(o->p->set, o->udp_watch);
     udp_close(o->udp);
-    node_pump_stop(o->node);
-    triggers_free(o->triggers);
-    sides_free(o);
-    owners_free(o->owners);
-    nodes_free(o->nodes);
-    sampler_free(o->sample.sampler);
     free(o->seal);
     free(o);
 }
@@ -265,29 +250,87 @@ void overlays_free(struct pump *p)
         overlay_free(p->overlays);
 }
 
+/* ---- what the kind does ---- */
+
+int overlay_announce(struct overlay *o, const struct i3_id *id, unsigned bits, const uint8_t priv[KEY_LEN], const uint8_t pub[KEY_LEN], unsigned flags)
+{
+    return o->kind->announce ? o->kind->announce(o, id, bits, priv, pub, flags) : 0;
+}
+
+void overlay_withdraw(struct overlay *o, const struct i3_id *id, unsigned bits)
+{
+    if (o->kind->withdraw)
+        o->kind->withdraw(o, id, bits);
+}
+
+bool overlay_stands(const struct overlay *o, const struct i3_id *id)
+{
+    return !o->kind->stands || o->kind->stands(o, id);
+}
+
+bool overlay_is_ready(const struct overlay *o)
+{
+    return !o->kind->ready || o->kind->ready(o);
+}
+
+const struct addr *overlay_way(struct overlay *o, const struct i3_id *id)
+{
+    return o->kind->way(o, id);
+}
+
+void overlay_leave(struct overlay *o)
+{
+    if (o->kind->leave)
+        o->kind->leave(o);
+}
+
+const struct streams_stats *overlay_by_tcp(const struct overlay *o)
+{
+    return o->kind->by_tcp ? o->kind->by_tcp(o) : NULL;
+}
+
+const char *overlay_silence(struct overlay *o, const uint8_t key[KEY_LEN])
+{
+    return o->kind->silence ? o->kind->silence(o, key) : NULL;
+}
+
+const char *overlay_path(struct overlay *o, const struct peer_info *info, char *out)
+{
+    return o->kind->path(o, info, out);
+}
+
+void overlay_rekeyed(struct overlay *o)
+{
+    if (o->kind->rekeyed)
+        o->kind->rekeyed(o);
+}
+
+unsigned overlay_replaced(struct overlay *o, const struct i3_id *now, struct i3_id *old)
+{
+    return o->kind->replaced ? o->kind->replaced(o, now, old) : 0;
+}
+
 /* ---- turns ---- */
 
 mono_t overlay_deadline(const struct overlay *o)
 {
-    mono_t at = o->node_addr.family ? triggers_deadline(o->triggers) : MONO_NEVER;
-    at = mono_min(at, owners_deadline(o->owners));
+    mono_t at = o->kind->deadline(o);
     for (const struct side *s = o->sides; s; s = s->next)
         at = mono_min(at, peers_deadline(s->peers));
-    if (o->nodes)
-        at = mono_min(at, mono_min(nodes_deadline(o->nodes), sampler_deadline(o->sample.sampler)));
-    return mono_min(at, link_deadline(o));
+    return at;
 }
 
 bool overlay_recv(struct overlay *o)
 {
-    o->udp_ready = o->udp_ready && udp_recv(o->udp, net_packet_in, o);
-    return link_recv(o) || o->udp_ready;
+    return o->kind->receive(o);
+}
+
+bool overlay_pending(const struct overlay *o)
+{
+    return o->kind->pending(o);
 }
 
 void overlay_turn(struct overlay *o)
 {
-    link_turn(o);
-    net_choose_node(o);
-    sample_turn(o);
-    shortcut_turn(o);
+    o->kind->turn(o);
 }

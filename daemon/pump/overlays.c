@@ -33,7 +33,7 @@ static void overlay_remove(struct overlay *o)
     struct pump *p = o->p;
     log_info("overlay name=%s suffix=%s ends", o->name, o->suffix);
     drop_peers(o, true);
-    triggers_remove_all(o->triggers, p->now, &o->out);
+    overlay_leave(o);
     net_flush(o);
     mcast_forget_overlay(p, o);
     names_forget_overlay(p, o);
@@ -51,25 +51,24 @@ static bool wanted(const struct config *c, const char *name)
     return false;
 }
 
-static int settle(struct pump *p, const char *name, const char *suffix, const struct addr *nodes, unsigned n, char *why, size_t whylen)
+static int settle(struct pump *p, const struct overlay_plan *c, char *why, size_t whylen)
 {
     struct addr v[CONFIG_NODES_MAX];
-    unsigned n_v = nodes_of(p, name, nodes, n, v);
-    struct overlay *o = overlay_named(p, name);
-    int err = 0;
+    struct overlay_plan is = *c;
+    is.nodes = v;
+    is.by_config = c->n_nodes;
+    is.n_nodes = nodes_of(p, c->name, c->nodes, c->n_nodes, v);
+    struct overlay *o = overlay_named(p, c->name);
     if (o) {
-        snprintf(o->suffix, sizeof(o->suffix), "%s", suffix);
-        o->by_config = n;
-        return overlay_set_nodes(o, v, n_v);
+        snprintf(o->suffix, sizeof(o->suffix), "%s", c->suffix);
+        return o->kind->change(o, &is, why, whylen);
     }
-    err = overlay_new(p, name, suffix, v, n_v, &o, why, whylen);
+    int err = overlay_make(p, &is, &o, why, whylen);
     if (err)
         return err;
-    o->by_config = n;
-    log_info("overlay name=%s suffix=%s nodes=%u", name, suffix, n_v);
+    log_info("overlay name=%s kind=%s suffix=%s", c->name, o->kind->name, c->suffix);
     rotation_begin(o);
-    net_choose_node(o);
-    move_begin(o);
+    o->kind->begin(o);
     return 0;
 }
 
@@ -85,8 +84,9 @@ static void use_resolvers(struct pump *p, const struct config *c)
 
 int overlays_configure(struct pump *p, const struct config *c, char *why, size_t whylen)
 {
+    const struct overlay_plan first = overlay_plan_first(c);
     snprintf(why, whylen, "out of memory");
-    int err = settle(p, "", c->suffix, c->nodes, c->n_nodes, why, whylen);
+    int err = settle(p, &first, why, whylen);
     for (struct overlay *o = p->overlays, *next; o; o = next) {
         next = o->next;
         if (*o->name && !wanted(c, o->name)) {
@@ -95,10 +95,10 @@ int overlays_configure(struct pump *p, const struct config *c, char *why, size_t
         }
     }
     for (unsigned i = 0; i < c->n_overlays; i++) {
-        const struct config_overlay *v = &c->overlays[i];
-        int bad = settle(p, v->name, v->suffix, v->nodes, v->n_nodes, why, whylen);
+        const struct overlay_plan v = overlay_plan_of(&c->overlays[i]);
+        int bad = settle(p, &v, why, whylen);
         if (bad)
-            log_error("overlay name=%s cannot be had err=%d: %s", v->name, bad, why);
+            log_error("overlay name=%s cannot be had err=%d: %s", v.name, bad, why);
         err = err ? err : bad;
     }
     overlays_list_zones(p);

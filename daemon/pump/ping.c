@@ -31,7 +31,7 @@ static void ping_end(struct pump *p, struct ping *g)
     bool known = overlay_route_own(p, g->remote, &s, &peer);
     if (known) {
         peer_info(s->peers, peer, p->now, &info);
-        report_path(&info, &s->o->node_addr, transport_why(&s->o->transport), path);
+        overlay_path(s->o, &info, path);
     }
     uint64_t avg = g->received ? g->sum_us / g->received : 0;
     struct addr address = names_host_address(p, g->remote, g->v6 ? 6 : 4, 0);
@@ -84,10 +84,9 @@ static const char *silence(struct pump *p, const struct ping *g)
     struct peer_info info;
     if (!overlay_route_own(p, g->remote, &s, &peer))
         return "no answer";
-    if (!s->o->nodes)
-        return "no answer: no overlay node is configured, so only users of this machine can be reached: i3ctl nodes add HOST:PORT, or i3ctl join CODE";
-    if (!triggers_all_standing(s->o->triggers))
-        return "no answer: the overlay node cannot be reached";
+    const char *why = overlay_silence(s->o, peer_key(peer));
+    if (why)
+        return why;
     peer_info(s->peers, peer, p->now, &info);
     return info.standing ? "no answer" : "no session: the peer is not there, or does not have our key in its book";
 }

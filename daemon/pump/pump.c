@@ -35,7 +35,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, flow_deadline(p));
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
-    at = mono_min(at, mono_min(door_deadline(p), portal_deadline(p)));
+    at = mono_min(at, mono_min(door_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p))));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
 }
@@ -88,6 +88,7 @@ static void expire(struct pump *p)
     door_expire(p);
     share_turn(p);
     access_settle(p);
+    strangers_turn(p);
     rotation_turn(p);
     portal_turn(p);
     dns_expire(p);
@@ -153,7 +154,7 @@ static void gather(struct pump *p, uint64_t came)
 static bool at_hand(const struct pump *p)
 {
     for (const struct overlay *o = p->overlays; o; o = o->next)
-        if (o->udp_ready || o->streams_ready)
+        if (overlay_pending(o))
             return true;
     return false;
 }
@@ -195,6 +196,12 @@ static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
     return names_may_talk(o->p, key) && overlay_may_have(o, key);
 }
 
+static struct peer *key_meet(void *ctx, const uint8_t key[KEY_LEN])
+{
+    struct overlay *o = ctx;
+    return strangers_meet(o->sides, key);
+}
+
 static void exclude_route(void *ctx, uint32_t network, unsigned bits)
 {
     struct pump *p = ctx;
@@ -216,7 +223,7 @@ static int start_names(struct pump *p, char *why, size_t whylen)
     p->book = book_new();
     p->groups = groups_new();
     p->access = access_new();
-    if (!p->pool || !p->book || !p->groups || !p->access)
+    if (!p->pool || !p->book || !p->groups || !p->access || strangers_start(p) < 0)
         return -ENOMEM;
     int err = routes_each(exclude_route, p);
     if (err)
@@ -247,38 +254,38 @@ void pump_peers_config(struct overlay *o, struct peers_config *c)
     *c = (struct peers_config){.ciphers = good_ciphers(),
         .pool = p->config.network,
         .pool_bits = p->config.network_bits,
-        .shortcut = p->config.shortcut,
+        .shortcut = p->config.shortcut && o->kind->shortcuts,
         .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
         .probe_mtu = true,
         .recv_buffer = udp_buffer(o->udp),
         .accel = p->accel,
         .known = key_known,
+        .meet = key_meet,
         .ctx = o};
     draw_seed(p, c->session_priv);
     x25519_public(c->session_pub, c->session_priv);
     draw_seed(p, c->seed);
 }
 
+static int start_overlay(struct pump *p, struct overlay_plan c, char *why, size_t whylen)
+{
+    struct addr v[CONFIG_NODES_MAX];
+    struct overlay *o;
+    c.by_config = c.n_nodes;
+    c.n_nodes = nodes_of(p, c.name, c.nodes, c.n_nodes, v);
+    c.nodes = v;
+    return overlay_make(p, &c, &o, why, whylen);
+}
+
 /* The first of the overlays, then the others. */
 static int start_sessions(struct pump *p, char *why, size_t whylen)
 {
-    struct overlay *o;
     p->accel = accel_open();
     id_of_key(&p->public_id, p->identity.pub, NULL);
-    struct addr v[CONFIG_NODES_MAX];
-    unsigned n = nodes_of(p, "", p->config.nodes, p->config.n_nodes, v);
-    int err = overlay_new(p, "", p->config.suffix, v, n, &o, why, whylen);
-    if (err)
-        return err;
-    o->by_config = p->config.n_nodes;
-    for (unsigned i = 0; !err && i < p->config.n_overlays; i++) {
-        const struct config_overlay *c = &p->config.overlays[i];
-        n = nodes_of(p, c->name, c->nodes, c->n_nodes, v);
-        err = overlay_new(p, c->name, c->suffix, v, n, &o, why, whylen);
-        if (!err)
-            o->by_config = c->n_nodes;
-    }
+    int err = start_overlay(p, overlay_plan_first(&p->config), why, whylen);
+    for (unsigned i = 0; !err && i < p->config.n_overlays; i++)
+        err = start_overlay(p, overlay_plan_of(&p->config.overlays[i]), why, whylen);
     return err;
 }
 
@@ -353,6 +360,7 @@ static void pump_free(struct pump *p)
     groups_free(p->groups);
     accel_close(p->accel);
     access_free(p->access);
+    strangers_stop(p);
     free(p->stale);
     share_stop(p);
     rotation_stop(p);
@@ -430,7 +438,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     claims_resettle(p);
     lookup_configure(p);
     for (struct overlay *o = p->overlays; o; o = o->next)
-        net_choose_node(o);
+        o->kind->begin(o);
     move_start(p);
     portal_configure(p);
     pump_turn(p);
@@ -450,7 +458,7 @@ void pump_stop(struct pump *p)
     flow_stop(p);
     net_output(p); /* the resets */
     for (struct overlay *o = p->overlays; o; o = o->next) {
-        triggers_remove_all(o->triggers, p->now, &o->out);
+        overlay_leave(o);
         net_flush(o);
     }
     group_stop(p);

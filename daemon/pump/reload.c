@@ -116,7 +116,8 @@ static void renew_overlays(struct pump *p)
 static void renew_sessions(struct pump *p)
 {
     for (struct overlay *o = p->overlays; o; o = o->next) {
-        o->addresses_dirty = true;
+        if (o->kind->renewed)
+            o->kind->renewed(o);
         for (struct side *s = o->sides; s; s = s->next)
             peers_set_wishes(s->peers, p->config.shortcut, !p->config.encrypt);
     }

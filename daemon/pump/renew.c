@@ -30,7 +30,7 @@ void renew_begin(struct side *s)
     x25519_public(r->next_pub, priv);
     id_of_key(&r->next, r->next_pub, NULL);
     r->began = o->p->now;
-    r->waiting = trigger_add(o->triggers, o->p->now, &r->next, 128, priv, r->next_pub, NULL, 0, INSERT_SHORTCUT | INSERT_ALONE) == 0;
+    r->waiting = overlay_announce(o, &r->next, 128, priv, r->next_pub, INSERT_SHORTCUT | INSERT_ALONE) == 0;
     crypto_wipe(priv, sizeof(priv));
 }
 
@@ -43,7 +43,7 @@ static void move(struct side *s)
     r->n_old = 0;
     r->old[r->n_old++] = s->session_id;
     if (s == o->sides)
-        r->n_old += sample_replaced(o, &r->next, &r->old[1]);
+        r->n_old += overlay_replaced(o, &r->next, &r->old[1]);
     s->session_id = r->next;
     peers_set_session_key(s->peers, r->next_pub);
     peers_renew(s->peers, o->p->now);
@@ -56,7 +56,7 @@ static void leave(struct side *s)
     struct renewal *r = &s->renewal;
     char id[ID_STR];
     for (unsigned i = 0; i < r->n_old; i++)
-        trigger_remove(o->triggers, o->p->now, &r->old[i], 128, &o->out);
+        overlay_withdraw(o, &r->old[i], 128);
     r->moving = false;
     log_info("private ids changed: the old trigger is gone id=%s ms=%u behind=%u", id_short(&r->old[0], id),
         (unsigned)(mono_since(r->began, o->p->now) / USEC_PER_MSEC), peers_behind(s->peers, o->p->now));
@@ -95,8 +95,8 @@ void renew_stop(struct side *s)
     struct overlay *o = s->o;
     struct renewal *r = &s->renewal;
     if (r->waiting)
-        trigger_remove(o->triggers, o->p->now, &r->next, 128, &o->out);
+        overlay_withdraw(o, &r->next, 128);
     for (unsigned i = 0; r->moving && i < r->n_old; i++)
-        trigger_remove(o->triggers, o->p->now, &r->old[i], 128, &o->out);
+        overlay_withdraw(o, &r->old[i], 128);
     *r = (struct renewal){0};
 }

@@ -153,7 +153,7 @@ static void begin(struct overlay *o, const struct retired *old)
 {
     struct i3_id id;
     id_of_key(&id, old->pub, NULL);
-    int err = trigger_add(o->triggers, o->p->now, &id, 128, old->priv, old->pub, NULL, 0, INSERT_SHORTCUT);
+    int err = overlay_announce(o, &id, 128, old->priv, old->pub, INSERT_SHORTCUT);
     if ((err && err != -EEXIST) || !side_new_retired(o, old))
         log_error("old key cannot be served err=%d: who was away does not learn the new one", err);
 }
@@ -182,7 +182,7 @@ static void end(struct pump *p, unsigned i)
     id_of_key(&id, old->pub, NULL);
     for (struct overlay *o = p->overlays; o; o = o->next) {
         struct side *s = side_of(o, old);
-        trigger_remove(o->triggers, p->now, &id, 128, &o->out);
+        overlay_withdraw(o, &id, 128);
         if (s)
             side_end(s);
     }
@@ -242,8 +242,8 @@ void rotation_people(struct pump *p)
         if (!book_at(p->book, i)->multicast)
             telling_get(p, book_at(p->book, i)->key);
     for (unsigned i = 0; (d = access_at(p->access, i)); i++)
-        for (unsigned j = 0; j < d->n_keys; j++)
-            telling_get(p, d->keys[j]);
+        for (unsigned j = 0; j < d->who.n_keys; j++)
+            telling_get(p, d->who.keys[j]);
     p->rotation->at = p->now;
 }
 
@@ -342,7 +342,7 @@ static int change_overlay(struct overlay *o, const struct retired *old)
     before->retired = old;
     before->own = 0;
     memset(before->own6, 0, sizeof(before->own6));
-    int err = trigger_add(o->triggers, p->now, &p->public_id, 128, p->identity.priv, p->identity.pub, NULL, 0, INSERT_SHORTCUT);
+    int err = overlay_announce(o, &p->public_id, 128, p->identity.priv, p->identity.pub, INSERT_SHORTCUT);
     struct side *s = err ? NULL : side_new(o, NULL);
     if (!s)
         return err ? err : -ENOMEM;
@@ -352,7 +352,7 @@ static int change_overlay(struct overlay *o, const struct retired *old)
     s->next = o->sides;
     o->sides = s;
     o->peers = s->peers;
-    sample_restart(o);
+    overlay_rekeyed(o);
     return 0;
 }
 

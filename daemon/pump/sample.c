@@ -13,24 +13,24 @@ int sample_start(struct overlay *o)
 {
     struct pump *p = o->p;
     uint8_t seed[32];
-    if (!o->nodes || o->sample.sampler)
+    if (!o->ring->nodes || o->ring->sample.sampler)
         return 0;
     drbg_draw(&p->random, seed, sizeof(seed));
-    o->sample.sampler = sampler_new(p->now, o->sides->session_id.b, seed);
-    o->sample.retire_at = MONO_NEVER;
-    return o->sample.sampler ? 0 : -ENOMEM;
+    o->ring->sample.sampler = sampler_new(p->now, o->sides->session_id.b, seed);
+    o->ring->sample.retire_at = MONO_NEVER;
+    return o->ring->sample.sampler ? 0 : -ENOMEM;
 }
 
 void sample_restart(struct overlay *o)
 {
-    struct sample *m = &o->sample;
+    struct sample *m = &o->ring->sample;
     mono_t now = o->p->now;
     if (!m->sampler)
         return;
     if (m->waiting)
-        trigger_remove(o->triggers, now, &m->next, 128, &o->out);
+        trigger_remove(o->ring->triggers, now, &m->next, 128, &o->out);
     if (m->retire_at.us != MONO_NEVER.us)
-        trigger_remove(o->triggers, now, &m->old, 128, &o->out);
+        trigger_remove(o->ring->triggers, now, &m->old, 128, &o->out);
     struct sampler *before = m->sampler;
     *m = (struct sample){.retire_at = MONO_NEVER};
     if (sample_start(o))
@@ -39,31 +39,22 @@ void sample_restart(struct overlay *o)
         sampler_free(before);
 }
 
-bool overlay_stands(const struct overlay *o, const struct i3_id *id)
-{
-    struct trigger_info t;
-    for (unsigned i = 0; triggers_info(o->triggers, i, &t); i++)
-        if (!memcmp(&t.id, id, sizeof(*id)))
-            return t.state == TRIGGER_STANDING || t.state == TRIGGER_REFRESHING;
-    return false;
-}
-
 static void add_next(struct overlay *o)
 {
     struct pump *p = o->p;
-    struct sample *m = &o->sample;
+    struct sample *m = &o->ring->sample;
     uint8_t priv[KEY_LEN];
     if (!sampler_take(m->sampler, priv, m->next_pub))
         return;
     id_of_key(&m->next, m->next_pub, NULL);
-    m->waiting = trigger_add(o->triggers, p->now, &m->next, 128, priv, m->next_pub, NULL, 0, INSERT_SHORTCUT) == 0;
+    m->waiting = trigger_add(o->ring->triggers, p->now, &m->next, 128, priv, m->next_pub, NULL, 0, INSERT_SHORTCUT) == 0;
     crypto_wipe(priv, sizeof(priv));
 }
 
 static void use_next(struct overlay *o)
 {
     struct pump *p = o->p;
-    struct sample *m = &o->sample;
+    struct sample *m = &o->ring->sample;
     m->waiting = false;
     m->old = o->sides->session_id;
     m->retire_at = mono_add(p->now, RETIRE_AFTER);
@@ -73,14 +64,14 @@ static void use_next(struct overlay *o)
 
 unsigned sample_replaced(struct overlay *o, const struct i3_id *now, struct i3_id *old)
 {
-    struct sample *m = &o->sample;
+    struct sample *m = &o->ring->sample;
     struct pump *p = o->p;
     uint8_t seed[32];
     bool more = m->retire_at.us != MONO_NEVER.us && m->sampler;
     *old = m->old;
     m->retire_at = MONO_NEVER;
     if (m->waiting)
-        trigger_remove(o->triggers, p->now, &m->next, 128, &o->out);
+        trigger_remove(o->ring->triggers, p->now, &m->next, 128, &o->out);
     m->waiting = false;
     if (!m->sampler)
         return 0;
@@ -89,7 +80,7 @@ unsigned sample_replaced(struct overlay *o, const struct i3_id *now, struct i3_i
     if (fresh) {
         sampler_free(m->sampler);
         m->sampler = fresh;
-        sampler_set_home(fresh, p->now, &o->node_addr);
+        sampler_set_home(fresh, p->now, &o->ring->node_addr);
     }
     return more;
 }
@@ -97,11 +88,11 @@ unsigned sample_replaced(struct overlay *o, const struct i3_id *now, struct i3_i
 void sample_turn(struct overlay *o)
 {
     struct pump *p = o->p;
-    struct sample *m = &o->sample;
+    struct sample *m = &o->ring->sample;
     if (!m->sampler || renew_runs(o->sides))
         return;
     if (mono_due(m->retire_at, p->now)) {
-        trigger_remove(o->triggers, p->now, &m->old, 128, &o->out);
+        trigger_remove(o->ring->triggers, p->now, &m->old, 128, &o->out);
         m->retire_at = MONO_NEVER;
     }
     if (m->waiting && overlay_stands(o, &m->next))

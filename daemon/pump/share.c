@@ -139,7 +139,7 @@ void share_push(struct overlay *o, const uint8_t key_prefix[ID_PREFIX_LEN], enum
     memcpy(id.b, key_prefix, ID_PREFIX_LEN);
     if (outbox_is_tight(&o->out))
         net_flush(o);
-    const struct addr *to = owners_node(o->owners, &id);
+    const struct addr *to = overlay_way(o, &id);
     uint8_t *at = to->family ? outbox_alloc(&o->out, DATA_HEADER_LEN + len) : NULL;
     if (!at)
         return;

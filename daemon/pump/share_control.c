@@ -109,9 +109,9 @@ static bool take_nodes(struct control_call *k, char *text)
     struct pump *p = k->p;
     struct overlay *o = p->overlays;
     struct addr all[CONFIG_NODES_MAX];
-    unsigned n = o->n_configured;
+    unsigned n = o->ring->n_configured;
     bool news = false;
-    memcpy(all, o->configured, n * sizeof(*all));
+    memcpy(all, o->ring->configured, n * sizeof(*all));
     for (char *at = text, *next; *at; at = next) {
         struct addr a;
         bool known = false;
@@ -131,7 +131,7 @@ static bool take_nodes(struct control_call *k, char *text)
     }
     if (!news)
         return true;
-    if (o->by_config) {
+    if (o->ring->by_config) {
         control_fail(k, report_error("%s names your overlay nodes, and that one is not among them: put it there, or leave out --node", p->paths.config));
         return false;
     }
@@ -146,11 +146,11 @@ static void put_nodes(const struct overlay *o, struct invite *i)
 {
     struct addr all[CONFIG_NODES_MAX + 1];
     unsigned n = 0;
-    struct addr home = addr_by(&o->node_addr, ADDR_UDP);
+    struct addr home = addr_by(&o->ring->node_addr, ADDR_UDP);
     for (int in_use = 1; in_use >= 0; in_use--)
-        for (unsigned a = 0; a < o->n_configured; a++)
-            if (addr_eq(&o->configured[a], &home) == in_use)
-                all[n++] = o->configured[a];
+        for (unsigned a = 0; a < o->ring->n_configured; a++)
+            if (addr_eq(&o->ring->configured[a], &home) == in_use)
+                all[n++] = o->ring->configured[a];
     if (!n)
         all[n++] = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT);
     for (unsigned a = 0; a < n && i->n < INVITE_NODES; a++) {
@@ -361,7 +361,7 @@ static const char *still_open(const struct pump *p, uint8_t proto, uint16_t port
 {
     const struct door *d;
     for (unsigned i = 0; (d = access_at(p->access, i)); i++) {
-        if (d->source != ACCESS_EXPOSE || (port && (d->proto != proto || d->port != port)) || (key && !door_admits(d, key)))
+        if (d->source != ACCESS_EXPOSE || (port && (d->proto != proto || d->port != port)) || (key && !access_list_names(&d->who, key)))
             continue;
         snprintf(out, REACH_NAME, "port %u%s", d->port, proto_of(d->proto));
         return out;
@@ -533,7 +533,7 @@ void verb_join(struct control_call *k)
     if (!*as)
         share_own_name(as);
     struct addr usual = addr_v4(INADDR_LOOPBACK, CONFIG_DEFAULT_PORT); /* who has no nodes looks there anyway */
-    bool learn = !p->overlays->n_configured && i.n && !addr_eq(&i.nodes[0], &usual);
+    bool learn = !p->overlays->ring->n_configured && i.n && !addr_eq(&i.nodes[0], &usual);
     if (learn && (err = overlay_nodes_save(p, i.nodes, i.n))) {
         control_fail(k, report_error("the overlay nodes of the code cannot be written down: %s", strerror(-err)));
         return;
@@ -555,7 +555,8 @@ struct people {
 
 static void people_flush(struct people *v, bool more)
 {
-    control_reply(v->k->client, v->k->serial, more, 0, report_people(v->rows, v->n, v->k->p->identity.pub));
+    struct pump *p = v->k->p;
+    control_reply(v->k->client, v->k->serial, more, 0, report_people(v->rows, v->n, p->identity.pub, strangers_count(p), access_is_open(p->access)));
     v->n = 0;
 }
 
@@ -573,7 +574,7 @@ static void add_session(struct pump *p, const uint8_t key[KEY_LEN], struct repor
     r->heard = info.last_received.us != 0;
     r->heard_us = mono_since(info.last_received, p->now);
     if (info.standing)
-        report_path(&info, &o->node_addr, transport_why(&o->transport), path);
+        overlay_path(o, &info, path);
 }
 
 static void add_ports(struct pump *p, const uint8_t key[KEY_LEN], struct report_person *r)
@@ -623,14 +624,14 @@ void verb_peers(struct control_call *k)
         if (!e->multicast)
             add_person(v, e, e->key);
     }
-    const struct door *d;
-    for (unsigned i = 0; (d = access_at(p->access, i)); i++)
-        for (unsigned j = 0; j < d->n_keys; j++) {
-            bool seen = book_find_key(p->book, d->keys[j]);
+    const struct access_list *l;
+    for (unsigned i = 0; (l = access_list_at(p->access, i)); i++)
+        for (unsigned j = 0; j < l->n_keys; j++) {
+            bool seen = book_find_key(p->book, l->keys[j]);
             for (unsigned b = 0; b < i && !seen; b++)
-                seen = door_admits(access_at(p->access, b), d->keys[j]);
+                seen = access_list_names(access_list_at(p->access, b), l->keys[j]);
             if (!seen)
-                add_person(v, NULL, d->keys[j]);
+                add_person(v, NULL, l->keys[j]);
         }
     people_flush(v, false);
     free(v);

@@ -26,7 +26,7 @@ static void on_address(void *ctx, const struct addr *a)
     struct collect *c = ctx;
     struct addr with_port = *a;
     with_port.port = udp_local(c->o->udp)->port;
-    c->at_home |= addr_eq(&with_port, triggers_seen_address(c->o->triggers));
+    c->at_home |= addr_eq(&with_port, triggers_seen_address(c->o->ring->triggers));
     if (a->family == 4 ? c->own.v4 : c->own.v6)
         offer(&c->own, &with_port);
 }
@@ -35,11 +35,11 @@ static void on_address(void *ctx, const struct addr *a)
 static void shortcut_look(struct overlay *o)
 {
     struct pump *p = o->p;
-    const struct addr *local = udp_local(o->udp), *seen = triggers_seen_address(o->triggers);
+    const struct addr *local = udp_local(o->udp), *seen = triggers_seen_address(o->ring->triggers);
     struct collect c = {.o = o};
-    o->addresses_dirty = false;
-    o->addresses_seen = *seen;
-    o->nat_seen = triggers_nat(o->triggers);
+    o->ring->addresses_dirty = false;
+    o->ring->addresses_seen = *seen;
+    o->ring->nat_seen = triggers_nat(o->ring->triggers);
     c.own.v6 = local->family == 6;
     c.own.v4 = local->family == 4 || addr_is_any(local);
     c.own.loopback = addr_is_loopback(seen) || addr_is_loopback(local);
@@ -48,10 +48,10 @@ static void shortcut_look(struct overlay *o)
         addresses_each(on_address, &c);
     else
         offer(&c.own, local);
-    c.own.nat = c.at_home ? NAT_NONE : o->nat_seen;
-    if (memcmp(&c.own, &o->own_addresses, sizeof(c.own)) == 0)
+    c.own.nat = c.at_home ? NAT_NONE : o->ring->nat_seen;
+    if (memcmp(&c.own, &o->ring->own_addresses, sizeof(c.own)) == 0)
         return;
-    o->own_addresses = c.own;
+    o->ring->own_addresses = c.own;
     log_info("addresses offered to peers n=%u", c.own.n);
     for (struct side *s = o->sides; s; s = s->next)
         peers_set_own(s->peers, p->now, &c.own);
@@ -61,7 +61,7 @@ static void shortcut_look(struct overlay *o)
 void shortcut_turn(struct overlay *o)
 {
     struct pump *p = o->p;
-    if (policy_wants_shortcuts(p) && (o->addresses_dirty || !addr_eq(triggers_seen_address(o->triggers), &o->addresses_seen) ||
-                                  triggers_nat(o->triggers) != o->nat_seen))
+    if (policy_wants_shortcuts(p) && (o->ring->addresses_dirty || !addr_eq(triggers_seen_address(o->ring->triggers), &o->ring->addresses_seen) ||
+                                  triggers_nat(o->ring->triggers) != o->ring->nat_seen))
         shortcut_look(o);
 }

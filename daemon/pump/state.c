@@ -92,7 +92,7 @@ int state_load_met(struct pump *p, char *why, size_t whylen)
 static bool may_meet(const struct pump *p)
 {
     for (const struct overlay *o = p->overlays; o; o = o->next)
-        if (!triggers_all_standing(o->triggers))
+        if (!overlay_is_ready(o))
             return mono_since(p->started, p->now) > MEET_WAIT_US;
     return true;
 }

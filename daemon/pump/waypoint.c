@@ -25,7 +25,7 @@ void waypoint_in(struct overlay *o, const struct wire_data *d, uint8_t *data, si
     memmove(out, data, DATA_FIXED_LEN);
     out[AT_HOPS]--;
     out[AT_N]--;
-    const struct addr *node = owners_node(o->owners, next);
+    const struct addr *node = overlay_way(o, next);
     if (node->family && outbox_push(&o->out, node, out, len - ID_LEN))
         p->count.waypoint++;
 }

@@ -223,6 +223,12 @@ void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bo
     path_put(t, p);
 }
 
+bool tcpip_has_remote(struct tcpip *t, uint32_t remote)
+{
+    const struct path *p = path_get(t, remote, false);
+    return p && p->n_conns;
+}
+
 unsigned tcpip_reset_orphans(struct tcpip *t, mono_t now, uint32_t remote, bool (*barred)(void *ctx, uint32_t local, uint16_t port), void *ctx)
 {
     conn_now(t, now);

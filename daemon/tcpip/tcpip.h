@@ -186,6 +186,9 @@ void tcp_abort(struct tcpip *t, mono_t now, struct tcp_ref ref);
 /* There is such a connection, in whatever state, or what is left of one. */
 bool tcpip_has(struct tcpip *t, bool v6, uint32_t local, uint16_t local_port, uint32_t remote, uint16_t remote_port);
 
+/* There is a connection with that host, open or on its way to be, with any address of ours. */
+bool tcpip_has_remote(struct tcpip *t, uint32_t remote);
+
 /* Incoming connections of `remote` whose program is gone already, while what it has left behind is still on its way: those which
  * `barred` says so of, by our end, are reset. Returns how many. */
 unsigned tcpip_reset_orphans(struct tcpip *t, mono_t now, uint32_t remote, bool (*barred)(void *ctx, uint32_t local, uint16_t port), void *ctx);

@@ -53,8 +53,8 @@ class Path:
     def kernel(self):
         return Place(Side(prefix=self.a), Side(prefix=self.b), B)
 
-    def world(self, conf=""):
-        return World(conf, at={"alice": self.a, "bob": self.b}, listen=B)
+    def world(self, conf="", at=None):
+        return World(conf, at=at or {"alice": self.a, "bob": self.b}, listen=B)
 
 
 def goodput(line, loss, seed, who):

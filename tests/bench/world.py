@@ -184,8 +184,8 @@ def loopback():
 
 
 class World(Place):
-    """An overlay of its own. `conf`: lines of both users' i3.conf. `at`: the prefix of each user's commands; the node runs
-    at bob's and listens on `listen`. `via`: a function of the node's address; what alice takes for the node instead."""
+    """An overlay of its own. `conf`: lines of all users' i3.conf, or of each by name. `at`: the prefix of each user's commands; the
+    node runs at bob's and listens on `listen`. `via`: a function of the node's address; what alice takes for the node instead."""
 
     def __init__(self, conf="", at=None, listen="127.0.0.1", via=None):
         self.dir = tempfile.mkdtemp(prefix="i3bench.")
@@ -221,7 +221,8 @@ class World(Place):
         keys = {}
         for name, side in self.users.items():
             with open(os.path.join(side.env["XDG_CONFIG_HOME"], "i3/i3.conf"), "w") as f:
-                f.write(f'nodes = {{ "{via.get(name, self.node_address)}" }}\n{conf}\n')
+                own = conf if isinstance(conf, str) else conf.get(name, "")
+                f.write(f'nodes = {{ "{via.get(name, self.node_address)}" }}\n{own}\n')
             r = side.call("i3d", "--ensure")
             if r.returncode:
                 raise Missing(f"i3d: {(r.stderr.strip() or 'did not start').splitlines()[0]}")

@@ -1,7 +1,7 @@
 """A web site for browsers, which knows nothing of i3: a page with a style sheet, a script, pictures, and all that a script can ask
 of a server. Prints "port N", then "CALLER WHAT" for each request, and what the page's script says of itself.
 
-    site.py [--v6] [--hold FILE]
+    site.py [--v6] [--port PORT] [--tls CERTIFICATE KEY] [--hold FILE]
 
 The page has four blocks of 100 x 100: css (#2060c0), a picture (#c02060), the script's verdict (#20c060, or #ff0000), a frame (#c0a020).
 It is loaded only when the script has said "done", since one of its pictures waits for that: so a screenshot shows the end. With
@@ -11,6 +11,7 @@ import hashlib
 import http.server
 import os
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -21,7 +22,15 @@ BIG = 24 << 20
 PICTURES = 40
 PATIENCE_S = 40
 done = threading.Event()
-hold = sys.argv[sys.argv.index("--hold") + 1] if "--hold" in sys.argv else None
+
+
+def option(name, n=1):
+    """The n words behind an option of the command line; None without it."""
+    at = sys.argv.index(name) + 1 if name in sys.argv else None
+    return sys.argv[at:at + n] if at else None
+
+
+hold = (option("--hold") or [None])[0]
 
 PAGE = b"""<!doctype html><html><head><meta charset=utf-8><link rel=icon href=data:,>
 <link rel=stylesheet href=/style.css></head><body>
@@ -86,6 +95,8 @@ const tests = {
         c.abort()
         return await r.text().then(() => false, () => true)
     },
+    async cookie() { return (await (await fetch('/cookie')).text()).includes('crumb=42') },
+    async moved() { return (await (await fetch('/moved')).json()).answer === 42 },
     refused() { return fetch(location.protocol + '//' + location.hostname + ':64999/').then(() => false, () => true) },
     unknown() { return fetch(location.protocol + '//nobody-knows.i3/').then(() => false, () => true) },
 }
@@ -126,6 +137,8 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
+        if self.path == "/":
+            self.send_header("Set-Cookie", "crumb=42; SameSite=Lax")
         self.end_headers()
         self.wfile.write(body)
 
@@ -153,6 +166,15 @@ class Site(http.server.BaseHTTPRequestHandler):
 
     def get_nothing(self):
         self.answer(b"nothing here\n", status=404)
+
+    def get_cookie(self):
+        self.answer((self.headers["Cookie"] or "none").encode())
+
+    def get_moved(self):
+        self.send_response(302)
+        self.send_header("Location", "/json")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def get_big(self):
         self.send_response(200)
@@ -211,6 +233,12 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
     daemon_threads = True
 
+    tls = None
+
+    def get_request(self):
+        s, address = super().get_request()
+        return (self.tls.wrap_socket(s, server_side=True, do_handshake_on_connect=False) if self.tls else s), address
+
     def handle_error(self, request, client_address):
         print("error", sys.exc_info()[1], flush=True)
 
@@ -218,7 +246,10 @@ class Server(http.server.ThreadingHTTPServer):
 def main():
     if "--v6" in sys.argv:
         Server.address_family = socket.AF_INET6
-    server = Server(("", 0), Site)
+    if names := option("--tls", 2):
+        Server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        Server.tls.load_cert_chain(*names)
+    server = Server(("", int((option("--port") or [0])[0])), Site)
     print("port", server.server_address[1], flush=True)
     server.serve_forever()
 

@@ -250,6 +250,46 @@ START_TEST(a_new_key_takes_over_the_address_of_the_old_one)
 }
 END_TEST
 
+START_TEST(who_passes_is_in_nobodys_way_and_not_written_down)
+{
+    struct pool *p = pool_new(NET, 8, seed);
+    uint8_t key[KEY_LEN], other[KEY_LEN];
+    struct pool_entry e;
+    void *at = NULL;
+    for (unsigned i = 0; i < 500; i++) {
+        key_of(key, i);
+        uint32_t ip = pool_pass(p, t0, key, true);
+        ck_assert_uint_eq(ip & 0xff, 0); /* which id_address() never gives */
+        ck_assert(ip && ip & 0xffff00 && pool_contains(p, ip) && ip != hashed(key, NET, 8));
+        ck_assert_uint_eq(pool_pass(p, t0, key, true), ip);
+        ck_assert_mem_eq(pool_key(p, t0, ip), key, KEY_LEN);
+    }
+    key_of(other, 1000);
+    ck_assert_uint_eq(pool_pass(p, t0, other, false), hashed(other, NET, 8)); /* as anybody's */
+    ck_assert(!pool_unsaved(p, &e) && !pool_each(p, &at, &e));
+    get(p, t0, 2000);
+    ck_assert(pool_unsaved(p, &e) && !pool_unsaved(p, &e));
+    at = NULL;
+    ck_assert(pool_each(p, &at, &e) && !pool_each(p, &at, &e));
+    ck_assert_uint_eq(pool_count(p), 502);
+    mono_t later = mono_add(t0, 2 * POOL_LIFE);
+    pool_expire(p, later);
+    ck_assert_uint_eq(pool_count(p), 501); /* they last as long as they are wanted */
+    for (unsigned i = 0; i < 500; i++) {
+        key_of(key, i);
+        pool_passed(p, key);
+    }
+    pool_passed(p, other);
+    ck_assert_uint_eq(pool_count(p), 0);
+    get(p, later, 2000);
+    key_of(key, 2000);
+    pool_passed(p, key); /* has one for good */
+    ck_assert_uint_eq(pool_count(p), 1);
+    ck_assert_uint_eq(pool_pass(p, later, key, true), 0);
+    pool_free(p);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("naming/pool");
@@ -265,6 +305,7 @@ int main(void)
     tcase_add_test(tc, is_bounded);
     tcase_add_test(tc, second_choices_depend_on_the_seed);
     tcase_add_test(tc, a_new_key_takes_over_the_address_of_the_old_one);
+    tcase_add_test(tc, who_passes_is_in_nobodys_way_and_not_written_down);
     suite_add_tcase(s, tc);
     return suite_run(s);
 }

@@ -48,6 +48,35 @@ START_TEST(a_door_is_open_to_the_keys_named_for_that_port_and_protocol_alone)
 }
 END_TEST
 
+START_TEST(what_is_open_to_anyone_is_open_to_every_key_and_nothing_else_is)
+{
+    struct door *web = access_add(a, ACCESS_EXPOSE, "web", IPPROTO_TCP, 80, &here), *ssh = access_add(a, ACCESS_EXPOSE, "ssh", IPPROTO_TCP, 22, &here);
+    door_admit(ssh, bob);
+    ck_assert(!access_is_open(a) && !access_knows(a, carol));
+    web->who.anyone = true;
+    ck_assert(access_is_open(a));
+    ck_assert_ptr_eq(access_find(a, IPPROTO_TCP, 80, carol), web);
+    ck_assert_ptr_null(access_find(a, IPPROTO_TCP, 22, carol));
+    ck_assert_ptr_eq(access_find(a, IPPROTO_TCP, 22, bob), ssh);
+    ck_assert(access_knows(a, carol) && access_names(a, bob) && !access_names(a, carol));
+    access_clear(a);
+    ck_assert(!access_is_open(a) && !access_knows(a, carol));
+}
+END_TEST
+
+START_TEST(a_use_is_for_those_of_its_own_list)
+{
+    ck_assert_int_eq(access_list_add(access_use(a, ACCESS_GATEWAY), bob), 0);
+    access_use(a, ACCESS_BOX)->anyone = true;
+    ck_assert(access_may_use(a, ACCESS_GATEWAY, bob) && !access_may_use(a, ACCESS_GATEWAY, carol));
+    ck_assert(access_may_use(a, ACCESS_BOX, bob) && access_may_use(a, ACCESS_BOX, carol));
+    ck_assert(access_is_open(a) && access_knows(a, dave) && access_names(a, bob) && !access_names(a, dave));
+    ck_assert_ptr_null(access_find(a, IPPROTO_TCP, 80, carol)); /* no door */
+    access_clear(a);
+    ck_assert(!access_may_use(a, ACCESS_GATEWAY, bob) && !access_may_use(a, ACCESS_BOX, bob));
+}
+END_TEST
+
 START_TEST(each_of_two_doors_at_a_port_holds_for_its_own_keys)
 {
     struct addr there = addr_v4(0xc0a80105, 2222);
@@ -90,6 +119,8 @@ int main(void)
     TCase *tc = tcase_create("access");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_door_is_open_to_the_keys_named_for_that_port_and_protocol_alone);
+    tcase_add_test(tc, what_is_open_to_anyone_is_open_to_every_key_and_nothing_else_is);
+    tcase_add_test(tc, a_use_is_for_those_of_its_own_list);
     tcase_add_test(tc, each_of_two_doors_at_a_port_holds_for_its_own_keys);
     tcase_add_test(tc, is_bounded);
     suite_add_tcase(s, tc);
