@@ -164,6 +164,7 @@ control_SRC := \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
 	daemon/control/overlay_report.c \
+	daemon/control/portal_report.c \
 	daemon/control/report.c \
 	daemon/control/share_report.c \
 	daemon/control/warnings.c \
@@ -368,6 +369,7 @@ i3ctl_SRC := \
 	tools/i3ctl_log.c \
 	tools/i3ctl_packet.c \
 	tools/i3ctl_ping.c \
+	tools/i3ctl_portal.c \
 	tools/i3ctl_share.c \
 	tools/i3ctl_qr.c \
 	tools/i3ctl_ring.c \

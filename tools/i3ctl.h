@@ -202,6 +202,7 @@ bool show_groups(const json_t *doc);
 
 /* ---- groups ---- */
 
+void show_portal(const struct ctl *c, const json_t *doc);
 void show_drop(const struct ctl *c, const json_t *doc);
 void show_undrop(const struct ctl *c, const json_t *doc);
 /* False: nobody is dropped. */
