@@ -468,6 +468,9 @@ UNIT_TESTS := \
 	unit/io/exe \
 	unit/io/journal_file \
 	unit/control/pcapng \
+	unit/gateway/dns_zone \
+	unit/gateway/from_ip \
+	unit/gateway/http \
 	unit/tools/packet \
 
 SIM_TESTS := \
@@ -534,6 +537,7 @@ INTEGRATION_TESTS := \
 	integration/observe.py \
 	integration/refuse.sh \
 	integration/share.sh \
+	integration/portal.sh \
 	integration/rotate.sh \
 	integration/kept_state.sh \
 	integration/session.py \
@@ -625,6 +629,7 @@ FUZZ_TARGETS := \
 	fuzz/config \
 	fuzz/rules \
 	fuzz/dns \
+	fuzz/portal \
 	fuzz/node \
 
 FUZZ_SECONDS ?= 5
@@ -743,6 +748,10 @@ fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
+fuzz/portal_ROOMS := gateway base
+unit/gateway/dns_zone_ROOMS := gateway base
+unit/gateway/from_ip_ROOMS := gateway base
+unit/gateway/http_ROOMS := gateway base
 fuzz/node_ROOMS := node i3 base
 
 # ---- rules ---------------------------------------------------------------------------------------
