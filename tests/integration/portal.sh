@@ -79,6 +79,10 @@ as alice i3ctl metrics | grep -q '^i3d_portal_accepted_total [1-9]' || die "no m
 grep -q 'portal http from=127.* name=web to=bob.i3:80 in=[1-9].* end="a request for another host"' "$W/alice/run/i3/i3d.log" || die "no line"
 grep -q '/two\|Host: bar' "$T/web.log" && die "a request reached the wrong server" || :
 
+step "2,000 slow ones, and others are served"
+python3 "$LIB/portal_flood.py" loris 127.0.0.1 "$HTTP" 2000 web.i3.example.org
+[ "$(count gave_way)" -ge 500 ] || die "nobody gave way: $(as alice i3ctl portal)"
+
 step "a reload keeps connections, and ends those that are not allowed any more"
 cat >"$T/hold.py" <<'EOF'
 import sys
