@@ -538,6 +538,7 @@ INTEGRATION_TESTS := \
 	integration/refuse.sh \
 	integration/share.sh \
 	integration/portal.sh \
+	integration/portal_net.sh \
 	integration/rotate.sh \
 	integration/kept_state.sh \
 	integration/session.py \
