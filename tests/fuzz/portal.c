@@ -54,7 +54,7 @@ static size_t talk(const uint8_t *data, size_t size, size_t piece, int *state)
             passed += n;
         }
     }
-    *state = g.state;
+    *state = g.state == GATE_SHUT ? g.status : 0;
     return passed;
 }
 
@@ -65,7 +65,7 @@ static void http(const uint8_t *data, size_t size)
     int err = http_request_parse((const char *)data, size, &h);
     require(err || (h.len && h.len <= size && h.host[0]));
     size_t a = talk(data, size, size ? size : 1, &one), b = talk(data, size, 1 + size % 7, &other);
-    require(a == b && one == other);
+    require(one == other && (a == b || one == 400)); /* of a body that is nonsense, what came before it was known to be may have passed */
 }
 
 static void answers(const uint8_t *data, size_t size)
