@@ -604,6 +604,7 @@ INTEROP_TESTS := \
 	interop/others.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
+	interop/portal_browser.sh \
 	interop/cpython.sh \
 	interop/mallocs.sh \
 	interop/storm.sh \
