@@ -110,6 +110,26 @@ echo >&9
 wait $held || die "$(cat "$T/hold.log")"
 exec 9>&-
 
+step "where it cannot listen is said"
+portal "publish web { to = \"bob.i3\" }
+# " >/dev/null
+sed -i 's/^    tls = .*/    tls = { "192.0.2.77:8443" }/' "$W/alice/config/i3/i3.conf"
+as alice i3ctl reload >/dev/null
+as alice i3ctl portal | grep -q '192.0.2.77:8443/tcp: NOT LISTENING' || die "$(as alice i3ctl portal)"
+as alice i3ctl status | grep -q 'does not listen everywhere: tls at 192.0.2.77:8443' || die "$(as alice i3ctl status)"
+
+step "limits"
+sed -i 's/^    tls = .*/    per-source = 3/' "$W/alice/config/i3/i3.conf"
+as alice i3ctl reload >/dev/null
+python3 - "$HTTP" <<'EOF'
+import sys
+from portal_client import *
+h = [Http(("127.0.0.1", int(sys.argv[1]))) for _ in range(3)]
+check("three", {c.get("web.i3.example.org")[0] for c in h}, {200})
+check("a fourth", Http(("127.0.0.1", int(sys.argv[1]))).answer()[0], 503)
+check("another", Http(("127.0.0.1", int(sys.argv[1])), "127.0.8.8").get("web.i3.example.org")[0], 200)
+EOF
+
 step "a portal that is taken away, and what cannot be listened at"
 cp "$T/before" "$W/alice/config/i3/i3.conf"
 as alice i3ctl reload >/dev/null
