@@ -184,6 +184,7 @@ control_SRC := \
 	daemon/control/prom.c \
 	daemon/control/overlay_report.c \
 	daemon/control/mesh_report.c \
+	daemon/control/portal_report.c \
 	daemon/control/report.c \
 	daemon/control/share_report.c \
 	daemon/control/warnings.c \
@@ -406,6 +407,7 @@ i3ctl_SRC := \
 	tools/i3ctl_log.c \
 	tools/i3ctl_packet.c \
 	tools/i3ctl_ping.c \
+	tools/i3ctl_portal.c \
 	tools/i3ctl_share.c \
 	tools/i3ctl_qr.c \
 	tools/i3ctl_mesh.c \
@@ -417,8 +419,7 @@ i3ctl_SRC := \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base dns naming policy i3 node tcpip middlebox program gateway control
-PURE_ROOMS := base dns naming policy i3 node tcpip program gateway mesh control
+PURE_ROOMS := base dns naming policy i3 node tcpip middlebox program gateway mesh control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
@@ -430,8 +431,7 @@ io_LIBS     := -luv -lseccomp $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base dns naming policy i3 node tcpip middlebox program gateway control io
-i3d_ROOMS    := base dns naming policy i3 node tcpip program gateway mesh control io
+i3d_ROOMS    := base dns naming policy i3 node tcpip middlebox program gateway mesh control io
 i3d_LIBS     := $(MB_LIBS) -luv -lcares -lldns -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
@@ -515,6 +515,9 @@ UNIT_TESTS := \
 	unit/io/exe \
 	unit/io/journal_file \
 	unit/control/pcapng \
+	unit/gateway/dns_zone \
+	unit/gateway/from_ip \
+	unit/gateway/http \
 	unit/tools/packet \
 
 SIM_TESTS := \
@@ -590,6 +593,8 @@ INTEGRATION_TESTS := \
 	integration/observe.py \
 	integration/refuse.sh \
 	integration/share.sh \
+	integration/portal.sh \
+	integration/portal_net.sh \
 	integration/rotate.sh \
 	integration/kept_state.sh \
 	integration/session.py \
@@ -661,6 +666,7 @@ INTEROP_TESTS := \
 	interop/others.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
+	interop/portal_browser.sh \
 	interop/cpython.sh \
 	interop/mallocs.sh \
 	interop/storm.sh \
@@ -690,6 +696,7 @@ FUZZ_TARGETS := \
 	fuzz/config \
 	fuzz/rules \
 	fuzz/dns \
+	fuzz/portal \
 	fuzz/node \
 
 FUZZ_SECONDS ?= 5
@@ -821,6 +828,10 @@ fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
+fuzz/portal_ROOMS := gateway base
+unit/gateway/dns_zone_ROOMS := gateway base
+unit/gateway/from_ip_ROOMS := gateway base
+unit/gateway/http_ROOMS := gateway base
 fuzz/node_ROOMS := node i3 base
 
 # ---- rules ---------------------------------------------------------------------------------------

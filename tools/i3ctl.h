@@ -204,6 +204,7 @@ bool show_groups(const json_t *doc);
 
 /* ---- groups ---- */
 
+void show_portal(const struct ctl *c, const json_t *doc);
 void show_drop(const struct ctl *c, const json_t *doc);
 void show_box(const struct ctl *c, const json_t *doc);
 void show_alerts(const struct ctl *c, const json_t *doc);

@@ -1,5 +1,6 @@
 /* pump/control.c - i3ctl's verbs: a table from verb to handler; what they show is made in control/report.c. */
 #include "daemon/pump/share.h"
+#include "daemon/pump/portal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -56,6 +57,7 @@ struct report_view control_view(struct pump *p)
         .version = I3_VERSION,
         .config = p->paths.config,
         .config_wrong = reload_wrong(p),
+        .portal_wrong = portal_wrong(p),
         .data = p->paths.data,
         .suffix = o->suffix,
         .sandbox = sandbox_text(),

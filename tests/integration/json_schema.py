@@ -296,6 +296,26 @@ def policy(alice, verbs):
     ask(alice, "reload")
 
 
+def portal(alice, verbs):
+    if "portal" not in verbs:
+        return
+    ask(alice, "portal", status=1)
+    path = os.path.join(alice.env["XDG_CONFIG_HOME"], "i3/i3.conf")
+    with open(path) as f:
+        was = f.read()
+    with open(path, "w") as f:
+        f.write(was + """portal { zone = "z.test" dns = { "127.0.0.1:0" } http = { "127.0.0.1:0", "192.0.2.1:80" } tls = { "127.0.0.1:0" }
+waypoints = { "127.0.3.1" } ports = { 2222 } }
+publish bob { to = "bob.i3" ports = { 80, 2222 } from = { "10.0.0.0/8" } }
+""")
+    ask(alice, "reload")
+    doc = ask(alice, "portal")
+    assert doc["names"] and doc["waypoints"] and any(l["errno"] for l in doc["listeners"]), doc
+    with open(path, "w") as f:
+        f.write(was)
+    ask(alice, "reload")
+
+
 def body():
     u = User("fresh")
     table = json.loads(u.ctl("help", "--json").out)["verbs"]
@@ -322,6 +342,7 @@ def body():
     book_and_groups(world.alice, world.bob)
     connected(world.alice, world.bob, world)
     policy(world.alice, verbs)
+    portal(world.alice, verbs)
     sharing(world.alice, world.bob, u)
     mesh(world.alice, u)
     nodes(world.alice, u)
