@@ -148,6 +148,12 @@ program_SRC := \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
+middlebox_SRC := \
+	daemon/middlebox/route.c \
+	daemon/middlebox/show.c \
+	daemon/middlebox/verdict.c \
+	daemon/middlebox/word.c \
+
 gateway_SRC := \
 	daemon/gateway/to_ip.c \
 	daemon/gateway/vias.c \
@@ -161,6 +167,7 @@ gateway_SRC := \
 
 control_SRC := \
 	daemon/control/access_report.c \
+	daemon/control/box_report.c \
 	daemon/control/drop_report.c \
 	daemon/control/anon_report.c \
 	daemon/control/gateway_report.c \
@@ -210,6 +217,11 @@ i3d_SRC := \
 	daemon/io/notify.c \
 	daemon/io/passed.c \
 	daemon/io/sandbox.c \
+	daemon/io/tap.c \
+	daemon/pump/box.c \
+	daemon/pump/box_way.c \
+	daemon/pump/box_show.c \
+	daemon/pump/box_control.c \
 	daemon/pump/node_pump.c \
 	daemon/pump/word.c \
 	daemon/pump/nodes.c \
@@ -370,6 +382,7 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_box.c \
 	tools/i3ctl_drop.c \
 	tools/i3ctl_anonymous.c \
 	tools/i3ctl_gateway.c \
@@ -393,7 +406,7 @@ i3ctl_SRC := \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base dns naming policy i3 node tcpip program gateway control
+PURE_ROOMS := base dns naming policy i3 node tcpip middlebox program gateway control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
@@ -405,7 +418,7 @@ io_LIBS     := -luv -lseccomp $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base dns naming policy i3 node tcpip program gateway control io
+i3d_ROOMS    := base dns naming policy i3 node tcpip middlebox program gateway control io
 i3d_LIBS     := $(MB_LIBS) -luv -lcares -lldns -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
@@ -458,6 +471,10 @@ UNIT_TESTS := \
 	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/pmtu \
+	unit/middlebox/route \
+	unit/middlebox/show \
+	unit/middlebox/verdict \
+	unit/middlebox/word \
 	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/transport \
@@ -541,6 +558,11 @@ INTEGRATION_TESTS := \
 	integration/group.sh \
 	integration/hash_names.sh \
 	integration/stack.sh \
+	integration/middlebox.sh \
+	integration/middlebox_anycast.sh \
+	integration/middlebox_anonymous.sh \
+	integration/middlebox_tun.sh \
+	integration/middlebox_verdicts.sh \
 	integration/cli.sh \
 	integration/completions.sh \
 	integration/config_files.py \
@@ -608,6 +630,7 @@ INTEROP_TESTS := \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
+	interop/middlebox_ids.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
 	interop/deb.sh \
@@ -644,6 +667,7 @@ FUZZ_TARGETS := \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/names \
+	fuzz/middlebox \
 	fuzz/invite \
 	fuzz/config \
 	fuzz/rules \
@@ -688,6 +712,10 @@ unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
 unit/i3/pmtu_ROOMS := base i3
+unit/middlebox/route_ROOMS := middlebox i3 base
+unit/middlebox/show_ROOMS := middlebox i3 base
+unit/middlebox/verdict_ROOMS := middlebox i3 base
+unit/middlebox/word_ROOMS := middlebox i3 base
 unit/i3/proof_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
@@ -766,6 +794,7 @@ fuzz/gateway_ROOMS := base gateway policy
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/names_ROOMS := naming base
+fuzz/middlebox_ROOMS := middlebox i3 base
 fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base

@@ -88,6 +88,10 @@ const struct ctl_verb ctl_verbs[] = {
         "See 'i3run --anonymous', and rules with `anonymity` in i3.conf. Each has keys, an address and a node of its own.",
         0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_anonymous, NULL},
     {"undrop", "NAME", "let NAME in again", NULL, 1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_undrop, NULL},
+    {"box", "", "by which middle-boxes your packets go, and what passes this host as one",
+        "Which peers are reached through boxes, who said so, and how that stands; at a middle-box: routes, taps, verdict programs.", 0, 0,
+        NEEDS_STARTED, VERB_JSON, NULL, show_box, NULL},
+    {"alerts", "", "what middle-boxes have found in your packets", "The latest hundred since the daemon started.", 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_alerts, NULL},
     {"group new", "NAME", "make a group: a key that several daemons share and answer for",
         "Prints the group's key, by which others reach it as NAME.i3 (or what they call it), and what to do next.\n"
         "  --anycast        one member is reached, another one when that is gone; the default\n"

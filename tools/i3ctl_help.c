@@ -37,7 +37,7 @@ static const struct {
 } sections[] = {
     {"Start here", {"init", "share", "join", "status", "doctor"}},
     {"People", {"id", "book", "peers", "fingerprints", "rotate", "unshare", "drop", "undrop", "group"}},
-    {"Look inside", {"ping", "why", "anonymous", "gateway", "log", "trace", "ring", "metrics"}},
+    {"Look inside", {"ping", "why", "anonymous", "gateway", "box", "alerts", "log", "trace", "ring", "metrics"}},
     {"The daemon", {"start", "stop", "reload", "nodes", "version", "help"}},
     {"Try it out", {"demo"}},
 };

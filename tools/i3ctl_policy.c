@@ -145,6 +145,8 @@ static void print_session(const json_t *doc)
         if (!strcmp(state, known[i].state))
             printf(LABEL "%s; shortcuts: %s, encryption: %s\n", "session", known[i].words, json_is_true(json_object_get(doc, "shortcut")) ? "yes" : "no",
                 json_is_true(json_object_get(doc, "encrypt")) ? "yes" : "no, where the peer wants none either");
+    if (*json_text(doc, "through"))
+        printf(LABEL "%s\n", "way", json_text(doc, "through"));
 }
 
 static void print_overlay(const json_t *doc)

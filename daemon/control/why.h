@@ -37,6 +37,7 @@ struct report_why {
     bool hash, dns;                /* asked, where the book has nothing */
     const char *session;           /* "none", "relayed", "shortcut", "dropped"; NULL: not with that host */
     bool shortcut, encrypt, anonymous;
+    const char *through;           /* a sentence about its middle-boxes, NULL: there are none */
     const char *meant; /* a name that was perhaps meant, NULL: none */
     const struct config_rule *others[WHY_OTHERS_MAX]; /* rules for some programs only, which come before */
     unsigned n_others;

@@ -78,6 +78,7 @@
 #include "daemon/base/outbox.h"
 #include "daemon/base/id.h"
 #include "daemon/i3/path.h" /* struct path_own */
+#include "daemon/i3/handshake.h" /* struct peer_boxes */
 #include "daemon/i3/owners.h"
 #include "daemon/i3/seal.h" /* enum peer_cipher, bits of a mask */
 
@@ -112,6 +113,8 @@ struct peers_config {
     /* May this key talk to us (is it in the book)? May call peer_get() for it; a peer made by its INIT alone
      * has no local address yet. */
     bool (*known)(void *ctx, const uint8_t key[KEY_LEN]);
+    /* The middle-boxes which that peer's new INIT names, n 0: none. It is the time to say peer_set_boxes(), before the answer. NULL: not asked. */
+    void (*boxes)(void *ctx, struct peer *p, const struct peer_boxes *theirs);
     /* The peer of a key that is known, has none, and has shown that it is whose it says; NULL: it may not have one just now. Not set:
      * peer_get() without an address. */
     struct peer *(*meet)(void *ctx, const uint8_t key[KEY_LEN]);
@@ -152,6 +155,21 @@ void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n);
 /* What is sent to it bears these ids first, n at most PEER_VIA_MAX: whoever has them passes it on (pump/waypoint.c). No shortcuts then,
  * and packets are smaller by the ids. What the peer sends comes by the shortest way, unless it has such a list for us. */
 void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, unsigned n);
+/* The same for middle-boxes, which our INITs name, so that both ends know of them; n 0: none, and peer_set_via() counts no more. */
+void peer_set_boxes(struct peers *ps, struct peer *p, const struct peer_boxes *b);
+/* The session was made by them: our INIT that was answered named them, or it has been said of the peer's. */
+bool peer_by_boxes(const struct peer *p);
+void peer_set_by_boxes(struct peer *p, bool by);
+/* The largest packet that gets through at present. */
+uint16_t peer_mtu(const struct peer *p);
+const struct peer_boxes *peer_boxes(const struct peer *p);
+/* Another number of the caller's, 0 at first. */
+void peer_set_box(struct peer *p, uint32_t box);
+uint32_t peer_box(const struct peer *p);
+/* A packet for the peer, of that length, leaves in another one's session, as its boxes have it; or has come so. It counts like one of its
+ * own session's: as a question and a sign of life. False: there is no key, and a handshake is wanted. */
+bool peer_routed_out(struct peers *ps, struct peer *p, mono_t now, size_t len);
+void peer_routed_in(struct peers *ps, struct peer *p, mono_t now, size_t len);
 /* `shortcut` and `plain` of struct peers_config for this one: 1 yes, 0 no, -1 as there. A standing session goes on; a shortcut is left at
  * once, all else is agreed upon anew by the next packet. */
 void peer_set_wishes(struct peers *ps, struct peer *p, int shortcut, int plain);

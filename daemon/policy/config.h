@@ -32,6 +32,9 @@ enum {
     CONFIG_USERS_MAX = 256, /* of a gateway */
     CONFIG_NETWORKS_MAX = 64,
     CONFIG_ZONES_MAX = 32, /* of a gateway: `names` */
+    CONFIG_TAPS_MAX = 4,
+    CONFIG_TAP_LEN = 200,
+    CONFIG_REQUIRE_MAX = 8,
     CONFIG_NAME_MAX = 63,
     CONFIG_ZONE_MAX = 200,
     CONFIG_MATCH_MAX = 500,
@@ -83,6 +86,7 @@ struct config_rule {
     bool anonymity;
     char through[CONFIG_THROUGH_MAX][CONFIG_NAME_MAX + 1]; /* names of the book, lower case */
     unsigned n_through;
+    char alerts[CONFIG_NAME_MAX + 1]; /* to whom those boxes' alerts go; "": they stay here */
 };
 
 /* expose NAME { }: a port of the overlay that leads to a local server, for the keys named. */
@@ -108,6 +112,25 @@ struct config_gateway {
     struct addr dns_server; /* family 0: the system's */
     uint32_t connections, per_user;
     uint32_t connect_timeout, tcp_idle, udp_idle; /* seconds */
+};
+
+/* middlebox { }: packets of others pass here. At most one. */
+struct config_middlebox {
+    unsigned line;
+    char allow[CONFIG_ALLOW_MAX][CONFIG_NAME_MAX + 1]; /* as of expose; or "anyone" */
+    unsigned n_allow;                                  /* at least 1 */
+    char next[CONFIG_ALLOW_MAX][CONFIG_NAME_MAX + 1];
+    unsigned n_next; /* 0: to whomever an allowed user names */
+    bool synthesised;
+    bool fail_open;
+    char tap[CONFIG_TAPS_MAX][CONFIG_TAP_LEN + 1]; /* "tun:NAME", "fifo:/PATH", "file:/PATH" */
+    unsigned n_taps;
+    char verdicts[CONFIG_TAP_LEN + 1]; /* a path; "": nobody is asked */
+};
+
+struct config_require {
+    char by[CONFIG_REQUIRE_MAX][CONFIG_NAME_MAX + 1]; /* names of the book, or keys */
+    unsigned n;
 };
 
 /* Addresses whose first `bits` are those of ip. */
@@ -166,6 +189,7 @@ struct config {
     char dns_zone[CONFIG_ZONE_MAX + 1]; /* lower case, no dots at its ends; "": names are asked for as they are */
     struct addr dns_server;             /* family 0: the system's */
     int log_level; /* enum log_level */
+    struct config_require require; /* require_through */
 
     /* from malloc, NULL when there are none: config_free() */
     struct config_overlay *overlays;
@@ -176,6 +200,8 @@ struct config {
     unsigned n_exposes;
     struct config_gateway *gateways;
     unsigned n_gateways; /* 0 or 1 */
+    struct config_middlebox *middleboxes;
+    unsigned n_middleboxes; /* 0 or 1 */
     struct config_portal *portals;
     unsigned n_portals;
     struct config_publish *publishes;

@@ -18,6 +18,7 @@ static const struct {
     [SECTION_RULE] = {"rule", false, CONFIG_RULES_MAX},
     [SECTION_EXPOSE] = {"expose", true, CONFIG_EXPOSES_MAX},
     [SECTION_GATEWAY] = {"gateway", false, 1},
+    [SECTION_MIDDLEBOX] = {"middlebox", false, 1},
     [SECTION_PORTAL] = {"portal", false, 1},
     [SECTION_PUBLISH] = {"publish", true, CONFIG_PUBLISHES_MAX},
 };
@@ -42,6 +43,7 @@ const struct config_option config_options[] = {
     {SECTION_TOP, "encrypt", false, false, "yes", value_bool, AT(config, encrypt), 0, 0},
     {SECTION_TOP, "anonymity", false, false, "no", value_bool, AT(config, anonymity), 0, 0},
     {SECTION_TOP, "waypoint", false, false, "no", value_bool, AT(config, waypoint), 0, 0},
+    {SECTION_TOP, "require_through", true, false, NULL, value_require, AT(config, require), 0, 0},
     {SECTION_TOP, "mtu", false, true, "1400", value_unsigned, AT(config, mtu), 576, 9000},
     {SECTION_TOP, "send-buffer", false, true, "33554432", value_unsigned, AT(config, send_buffer), 16 * 1024, 1 << 30},
     {SECTION_TOP, "recv-buffer", false, true, "33554432", value_unsigned, AT(config, recv_buffer), 16 * 1024, 1 << 30},
@@ -63,6 +65,7 @@ const struct config_option config_options[] = {
     {SECTION_RULE, "encrypt", false, false, NULL, value_choice, AT(config_rule, encrypt), 0, 0},
     {SECTION_RULE, "anonymity", false, false, "no", value_bool, AT(config_rule, anonymity), 0, 0},
     {SECTION_RULE, "through", true, false, NULL, value_through, SPAN(config_rule, through, n_through), 0, 0},
+    {SECTION_RULE, "alerts", false, false, NULL, value_alerts, AT(config_rule, alerts), 0, 0},
 
     {SECTION_EXPOSE, "port", false, false, NULL, value_port, AT(config_expose, port), 0, 0},
     {SECTION_EXPOSE, "target", false, false, NULL, value_target, AT(config_expose, target), 0, 0},
@@ -79,6 +82,12 @@ const struct config_option config_options[] = {
     {SECTION_GATEWAY, "tcp-idle", false, false, "7200", value_unsigned, AT(config_gateway, tcp_idle), 1, 604800},
     {SECTION_GATEWAY, "udp-idle", false, false, "60", value_unsigned, AT(config_gateway, udp_idle), 1, 86400},
 
+    {SECTION_MIDDLEBOX, "allow", true, false, NULL, value_box_allow, SPAN(config_middlebox, allow, n_allow), 0, 0},
+    {SECTION_MIDDLEBOX, "next", true, false, NULL, value_box_next, SPAN(config_middlebox, next, n_next), 0, 0},
+    {SECTION_MIDDLEBOX, "addresses", false, false, "original", value_box_addresses, AT(config_middlebox, synthesised), 0, 0},
+    {SECTION_MIDDLEBOX, "tap", true, false, NULL, value_tap, SPAN(config_middlebox, tap, n_taps), 0, 0},
+    {SECTION_MIDDLEBOX, "verdicts", false, false, NULL, value_path, AT(config_middlebox, verdicts), 0, 0},
+    {SECTION_MIDDLEBOX, "fail", false, false, "closed", value_fail, AT(config_middlebox, fail_open), 0, 0},
     {SECTION_PORTAL, "zone", false, false, NULL, value_zone, AT(config_portal, zone), 0, 0},
     {SECTION_PORTAL, "dns", true, false, NULL, value_listen, AT(config_portal, dns), 53, 0},
     {SECTION_PORTAL, "ns", true, false, NULL, value_ns, SPAN(config_portal, ns, n_ns), 0, 0},

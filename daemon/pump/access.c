@@ -1,6 +1,7 @@
 /* pump/access.c - the access table (policy/access.h) of this daemon, and what it means for a packet: a guest's ends here unless it is for a
  * port that is shared with it, or belongs to something which began on our side. No answer tells it that there is anything else.
  */
+#include "daemon/pump/box.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/share.h"
 
@@ -97,6 +98,8 @@ int access_rebuild(struct pump *p)
     add_shares(p);
     if (gateway_config(p))
         access_allow(p, access_use(p->access, ACCESS_GATEWAY), gateway_config(p)->allow, gateway_config(p)->n_allow);
+    if (p->config.n_middleboxes)
+        access_allow(p, access_use(p->access, ACCESS_BOX), p->config.middleboxes[0].allow, p->config.middleboxes[0].n_allow);
     strangers_recheck(p);
     p->access_turn += 1 + (p->access_turn == UINT32_MAX / 2);
     names_pin_book(p);
@@ -104,6 +107,7 @@ int access_rebuild(struct pump *p)
     flow_recheck(p);
     door_recheck(p);
     gateway_recheck(p);
+    box_recheck(p);
     return 0;
 }
 

@@ -394,6 +394,8 @@ static const struct {
     {"book", verb_book},
     {"group", verb_group},
     {"nodes", verb_nodes},
+    {"box", verb_box},
+    {"alerts", verb_alerts},
     {"drop", verb_drop},
     {"undrop", verb_undrop},
     {"ping", verb_ping},

@@ -2,6 +2,7 @@
  * is a member (naming/groups.h). Each has sessions, triggers and virtual addresses of its own; what a program is asked at a group's
  * address it answers from there.
  */
+#include "daemon/pump/box.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/rotate.h"
 
@@ -56,6 +57,7 @@ static void side_link(struct side *s)
 static void side_free(struct side *s)
 {
     gateway_forget_side(s->o->p, s);
+    box_side_gone(s);
     if (s->o->p->strangers)
         strangers_forget_side(s);
     peers_free(s->peers);
@@ -95,10 +97,15 @@ static bool side_known(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct side *s = ctx;
     struct pump *p = s->o->p;
-    if ((!names_is_friend(p, key) && !gateway_allows(p, key)) || !overlay_may_have(s->o, key))
+    if ((!names_is_friend(p, key) && !gateway_allows(p, key) && !box_may_use(p, key)) || !overlay_may_have(s->o, key))
         return false;
     uint32_t ip = pool_get(p->pool, p->now, key);
     return ip && !side_by_own(p, ip) && peer_get(s->peers, key, ip);
+}
+
+static void boxes_named(void *ctx, struct peer *peer, const struct peer_boxes *theirs)
+{
+    box_named(ctx, peer, theirs);
 }
 
 /* An old key of the user's says what the new one is, to those who know it. */
@@ -165,6 +172,7 @@ static struct side *side_make(struct overlay *o, const struct group *g, const st
     if (g) {
         memcpy(c.member, g->member, GROUP_MEMBER_LEN);
         c.known = side_known;
+        c.boxes = boxes_named;
         c.meet = NULL;
         c.ctx = s;
     }

@@ -92,6 +92,7 @@ struct door_flows;
 struct sharing;
 struct rotation;
 struct retired;
+struct boxes;
 struct strangers;
 struct anon;
 struct anon_program;
@@ -258,6 +259,7 @@ struct pump {
     struct door_flows *doors;
     struct sharing *sharing;   /* pump/share.h */
     struct rotation *rotation; /* pump/rotate.c */
+    struct boxes *boxes;       /* pump/box.h */
     struct groups *groups;
     struct mcasts *mcasts;
     struct lookups *lookups; /* pump/lookup.h */
@@ -600,6 +602,14 @@ void flow_drop(struct flow *f, int err);
 /* The real host has had its time to answer. */
 void flow_late(struct flow *f);
 
+/* A packet that came by middle-boxes, as if in the peer's own session. */
+void net_routed_in(struct pump *p, const struct side *s, struct peer *peer, uint8_t *packet, size_t len);
+/* A packet that was sealed into the overlay's buffer, behind its headroom, is sent to that peer. */
+void net_push_sealed(const struct side *s, const struct peer *peer, size_t len, uint8_t ecn);
+/* What waits for the way to that peer goes out. */
+void net_send_held(struct pump *p, const struct side *s, struct peer *peer);
+/* The engine hears how large packets to it may be. */
+void net_set_path(struct pump *p, const struct side *s, const struct peer *peer);
 /* A packet of this host on its way to the host with that virtual address. */
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
 /* The same from that address of ours, or from one that a gateway of ours stands for (pump/gateway.h); 0: from nobody's. */

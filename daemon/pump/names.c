@@ -1,4 +1,5 @@
 /* pump/names.c - names to keys to virtual addresses, and back. */
+#include "daemon/pump/box.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/share.h"
@@ -55,7 +56,8 @@ bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN])
 bool names_is_known(const struct pump *p, const uint8_t key[KEY_LEN])
 {
     const struct shares *s = p->sharing->shares;
-    return book_find_key(p->book, key) || access_names(p->access, key) || received_from(s, key) || former_find(s, key);
+    return book_find_key(p->book, key) || access_names(p->access, key) || received_from(s, key) || former_find(s, key) ||
+           box_knows(p, key);
 }
 
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
@@ -63,7 +65,8 @@ bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
     const struct shares *s = p->sharing->shares;
     const struct book_entry *e = book_find_key(p->book, key);
     return !drop_has(p, key) &&
-           (names_is_friend(p, key) || access_knows(p->access, key) || received_from(s, key) || former_find(s, key) || (e && e->learned));
+           (names_is_friend(p, key) || access_knows(p->access, key) || received_from(s, key) || former_find(s, key) || (e && e->learned) ||
+            box_knows(p, key));
 }
 
 bool names_is_multicast(struct pump *p, uint32_t ip)
@@ -98,10 +101,12 @@ static struct peer *peer_of(struct side *s, const struct book_entry *e, uint32_t
     if (!ip || side_by_own(p, ip) || e->multicast)
         return NULL;
     struct peer *peer = peer_get(s->peers, e->key, ip);
-    if (peer && e->via)
+    if (peer && e->via && !peer_box(peer))
         set_via(s, peer, e);
     if (peer && !s->o->anon) /* which wants what all instances want */
         policy_peer(p, s->o, peer, e);
+    else if (peer)
+        box_policy(s, peer, e);
     if (peer && e->near)
         peer_set_near(peer, place, place_bytes(e->near, place));
     return peer;

@@ -5,6 +5,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/pump/anon.h"
+#include "daemon/pump/box.h"
 #include "daemon/pump/claims.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/lookup.h"
@@ -33,9 +34,11 @@ static void trace_in(struct pump *p, uint32_t host, uint8_t *packet, size_t len)
 
 /* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. Addresses are those of this
  * end: where the two ends know each other under different ones, the sender has rewritten them. */
-static void peer_packet(struct pump *p, const struct side *s, struct peer *peer, uint8_t ecn, uint8_t *packet, size_t len)
+static void peer_packet(struct pump *p, const struct side *s, struct peer *peer, uint8_t ecn, bool by_boxes, uint8_t *packet, size_t len)
 {
     uint32_t src, dst, local = peer_addresses(peer).local;
+    if (!by_boxes && box_bypassed(p, s, peer))
+        return;
     if (!ip_take_ecn(packet, len, ecn)) {
         p->count.packets_bad++;
         return;
@@ -60,6 +63,11 @@ static void peer_packet(struct pump *p, const struct side *s, struct peer *peer,
         if (local)
             drop_misuse(p, peer);
     }
+}
+
+void net_routed_in(struct pump *p, const struct side *s, struct peer *peer, uint8_t *packet, size_t len)
+{
+    peer_packet(p, s, peer, 0, true, packet, len);
 }
 
 void net_data_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
@@ -96,7 +104,7 @@ void net_data_in(struct overlay *o, const struct addr *from, uint8_t *data, size
     if (verdict == PEER_WORD)
         word_in(s, peer, ecn, plain, plain_len);
     else
-        peer_packet(p, s, peer, ecn, plain, plain_len);
+        peer_packet(p, s, peer, ecn, false, plain, plain_len);
 }
 
 /* ---- out ---- */
@@ -123,27 +131,38 @@ void net_flush(struct overlay *o)
 
 /* On the way the packet bears the addresses of the peer's end. Normally they are ours too (10.H24 of the ids, paper 3.3) and
  * nothing is to be done; a rewritten packet is built whole first. IPv6 addresses are the same everywhere. */
-static ssize_t seal(const struct side *s, struct peer *peer, const struct iovec *v, int n, size_t len)
+static ssize_t seal(const struct side *s, struct peer *peer, struct peer **hop, const struct iovec *v, int n, size_t len)
 {
     struct overlay *o = s->o;
     struct pump *p = o->p;
     struct peer_addresses a = peer_addresses(peer);
-    uint8_t *out = o->seal + o->sealed + o->kind->headroom;
-    size_t cap = PUMP_SEAL_BUF - o->sealed - o->kind->headroom;
-    if ((a.local == a.address && s->own == a.we_are) || *(const uint8_t *)v[0].iov_base >> 4 == 6)
+    uint8_t *out = o->seal + o->sealed + o->kind->headroom, whole[PUMP_PACKET_MAX], head[BOX_HEAD];
+    size_t cap = PUMP_SEAL_BUF - o->sealed - o->kind->headroom, at = 0;
+    struct iovec w[5];
+    bool as_is = (a.local == a.address && s->own == a.we_are) || *(const uint8_t *)v[0].iov_base >> 4 == 6;
+    *hop = peer;
+    if (as_is && !peer_box(peer) && !p->config.require.n)
         return peer_seal(s->peers, peer, p->now, p->wall, v, n, out, cap);
 
-    uint8_t whole[PUMP_PACKET_MAX];
-    size_t at = 0;
-    if (len > sizeof(whole))
-        return -EMSGSIZE;
-    for (int i = 0; i < n; i++) {
-        memcpy(whole + at, v[i].iov_base, v[i].iov_len);
-        at += v[i].iov_len;
+    int err = box_out(s, peer, len, head, hop);
+    if (err)
+        return err;
+    if (as_is) {
+        memcpy(w + 1, v, (size_t)n * sizeof(*v));
+    } else {
+        if (len > sizeof(whole))
+            return -EMSGSIZE;
+        for (int i = 0; i < n; at += v[i++].iov_len)
+            memcpy(whole + at, v[i].iov_base, v[i].iov_len);
+        uint32_t src = ip_load32(whole + 12), dst = ip_load32(whole + 16); /* what is behind a gateway has the same address at both ends */
+        ip_rewrite(whole, at, src == s->own ? a.we_are : src, dst == a.local ? a.address : dst);
+        w[1] = (struct iovec){whole, at};
+        n = 1;
     }
-    uint32_t src = ip_load32(whole + 12), dst = ip_load32(whole + 16); /* what is behind a gateway has the same address at both ends */
-    ip_rewrite(whole, at, src == s->own ? a.we_are : src, dst == a.local ? a.address : dst);
-    return peer_seal(s->peers, peer, p->now, p->wall, &(struct iovec){whole, at}, 1, out, cap);
+    if (*hop == peer)
+        return peer_seal(s->peers, peer, p->now, p->wall, w + 1, n, out, cap);
+    w[0] = (struct iovec){head, sizeof(head)};
+    return peer_seal(s->peers, *hop, p->now, p->wall, w, n + 1, out, cap);
 }
 
 /* A packet for which there is no key yet waits for the session; the oldest gives way. */
@@ -165,21 +184,29 @@ static void hold(struct pump *p, uint32_t remote, const struct iovec *v, int n, 
     }
 }
 
+/* What was sealed behind the headroom goes to that peer. */
+void net_push_sealed(const struct side *s, const struct peer *peer, size_t len, uint8_t ecn)
+{
+    struct overlay *o = s->o;
+    outbox_push(&o->out, peer_destination(s->peers, peer), o->seal + o->sealed + o->kind->headroom, len);
+    if (o->kind->sent && !peer_is_direct(peer))
+        o->kind->sent(o);
+    outbox_set_ecn(&o->out, ecn); /* RFC 6040: a tunnel that keeps to the normal mode */
+    o->sealed += o->kind->headroom + len;
+}
+
 static void packet_out(const struct side *s, struct peer *peer, uint32_t remote, const struct iovec *v, int n, size_t len)
 {
     struct overlay *o = s->o;
     struct pump *p = o->p;
     if (outbox_is_tight(&o->out) || PUMP_SEAL_BUF - o->sealed < PUMP_PACKET_MAX)
         net_flush(o);
-    ssize_t sealed = seal(s, peer, v, n, len);
+    struct peer *hop;
+    ssize_t sealed = seal(s, peer, &hop, v, n, len);
     if (sealed > 0) {
         if (p->trace)
             trace_packet(p, remote, true, v, n, len);
-        outbox_push(&o->out, peer_destination(s->peers, peer), o->seal + o->sealed + o->kind->headroom, (size_t)sealed);
-        if (o->kind->sent && !peer_is_direct(peer))
-            o->kind->sent(o);
-        outbox_set_ecn(&o->out, ip_ecn(v[0].iov_base)); /* RFC 6040: a tunnel that keeps to the normal mode */
-        o->sealed += o->kind->headroom + (size_t)sealed;
+        net_push_sealed(s, hop, (size_t)sealed, ip_ecn(v[0].iov_base));
     } else if (sealed == -ENOTCONN) {
         hold(p, remote, v, n, len);
     } else {
@@ -262,8 +289,9 @@ void net_output(struct pump *p)
 
 /* ---- sessions ---- */
 
-static void send_held(struct pump *p, const struct side *s, struct peer *peer, uint32_t remote)
+void net_send_held(struct pump *p, const struct side *s, struct peer *peer)
 {
+    uint32_t remote = peer_addresses(peer).local;
     for (unsigned n = p->held_n; n > 0; n--) {
         struct held h = p->held[p->held_first];
         p->held_first = (p->held_first + 1) % PUMP_HELD_MAX;
@@ -310,10 +338,20 @@ uint16_t net_mtu(struct pump *p, uint32_t remote)
                 continue;
             peers |= !s->group;
             peer_info(s->peers, peer, p->now, &info);
+            info.mtu = box_mtu(p, s, peer, info.mtu);
             if (info.standing && info.mtu < mtu)
                 mtu = info.mtu;
         }
     return !peers && names_is_multicast(p, remote) ? mcast_mtu(p) : mtu;
+}
+
+/* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
+void net_set_path(struct pump *p, const struct side *s, const struct peer *peer)
+{
+    struct peer_info info;
+    peer_info(s->peers, peer, p->now, &info);
+    if (info.local)
+        tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, net_mtu(p, info.local));
 }
 
 static void peer_event(struct pump *p, const struct side *s, const struct peer_event *e)
@@ -323,10 +361,10 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
         rotation_session(s, e->peer, e->kind == PEER_UP);
     if (s->retired)
         return;
+    box_event(p, s, e);
     peer_info(s->peers, e->peer, p->now, &info);
-    /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
     if (e->kind != PEER_UNREACHABLE)
-        tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, net_mtu(p, info.local));
+        net_set_path(p, s, e->peer);
     if (e->moved)
         tcpip_replace_remote(p->tcpip, p->now, info.local, ECONNRESET);
     if (e->anew)
@@ -337,7 +375,7 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
     if (e->kind == PEER_UP && !s->group && !s->o->anon && !strangers_has(p, info.key))
         state_met(p, info.key);
     if (e->kind == PEER_UP)
-        send_held(p, s, e->peer, info.local);
+        net_send_held(p, s, e->peer);
     if (!s->group)
         note_failure(p, info.local, e->kind == PEER_UNREACHABLE ? e->err : 0);
     if (e->kind == PEER_UNREACHABLE)

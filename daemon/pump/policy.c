@@ -1,5 +1,7 @@
 #include "daemon/pump/policy.h"
 
+#include "daemon/pump/box.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -292,6 +294,21 @@ void policy_peer(struct pump *p, struct overlay *o, struct peer *peer, const str
     enum config_choice shortcut, encrypt;
     policy_wishes(p, e, &shortcut, &encrypt);
     peer_set_wishes(o->peers, peer, yes[shortcut], no[encrypt]);
+    box_policy(o->sides, peer, e);
+}
+
+const struct config_rule *policy_through(const struct pump *p, const struct book_entry *e)
+{
+    char full[IPC_NAME_MAX + 1];
+    overlay_of_entry(p, e->name, full);
+    const struct config_rule *r = rules_through(p->policy->rules, full);
+    r = r ? r : rules_through(p->policy->rules, e->name);
+    for (unsigned i = 0; !r && i < p->config.n_rules; i++) {
+        const struct config_rule *g = &p->config.rules[i];
+        if (g->action == ACTION_GATEWAY && g->n_through && !strcmp(g->via, e->name))
+            r = g;
+    }
+    return r;
 }
 
 const char *policy_app(const struct pump *p, struct ipc_client *c)

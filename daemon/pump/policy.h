@@ -54,6 +54,8 @@ int policy_connect(struct pump *p, const uint8_t *key, const char *app);
 bool policy_is_anonymous(const struct pump *p, const uint8_t *key, const char *app);
 /* What the rules want of the session with a host of the book; and that it be so. */
 void policy_wishes(const struct pump *p, const struct book_entry *e, enum config_choice *shortcut, enum config_choice *encrypt);
+/* The rule that says by which middle-boxes it goes; NULL: none does. */
+const struct config_rule *policy_through(const struct pump *p, const struct book_entry *e);
 void policy_peer(struct pump *p, struct overlay *o, struct peer *peer, const struct book_entry *e);
 
 /* What the rules call the program that a client is; "" also where no rule asks. */

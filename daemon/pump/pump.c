@@ -12,6 +12,7 @@
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
 #include "daemon/pump/anon.h"
+#include "daemon/pump/box.h"
 #include "daemon/pump/claims.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/lookup.h"
@@ -37,6 +38,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, mono_min(flow_deadline(p), anon_deadline(p)));
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
+    at = mono_min(at, box_deadline(p));
     at = mono_min(at, mono_min(door_deadline(p), mono_min(gateway_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p)))));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
@@ -89,6 +91,7 @@ static void expire(struct pump *p)
     dgram_expire(p);
     door_expire(p);
     gateway_turn(p);
+    box_turn(p);
     share_turn(p);
     access_settle(p);
     strangers_turn(p);
@@ -200,6 +203,16 @@ static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
     return names_may_talk(o->p, key) && overlay_may_have(o, key);
 }
 
+static void boxes_named(void *ctx, struct peer *peer, const struct peer_boxes *theirs)
+{
+    struct overlay *o = ctx;
+    struct side *s = o->sides;
+    while (s && peer_by_key(s->peers, peer_key(peer)) != peer)
+        s = s->next;
+    if (s && !s->retired)
+        box_named(s, peer, theirs);
+}
+
 static struct peer *key_meet(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct overlay *o = ctx;
@@ -265,6 +278,7 @@ void pump_peers_config(struct overlay *o, struct peers_config *c)
         .recv_buffer = udp_buffer(o->udp),
         .accel = p->accel,
         .known = key_known,
+        .boxes = boxes_named,
         .meet = key_meet,
         .ctx = o};
     draw_seed(p, c->session_priv);
@@ -351,6 +365,7 @@ static void pump_free(struct pump *p)
         trace_stop(p);
         move_stop(p);
         reload_stop(p);
+        box_stop(p);
         anon_stop(p);
         overlays_free(p);
         fdset_del(p->set, p->timer_watch);
@@ -422,6 +437,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = start_io(p, why, whylen);
     if (!err)
         err = reload_start(p);
+    if (!err)
+        err = box_start(p);
     if (!err)
         err = start_sessions(p, why, whylen);
     if (!err)

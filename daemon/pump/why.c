@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/pump/box.h"
 #include "daemon/pump/control.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/policy.h"
@@ -79,7 +80,10 @@ static void tell_host(struct pump *p, struct report_why *w, const struct book_en
         w->fate = WHY_SELF;
         w->listening = w->port ? who_listens(p, w->port) : NULL;
     } else if (!e->multicast) {
+        static char through[400];
         w->session = session_words(o, e->key);
+        w->through = box_words(p, e->key, through, sizeof(through)) ? through : NULL;
+        w->shortcut &= !w->through;
     }
 }
 

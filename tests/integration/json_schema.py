@@ -222,6 +222,8 @@ def sharing(alice, bob, fresh):
     ask(alice, "drop", "nobody", status=1)
     ask(alice, "drop", "bob")
     assert ask(alice, "drop")["dropped"]
+    ask(alice, "box")
+    ask(alice, "alerts")
     ask(alice, "status")
     ask(alice, "undrop", "bob")
     ask(alice, "anonymous")
