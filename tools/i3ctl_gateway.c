@@ -2,6 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/i3ctl_doctor.h"
 #include "tools/i3ctl_table.h"
 
 static void show_users(const json_t *server)
@@ -72,4 +76,60 @@ void show_gateway(const struct ctl *c, const json_t *doc)
         show_names(doc);
     else if (!json_is_object(server))
         puts("No gateway: a rule with action = \"gateway\" sends names to one, a section gateway { } makes this host one (man i3.conf).");
+}
+
+/* ---- doctor ---- */
+
+enum { TRIES = 12, TRY_MS = 250 };
+
+static bool all_answer(const json_t *doc)
+{
+    const json_t *list = json_object_get(doc, "gateways"), *g;
+    size_t i;
+    json_array_foreach(list, i, g) if (json_is_true(json_object_get(g, "in_book")) && !json_is_true(json_object_get(g, "answers"))) return false;
+    return true;
+}
+
+/* They are asked by the question itself; what they say is there the next time. NULL: the daemon does not answer. */
+static json_t *ask_gateways(void)
+{
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    json_t *doc = NULL;
+    for (int i = 0; i < TRIES && !(doc && all_answer(doc)); i++) {
+        struct link_reply r;
+        int fd = link_path(path) ? -1 : link_open(path);
+        if (i)
+            nanosleep(&(struct timespec){.tv_nsec = TRY_MS * 1000000L}, NULL);
+        if (fd < 0)
+            break;
+        int failed = link_call(fd, (const char *[]){"gateway"}, 1, &r);
+        close(fd);
+        if (failed)
+            break;
+        json_decref(doc);
+        doc = r.doc;
+    }
+    return doc;
+}
+
+void doctor_gateways(struct doctor *d)
+{
+    json_t *doc = ask_gateways();
+    const json_t *list = json_object_get(doc, "gateways"), *g;
+    size_t i;
+    json_array_foreach(list, i, g)
+    {
+        const char *name = json_text(g, "name");
+        if (!json_is_true(json_object_get(g, "in_book")))
+            doctor_say(d, "gateway", FINDING_FAIL, "i3ctl book add NAME KEY, with the gateway's key; or correct `via` in i3.conf", "%s is not in your address book", name);
+        else if (!json_is_true(json_object_get(g, "session")))
+            doctor_say(d, "gateway", FINDING_FAIL, "is its machine on, and its daemon running? Does it have you in `allow`?", "%s does not answer", name);
+        else if (!json_is_true(json_object_get(g, "answers")))
+            doctor_say(d, "gateway", FINDING_WARN, "its i3d may be too old to be a gateway", "%s is there, and says nothing about being a gateway", name);
+        else if (!json_is_true(json_object_get(g, "allowed")))
+            doctor_say(d, "gateway", FINDING_FAIL, "its owner has to name you in `allow` of the section gateway: your key is what `i3ctl id` prints", "%s does not let you use it as a gateway", name);
+        else
+            doctor_say(d, "gateway", FINDING_OK, NULL, "%s answers, and lets you through", name);
+    }
+    json_decref(doc);
 }

@@ -41,17 +41,11 @@ static json_t *user_object(const struct report_gateway *g, const struct gate_use
 }
 
 /* The latest first. */
-static json_t *users_array(const struct report_gateway *g, struct gate_account *sum)
+static json_t *users_array(const struct report_gateway *g)
 {
     json_t *list = json_array();
     size_t bytes = 0;
     for (const struct gate_user *u = gate_user_next(g->to, NULL); u; u = gate_user_next(g->to, u)) {
-        sum->names += u->account.names;
-        sum->connections += u->account.connections;
-        sum->failed += u->account.failed;
-        sum->refused += u->account.refused;
-        sum->up += u->account.up;
-        sum->down += u->account.down;
         json_array_insert_new(list, 0, user_object(g, u));
         if ((bytes += ROW) > ROOM) {
             json_array_remove(list, json_array_size(list) - 1);
@@ -108,8 +102,9 @@ static json_t *vias_array(const struct report_gateway *g)
 static json_t *server_object(const struct report_gateway *g)
 {
     const struct config_gateway *c = g->config;
-    struct gate_account sum = {0};
+    struct gate_account sum;
     char text[NETWORK_STR];
+    to_ip_sum(g->to, &sum);
     json_t *o = json_object(), *networks = json_array(), *names = json_array();
     for (unsigned i = 0; i < c->n_networks; i++)
         json_array_append_new(networks, json_string(network_text(&c->networks[i], text)));
@@ -127,7 +122,7 @@ static json_t *server_object(const struct report_gateway *g)
     set_count(o, "udp_ports", g->udp_ports);
     set_count(o, "strangers_refused", g->refused);
     set_count(o, "users_total", gate_users(g->to));
-    set(o, "users", users_array(g, &sum));
+    set(o, "users", users_array(g));
     set_count(o, "names_found", sum.names);
     set_count(o, "connections", sum.connections);
     set_count(o, "failed", sum.failed);
@@ -137,10 +132,25 @@ static json_t *server_object(const struct report_gateway *g)
     return o;
 }
 
+static json_t *gateway_object(const struct report_via *v)
+{
+    json_t *o = json_object();
+    set_text(o, "name", v->name);
+    set(o, "in_book", json_boolean(v->in_book));
+    set(o, "session", json_boolean(v->session));
+    set(o, "answers", json_boolean(v->answers));
+    set(o, "allowed", v->answers ? json_boolean(v->allowed) : json_null());
+    return o;
+}
+
 char *report_gateway(const struct report_gateway *g)
 {
     json_t *o = json_object();
     set(o, "server", g->config ? server_object(g) : json_null());
+    json_t *used = json_array();
+    for (unsigned i = 0; i < g->n_used; i++)
+        json_array_append_new(used, gateway_object(&g->used[i]));
+    set(o, "gateways", used);
     set_count(o, "names_total", vias_count(g->vias));
     set(o, "names", vias_array(g));
     return finish(o);

@@ -94,6 +94,7 @@ static void set_overlay(json_t *o, const struct report_why *w)
     set(o, "shortcut", json_boolean(w->shortcut && !w->anonymous));
     set(o, "encrypt", json_boolean(w->encrypt || w->anonymous));
     set(o, "anonymous", json_boolean(w->anonymous));
+    set_text(o, "through", w->through);
 }
 
 /* The gateway is the host. */

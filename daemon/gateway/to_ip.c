@@ -6,7 +6,7 @@
 
 #include <utlist.h>
 
-enum { UNKNOWN_BURST = 64, UNKNOWN_RATE = 64 };
+enum { UNKNOWN_BURST = 64, UNKNOWN_RATE = 64, ASK_BURST = 2000, ASK_RATE = 500 };
 
 struct to_ip {
     struct gate_user *users, *order; /* hash, and by use */
@@ -14,6 +14,7 @@ struct to_ip {
     struct gate_record *records, *tokens, *idle;
     unsigned n_users, n_names, n_idle, flows;
     uint32_t token;
+    struct gate_account gone; /* of users that were forgotten */
 };
 
 struct to_ip *to_ip_new(void)
@@ -29,10 +30,22 @@ static void record_free(struct to_ip *t, struct gate_record *r)
     free(r);
 }
 
+static void account_add(struct gate_account *sum, const struct gate_account *a)
+{
+    sum->names += a->names;
+    sum->connections += a->connections;
+    sum->failed += a->failed;
+    sum->refused += a->refused;
+    sum->ports += a->ports;
+    sum->up += a->up;
+    sum->down += a->down;
+}
+
 static void user_free(struct to_ip *t, struct gate_user *u)
 {
     while (u->names)
         gate_name_remove(t, u->names);
+    account_add(&t->gone, &u->account);
     HASH_DELETE(hh, t->users, u);
     DL_DELETE(t->order, u);
     t->n_users--;
@@ -88,6 +101,8 @@ struct gate_user *gate_user_get(struct to_ip *t, mono_t now, const uint8_t key[K
         u->first = now;
         u->unknown_at = now;
         u->unknown = UNKNOWN_BURST;
+        u->asks_at = now;
+        u->asks = ASK_BURST;
         u->told_at = MONO_NEVER;
         HASH_ADD(hh, t->users, key, KEY_LEN, u);
         DL_APPEND(t->order, u);
@@ -108,6 +123,13 @@ struct gate_user *gate_user_next(const struct to_ip *t, const struct gate_user *
 unsigned gate_users(const struct to_ip *t)
 {
     return t->n_users;
+}
+
+void to_ip_sum(const struct to_ip *t, struct gate_account *sum)
+{
+    *sum = t->gone;
+    for (const struct gate_user *u = t->order; u; u = u->next)
+        account_add(sum, &u->account);
 }
 
 bool gate_user_room(const struct to_ip *t, const struct gate_user *u, const struct config_gateway *c)
@@ -136,15 +158,25 @@ unsigned gate_flows(const struct to_ip *t)
     return t->flows;
 }
 
+static bool take(double *left, mono_t *at, mono_t now, double burst, double rate)
+{
+    *left += (double)mono_since(*at, now) * rate / (double)USEC_PER_SEC;
+    *left = *left > burst ? burst : *left;
+    *at = now;
+    if (*left < 1)
+        return false;
+    *left -= 1;
+    return true;
+}
+
 bool gate_user_may_hear(struct gate_user *u, mono_t now)
 {
-    u->unknown += (double)mono_since(u->unknown_at, now) * UNKNOWN_RATE / (double)USEC_PER_SEC;
-    u->unknown = u->unknown > UNKNOWN_BURST ? UNKNOWN_BURST : u->unknown;
-    u->unknown_at = now;
-    if (u->unknown < 1)
-        return false;
-    u->unknown -= 1;
-    return true;
+    return take(&u->unknown, &u->unknown_at, now, UNKNOWN_BURST, UNKNOWN_RATE);
+}
+
+bool gate_user_may_ask(struct gate_user *u, mono_t now)
+{
+    return take(&u->asks, &u->asks_at, now, ASK_BURST, ASK_RATE);
 }
 
 /* ---- records ---- */
@@ -289,8 +321,13 @@ void gate_records_doubt(struct to_ip *t)
 {
     struct gate_record *r, *next;
     HASH_ITER(by_name, t->records, r, next)
+    {
+        if (r->asking)
+            HASH_DELETE(by_token, t->tokens, r);
+        r->asking = false;
         if (r->until.us != MONO_NEVER.us)
             r->until = (mono_t){0};
+    }
 }
 
 uint32_t gate_record_ttl(const struct gate_record *r, mono_t now)

@@ -100,8 +100,8 @@ struct gate_user {
     unsigned n_names, flows;
     mono_t first, last;
     struct gate_account account;
-    double unknown;       /* words UNKNOWN that may be said now */
-    mono_t unknown_at, told_at;
+    double unknown, asks; /* words UNKNOWN that may be said now; questions that may come */
+    mono_t unknown_at, asks_at, told_at;
     struct gate_name *names;
     struct gate_user *prev, *next; /* the longest unused first */
     UT_hash_handle hh;
@@ -120,6 +120,8 @@ struct gate_user *gate_user_find(const struct to_ip *t, const uint8_t key[KEY_LE
 struct gate_user *gate_user_get(struct to_ip *t, mono_t now, const uint8_t key[KEY_LEN], uint32_t host);
 struct gate_user *gate_user_next(const struct to_ip *t, const struct gate_user *u);
 unsigned gate_users(const struct to_ip *t);
+/* All users' together. */
+void to_ip_sum(const struct to_ip *t, struct gate_account *sum);
 /* May it have one more flow? */
 bool gate_user_room(const struct to_ip *t, const struct gate_user *u, const struct config_gateway *c);
 /* One more flow by that name, or one less. */
@@ -128,6 +130,9 @@ void gate_flow_end(struct to_ip *t, struct gate_name *m);
 unsigned gate_flows(const struct to_ip *t);
 /* UNKNOWN may be said to it once more: a few a second. */
 bool gate_user_may_hear(struct gate_user *u, mono_t now);
+
+/* It asks for a name: no more than hundreds a second for long, which the DNS has to bear. */
+bool gate_user_may_ask(struct gate_user *u, mono_t now);
 
 /* ---- names ---- */
 
@@ -151,7 +156,7 @@ uint32_t gate_record_ask(struct to_ip *t, struct gate_record *r);
 struct gate_record *gate_record_asked(const struct to_ip *t, uint32_t token);
 /* What has come of it. With GATE_LATER what was known before is believed a while longer. */
 void gate_record_answer(struct to_ip *t, mono_t now, struct gate_record *r, enum gate_status status, const struct addr *v, unsigned n, uint32_t ttl);
-/* All is asked for again: the configuration of the DNS has changed. */
+/* All is asked for again, and what is being asked for is not answered any more: the configuration of the DNS has changed. */
 void gate_records_doubt(struct to_ip *t);
 
 /* ---- may it? ---- */

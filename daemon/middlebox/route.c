@@ -13,7 +13,7 @@ struct opener {
 struct routes {
     struct route_end *by_at;
     struct opener *openers;
-    struct route *first;
+    struct route *first, *by_serial;
     unsigned n;
     uint16_t next_num;
     uint32_t serial;
@@ -91,6 +91,7 @@ struct route *route_add(struct routes *t, const struct route_at *opener, const s
         e->beyond = UINT16_MAX;
         HASH_ADD(hh, t->by_at, at, sizeof(e->at), e);
     }
+    HASH_ADD(by_serial, t->by_serial, serial, sizeof(r->serial), r);
     r->next = t->first;
     if (r->next)
         r->next->prev = r;
@@ -105,6 +106,7 @@ void route_remove(struct routes *t, struct route *r)
         struct route_end *e = &r->end[i];
         HASH_DELETE(hh, t->by_at, e);
     }
+    HASH_DELETE(by_serial, t->by_serial, r);
     opener_give(t, r->end[ROUTE_OPENER].at.key);
     *(r->prev ? &r->prev->next : &t->first) = r->next;
     if (r->next)
@@ -122,6 +124,13 @@ bool route_number(struct routes *t, const uint8_t mine[KEY_LEN], struct route_at
             return true;
     }
     return false;
+}
+
+struct route *route_numbered(const struct routes *t, uint32_t serial)
+{
+    struct route *r;
+    HASH_FIND(by_serial, t->by_serial, &serial, sizeof(serial), r);
+    return r;
 }
 
 struct route *route_first(const struct routes *t)

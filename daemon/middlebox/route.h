@@ -69,6 +69,7 @@ struct route {
     uint64_t dropped;
     uint64_t mark; /* of the caller's */
     struct route *prev, *next;
+    UT_hash_handle by_serial;
 };
 
 struct routes;
@@ -83,6 +84,7 @@ struct route *route_add(struct routes *t, const struct route_at *opener, const s
 void route_remove(struct routes *t, struct route *r);
 /* A number for the session of `mine` with `at->key` that no route has, into at->num; false: there is none left. */
 bool route_number(struct routes *t, const uint8_t mine[KEY_LEN], struct route_at *at);
+struct route *route_numbered(const struct routes *t, uint32_t serial);
 struct route *route_first(const struct routes *t);
 struct route *route_next(const struct route *r);
 unsigned routes_count(const struct routes *t);

@@ -149,6 +149,19 @@ static void check_overlay(const struct check *k, const struct config_overlay *o,
         wrong(k, "suffix", "it is missing: how do the names of this overlay end? E.g. suffix = \".%s.i3\"", o->name);
         return;
     }
+    if (o->kind == KIND_MESH && o->n_nodes)
+        wrong(k, "nodes", "a mesh has none: where its members are stands in the book ('i3ctl book add NAME KEY --at ADDRESS:PORT')");
+    static const char *const of_mesh[] = {"bind", "relay"};
+    for (unsigned i = 0; i < ARRAY_LEN(of_mesh); i++)
+        if (o->kind != KIND_MESH && given(k, of_mesh[i]))
+            wrong(k, of_mesh[i], "it is for an overlay of kind = \"mesh\"");
+    for (unsigned i = 0; i < nth && o->kind == KIND_MESH && o->bind.port; i++)
+        if (c->overlays[i].kind == KIND_MESH && c->overlays[i].bind.port == o->bind.port) {
+            wrong(k, "bind", "the mesh in line %u has port %u already", c->overlays[i].line, o->bind.port);
+            return;
+        }
+    if (o->kind == KIND_MESH && o->bind.port && o->bind.port == c->bind.port)
+        wrong(k, "bind", "port %u is that of the top-level bind already", o->bind.port);
     if (!strcmp(o->suffix, c->suffix))
         wrong(k, "suffix", "%s is the suffix of the first overlay already", o->suffix);
     for (unsigned i = 0; i < nth; i++)
@@ -191,6 +204,14 @@ static void check_gateways(const struct check *k, const struct config_rule *r)
     }
 }
 
+static bool has_overlay(const struct config *c, const char *name)
+{
+    for (unsigned i = 0; i < c->n_overlays; i++)
+        if (!strcmp(c->overlays[i].name, name))
+            return true;
+    return false;
+}
+
 static void check_rule(const struct check *k, const struct config_rule *r)
 {
     if (given(k, "suffix") && given(k, "match"))
@@ -201,8 +222,10 @@ static void check_rule(const struct check *k, const struct config_rule *r)
         wrong(k, "action", "it is missing: action = \"overlay\", \"gateway\", \"direct\" or \"deny\"");
         return;
     }
-    if (r->via[0] && r->action != ACTION_GATEWAY)
-        wrong(k, "via", "it names a gateway, so action = \"gateway\" is needed with it");
+    if (r->via[0] && r->action != ACTION_GATEWAY && r->action != ACTION_OVERLAY)
+        wrong(k, "via", "it names a gateway, so action = \"gateway\" is needed with it, or an overlay, with action = \"overlay\"");
+    if (r->via[0] && r->action == ACTION_OVERLAY && !has_overlay(&k->p->c, r->via))
+        wrong(k, "via", "there is no overlay \"%s\": overlay %s { suffix = \".%s\" } makes one", r->via, r->via, r->via);
     if (!r->via[0] && r->action == ACTION_GATEWAY)
         wrong(k, "via", "it is missing: which gateway? via = \"NAME\"");
     if (r->strip && r->action != ACTION_GATEWAY)

@@ -19,7 +19,7 @@
 #include "daemon/policy/networks.h"
 #include "include/addr.h"
 
-enum { CONFIG_NODES_MAX = 16, CONFIG_DEFAULT_PORT = 5610 };
+enum { CONFIG_NODES_MAX = 16, CONFIG_DEFAULT_PORT = 5610, CONFIG_MESH_PORT = 5700 };
 
 /* Bounds; beyond them the text is refused. */
 enum {
@@ -64,10 +64,15 @@ struct config_resolve {
     enum config_resolver by[CONFIG_RESOLVERS];
 };
 
-/* overlay NAME { }: one more ring of nodes. */
+/* overlay NAME { }: one more ring of nodes, or a mesh without any. */
+enum config_kind { KIND_I3, KIND_MESH, CONFIG_KINDS };
+
 struct config_overlay {
     unsigned line;
     char name[CONFIG_NAME_MAX + 1];
+    enum config_kind kind;
+    struct addr bind; /* of a mesh */
+    bool relay;
     char suffix[64]; /* as in struct config; no two are the same */
     struct addr nodes[CONFIG_NODES_MAX];
     unsigned n_nodes; /* may be 0 */

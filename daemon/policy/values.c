@@ -652,8 +652,13 @@ int value_path(const struct config_option *o, void *to, const char *value, char 
 
 static bool is_device(const char *s)
 {
-    size_t n = strlen(s);
-    return n && n < 16 && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == n;
+    size_t n = 0;
+    for (; s[n]; n++) {
+        char c = lower(s[n]);
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'))
+            return false;
+    }
+    return n && n < 16;
 }
 
 int value_tap(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
@@ -702,5 +707,16 @@ int value_app(const struct config_option *o, void *to, const char *value, char *
     if (!ok)
         return refuse(why, cap, "the file name of a program, without its folder, like \"firefox\",", value);
     strcpy(FIELD(char, to, o), value);
+    return 0;
+}
+
+int value_kind(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    static const char *const words[] = {[KIND_I3] = "i3", [KIND_MESH] = "mesh"};
+    static_assert(ARRAY_LEN(words) == CONFIG_KINDS, "name all");
+    int v = word_find(words, ARRAY_LEN(words), value);
+    if (v < 0)
+        return refuse(why, cap, "one of i3, mesh", value);
+    *FIELD(enum config_kind, to, o) = (enum config_kind)v;
     return 0;
 }

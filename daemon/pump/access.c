@@ -1,6 +1,7 @@
 /* pump/access.c - the access table (policy/access.h) of this daemon, and what it means for a packet: a guest's ends here unless it is for a
  * port that is shared with it, or belongs to something which began on our side. No answer tells it that there is anything else.
  */
+#include "daemon/pump/box.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/share.h"
 
@@ -106,6 +107,7 @@ int access_rebuild(struct pump *p)
     flow_recheck(p);
     door_recheck(p);
     gateway_recheck(p);
+    box_recheck(p);
     return 0;
 }
 
@@ -125,7 +127,10 @@ bool access_is_guest(struct pump *p, struct peer *peer)
 /* A guest without a peer is nobody. */
 const struct door *access_door(struct pump *p, const struct side *s, uint32_t host, uint8_t proto, uint16_t port, bool *guest)
 {
-    struct peer *peer = s ? peer_by_address(s->peers, host) : NULL;
+    struct side *at; /* the same address of ours is there in each overlay, and the host by one of them */
+    struct peer *peer = NULL;
+    if (s && !overlay_route(p, s->own, host, &at, &peer))
+        peer = NULL;
     *guest = !peer || s->o->anon || access_is_guest(p, peer);
     return peer && !s->group && !s->o->anon ? access_find(p->access, proto, port, peer_key(peer)) : NULL;
 }

@@ -16,6 +16,8 @@
  *   ways                       no shortcut is offered or taken, no address of ours told, no size probed
  *   coming in                  only what began on our side
  *
+ * It is there as long as a process has the connection which i3run has left open for the program and its children, or one of its own.
+ *
  * It does not end with a sign: when the last process has gone and the last connection, refreshing ceases after a time which is drawn, and the
  * socket goes when the trigger has expired. A program that says its token again after that gets a new instance; so does one whose
  * daemon was started anew.
@@ -48,6 +50,8 @@ void anon_client_gone(struct pump *p, struct ipc_client *c);
 struct anon_program *anon_of_client(struct ipc_client *c);
 bool anon_is_all(const struct anon_program *a);
 
+/* May whoever asks just now use that side: his own, or his user's? */
+bool anon_may_use(const struct pump *p, const struct side *s);
 /* The program's instance for that ring, made if need be; NULL: there are too many. */
 struct overlay *anon_overlay(struct anon_program *a, struct overlay *ring);
 

@@ -7,7 +7,8 @@
 #include "daemon/base/log.h"
 #include "daemon/pump/share.h"
 
-#define TURN_EVERY (1 * USEC_PER_SEC)
+#define TURN_EVERY (10 * USEC_PER_SEC)
+#define TURN_BUSY  (250 * USEC_PER_MSEC) /* while a way is being opened, or an alert waits */
 #define ASK_PAUSE  (250 * USEC_PER_MSEC)
 
 enum { ANSWERS_PER_S = 200, ANSWERS_BURST = 200, ALERTS_PER_S = 10, ALERTS_BURST = 50 };
@@ -46,14 +47,12 @@ struct side *place_side(const struct pump *p, uint64_t place)
 
 struct route *box_route(struct pump *p, uint32_t serial)
 {
-    for (struct route *r = route_first(p->boxes->routes); r; r = route_next(r))
-        if (r->serial == serial)
-            return r;
-    return NULL;
+    return route_numbered(p->boxes->routes, serial);
 }
 
 static void forget(struct pump *p, struct route *r)
 {
+    p->boxes->sweep = true;
     way_lost_route(p, r);
     box_show_route_gone(p, r->serial);
     route_remove(p->boxes->routes, r);
@@ -77,19 +76,34 @@ mono_t box_deadline(const struct pump *p)
     return mono_min(p->boxes->due, box_show_deadline(p));
 }
 
+/* Who was let in for the sake of a route or a way that is gone, and has no other business here, is forgotten. */
+static void sweep(struct pump *p)
+{
+    p->boxes->sweep = false;
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
+        for (struct side *s = o->sides; s; s = s->next)
+            for (struct peer *peer = peer_next(s->peers, NULL), *next; peer && !s->retired; peer = next) {
+                next = peer_next(s->peers, peer);
+                if (!peer_addresses(peer).local && !names_may_talk(p, peer_key(peer)) && !strangers_has(p, peer_key(peer)))
+                    peer_drop(s->peers, peer);
+            }
+}
+
 void box_turn(struct pump *p)
 {
     box_show_turn(p);
     if (!mono_due(p->boxes->due, p->now))
         return;
-    ways_turn(p);
+    bool busy = ways_turn(p);
     for (struct route *r = route_first(p->boxes->routes), *next; r; r = next) {
         next = route_next(r);
         if (mono_since(r->used, p->now) >= ROUTE_IDLE)
             forget(p, r);
     }
-    bool any = p->boxes->n_ways || routes_count(p->boxes->routes) || p->boxes->show;
-    p->boxes->due = any ? mono_add(p->now, TURN_EVERY / 4) : MONO_NEVER;
+    if (p->boxes->sweep)
+        sweep(p);
+    bool any = p->boxes->n_ways || routes_count(p->boxes->routes);
+    p->boxes->due = busy ? mono_add(p->now, TURN_BUSY) : any ? mono_add(p->now, TURN_EVERY) : MONO_NEVER;
 }
 
 /* ---- who ---- */
@@ -219,6 +233,21 @@ void route_ask(struct pump *p, struct route *r)
     r->asked_at = p->now;
     r->tries++;
     box_say(p, &r->end[1], &w);
+}
+
+/* Whoever may not use us any more, or may not go on to where it goes, hears of it. */
+void box_recheck(struct pump *p)
+{
+    for (struct route *r = p->boxes ? route_first(p->boxes->routes) : NULL, *next; r; r = next) {
+        next = route_next(r);
+        if (!r->end[0].at.num || !r->end[1].at.num)
+            continue;
+        bool may = box_may_use(p, r->end[0].at.key);
+        if (may && may_be_next(p, r->end[1].at.key))
+            continue;
+        say_close(p, &r->end[0], may ? BOX_NOT_NEXT : BOX_DENIED, 0);
+        forget(p, r);
+    }
 }
 
 /* The end of the way: whose it is, the token says. */

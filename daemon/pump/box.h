@@ -76,6 +76,7 @@ struct boxes {
     struct box_show *show;     /* NULL: nothing is looked at */
     struct budget answers;     /* to packets of no route */
     struct box_counters count;
+    bool sweep; /* somebody may have nothing to do here any more */
     mono_t due;
 };
 
@@ -85,6 +86,8 @@ int box_start(struct pump *p);
 void box_stop(struct pump *p);
 mono_t box_deadline(const struct pump *p);
 void box_turn(struct pump *p);
+/* The configuration, or the book, has changed. */
+void box_recheck(struct pump *p);
 void box_side_gone(struct side *s);
 
 /* Words of kind INNER_BOX and INNER_BOX_DATA. */
@@ -116,7 +119,7 @@ static inline uint64_t side_place(const struct side *s)
 /* ---- box_way.c ---- */
 
 /* The name in the book is what rules say something about. */
-void box_policy(struct pump *p, struct overlay *o, struct peer *peer, const struct book_entry *e);
+void box_policy(struct side *s, struct peer *peer, const struct book_entry *e);
 /* Packets to that peer of this side go by these boxes (names of the book, in this order); n 0: by none that we ask for. anonymous: the boxes
  * show it under synthesised addresses. alerts: "", "me", or a name. */
 void box_want(struct side *s, struct peer *peer, const char names[][CONFIG_NAME_MAX + 1], unsigned n, bool anonymous, const char *alerts);
@@ -146,7 +149,8 @@ void way_unreachable(struct pump *p, const struct side *s, const struct peer *pe
 void way_imposed(struct pump *p, struct side *s, struct peer *peer, const struct box_word *m);
 void way_alert(struct pump *p, struct way *w, const struct box_word *m);
 void way_alert_passed_on(struct pump *p, const struct side *s, const struct peer *peer, const struct box_word *m);
-void ways_turn(struct pump *p);
+/* True: something waits to be tried again soon. */
+bool ways_turn(struct pump *p);
 void ways_free(struct pump *p);
 void ways_side_gone(struct side *s);
 void way_lost_route(struct pump *p, const struct route *r);

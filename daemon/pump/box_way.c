@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/anon.h"
 #include "daemon/pump/policy.h"
 
 #define OPEN_REPEAT   (500 * USEC_PER_MSEC)
@@ -108,6 +109,7 @@ static void way_end(struct pump *p, unsigned i)
     struct peer *peer = way_peer(w);
     route_drop(p, w);
     p->boxes->way[i] = NULL;
+    p->boxes->sweep = true;
     while (p->boxes->n_ways && !p->boxes->way[p->boxes->n_ways - 1])
         p->boxes->n_ways--;
     if (peer && peer_box(peer) == i + 1) {
@@ -175,6 +177,7 @@ static void way_set(struct pump *p, struct way *w, const struct peer_boxes *boxe
 {
     struct peer *peer = way_peer(w);
     route_drop(p, w);
+    p->boxes->sweep = true;
     w->boxes = *boxes;
     w->origin = origin;
     w->passive = origin == WAY_THEIRS;
@@ -218,7 +221,7 @@ static void key_of(struct pump *p, const struct side *s, const char *name, uint8
 {
     const struct book_entry *e = book_find(p->book, name);
     memset(key, 0, KEY_LEN);
-    if (e && !e->multicast && overlay_of_key(p, e->key) == anon_ring(s->o))
+    if (e && !e->multicast && twin_entry_in(p, anon_ring(s->o), e->key))
         memcpy(key, e->key, KEY_LEN);
     else if (!e && key_parse(name, key))
         memset(key, 0, KEY_LEN);
@@ -262,10 +265,11 @@ static bool is_box(const struct pump *p, const struct book_entry *e)
     return false;
 }
 
-void box_policy(struct pump *p, struct overlay *o, struct peer *peer, const struct book_entry *e)
+void box_policy(struct side *s, struct peer *peer, const struct book_entry *e)
 {
-    const struct config_rule *r = is_box(p, e) ? NULL : policy_through(p, e);
-    box_want(o->sides, peer, r ? r->through : NULL, r ? r->n_through : 0, r && r->anonymity, r ? r->alerts : "");
+    const struct pump *p = s->o->p;
+    const struct config_rule *r = s->group || is_box(p, e) ? NULL : policy_through(p, e);
+    box_want(s, peer, r ? r->through : NULL, r ? r->n_through : 0, s->o->anon != NULL, r ? r->alerts : "");
 }
 
 /* ---- what our server requires ---- */
@@ -459,8 +463,7 @@ static bool add_route(struct pump *p, struct way *w, const struct peer *peer)
     struct route *old = route_find(p->boxes->routes, &here, &end);
     if (old)
         route_remove(p->boxes->routes, old);
-    const uint8_t *mine = w->s->key;
-    if (!route_number(p->boxes->routes, mine, &hop) || !(w->route = route_add(p->boxes->routes, &here, &hop, p->now)))
+    if (!route_number(p->boxes->routes, w->s->key, &hop) || !(w->route = route_add(p->boxes->routes, &here, &hop, p->now)))
         return false;
     struct route *r = w->route;
     memcpy(r->token, w->boxes.token, sizeof(r->token));
@@ -668,20 +671,26 @@ static void way_turn(struct pump *p, struct way *w)
 
 static void pass_alert(struct pump *p, struct alert *a);
 
-void ways_turn(struct pump *p)
+bool ways_turn(struct pump *p)
 {
+    bool busy = false;
     for (unsigned i = p->boxes->n_ways; i-- > 0;) {
         struct way *w = p->boxes->way[i];
         if (!w)
             continue;
-        if (!way_peer(w))
+        if (!way_peer(w)) {
             way_end(p, i);
-        else
-            way_turn(p, w);
+            continue;
+        }
+        way_turn(p, w);
+        busy |= w->checking || w->state == WAY_OPENING || w->state == WAY_REFUSED;
     }
     for (unsigned i = 0; i < ALERTS_MAX; i++)
-        if (p->boxes->alerts[i].until.us)
+        if (p->boxes->alerts[i].until.us) {
             pass_alert(p, &p->boxes->alerts[i]);
+            busy = true;
+        }
+    return busy;
 }
 
 /* ---- packets ---- */
@@ -773,6 +782,7 @@ void way_alert(struct pump *p, struct way *w, const struct box_word *m)
         return;
     memcpy(a->to, e->key, KEY_LEN);
     a->until = mono_add(p->now, ALERT_PATIENCE);
+    p->boxes->due = mono_min(p->boxes->due, mono_add(p->now, OPEN_REPEAT));
     pass_alert(p, a);
 }
 

@@ -602,7 +602,7 @@ bool flow_has_local(struct pump *p, uint32_t own)
 {
     struct addr own6 = names_host_address(p, own, 6, 0);
     for (const struct vsock *v = vsock_next(p->vsocks, NULL); v; v = vsock_next(p->vsocks, v))
-        if (is_local(v, own, &own6))
+        if (v->state == VSOCK_OPEN && is_local(v, own, &own6))
             return true;
     return false;
 }

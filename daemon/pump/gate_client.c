@@ -24,6 +24,7 @@
 #define RECENT_US   (300 * USEC_PER_SEC)  /* used since: told to a gateway that was started anew, without being asked */
 #define AGAIN_MAX   256                   /* so many of those at once; the others when they are used */
 #define SAVE_US     USEC_PER_SEC
+#define LIVES_US    (60 * USEC_PER_SEC)   /* how often what is in use is looked for */
 #define TELL_US     (10 * USEC_PER_SEC)
 #define AFTER_ANSWER_US 300               /* as of pump/names.c */
 
@@ -86,6 +87,7 @@ static void on_gone(void *ctx, struct via *v)
         return;
     tcpip_fail_remote(p->tcpip, p->now, v->host, ENETUNREACH, true);
     tcpip_set_via(p->tcpip, v->host, 0);
+    pool_passed(p->pool, v->pseudo);
 }
 
 static void via_drop(struct pump *p, struct via *v)
@@ -114,7 +116,8 @@ static struct peer *want_peer(struct pump *p, struct side *s, const uint8_t key[
 static bool give_addresses(struct pump *p, struct via *v, const struct peer *peer)
 {
     uint8_t ip6[16];
-    uint32_t host = pool_get(p->pool, p->now, v->pseudo);
+    const struct side *s = v->side;
+    uint32_t host = s->o->anon ? pool_pass(p->pool, p->now, v->pseudo, false) : pool_get(p->pool, p->now, v->pseudo); /* an anonymous program's is not written down */
     state_save_mappings(p);
     if (!host || !pool_address6(p->pool, host, ip6))
         return false;
@@ -325,7 +328,11 @@ static void answer_in(struct side *s, struct peer *peer, const uint8_t *msg, siz
 {
     struct pump *p = s->o->p;
     struct gate_answer a;
-    struct via *v = gate_answer_decode(msg, len, &a) ? NULL : gate_via(p, a.ip);
+    if (gate_answer_decode(msg, len, &a))
+        return;
+    if (!a.ip)
+        gate_probe_answer(p, peer_key(peer), a.status);
+    struct via *v = gate_via(p, a.ip);
     if (!is_from(v, s, peer) || v->state != VIA_ASKING || v->serial != a.serial)
         return;
     bool anew = !v->registered;
@@ -510,10 +517,30 @@ void gateway_word(struct side *s, struct peer *peer, const uint8_t *msg, size_t 
     gate_server_word(s, peer, msg, len);
 }
 
+/* An address lives as long as something is open there (naming/pool.h); a via ends with its address. */
+static void sweep(struct pump *p)
+{
+    struct gateway *g = p->gateway;
+    uint8_t ip6[16];
+    g->lives_at = mono_add(p->now, LIVES_US);
+    for (const struct vsock *s = vsock_next(p->vsocks, NULL); s; s = vsock_next(p->vsocks, s)) {
+        const struct via *v = s->role == VSOCK_CLIENT ? gate_via(p, names_host(p, &s->remote)) : NULL;
+        if (v)
+            pool_get(p->pool, p->now, v->pseudo);
+    }
+    for (struct via *v = via_next(g->vias, NULL), *next; v; v = next) {
+        next = via_next(g->vias, v);
+        if (v->host && v->state != VIA_ASKING && (!pool_address6(p->pool, v->host, ip6) || memcmp(ip6, v->ip6, sizeof(ip6)) != 0))
+            via_drop(p, v);
+    }
+}
+
 mono_t gate_client_deadline(const struct pump *p)
 {
     const struct gateway *g = p->gateway;
     mono_t at = g->ended ? p->now : vias_deadline(g->vias);
+    if (vias_count(g->vias))
+        at = mono_min(at, g->lives_at);
     for (unsigned i = 0, n = g->waiting; n && i < GATE_WAITERS; i++)
         if (g->waiters[i].client) {
             at = mono_min(at, g->waiters[i].until);
@@ -546,6 +573,8 @@ void gate_client_turn(struct pump *p)
         else if (mono_due(v->due, p->now))
             say_ask(p, v);
     }
+    if (vias_count(g->vias) && mono_due(g->lives_at, p->now))
+        sweep(p);
     bool ended = g->ended;
     g->ended = false;
     tell_waiters(p, ended);

@@ -220,6 +220,8 @@ static void ask_in(struct side *s, struct peer *peer, const uint8_t *msg, size_t
     struct gate_user *u = gate_user_get(g->to, p->now, peer_key(peer), host);
     if (u)
         u->allowed = true;
+    if (u && !gate_user_may_ask(u, p->now))
+        return; /* it asks again, if it wants to know */
     int err = !u ? -ENOSPC : is_taken(p, s, host, &q) ? -EADDRINUSE : gate_name_put(g->to, p->now, u, s, &q, on_name_gone, p, &m);
     if (err) {
         say_answer(p, s, peer, &q, err == -EINVAL ? GATE_NO_NAME : err == -EADDRINUSE ? GATE_TAKEN : GATE_FULL, 0, 30);
@@ -529,7 +531,6 @@ static void use_resolver(struct pump *p)
                 if (m->record->asking) {
                     gate_record_answer(g->to, p->now, m->record, GATE_LATER, NULL, 0, 0);
                     record_done(p, m->record);
-                    break;
                 }
         resolver_free(g->resolver);
         g->resolver = NULL;

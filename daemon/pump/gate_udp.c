@@ -22,7 +22,9 @@
 #include "daemon/tcpip/icmp_error.h"
 #include "daemon/tcpip/udp.h"
 
-enum { READS_MAX = 64, DATAGRAM_MAX = 65507, HELD_MAX = 64, HELD_BYTES = 1500, QUOTED = 8 };
+enum { READS_MAX = 64, DATAGRAM_MAX = 65507, HELD_MAX = 64, HELD_BYTES = 1500 };
+
+#define RESTS_US (2 * USEC_PER_SEC)
 
 struct gate_port {
     struct pump *p;
@@ -329,6 +331,18 @@ static void refuse(struct pump *p, const struct gate_name *m, const uint8_t *pac
     dgram_answer_unreachable_from(p, m->key.ip, m->key.host, packet, ip->len);
 }
 
+/* Programs that ask a DNS take a new port for each question: the user's flow that is idle longest makes room, if it rests. */
+static void make_room(struct pump *p, const struct gate_user *user)
+{
+    struct udp_flow *f;
+    TAILQ_FOREACH(f, &p->gateway->udps->flows, order)
+        if (f->name->user == user) {
+            if (mono_since(f->used, p->now) >= RESTS_US)
+                flow_end(p, f, "made room");
+            return;
+        }
+}
+
 static void first_datagram(struct pump *p, struct gate_name *m, const struct flow_key *k, const struct udp_datagram *d, const uint8_t *packet,
     const struct ip_header *ip)
 {
@@ -347,6 +361,8 @@ static void first_datagram(struct pump *p, struct gate_name *m, const struct flo
         refuse(p, m, packet, ip);
         return;
     }
+    if (!gate_user_room(p->gateway->to, m->user, config))
+        make_room(p, m->user);
     if (!gate_user_room(p->gateway->to, m->user, config)) {
         gate_refused(p, m, IPPROTO_UDP, k->port, k->client_port, GATE_FULL, "there is no room for more flows");
         return;

@@ -14,7 +14,15 @@
 #include "daemon/gateway/vias.h"
 #include "daemon/pump/impl.h"
 
-enum { GATE_WAITERS = 4096, GATE_LOGS_A_SECOND = 20 };
+enum { GATE_WAITERS = 4096, GATE_LOGS_A_SECOND = 20, GATE_PROBES = 32 };
+#define GATE_PROBE_HOLDS (60 * USEC_PER_SEC)
+
+/* What a gateway has said when it was asked whether it would have us (pump/gate_control.c). */
+struct gate_probe {
+    uint8_t key[KEY_LEN];
+    bool answers, allowed;
+    mono_t at;
+};
 
 /* A program that waits for a name. */
 struct gate_waiter {
@@ -49,7 +57,9 @@ struct gateway {
     unsigned waiting;
     bool ended; /* answers have come: those who wait are to be told */
     bool unsaved;
-    mono_t saved_at;
+    mono_t saved_at, lives_at;
+    struct gate_probe probes[GATE_PROBES];
+    unsigned next_probe;
 
     /* the gateway's */
     struct to_ip *to;
@@ -101,6 +111,9 @@ void gate_client_word(struct side *s, struct peer *peer, const uint8_t *msg, siz
 void gate_client_event(struct pump *p, const struct side *s, const struct peer_event *e, uint32_t local);
 /* A packet from behind a gateway. True: it was one, and is taken care of. */
 bool gate_client_packet(struct pump *p, const struct side *s, struct peer *peer, const uint8_t *packet, size_t len);
+
+/* An answer to a question of pump/gate_control.c. */
+void gate_probe_answer(struct pump *p, const uint8_t key[KEY_LEN], enum gate_status status);
 
 /* ---- the gateway's end ---- */
 

@@ -60,6 +60,8 @@ static void side_free(struct side *s)
     gateway_forget_side(s->o->p, s);
     if (s->o->p->strangers)
         strangers_forget_side(s);
+    if (s->o->kind->side_down)
+        s->o->kind->side_down(s);
     peers_free(s->peers);
     free(s);
 }

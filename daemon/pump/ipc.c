@@ -120,7 +120,7 @@ static uint32_t remote_verdict(struct pump *p, const struct addr *remote, const 
     uint32_t ip = names_host(p, remote);
     if (!names_is_virtual(p, ip))
         return is_hidden(p) ? ENETUNREACH : IPC_NOT_VIRTUAL;
-    const uint8_t *key = pool_key(p->pool, p->now, ip);
+    const uint8_t *key = twin_key(p, pool_key(p->pool, p->now, ip));
     struct via *v = gate_via(p, ip);
     bool self = side_by_own(p, ip), anonymous = v ? policy_via_is_anonymous(p, v, app) : policy_is_anonymous(p, key, app);
     if (anonymous && (self || !p->asker))
@@ -133,7 +133,7 @@ static uint32_t remote_verdict(struct pump *p, const struct addr *remote, const 
     p->by = anonymous ? p->asker : NULL;
     if (v)
         return is_own_via(p, v) ? (uint32_t)gate_connect(p, v) : ENETUNREACH;
-    return names_address(p, key, 0) ? 0 : ENETUNREACH;
+    return names_address_at(p, ip) ? 0 : ENETUNREACH;
 }
 
 /* Programs which were refused over IPv4 try IPv6 next: a host that cannot be reached just now is not waited for a second time. */
@@ -162,7 +162,11 @@ static int connect_by(struct request *q, const struct ipc_connect *c)
     struct pump *p = q->p;
     uint32_t host = names_host(p, &c->remote);
     const struct via *v = gate_via(p, host);
-    const struct side *s = v ? v->side : side_towards(p, pool_key(p->pool, p->now, host));
+    const uint8_t *key = pool_key(p->pool, p->now, host);
+    const struct book_entry *e = v ? NULL : twin_entry(p, key);
+    char full[IPC_NAME_MAX + 1];
+    struct overlay *o = e ? overlay_of_entry(p, e->name, full) : overlay_of_key(p, key);
+    const struct side *s = v ? v->side : o ? side_in(p, o) : NULL;
     return s ? flow_connect(p, s, c, q->client, q->serial) : -ENETUNREACH;
 }
 

@@ -81,12 +81,14 @@ int policy_renew(struct pump *p, const struct config *c)
 
 /* ---- the decision ---- */
 
-/* A name which a rule brings into the overlay although no overlay has its suffix is found as if it were the first one's. */
+/* A name which a rule brings into the overlay although no overlay has its suffix is found as if it were that of the rule's `via`, or the
+ * first one's. */
 static void full_name(const struct pump *p, const struct verdict *v, const char *name, char full[IPC_NAME_MAX + 1])
 {
+    const struct overlay *o = v->rule && v->action == ACTION_OVERLAY && v->rule->via[0] ? overlay_named(p, v->rule->via) : p->overlays;
     size_t len = strlen(name);
     len -= len && name[len - 1] == '.';
-    int n = snprintf(full, IPC_NAME_MAX + 1, "%.*s%s", (int)len, name, v->has_suffix ? "" : p->overlays->suffix);
+    int n = snprintf(full, IPC_NAME_MAX + 1, "%.*s%s", (int)len, name, v->has_suffix ? "" : o ? o->suffix : "");
     if (n > IPC_NAME_MAX || !len)
         full[0] = '\0';
 }
@@ -305,7 +307,7 @@ void policy_peer(struct pump *p, struct overlay *o, struct peer *peer, const str
     enum config_choice shortcut, encrypt;
     policy_wishes(p, e, &shortcut, &encrypt);
     peer_set_wishes(o->peers, peer, yes[shortcut], no[encrypt]);
-    box_policy(p, o, peer, e);
+    box_policy(o->sides, peer, e);
 }
 
 const struct config_rule *policy_through(const struct pump *p, const struct book_entry *e)

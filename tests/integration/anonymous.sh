@@ -84,12 +84,13 @@ done
 step "many, one after the other, and too many at once"
 for i in $(seq 70); do anon true || die "start $i"; done
 [ "$(instances)" -le 64 ] || die "$(instances) instances"
+mkfifo "$T/end"
+exec 7<>"$T/end"
 for i in $(seq 64); do
-    anon python3 -c 'import socket, time
+    anon python3 -c 'import socket, sys
 socket.gethostbyname("bob.i3")
 print("up", flush=True)
-time.sleep(100)' >"$T/many.$i" 2>&1 </dev/null &
-    echo $! >>"$T/pids"
+sys.stdin.readline()' >"$T/many.$i" 2>&1 <"$T/end" 7>&- &
     [ $((i % 8)) != 0 ] || wait_for 30 grep -q up "$T/many.$i"
 done
 for i in $(seq 64); do wait_for 30 grep -q up "$T/many.$i" || die "program $i: $(cat "$T/many.$i")"; done
@@ -97,8 +98,7 @@ expect "instances" "$(instances)" 64
 rc=0
 anon true 2>"$T/err" || rc=$?
 expect "one too many" "$rc $(grep -c '64 programs are anonymous already' "$T/err")" '125 1'
-# shellcheck disable=SC2046
-kill $(cat "$T/pids") 2>/dev/null
+for i in $(seq 64); do echo >&7; done
 wait_for 10 anon true || die "there is no room again"
 
 step "anonymity = on"

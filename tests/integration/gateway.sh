@@ -80,12 +80,22 @@ print(socket.getnameinfo(a, 0)[0])')" web.intra.example
 expect literal "$(get "http://127.9.0.1.work:$port/page")" "the intranet"
 expect stripped "$(get "http://web.intra.example.work:$port/page")" "the intranet"
 
+step "the screens tell of it"
+as alice i3ctl doctor >"$T/doctor" 2>&1 || :
+grep -q 'bob answers, and lets you through' "$T/doctor" || die "$(cat "$T/doctor")"
+grep -q 'carol is not in your address book' "$T/doctor" || die "$(cat "$T/doctor")"
+expect "why" "$(as alice i3ctl why web.intra.example --json | field gateway.words)" known
+as alice i3ctl gateway | grep -q 'web.intra.example *bob *10[.]' || die "$(as alice i3ctl gateway)"
+as bob i3ctl gateway | grep -q 'alice .* 3[.]' || die "$(as bob i3ctl gateway)"
+as bob i3ctl status | grep -q 'for others: 1 users' || die "$(as bob i3ctl status)"
+as bob i3ctl metrics | grep -q '^i3d_gateway_connections_total [3-9]' || die "$(as bob i3ctl metrics | grep gateway)"
+
 step "what the DNS says arrives as the code of getaddrinfo"
 for c in gone:EAI_NONAME nowhere:EAI_NONAME empty:EAI_NODATA servfail:EAI_AGAIN refused:EAI_FAIL formerr:EAI_FAIL mute:EAI_AGAIN; do
     eai "${c%:*}.intra.example" >"$T/eai.${c%:*}" 2>&1 &
     eval "eai_${c%:*}=$!"
 done
-expect "page, while others wait for a dead server" "$(get --max-time 3 "http://half.intra.example:$port/page")" "the intranet"
+expect "page, while others wait for a dead server" "$(get --max-time 10 "http://half.intra.example:$port/page")" "the intranet"
 for c in gone:EAI_NONAME nowhere:EAI_NONAME empty:EAI_NODATA servfail:EAI_AGAIN refused:EAI_FAIL formerr:EAI_FAIL mute:EAI_AGAIN; do
     eval "wait \$eai_${c%:*}"
     expect "${c%:*}.intra.example" "$(cat "$T/eai.${c%:*}")" "${c#*:}"

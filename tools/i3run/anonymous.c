@@ -70,7 +70,7 @@ int anonymous_begin(const struct ipc_info *info)
         say("no random numbers: %s", strerror(errno));
         return -EIO;
     }
-    int err = run.anonymous ? daemon_program(&run.program) : 0;
+    int kept, err = run.anonymous ? daemon_program(&run.program, &kept) : 0;
     if (err)
         say("--anonymous: %s; %s is not run", refusal(err), run.path);
     return err ? -EAGAIN : 0;

@@ -57,8 +57,10 @@ static int dial_daemon(void)
     return fd;
 }
 
+enum { KEPT_FD = 900 }; /* out of the way of what programs pick by hand */
+
 /* One question without arguments; the reply's reader behind its header. */
-static int ask_with(uint8_t type, const struct ipc_program *program, uint8_t *buf, size_t cap, struct reader *r)
+static int ask_with(uint8_t type, const struct ipc_program *program, int *keep, uint8_t *buf, size_t cap, struct reader *r)
 {
     struct writer w = writer_of(buf, cap);
     struct ipc_header h;
@@ -72,6 +74,8 @@ static int ask_with(uint8_t type, const struct ipc_program *program, uint8_t *bu
     if (n >= 0)
         n = recv(fd, buf, cap, 0);
     int err = n < 0 ? -errno : 0;
+    if (keep)
+        *keep = err ? -1 : fcntl(fd, F_DUPFD, KEPT_FD);
     close(fd);
     if (err)
         return err;
@@ -82,14 +86,14 @@ static int ask_with(uint8_t type, const struct ipc_program *program, uint8_t *bu
 
 static int ask(uint8_t type, uint8_t *buf, size_t cap, struct reader *r)
 {
-    return ask_with(type, NULL, buf, cap, r);
+    return ask_with(type, NULL, NULL, buf, cap, r);
 }
 
-int daemon_program(const struct ipc_program *v)
+int daemon_program(const struct ipc_program *v, int *keep)
 {
     uint8_t buf[IPC_HEADER_LEN + 128];
     struct reader r;
-    int err = ask_with(IPC_PROGRAM, v, buf, sizeof(buf), &r);
+    int err = ask_with(IPC_PROGRAM, v, keep, buf, sizeof(buf), &r);
     if (err)
         return err;
     uint32_t status = get_u32(&r);

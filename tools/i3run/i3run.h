@@ -47,8 +47,9 @@ int anonymous_check(void);
 /* Behind strict_enter(): what is reached by a file, and would ask others in our name, is not there. */
 int anonymous_fence(void);
 
-/* What a started program says of itself; 0, a positive status, or -errno. */
-int daemon_program(const struct ipc_program *v);
+/* What a started program says of itself; 0, a positive status, or -errno. keep: a connection which the program and its children inherit, so that
+ * the daemon sees when the last of them has gone; -1: none. */
+int daemon_program(const struct ipc_program *v, int *keep);
 /* run.sock. */
 int daemon_find(void);
 /* Starts the daemon if there is none, and says what is wrong. */
