@@ -86,7 +86,14 @@ const struct ctl_verb ctl_verbs[] = {
         "when the daemon is started anew. A peer which goes on sending what it may not is dropped by itself, for ten minutes.\n"
         "Where it had a shortcut it knows your address: for those whom you do not trust so far, set `shortcut = no` in i3.conf.",
         0, 2, NEEDS_STARTED, VERB_JSON, NULL, show_drop, NULL},
+    {"anonymous", "", "the programs that are anonymous now, by which node and at which address each",
+        "See 'i3run --anonymous', and rules with `anonymity` in i3.conf. Each has keys, an address and a node of its own.",
+        0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_anonymous, NULL},
     {"undrop", "NAME", "let NAME in again", NULL, 1, 1, NEEDS_STARTED, VERB_JSON, NULL, show_undrop, NULL},
+    {"box", "", "by which middle-boxes your packets go, and what passes this host as one",
+        "Which peers are reached through boxes, who said so, and how that stands; at a middle-box: routes, taps, verdict programs.", 0, 0,
+        NEEDS_STARTED, VERB_JSON, NULL, show_box, NULL},
+    {"alerts", "", "what middle-boxes have found in your packets", "The latest hundred since the daemon started.", 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_alerts, NULL},
     {"group new", "NAME", "make a group: a key that several daemons share and answer for",
         "Prints the group's key, by which others reach it as NAME.i3 (or what they call it), and what to do next.\n"
         "  --anycast        one member is reached, another one when that is gone; the default\n"
@@ -167,6 +174,14 @@ const struct ctl_verb ctl_verbs[] = {
         "fits decides; where none does, names with an overlay's suffix are the overlay's, and all others the system's.\n"
         "  --app PROGRAM    as for that program, e.g. --app curl; without it, rules for some programs only are told besides",
         1, 1, NEEDS_STARTED, VERB_JSON | VERB_APP, NULL, show_why, run_why},
+    {"gateway", "", "what goes through gateways: yours, and this host as one",
+        "Names that rules of i3.conf send through gateways, with the virtual addresses by which programs know them; and where i3.conf has\n"
+        "a section gateway { }, who uses it, and for how much.",
+        0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_gateway, NULL},
+    {"portal", "", "what is published to the Internet, and who is led where",
+        "Names of the zone and whom they lead to, where is listened, which source is bound to which waypoint, and what was counted. Exits 1\n"
+        "when i3.conf has no section portal { }.",
+        0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_portal, NULL},
     {"reload", "", "read i3.conf again; connections go on",
         "A file with errors changes nothing: they are told, and the exit status is 78. Most settings count at once, rules and\n"
         "exposed ports among them; what needs a new start of the daemon is said. The daemon also reads the file by itself when it\n"

@@ -6,6 +6,7 @@
  *   i3ctl_show.c   replies as text for people
  *   i3ctl_group.c  groups
  *   i3ctl_share.c  sharing, joining, peers, a new key; i3ctl_qr.c draws codes
+ *   i3ctl_box.c    middle-boxes, alerts
  *   i3ctl_nodes.c  overlay nodes to use
  *   i3ctl_policy.c why, reload
  *   i3ctl_ring.c   overlay nodes: where their sockets are, the ring's map
@@ -194,6 +195,7 @@ void show_book_claim(const struct ctl *c, const json_t *doc);
 void show_status(const struct ctl *c, const json_t *doc);
 /* i3ctl_policy.c */
 void show_reload(const struct ctl *c, const json_t *doc);
+void show_gateway(const struct ctl *c, const json_t *doc);
 void show_why(const struct ctl *c, const json_t *doc);
 int run_why(struct ctl *c);
 void show_stop(const struct ctl *c, const json_t *doc);
@@ -202,7 +204,11 @@ bool show_groups(const json_t *doc);
 
 /* ---- groups ---- */
 
+void show_portal(const struct ctl *c, const json_t *doc);
 void show_drop(const struct ctl *c, const json_t *doc);
+void show_box(const struct ctl *c, const json_t *doc);
+void show_alerts(const struct ctl *c, const json_t *doc);
+void show_anonymous(const struct ctl *c, const json_t *doc);
 void show_undrop(const struct ctl *c, const json_t *doc);
 /* False: nobody is dropped. */
 bool show_dropped(const json_t *doc);

@@ -37,7 +37,7 @@ static const struct {
 } sections[] = {
     {"Start here", {"init", "share", "join", "status", "doctor"}},
     {"People", {"id", "book", "peers", "fingerprints", "rotate", "unshare", "drop", "undrop", "group"}},
-    {"Look inside", {"ping", "why", "log", "trace", "ring", "mesh", "metrics"}},
+    {"Look inside", {"ping", "why", "anonymous", "gateway", "portal", "box", "alerts", "log", "trace", "ring", "mesh", "metrics"}},
     {"The daemon", {"start", "stop", "reload", "nodes", "version", "help"}},
     {"Try it out", {"demo"}},
 };

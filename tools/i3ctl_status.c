@@ -117,6 +117,13 @@ static void status_head(const json_t *doc)
     printf(LABEL "%s%s%s, %s\n", "you", name, *name ? ", " : "", json_text(doc, "address"), json_text(doc, "address6"));
     printf(LABEL "%s\n", "your key", json_text(doc, "key"));
     status_reachable(doc);
+    const json_t *counters = json_object_get(doc, "counters");
+    if (json_int(counters, "gateway_serves"))
+        printf(LABEL "for others: %lld users so far, %lld flows now (i3ctl gateway)\n", "gateway", (long long)json_int(counters, "gateway_users"),
+            (long long)json_int(counters, "gateway_flows"));
+    if (json_int(counters, "gateway_names"))
+        printf(LABEL "%lld names of yours lead through gateways (i3ctl gateway)\n", json_int(counters, "gateway_serves") ? "" : "gateway",
+            (long long)json_int(counters, "gateway_names"));
     printf(LABEL "i3d %s, pid %d, up %s\n", "daemon", json_text(doc, "version"), (int)json_int(doc, "pid"),
         seconds_str(json_int(doc, "uptime_s"), up));
 }

@@ -54,6 +54,7 @@ struct report_view {
     uint32_t network;      /* of virtual addresses, host order, and its length */
     unsigned network_bits;
     uint64_t started_wall; /* microseconds since 1970 */
+    const char *portal_wrong; /* where the portal cannot listen, and why; NULL: it can, or there is none */
     const char *config_wrong; /* why the file as it is now is not in force, "FILE:LINE: ..."; NULL: it is */
     const char *sandbox;      /* what is in force of it */
     bool keys_locked;         /* in memory */

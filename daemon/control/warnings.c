@@ -66,6 +66,9 @@ json_t *warnings_array(const struct report_view *v)
     json_t *list = json_array();
     if (v->config_wrong)
         warn(list, "config_refused", "correct that line, then i3ctl reload", "i3.conf as it is now is not in force: %s", v->config_wrong);
+    if (v->portal_wrong)
+        warn(list, "portal_shut", "see i3ctl portal; ports below 1024 need a redirect, addresses must be this machine's; then i3ctl reload",
+            "the portal does not listen everywhere: %s", v->portal_wrong);
     if (v->state_wrong)
         warn(list, "state_not_saved", "make room on that disk; it is tried again by itself", "what is learned cannot be kept: %s",
             v->state_wrong);

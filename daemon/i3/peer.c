@@ -124,6 +124,48 @@ void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, uns
     way_free(p);
 }
 
+void peer_set_boxes(struct peers *ps, struct peer *p, const struct peer_boxes *b)
+{
+    struct i3_id via[PEER_VIA_MAX];
+    for (unsigned i = 0; i < b->n; i++) {
+        id_of_key(&via[i], b->box[i].key, NULL);
+        memcpy(via[i].b + ID_PREFIX_LEN, b->box[i].member, MEMBER_LEN);
+    }
+    peer_set_via(ps, p, via, b->n);
+    bool same = b->n == p->boxes.n && !memcmp(b->token, p->boxes.token, sizeof(b->token));
+    for (unsigned i = 0; same && i < b->n; i++)
+        same = !memcmp(b->box[i].key, p->boxes.box[i].key, KEY_LEN);
+    p->boxes = *b;
+    if (same)
+        return;
+    p->by_boxes = false;
+    p->last_start = MONO_NEVER; /* what runs, or has just been made, is another matter */
+    if (p->shake) {
+        shake_cancel(ps, p);
+        shake_want(ps, p, (mono_t){1});
+    }
+}
+
+bool peer_by_boxes(const struct peer *p)
+{
+    return p->by_boxes;
+}
+
+void peer_set_by_boxes(struct peer *p, bool by)
+{
+    p->by_boxes = by;
+}
+
+uint16_t peer_mtu(const struct peer *p)
+{
+    return way_mtu(p);
+}
+
+const struct peer_boxes *peer_boxes(const struct peer *p)
+{
+    return &p->boxes;
+}
+
 /* What both have said to each other is not so any more. */
 static void wishes_changed(struct peers *ps, struct peer *p)
 {
@@ -185,6 +227,16 @@ void peer_set_mark(struct peer *p, uint32_t mark)
 uint32_t peer_mark(const struct peer *p)
 {
     return p->mark;
+}
+
+void peer_set_box(struct peer *p, uint32_t box)
+{
+    p->box = box;
+}
+
+uint32_t peer_box(const struct peer *p)
+{
+    return p->box;
 }
 
 bool peer_misuse(struct peer *p, mono_t now)
@@ -541,7 +593,7 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
         total = put_header(p, &s->remote, PROTO_SEALED, out);
     else
         memcpy(out, s->header, DATA_HEADER_LEN);
-    if (s->plain) {
+    if (s->plain && !inner_is(v[0].iov_base, v[0].iov_len)) {
         out[DATA_PROTO_AT] = PROTO_PLAIN;
         total += plain_body(s, v, n, out + total);
     } else {
@@ -555,6 +607,21 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     if (p->next)
         want_response(ps, p);
     return (ssize_t)total;
+}
+
+bool peer_routed_out(struct peers *ps, struct peer *p, mono_t now, size_t len)
+{
+    const struct session *s = peer_sending_key(p, now);
+    if (!s) {
+        shake_want(ps, p, now);
+        return false;
+    }
+    p->bytes_out += len;
+    note_sent(ps, p, s, now);
+    watch_silence(ps, p, now);
+    if (p->next)
+        want_response(ps, p);
+    return true;
 }
 
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
@@ -586,6 +653,30 @@ void peer_heard(struct peer *p, mono_t now)
     p->unanswered = p->probed = MONO_NEVER;
     p->suspect = false;
     p->last_received = now;
+}
+
+/* What has come asks for an answer, if only an empty one. */
+static void note_received(struct peers *ps, struct peer *p, mono_t now, size_t len)
+{
+    p->bytes_in += len;
+    if (p->keepalive.us == MONO_NEVER.us) {
+        p->keepalive = mono_add(now, KEEPALIVE);
+        peer_arm(ps, p, p->keepalive);
+    }
+}
+
+static void note_life(struct peers *ps, struct peer *p, mono_t now)
+{
+    if (p->doubts && p->unanswered.us != MONO_NEVER.us && !p->has_event)
+        peer_tell(ps, p, PEER_BACK, 0);
+    peer_heard(p, now);
+    p->packets_in++;
+}
+
+void peer_routed_in(struct peers *ps, struct peer *p, mono_t now, size_t len)
+{
+    note_life(ps, p, now);
+    note_received(ps, p, now, len);
 }
 
 static void promote_next(struct peers *ps, struct peer *p, mono_t now)
@@ -633,10 +724,7 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
     s->heard = true;
     if (s == p->next)
         promote_next(ps, p, now);
-    if (p->doubts && p->unanswered.us != MONO_NEVER.us && !p->has_event)
-        peer_tell(ps, p, PEER_BACK, 0);
-    peer_heard(p, now);
-    p->packets_in++;
+    note_life(ps, p, now);
     *who = p;
     len -= SEAL_TAG_LEN;
     bool straight = d->hops == HOPS_DEFAULT && !addr_eq(from, &ps->node); /* no node has lowered it */
@@ -650,6 +738,8 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         return PEER_CONTROL;
     }
     if (inner_kind(body, len) >= INNER_OTHERS) {
+        if (inner_kind(body, len) == INNER_BOX_DATA)
+            note_received(ps, p, now, len);
         *plain = body;
         *plain_len = len;
         return PEER_WORD;
@@ -658,11 +748,7 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         way_input(ps, p, now, straight ? from : NULL, body, len, out);
         return PEER_CONTROL;
     }
-    p->bytes_in += len;
-    if (p->keepalive.us == MONO_NEVER.us) {
-        p->keepalive = mono_add(now, KEEPALIVE);
-        peer_arm(ps, p, p->keepalive);
-    }
+    note_received(ps, p, now, len);
     *plain = body;
     *plain_len = len;
     return PEER_PACKET;
@@ -781,6 +867,16 @@ struct peer *peer_next(const struct peers *ps, const struct peer *p)
 struct peer_addresses peer_addresses(const struct peer *p)
 {
     return (struct peer_addresses){p->local, p->address, p->we_are};
+}
+
+uint32_t peers_own_address(const struct peers *ps)
+{
+    return ps->c.own_address;
+}
+
+uint32_t peer_default_address(const struct peers *ps, const struct peer *p)
+{
+    return id_address(&p->public_id, ps->c.pool, ps->c.pool_bits);
 }
 
 const uint8_t *peer_address6(const struct peer *p)

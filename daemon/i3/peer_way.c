@@ -263,5 +263,5 @@ void way_relayed_why(const struct peers *ps, const struct peer *p, mono_t now, c
     if (p->path && peer_wants_shortcut(ps, p))
         path_words(p->path, now, ps->own.nat, out);
     else
-        snprintf(out, PATH_WORDS, "%s", p->n_via ? "it goes by others, as the book says" : !peer_wants_shortcut(ps, p) ? "shortcut = no" : p->refuses_shortcut ? "the peer wants no shortcut" : "no session yet");
+        snprintf(out, PATH_WORDS, "%s", p->boxes.n ? "it goes through middle-boxes" : p->n_via ? "it goes by others, as the book says" : !peer_wants_shortcut(ps, p) ? "shortcut = no" : p->refuses_shortcut ? "the peer wants no shortcut" : "no session yet");
 }

@@ -1,5 +1,6 @@
 /* pump/control.c - i3ctl's verbs: a table from verb to handler; what they show is made in control/report.c. */
 #include "daemon/pump/share.h"
+#include "daemon/pump/portal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -56,6 +57,7 @@ struct report_view control_view(struct pump *p)
         .version = I3_VERSION,
         .config = p->paths.config,
         .config_wrong = reload_wrong(p),
+        .portal_wrong = portal_wrong(p),
         .data = p->paths.data,
         .suffix = o->suffix,
         .sandbox = sandbox_text(),
@@ -399,6 +401,8 @@ static const struct {
     {"book", verb_book},
     {"group", verb_group},
     {"nodes", verb_nodes},
+    {"box", verb_box},
+    {"alerts", verb_alerts},
     {"drop", verb_drop},
     {"undrop", verb_undrop},
     {"ping", verb_ping},
@@ -414,6 +418,8 @@ static const struct {
     {"rotate", verb_rotate},
     {"reload", verb_reload},
     {"why", verb_why},
+    {"gateway", verb_gateway},
+    {"anonymous", verb_anonymous},
     {"portal", verb_portal},
     {"stop", verb_stop},
     {"version", verb_version},

@@ -37,6 +37,7 @@ struct overlay_plan {
     unsigned n_nodes;
     bool by_config;           /* they stand in i3.conf */
     struct addr bind;         /* mesh */
+    struct anon *anon;        /* an instance for a program (anon.h) */
     bool relay;
 };
 
@@ -96,6 +97,6 @@ struct overlay_kind {
     const char *(*silence)(struct overlay *o, const uint8_t key[KEY_LEN]); /* why nobody answers, if that is its doing; or NULL */
 };
 
-extern const struct overlay_kind overlay_kind_i3, overlay_kind_mesh;
+extern const struct overlay_kind overlay_kind_i3, overlay_kind_mesh, overlay_kind_hidden /* i3, for an anonymous program */;
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/anon.h"
 #include "daemon/pump/claims.h"
 #include "daemon/pump/impl.h"
 #include "daemon/pump/lookup.h"
@@ -32,6 +33,7 @@ static void overlay_remove(struct overlay *o)
 {
     struct pump *p = o->p;
     log_info("overlay name=%s suffix=%s ends", o->name, o->suffix);
+    anon_forget_ring(p, o);
     drop_peers(o, true);
     overlay_leave(o);
     net_flush(o);
