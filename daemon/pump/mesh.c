@@ -77,8 +77,10 @@ static int rebind(struct overlay *o, const struct addr *at, char *why, size_t wh
     unbind(o);
     int err = bind_socket(o, at, why, whylen);
     if (err) {
+        struct addr any = o->mesh->bind;
         unbind(o);
-        if (bind_socket(o, &o->mesh->bind, none, sizeof(none)))
+        any.port = 0;
+        if (bind_socket(o, &o->mesh->bind, none, sizeof(none)) && (unbind(o), bind_socket(o, &any, none, sizeof(none))))
             log_error("overlay name=%s has no socket any more: %s", o->name, none);
         return err;
     }
