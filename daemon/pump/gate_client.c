@@ -208,7 +208,8 @@ static uint32_t status_code(enum gate_status s)
     return EAGAIN;
 }
 
-void gate_resolve(struct pump *p, struct side *s, const struct book_entry *e, const char *full, bool strip_suffix, const char *suffix, struct ipc_resolved *out)
+void gate_resolve(struct pump *p, struct side *s, const struct book_entry *e, const char *full, bool strip_suffix, const char *suffix,
+    struct ipc_resolved *out)
 {
     char name[GATE_NAME_MAX + 1];
     *out = (struct ipc_resolved){.status = ENOENT};
@@ -334,8 +335,7 @@ static void answer_in(struct side *s, struct peer *peer, const uint8_t *msg, siz
     if (!is_from(v, s, peer) || v->state != VIA_ASKING || v->serial != a.serial)
         return;
     bool anew = !v->registered;
-    v->registered = a.status == GATE_OK || a.status == GATE_FORBIDDEN || a.status == GATE_LATER || a.status == GATE_NO_NAME || a.status == GATE_NO_ADDRESS ||
-                    a.status == GATE_FAILED;
+    v->registered = a.status != GATE_NOT_ALLOWED && a.status != GATE_TAKEN && a.status != GATE_FULL;
     answered(p, v, a.status, a.families, a.ttl);
     if (a.status == GATE_NOT_ALLOWED || a.status == GATE_FORBIDDEN)
         tcpip_fail_remote(p->tcpip, p->now, v->host, EACCES, false);
@@ -398,7 +398,7 @@ static void again(struct pump *p, const struct side *s, const struct peer *peer)
     }
 }
 
-void gate_client_event(struct pump *p, const struct side *s, const struct peer_event *e, uint32_t local)
+void gate_client_event(struct pump *p, const struct side *s, const struct peer_event *e)
 {
     if (!p->gateway || !vias_count(p->gateway->vias))
         return;
@@ -416,7 +416,6 @@ void gate_client_event(struct pump *p, const struct side *s, const struct peer_e
             answered(p, v, GATE_LATER, 0, 0);
         }
     }
-    (void)local;
 }
 
 /* ---- packets ---- */
