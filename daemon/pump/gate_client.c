@@ -20,7 +20,7 @@
 #define LIFE_MIN    (1 * USEC_PER_SEC)
 #define LIFE_MAX    (3600 * USEC_PER_SEC)
 #define LIFE_BAD    (2 * USEC_PER_SEC)    /* that nobody has answered, or its DNS has not */
-#define LIFE_NOT    (5 * USEC_PER_SEC)    /* that the gateway does not want us, or does not go there */
+#define LIFE_NOT    (2 * USEC_PER_SEC)    /* that the gateway does not want us, or does not go there */
 #define RECENT_US   (300 * USEC_PER_SEC)  /* used since: told to a gateway that was started anew, without being asked */
 #define AGAIN_MAX   256                   /* so many of those at once; the others when they are used */
 #define SAVE_US     USEC_PER_SEC

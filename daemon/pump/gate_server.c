@@ -166,10 +166,8 @@ bool gate_wants_record(struct pump *p, struct gate_name *m)
         return false;
     if (r->asking)
         return true;
-    if (!gate_name_permitted(gateway_config(p), r->name)) { /* not even the DNS hears of it */
-        r->answered = true;
+    if (!gateway_config(p) || !gate_name_permitted(gateway_config(p), r->name)) /* not even the DNS hears of it */
         return false;
-    }
     uint32_t token = gate_record_ask(g->to, r);
     int err = g->resolver ? resolver_ask_addresses(g->resolver, r->name, token) : -ENOSYS;
     if (!err)
