@@ -90,7 +90,7 @@ char *report_host_ring(const struct report_view *v);
 char *report_id(const struct report_view *v, const bool *created); /* created: NULL to leave it out */
 /* Entries from *at on, as many as fit into a reply; *at is moved behind them. */
 /* claims: the names by hash that are ours. */
-char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx, const char *const *claims,
+char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const struct book_entry *e), void *ctx, const char *const *claims,
     unsigned n_claims);
 char *report_book_entry(const struct book_entry *e, uint32_t address, bool added);
 char *report_group(const struct report_group *g, const struct triggers *t);

@@ -43,7 +43,15 @@ static void about_overlay(json_t *list, const struct report_overlay *o, bool jus
 {
     char fix[160], a[ADDR_STR];
     struct addr plain = addr_by(&o->node, ADDR_UDP);
-    if (!o->nodes) {
+    if (o->mesh) {
+        if (!o->mesh->members) {
+            snprintf(fix, sizeof(fix), "i3ctl book add NAME%s KEY --at ADDRESS:PORT", o->suffix);
+            warn(list, "mesh_empty", fix, "the book has nobody for the overlay %s, which is a mesh", o->name);
+        } else if (!just_started && !o->mesh->up) {
+            snprintf(fix, sizeof(fix), "i3ctl mesh; or see that this machine is online");
+            warn(list, "mesh_offline", fix, "no member of the overlay %s answers: names that end with %s cannot be reached", o->name, o->suffix);
+        }
+    } else if (!o->nodes) {
         snprintf(fix, sizeof(fix), "i3ctl nodes add --overlay %s HOST:PORT", o->name);
         warn(list, "overlay_no_node", fix, "the overlay %s has no node: names that end with %s cannot be reached", o->name, o->suffix);
     } else if (!just_started && !triggers_all_standing(o->triggers)) {

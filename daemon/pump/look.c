@@ -4,6 +4,8 @@
 
 #include "daemon/control/host_metrics.h"
 #include "daemon/io/process.h"
+#include "daemon/pump/box.h"
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/control.h"
 #include "daemon/pump/portal.h"
 
@@ -45,6 +47,24 @@ static void sum_sockets(const struct pump *p, struct udp_stats *u, struct stream
     }
 }
 
+/* Both ends of gateways. */
+static void tally_gateway(const struct pump *p, struct tally *t)
+{
+    struct gate_account sum;
+    const struct gateway *g = p->gateway;
+    to_ip_sum(g->to, &sum);
+    add_gauge(t, "gateway_serves", gateway_config(p) != NULL, "This host is a gateway.");
+    add_gauge(t, "gateway_users", gate_users(g->to), "Who has used this host as a gateway.");
+    add_gauge(t, "gateway_flows", gate_flows(g->to), "Connections and flows of datagrams open for users of the gateway.");
+    add_gauge(t, "gateway_names", vias_count(g->vias), "Names that lead through gateways.");
+    add(t, "gateway_names_found", sum.names, "Questions of the gateway's users that were answered with an address.");
+    add(t, "gateway_connections", sum.connections, "Connections opened for the gateway's users.");
+    add(t, "gateway_failed", sum.failed, "Connections for the gateway's users that real hosts or the network did not take.");
+    add(t, "gateway_refused", sum.refused + g->refused, "Names and flows that the gateway did not allow.");
+    add(t, "gateway_bytes_up", sum.up, "Bytes of the gateway's users, of flows that have ended.");
+    add(t, "gateway_bytes_down", sum.down, "Bytes for the gateway's users, of flows that have ended.");
+}
+
 static void tally_sockets(struct pump *p, struct tally *t)
 {
     struct udp_stats sum, *u = &sum;
@@ -65,6 +85,19 @@ static void tally_sockets(struct pump *p, struct tally *t)
     add(t, "stream_calls_out", s.calls_out, "System calls that wrote to TCP.");
     add(t, "stream_lost", s.lost + s.nobody, "Packets for TCP that were dropped.");
     add_gauge(t, "streams", s.open, "TCP connections to nodes now.");
+}
+
+static void tally_boxes(struct pump *p, struct tally *t)
+{
+    const struct box_counters *c = &p->boxes->count;
+    add(t, "box_packets", c->packets, "Packets that passed this middle-box.");
+    add(t, "box_bytes", c->bytes, "Bytes in them.");
+    add(t, "box_dropped", c->dropped, "Packets that could not go on from this middle-box.");
+    add(t, "box_bypassed", c->bypassed, "Packets refused, as they came without the middle-boxes that lie on their way.");
+    add(t, "box_unknown", c->unknown, "Packets of a route that is not known here.");
+    add(t, "box_refused", c->refused, "Routes that were refused, and packets of such.");
+    add(t, "box_alerts", c->alerts, "Alerts of verdict programs, sent.");
+    add_gauge(t, "box_routes", routes_count(p->boxes->routes), "Routes through middle-boxes, others' and our own.");
 }
 
 static void tally_packets(struct pump *p, struct tally *t)
@@ -171,12 +204,14 @@ static void tally_portal(struct pump *p, struct tally *t)
 static void tally_all(struct pump *p, struct tally *t)
 {
     t->n = 0;
+    tally_boxes(p, t);
     tally_sockets(p, t);
     tally_packets(p, t);
     tally_portal(p, t);
     tally_handshakes(p, t);
     tally_datagrams(p, t);
     tally_tcp(p, t);
+    tally_gateway(p, t);
 }
 
 void verb_status(struct control_call *k)

@@ -11,7 +11,10 @@
 #include "daemon/base/log.h"
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
+#include "daemon/pump/anon.h"
+#include "daemon/pump/box.h"
 #include "daemon/pump/claims.h"
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/portal.h"
@@ -29,13 +32,14 @@ static mono_t next_deadline(const struct pump *p)
 {
     mono_t at = mono_add(p->now, NODE_CHECK_US);
     at = mono_min(at, tcpip_deadline(p->tcpip));
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         at = mono_min(at, overlay_deadline(o));
     at = mono_min(at, mono_min(pool_deadline(p->pool), mono_min(state_deadline(p), drop_deadline(p))));
-    at = mono_min(at, flow_deadline(p));
+    at = mono_min(at, mono_min(flow_deadline(p), anon_deadline(p)));
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
-    at = mono_min(at, mono_min(door_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p))));
+    at = mono_min(at, box_deadline(p));
+    at = mono_min(at, mono_min(door_deadline(p), mono_min(gateway_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p)))));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
 }
@@ -86,6 +90,8 @@ static void expire(struct pump *p)
     reload_expire(p);
     dgram_expire(p);
     door_expire(p);
+    box_turn(p);
+    gateway_turn(p);
     share_turn(p);
     access_settle(p);
     strangers_turn(p);
@@ -94,7 +100,8 @@ static void expire(struct pump *p)
     dns_expire(p);
     lookup_turn(p);
     state_turn(p);
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    anon_turn(p);
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         overlay_turn(o);
 }
 
@@ -117,7 +124,7 @@ void pump_turn(struct pump *p)
     do {
         pump_clock(p);
         more = false;
-        for (struct overlay *o = p->overlays; o; o = o->next)
+        for (struct overlay *o = NULL; (o = overlay_each(p, o));)
             more |= overlay_recv(o);
         dgram_flush(p);
         more |= dgram_read(p);
@@ -153,7 +160,7 @@ static void gather(struct pump *p, uint64_t came)
 
 static bool at_hand(const struct pump *p)
 {
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         if (overlay_pending(o))
             return true;
     return false;
@@ -194,6 +201,16 @@ static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct overlay *o = ctx;
     return names_may_talk(o->p, key) && overlay_may_have(o, key);
+}
+
+static void boxes_named(void *ctx, struct peer *peer, const struct peer_boxes *theirs)
+{
+    struct overlay *o = ctx;
+    struct side *s = o->sides;
+    while (s && peer_by_key(s->peers, peer_key(peer)) != peer)
+        s = s->next;
+    if (s && !s->retired)
+        box_named(s, peer, theirs);
 }
 
 static struct peer *key_meet(void *ctx, const uint8_t key[KEY_LEN])
@@ -257,10 +274,12 @@ void pump_peers_config(struct overlay *o, struct peers_config *c)
         .shortcut = p->config.shortcut && o->kind->shortcuts,
         .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
+        .by_id = o->kind->by_id,
         .probe_mtu = true,
         .recv_buffer = udp_buffer(o->udp),
         .accel = p->accel,
         .known = key_known,
+        .boxes = boxes_named,
         .meet = key_meet,
         .ctx = o};
     draw_seed(p, c->session_priv);
@@ -336,6 +355,7 @@ static void pump_free(struct pump *p)
 {
     lookup_stop(p);
     claims_stop(p);
+    twins_free(p);
     dns_stop(p);
     portal_stop(p);
     mcast_stop(p);
@@ -343,9 +363,12 @@ static void pump_free(struct pump *p)
     dgram_stop(p); /* before those who wait for our end see the socket close */
     ipc_server_close(p->ipc);
     if (p->set) {
+        gateway_stop(p);
         trace_stop(p);
         move_stop(p);
         reload_stop(p);
+        box_stop(p);
+        anon_stop(p);
         overlays_free(p);
         fdset_del(p->set, p->timer_watch);
     }
@@ -389,6 +412,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->timer_fd = p->addresses_fd = -1;
     pump_clock(p);
     p->started = p->now;
+    p->anon_look = MONO_NEVER;
     p->wall_started = p->wall;
     entropy_fill(seed, sizeof(seed));
     drbg_init(&p->random, seed);
@@ -416,6 +440,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     if (!err)
         err = reload_start(p);
     if (!err)
+        err = box_start(p);
+    if (!err)
         err = start_sessions(p, why, whylen);
     if (!err)
         err = start_engine(p);
@@ -423,6 +449,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = listen_load(p, why, whylen);
     if (!err)
         err = dgram_load(p, why, whylen);
+    if (!err)
+        err = gateway_start(p, why, whylen);
     if (!err)
         err = state_load_met(p, why, whylen);
     if (err) {

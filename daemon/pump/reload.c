@@ -90,10 +90,14 @@ static void compare(const struct config *now, struct config *next, struct reload
     }
     if (lists_differ(now->rules, now->n_rules, next->rules, next->n_rules, sizeof(*now->rules)))
         add_name(out->now, "rule");
+    if (lists_differ(now->middleboxes, now->n_middleboxes, next->middleboxes, next->n_middleboxes, sizeof(*now->middleboxes)))
+        add_name(out->now, "middlebox");
     if (lists_differ(now->exposes, now->n_exposes, next->exposes, next->n_exposes, sizeof(*now->exposes)))
         add_name(out->now, "expose");
     if (lists_differ(now->overlays, now->n_overlays, next->overlays, next->n_overlays, sizeof(*now->overlays)))
         add_name(out->now, "overlay");
+    if (lists_differ(now->gateways, now->n_gateways, next->gateways, next->n_gateways, sizeof(*now->gateways)))
+        add_name(out->now, "gateway");
     if (lists_differ(now->portals, now->n_portals, next->portals, next->n_portals, sizeof(*now->portals)))
         add_name(out->now, "portal");
     if (lists_differ(now->publishes, now->n_publishes, next->publishes, next->n_publishes, sizeof(*now->publishes)))

@@ -41,6 +41,7 @@ star_begin() {
 }
 star_end() {
     status=$?
+    set +e
     for ns in $NETNS; do
         rm -rf "/etc/netns/$N$ns"
     done

@@ -11,7 +11,8 @@
 
 static const char *const section_head[CONFIG_SECTIONS] = {
     [SECTION_TOP] = "# OPTIONS", [SECTION_OVERLAY] = "# OVERLAYS", [SECTION_RULE] = "# RULES", [SECTION_EXPOSE] = "# EXPOSED PORTS",
-    [SECTION_PORTAL] = "# PORTAL", [SECTION_PUBLISH] = "# PUBLISHED NAMES"};
+    [SECTION_PORTAL] = "# PORTAL", [SECTION_PUBLISH] = "# PUBLISHED NAMES",
+    [SECTION_MIDDLEBOX] = "# MIDDLE-BOXES", [SECTION_GATEWAY] = "# GATEWAY"};
 
 static char *slurp(const char *path)
 {
@@ -57,7 +58,7 @@ static void all_seen(const struct seen *s, const char *where)
 /* "name = value" at s; false: it is prose. */
 static bool assignment(const char *s, char name[32], const char **value)
 {
-    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz-");
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz-_");
     if (!n || n > 31 || strncmp(s + n, " = ", 3))
         return false;
     memcpy(name, s, n);
@@ -131,7 +132,7 @@ START_TEST(the_manual_has_every_option)
                     section = (enum config_section)i;
         }
         for (const char *star = line; section < CONFIG_SECTIONS && (star = strchr(star, '*')); star++)
-            if ((star == line || !strncmp(star - 2, ", ", 2)) && sscanf(star, "*%31[a-z-]* =", name) == 1 && !strncmp(star + 1 + strlen(name), "* =", 3))
+            if ((star == line || !strncmp(star - 2, ", ", 2)) && sscanf(star, "*%31[a-z_-]* =", name) == 1 && !strncmp(star + 1 + strlen(name), "* =", 3))
                 see(&s, section, name, "");
     }
     free(text);
