@@ -112,17 +112,24 @@ static struct peer *peer_of(struct side *s, const struct book_entry *e, uint32_t
     return peer;
 }
 
+struct peer *names_peer(struct side *s, const uint8_t key[KEY_LEN], uint32_t ip)
+{
+    struct pump *p = s->o->p;
+    const struct book_entry *e = names_entry(p, key);
+    struct peer *peer = e ? peer_of(s, e, ip) : !side_by_own(p, ip) ? peer_get(s->peers, key, ip) : NULL;
+    if (peer)
+        drop_peer_made(p, s, peer);
+    return peer;
+}
+
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us)
 {
     uint32_t ip = pool_get(p->pool, p->now, key);
     state_save_mappings(p);
-    const struct book_entry *e = names_entry(p, key);
     struct side *s = ip ? side_towards(p, key) : NULL;
     if (!s)
         return 0;
-    struct peer *peer = e ? peer_of(s, e, ip) : !side_by_own(p, ip) ? peer_get(s->peers, key, ip) : NULL;
-    if (peer)
-        drop_peer_made(p, s, peer);
+    struct peer *peer = names_peer(s, key, ip);
     if (peer)
         peer_open(s->peers, peer, mono_add(p->now, later_us), p->wall);
     return ip;
