@@ -46,6 +46,13 @@ keys = {p["key"] for p in peers}
 assert len(keys) >= 5 and sys.argv[1] not in keys, peers
 assert all(p["address"].endswith(".0") for p in peers), peers' "$key" || die "the server knows who it was"
 
+step "nodes are drawn, each time anew"
+for i in $(seq 30); do as client i3run --anonymous true; done
+as client i3ctl anonymous --json | python3 -c 'import collections, json, sys
+nodes = collections.Counter(a["node"] for a in json.load(sys.stdin)["anonymous"])
+print(dict(nodes))
+assert len(nodes) == 3 and min(nodes.values()) >= 2, nodes' || die "nodes"
+
 step "refreshes at times of their own"
 for i in 1 2 3; do
     as client i3run --anonymous python3 -c 'import socket, time
