@@ -600,13 +600,12 @@ static void routes_event(struct pump *p, const struct side *s, const struct peer
     }
 }
 
-void box_event(struct pump *p, const struct side *s, const struct peer_event *e)
+bool box_event(struct pump *p, const struct side *s, const struct peer_event *e)
 {
     if (!p->boxes)
-        return;
+        return false;
     routes_event(p, s, e);
     if (e->kind == PEER_UP)
         boxes_up(p, s, e->peer, e->anew || e->moved);
-    else if (e->kind == PEER_UNREACHABLE)
-        way_unreachable(p, s, e->peer);
+    return e->kind == PEER_UNREACHABLE && way_unreachable(p, s, e->peer);
 }

@@ -397,10 +397,13 @@ static bool choose(struct pump *p, struct way *w)
     return true;
 }
 
+/* Each once, before whoever waits hears that it cannot be. */
 static bool choose_next(struct pump *p, struct way *w)
 {
-    if (w->n_choice < 2 || ++w->failures >= w->n_choice * IMPOSED_TRIES)
+    if (w->n_choice < 2 || ++w->failures >= w->n_choice) {
+        w->failures = 0;
         return false;
+    }
     w->chosen++;
     return choose(p, w);
 }
@@ -527,7 +530,7 @@ void way_opened(struct pump *p, struct way *w)
     char name[BOOK_NAME_MAX + 1];
     bool news = w->state != WAY_OPEN;
     w->state = WAY_OPEN;
-    w->tries = 0;
+    w->tries = w->failures = 0;
     w->checking = false;
     way_sized(p, w);
     if (news)
@@ -564,8 +567,8 @@ void way_closed(struct pump *p, struct way *w, uint8_t why, uint8_t hops)
         return;
     case BOX_UNREACHABLE:
         w->due = mono_add(p->now, USEC_PER_SEC);
-        way_fail(p, w);
-        choose_next(p, w);
+        if (!choose_next(p, w))
+            way_fail(p, w);
         return;
     case BOX_DENIED:
     case BOX_LOOP:
@@ -637,17 +640,21 @@ void boxes_up(struct pump *p, const struct side *s, struct peer *peer, bool anew
     }
 }
 
-void way_unreachable(struct pump *p, const struct side *s, const struct peer *peer)
+bool way_unreachable(struct pump *p, const struct side *s, const struct peer *peer)
 {
+    bool again = false;
     for (unsigned i = 0; i < p->boxes->n_ways; i++) {
         struct way *w = p->boxes->way[i];
         if (!w || w->s != s || w->passive)
             continue;
         if (!memcmp(w->boxes.box[0].key, peer_key(peer), KEY_LEN))
             way_closed(p, w, BOX_UNREACHABLE, 0);
-        else if (!memcmp(w->key, peer_key(peer), KEY_LEN))
-            choose_next(p, w);
+        else if (!memcmp(w->key, peer_key(peer), KEY_LEN) && choose_next(p, w)) {
+            peer_open(s->peers, way_peer(w), p->now, p->wall);
+            again = true;
+        }
     }
+    return again;
 }
 
 static void way_turn(struct pump *p, struct way *w)
