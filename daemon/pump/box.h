@@ -36,7 +36,7 @@ struct way {
     enum way_origin origin;
     enum way_state state;
     bool passive;  /* the other end opens the route */
-    bool anonymous, checking;
+    bool anonymous, checking, failing;
     uint16_t mtu;  /* 0: no route */
     struct peer_boxes boxes; /* in the order of what we send */
     char alerts[CONFIG_NAME_MAX + 1];
@@ -75,6 +75,7 @@ struct boxes {
     unsigned alerts_n;         /* ever */
     struct box_show *show;     /* NULL: nothing is looked at */
     struct budget answers;     /* to packets of no route */
+    struct budget heard;       /* alerts that come */
     struct box_counters count;
     bool sweep; /* somebody may have nothing to do here any more */
     mono_t due;

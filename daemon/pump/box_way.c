@@ -26,7 +26,7 @@
 #define STALE         (150 * USEC_PER_SEC) /* boxes forget after ROUTE_IDLE */
 #define ALERT_PATIENCE (20 * USEC_PER_SEC)
 
-enum { OPEN_TRIES = 10, DOUBT_TRIES = 2, IMPOSES_PER_S = 20, IMPOSES_BURST = 50 };
+enum { OPEN_TRIES = 10, DOUBT_TRIES = 2, IMPOSES_PER_S = 20, IMPOSES_BURST = 50, ALERTS_PER_S = 10, ALERTS_BURST = 100 };
 
 static const uint8_t no_key[KEY_LEN];
 
@@ -659,6 +659,9 @@ bool way_unreachable(struct pump *p, const struct side *s, const struct peer *pe
 
 static void way_turn(struct pump *p, struct way *w)
 {
+    if (w->failing)
+        way_fail(p, w);
+    w->failing = false;
     if (!mono_due(w->due, p->now))
         return;
     if (w->checking) {
@@ -716,8 +719,11 @@ int box_out(const struct side *s, struct peer *peer, size_t len, uint8_t head[BO
         return -ENOTCONN;
     }
     if (w->state != WAY_OPEN || !w->route) {
-        if (w->state == WAY_REFUSED)
+        if (w->state == WAY_REFUSED) {
+            w->failing = true; /* who waits hears of it next turn: this one is the engine's */
+            p->boxes->due = p->now;
             return -EHOSTUNREACH;
+        }
         if (w->state != WAY_OPENING || w->passive)
             way_ask(p, w);
         return -ENOTCONN;
@@ -768,8 +774,13 @@ static void pass_alert(struct pump *p, struct alert *a)
         peer_open(o->peers, peer, p->now, p->wall);
 }
 
+/* NULL: there are too many. */
 static struct alert *note_alert(struct pump *p, const uint8_t *about, const struct box_word *m)
 {
+    if (!budget_take(&p->boxes->heard, p->now, USEC_PER_SEC / ALERTS_PER_S, ALERTS_BURST)) {
+        p->boxes->count.alerts_dropped++;
+        return NULL;
+    }
     struct alert *a = &p->boxes->alerts[p->boxes->alerts_n++ % ALERTS_MAX];
     char box[BOOK_NAME_MAX + 1], name[BOOK_NAME_MAX + 1];
     *a = (struct alert){.time = m->time};
@@ -784,7 +795,7 @@ static struct alert *note_alert(struct pump *p, const uint8_t *about, const stru
 void way_alert(struct pump *p, struct way *w, const struct box_word *m)
 {
     struct alert *a = note_alert(p, w->key, m);
-    const struct book_entry *e = w->alerts[0] && strcmp(w->alerts, "me") ? book_find(p->book, w->alerts) : NULL;
+    const struct book_entry *e = !a ? NULL : w->alerts[0] && strcmp(w->alerts, "me") ? book_find(p->book, w->alerts) : NULL;
     if (!e || e->multicast || e->guest)
         return;
     memcpy(a->to, e->key, KEY_LEN);
@@ -797,10 +808,7 @@ void way_alert_passed_on(struct pump *p, const struct side *s, const struct peer
 {
     if (s->group || !names_is_friend(p, peer_key(peer)))
         return;
-    if (!budget_take(&p->boxes->answers, p->now, USEC_PER_SEC / IMPOSES_PER_S, IMPOSES_BURST))
-        p->boxes->count.alerts_dropped++;
-    else
-        note_alert(p, peer_key(peer), m);
+    note_alert(p, peer_key(peer), m);
 }
 
 /* ---- looking in ---- */
