@@ -157,7 +157,7 @@ static int summary(struct doctor *d, int exit)
 int run_doctor(struct ctl *c)
 {
     static void (*const always[])(struct doctor *) = {check_config, doctor_key, doctor_disk, doctor_clock, doctor_files, doctor_static, doctor_linger};
-    static void (*const running[])(struct doctor *) = {doctor_preload, check_warnings, check_triggers, doctor_nodes, doctor_nat, doctor_routes, check_book};
+    static void (*const running[])(struct doctor *) = {doctor_preload, check_warnings, check_triggers, doctor_nodes, doctor_nat, doctor_routes, check_book, doctor_gateways};
     struct doctor d = {.c = c, .list = json_array()};
     int exit;
     ask_daemon(&d, &exit);

@@ -34,6 +34,7 @@ void doctor_preload(struct doctor *d);
 void doctor_static(struct doctor *d);
 void doctor_linger(struct doctor *d);
 
+void doctor_gateways(struct doctor *d); /* i3ctl_gateway.c */
 void doctor_nodes(struct doctor *d);
 void doctor_nat(struct doctor *d);
 void doctor_routes(struct doctor *d);

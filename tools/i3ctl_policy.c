@@ -55,7 +55,7 @@ static void print_option(const json_t *rule, const char *name)
 /* FILE:LINE and what stands there. */
 static void print_rule(const json_t *rule)
 {
-    static const char *const options[] = {"suffix", "match", "app", "action", "via", "shortcut", "encrypt", "anonymity"};
+    static const char *const options[] = {"suffix", "match", "app", "action", "via", "strip", "shortcut", "encrypt", "anonymity"};
     const json_t *through = json_object_get(rule, "through");
     size_t i;
     json_t *name;
@@ -135,6 +135,7 @@ static void print_session(const json_t *doc)
         const char *state, *words;
     } known[] = {{"none", "none yet: it is made when a program connects"}, {"relayed", "stands, by the overlay node"},
         {"shortcut", "stands, straight from host to host"},
+        {"direct", "stands, straight from host to host in the mesh"}, {"detour", "stands, by another member of the mesh: `i3ctl mesh`"},
         {"dropped", "none, as you take nothing from that host: `i3ctl undrop` ends that"}};
     const char *state = json_text(doc, "session");
     if (json_is_true(json_object_get(doc, "anonymous"))) {
@@ -198,6 +199,22 @@ static void print_system(const json_t *doc)
         printf(LABEL "did you mean %s? Names of the overlay end with its suffix\n", "", meant);
 }
 
+static void print_gateway(const json_t *doc)
+{
+    const json_t *g = json_object_get(doc, "gateway");
+    const char *words = json_text(g, "words"), *address = json_text(g, "address"), *name = json_text(g, "name");
+    printf(LABEL "%s", "gateway", name);
+    if (!json_is_object(json_object_get(g, "host"))) {
+        printf(", which is not in your address book: i3ctl book add %s KEY\n" LABEL "%s is told that there is no such name\n", name, "so", who(doc));
+        return;
+    }
+    printf(" is asked for %s, and opens the connection%s\n", json_text(g, "asked"),
+        !strcmp(json_text(g, "session"), "none") ? "; there is no session with it yet" : !strcmp(json_text(g, "session"), "dropped") ? "; but you take nothing from it: `i3ctl undrop`" : "");
+    if (*address)
+        printf(LABEL "%s, %s\n", "address", address, json_text(g, "address6"));
+    printf(LABEL "%s\n", "answer", *words ? words : "it was not asked yet");
+}
+
 static void print_real(const json_t *doc)
 {
     printf(LABEL "rules are about names; this number is none of the overlay's addresses, and %s goes there as without i3run\n", "so", who(doc));
@@ -209,7 +226,7 @@ void show_why(const struct ctl *c, const json_t *doc)
         const char *decision;
         void (*print)(const json_t *doc);
     } how[] = {{"overlay", print_overlay}, {"unknown", print_unknown}, {"system", print_system}, {"denied", print_denied},
-        {"unavailable", print_unavailable}, {"self", print_self}, {"real", print_real}};
+        {"unavailable", print_unavailable}, {"self", print_self}, {"gateway", print_gateway}, {"real", print_real}};
     const char *app = json_text(doc, "app"), *wrong = json_text(doc, "config_wrong");
     long long port = json_int(doc, "port");
     (void)c;

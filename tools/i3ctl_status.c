@@ -117,6 +117,13 @@ static void status_head(const json_t *doc)
     printf(LABEL "%s%s%s, %s\n", "you", name, *name ? ", " : "", json_text(doc, "address"), json_text(doc, "address6"));
     printf(LABEL "%s\n", "your key", json_text(doc, "key"));
     status_reachable(doc);
+    const json_t *counters = json_object_get(doc, "counters");
+    if (json_int(counters, "gateway_serves"))
+        printf(LABEL "for others: %lld users so far, %lld flows now (i3ctl gateway)\n", "gateway", (long long)json_int(counters, "gateway_users"),
+            (long long)json_int(counters, "gateway_flows"));
+    if (json_int(counters, "gateway_names"))
+        printf(LABEL "%lld names of yours lead through gateways (i3ctl gateway)\n", json_int(counters, "gateway_serves") ? "" : "gateway",
+            (long long)json_int(counters, "gateway_names"));
     printf(LABEL "i3d %s, pid %d, up %s\n", "daemon", json_text(doc, "version"), (int)json_int(doc, "pid"),
         seconds_str(json_int(doc, "uptime_s"), up));
 }
@@ -183,8 +190,11 @@ static void status_overlays(const json_t *doc)
         char(*row)[CELL_MAX] = table_row(&t);
         bool online = json_is_true(json_object_get(e, "reachable"));
         snprintf(row[0], CELL_MAX, "NAME%.250s", json_text(e, "suffix"));
-        cell_set(row[1], !online ? "NOT ONLINE" : json_array_size(json_object_get(e, "nodes")) ? "online" : "this machine only");
+        bool mesh = !strcmp(json_text(e, "kind"), "mesh");
+        cell_set(row[1], !online ? "NOT ONLINE" : mesh ? "mesh" : json_array_size(json_object_get(e, "nodes")) ? "online" : "this machine only");
         cell_set(row[2], json_text(e, "node"));
+        if (mesh)
+            snprintf(row[2], CELL_MAX, "%d of %d members", (int)json_int(e, "members_up"), (int)json_int(e, "members"));
         snprintf(row[3], CELL_MAX, "%d", (int)json_int(e, "names"));
         snprintf(row[4], CELL_MAX, "%d", (int)json_int(e, "sessions"));
     }

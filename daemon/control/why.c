@@ -13,6 +13,7 @@ static const char *const fate_name[WHY_FATES] = {
     [WHY_DENIED] = "denied",
     [WHY_UNAVAILABLE] = "unavailable",
     [WHY_SELF] = "self",
+    [WHY_GATEWAY] = "gateway",
     [WHY_REAL] = "real",
 };
 
@@ -39,6 +40,8 @@ static json_t *rule_object(const char *file, const struct config_rule *r)
     set_word(o, "app", r->app);
     set_text(o, "action", action_name(r->action));
     set_word(o, "via", r->via);
+    if (r->strip)
+        set(o, "strip", json_true());
     set_choice(o, "shortcut", r->shortcut);
     set_choice(o, "encrypt", r->encrypt);
     if (r->anonymity)
@@ -94,6 +97,21 @@ static void set_overlay(json_t *o, const struct report_why *w)
     set_text(o, "through", w->through);
 }
 
+/* The gateway is the host. */
+static json_t *gateway_object(const struct report_why *w)
+{
+    json_t *o = json_object();
+    set_text(o, "name", w->gateway);
+    set(o, "host", w->e ? host_object(w) : json_null());
+    set_text(o, "asked", w->asked);
+    set_text(o, "session", w->session);
+    set_host(o, "address", &w->address);
+    set_host(o, "address6", &w->address6);
+    set_text(o, "state", w->gateway_state);
+    set_text(o, "words", w->gateway_words);
+    return o;
+}
+
 char *report_why(const struct report_why *w)
 {
     json_t *o = json_object(), *others = json_array();
@@ -109,6 +127,8 @@ char *report_why(const struct report_why *w)
     set(o, "has_overlay_suffix", json_boolean(w->verdict.has_suffix));
     if (w->fate == WHY_OVERLAY || w->fate == WHY_UNKNOWN || w->fate == WHY_SELF)
         set_overlay(o, w);
+    if (w->fate == WHY_GATEWAY)
+        set(o, "gateway", gateway_object(w));
     for (unsigned i = 0; i < w->n_others; i++)
         json_array_append_new(others, rule_object(w->file, w->others[i]));
     set(o, "rules_for_some_programs", others);

@@ -14,6 +14,7 @@ enum why_fate {
     WHY_DENIED,
     WHY_UNAVAILABLE, /* asks for what this version does not have */
     WHY_SELF,        /* this very host */
+    WHY_GATEWAY,     /* through a gateway */
     WHY_REAL,        /* a number that is no virtual address */
     WHY_FATES,
 };
@@ -32,8 +33,9 @@ struct report_why {
     const char *asked;          /* as the book was asked */
     bool group;
     struct addr address, address6; /* none: family 0 */
+    const char *gateway, *gateway_state, *gateway_words; /* with WHY_GATEWAY; what it has answered, NULL: nothing yet */
     bool hash, dns;                /* asked, where the book has nothing */
-    const char *session;           /* "none", "relayed", "shortcut", "dropped"; NULL: not with that host */
+    const char *session;           /* "none", "relayed", "shortcut", "dropped", "direct" or "detour" in a mesh; NULL: not with that host */
     bool shortcut, encrypt, anonymous;
     const char *through;           /* a sentence about its middle-boxes, NULL: there are none */
     const char *meant; /* a name that was perhaps meant, NULL: none */

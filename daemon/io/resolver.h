@@ -1,7 +1,8 @@
-/* resolver.h - TXT records from the DNS, by c-ares: nothing here ever waits. Of the system's servers (/etc/resolv.conf) or of one that was
+/* resolver.h - TXT records and addresses from the DNS, by c-ares: nothing here ever waits. Of the system's servers (/etc/resolv.conf) or of one that was
  * named.
  *
- * Bound: RESOLVER_MAX questions at a time. A question ends within RESOLVER_PATIENCE.
+ * Bounds: RESOLVER_MAX questions for TXT, RESOLVER_ADDRESSES_MAX for addresses at a time. A question ends within RESOLVER_PATIENCE. Questions do not wait
+ * for each other: one about a name whose servers are dead holds up nobody.
  */
 #ifndef I3_RESOLVER_H
 #define I3_RESOLVER_H
@@ -10,7 +11,7 @@
 #include "daemon/io/fdset.h"
 #include "include/addr.h"
 
-enum { RESOLVER_MAX = 64 };
+enum { RESOLVER_MAX = 64, RESOLVER_ADDRESSES_MAX = 8192, RESOLVER_FOUND_MAX = 16 };
 #define RESOLVER_PATIENCE (4 * USEC_PER_SEC)
 
 struct resolver;
@@ -25,6 +26,22 @@ int resolver_new(struct resolver **out, struct fdset *set, const struct addr *se
 void resolver_free(struct resolver *r);
 /* 0; -ENOSPC: too many at a time; -EINVAL: that is no name. */
 int resolver_ask(struct resolver *r, const char *name, uint32_t token);
+
+/* A name's addresses, of both families. */
+struct resolver_found {
+    int err;         /* 0; -ENOENT: no such name; -ENODATA: it has none; -EAGAIN, -EPROTO as above */
+    const char *why; /* with err */
+    unsigned n;
+    struct addr addr[RESOLVER_FOUND_MAX]; /* port 0; IPv4 first, each family as the server has it */
+    uint32_t ttl;    /* seconds: the least of all; of "there is none" as RFC 2308 has it, 0 when the server has not said */
+};
+
+typedef void resolver_found_fn(void *ctx, uint32_t token, const struct resolver_found *found);
+
+/* Who hears of addresses. */
+void resolver_set_found(struct resolver *r, resolver_found_fn *fn);
+/* 0 or -ENOSPC, -ENOMEM. When one family has addresses and the other's answer is late, it is not waited for long. */
+int resolver_ask_addresses(struct resolver *r, const char *name, uint32_t token);
 unsigned resolver_busy(const struct resolver *r);
 /* /etc/resolv.conf could be read when it was made. */
 bool resolver_knows_system(const struct resolver *r);

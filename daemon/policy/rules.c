@@ -167,7 +167,8 @@ bool rules_want_shortcuts(const struct rules *r)
 
 bool verdict_works(const struct verdict *v, const char **missing)
 {
-    *missing = v->action == ACTION_GATEWAY ? "gateways" : NULL;
+    *missing = NULL;
+    (void)v;
     return !*missing;
 }
 

@@ -11,8 +11,7 @@
  *   overlay   the overlay's, and nobody else's; also a name that has no overlay's suffix
  *   direct    the system's, as without i3
  *   deny      no such name; a connection to that host is refused
- *   gateway   by a gateway: not in this version. Such names are not known, rather than reached
- *             in another way than was asked for.
+ *   gateway   asked of the gateway that `via` names, and reached through it (daemon/gateway/to_ip.h)
  *
  * A pattern that cannot be decided within its bounds (pattern.h) counts as a rule which denies.
  */

@@ -18,6 +18,7 @@ static const struct {
     [SECTION_RULE] = {"rule", false, CONFIG_RULES_MAX},
     [SECTION_EXPOSE] = {"expose", true, CONFIG_EXPOSES_MAX},
     [SECTION_MIDDLEBOX] = {"middlebox", false, 1},
+    [SECTION_GATEWAY] = {"gateway", false, 1},
     [SECTION_PORTAL] = {"portal", false, 1},
     [SECTION_PUBLISH] = {"publish", true, CONFIG_PUBLISHES_MAX},
 };
@@ -52,6 +53,9 @@ const struct config_option config_options[] = {
     {SECTION_TOP, "log", false, false, "info", value_log, AT(config, log_level), 0, 0},
 
     {SECTION_OVERLAY, "suffix", false, false, NULL, value_suffix, AT(config_overlay, suffix), 0, 0},
+    {SECTION_OVERLAY, "kind", false, false, "i3", value_kind, AT(config_overlay, kind), 0, 0},
+    {SECTION_OVERLAY, "bind", false, true, "0.0.0.0:5700", value_addr, AT(config_overlay, bind), 0, 0},
+    {SECTION_OVERLAY, "relay", false, false, "yes", value_bool, AT(config_overlay, relay), 0, 0},
     {SECTION_OVERLAY, "nodes", true, false, NULL, value_overlay_node, SPAN(config_overlay, nodes, n_nodes), 0, 0},
 
     {SECTION_RULE, "suffix", false, false, NULL, value_rule_suffix, AT(config_rule, suffix), 0, 0},
@@ -59,6 +63,7 @@ const struct config_option config_options[] = {
     {SECTION_RULE, "app", false, false, NULL, value_app, AT(config_rule, app), 0, 0},
     {SECTION_RULE, "action", false, false, NULL, value_action, AT(config_rule, action), 0, 0},
     {SECTION_RULE, "via", false, false, NULL, value_via, AT(config_rule, via), 0, 0},
+    {SECTION_RULE, "strip", false, false, "no", value_bool, AT(config_rule, strip), 0, 0},
     {SECTION_RULE, "shortcut", false, false, NULL, value_choice, AT(config_rule, shortcut), 0, 0},
     {SECTION_RULE, "encrypt", false, false, NULL, value_choice, AT(config_rule, encrypt), 0, 0},
     {SECTION_RULE, "anonymity", false, false, "no", value_bool, AT(config_rule, anonymity), 0, 0},
@@ -76,6 +81,17 @@ const struct config_option config_options[] = {
     {SECTION_MIDDLEBOX, "tap", true, false, NULL, value_tap, SPAN(config_middlebox, tap, n_taps), 0, 0},
     {SECTION_MIDDLEBOX, "verdicts", false, false, NULL, value_path, AT(config_middlebox, verdicts), 0, 0},
     {SECTION_MIDDLEBOX, "fail", false, false, "closed", value_fail, AT(config_middlebox, fail_open), 0, 0},
+
+    {SECTION_GATEWAY, "allow", true, false, NULL, value_allow_any, SPAN(config_gateway, allow, n_allow), 0, 0},
+    {SECTION_GATEWAY, "networks", true, false, NULL, value_network_range, SPAN(config_gateway, networks, n_networks), 0, 0},
+    {SECTION_GATEWAY, "names", true, false, NULL, value_names, SPAN(config_gateway, names, n_names), 0, 0},
+    {SECTION_GATEWAY, "dns-server", false, false, NULL, value_dns_server, AT(config_gateway, dns_server), 0, 0},
+    {SECTION_GATEWAY, "connections", false, false, "4096", value_unsigned, AT(config_gateway, connections), 1, 65536},
+    {SECTION_GATEWAY, "per-user", false, false, "512", value_unsigned, AT(config_gateway, per_user), 1, 65536},
+    {SECTION_GATEWAY, "connect-timeout", false, false, "10", value_unsigned, AT(config_gateway, connect_timeout), 1, 120},
+    {SECTION_GATEWAY, "tcp-idle", false, false, "7200", value_unsigned, AT(config_gateway, tcp_idle), 1, 604800},
+    {SECTION_GATEWAY, "udp-idle", false, false, "60", value_unsigned, AT(config_gateway, udp_idle), 1, 86400},
+
     {SECTION_PORTAL, "zone", false, false, NULL, value_zone, AT(config_portal, zone), 0, 0},
     {SECTION_PORTAL, "dns", true, false, NULL, value_listen, AT(config_portal, dns), 53, 0},
     {SECTION_PORTAL, "ns", true, false, NULL, value_ns, SPAN(config_portal, ns, n_ns), 0, 0},

@@ -4,7 +4,7 @@
 
 #include "daemon/policy/config.h"
 
-enum config_section { SECTION_TOP, SECTION_OVERLAY, SECTION_RULE, SECTION_EXPOSE, SECTION_PORTAL, SECTION_PUBLISH, SECTION_MIDDLEBOX, CONFIG_SECTIONS };
+enum config_section { SECTION_TOP, SECTION_OVERLAY, SECTION_RULE, SECTION_EXPOSE, SECTION_PORTAL, SECTION_PUBLISH, SECTION_MIDDLEBOX, SECTION_GATEWAY, CONFIG_SECTIONS };
 
 struct config_option;
 
@@ -25,7 +25,7 @@ struct config_option {
 extern const struct config_option config_options[];
 extern const unsigned config_options_n;
 
-/* "", "overlay", "rule", "expose". */
+/* "", "overlay", "rule", "expose", "gateway". */
 const char *config_section_name(enum config_section s);
 /* So many at most. */
 unsigned config_section_max(enum config_section s);

@@ -295,7 +295,7 @@ int value_overlay_node(const struct config_option *o, void *to, const char *valu
     return node_append(v->nodes, &v->n_nodes, value, why, cap);
 }
 
-static int network_parse(const char *s, uint32_t *network, unsigned *bits)
+static int pool_network_parse(const char *s, uint32_t *network, unsigned *bits)
 {
     char buf[INET_ADDRSTRLEN];
     uint8_t ip[4];
@@ -316,7 +316,7 @@ int value_network(const struct config_option *o, void *to, const char *value, ch
 {
     struct config *c = to;
     (void)o;
-    if (network_parse(value, &c->network, &c->network_bits))
+    if (pool_network_parse(value, &c->network, &c->network_bits))
         return refuse(why, cap, "a network of length 8 to 24, like \"10.0.0.0/8\",", value);
     return 0;
 }
@@ -528,32 +528,68 @@ static bool looks_like_key(const char *s)
     return strlen(s) == KEY_STR_LEN && !strpbrk(s, ".-_");
 }
 
+/* One more of those who may: a name of the book, or a key. */
+static int who_append(char list[][CONFIG_NAME_MAX + 1], unsigned *n, unsigned max, const char *what, const char *value, char *why, size_t cap)
+{
+    uint8_t key[KEY_LEN];
+    if (looks_like_key(value) && key_parse(value, key)) {
+        snprintf(why, cap, "this is the length of a key, and is none: there must be a typing error in it");
+        return -EINVAL;
+    }
+    return name_append(list, n, max, what, value, why, cap);
+}
+
 int value_allow(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
 {
     struct config_expose *e = to;
-    uint8_t key[KEY_LEN];
     (void)o;
-    if (looks_like_key(value) && key_parse(value, key)) {
-        snprintf(why, cap, "this is the length of a key, and is none: there must be a typing error in it");
-        return -EINVAL;
-    }
-    return name_append(e->allow, &e->n_allow, CONFIG_ALLOW_MAX, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
+    return who_append(e->allow, &e->n_allow, CONFIG_ALLOW_MAX, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
 }
 
-static int who_append(char list[][CONFIG_NAME_MAX + 1], unsigned *n, unsigned max, const char *value, char *why, size_t cap)
+/* ---- the gateway ---- */
+
+int value_allow_any(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
 {
-    uint8_t key[KEY_LEN];
-    if (looks_like_key(value) && key_parse(value, key)) {
-        snprintf(why, cap, "this is the length of a key, and is none: there must be a typing error in it");
+    struct config_gateway *g = to;
+    (void)o;
+    return who_append(g->allow, &g->n_allow, CONFIG_USERS_MAX, "a name of your address book, or a key as 'i3ctl id' prints it, or \"anyone\",", value, why, cap);
+}
+
+int value_network_range(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct config_gateway *g = to;
+    struct network n;
+    int err = network_parse(&n, value);
+    (void)o;
+    if (err == -ERANGE) {
+        snprintf(why, cap, "'%.*s' has bits beyond its length: write the network's own address, as in \"10.20.0.0/16\"", SHOWN, value);
         return -EINVAL;
     }
-    return name_append(list, n, max, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
+    if (err)
+        return refuse(why, cap, "a range of addresses, like \"10.20.0.0/16\", \"0.0.0.0/0:80\" or \"[2001:db8::]/32:443\",", value);
+    if (g->n_networks == CONFIG_NETWORKS_MAX)
+        return full(why, cap, CONFIG_NETWORKS_MAX, "ranges");
+    g->networks[g->n_networks++] = n;
+    return 0;
+}
+
+int value_names(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct config_gateway *g = to;
+    char suffix[64];
+    (void)o;
+    if (suffix_parse(value, suffix))
+        return refuse(why, cap, "a dot and how names end, like \".intra.example\",", value);
+    if (g->n_names == CONFIG_ZONES_MAX)
+        return full(why, cap, CONFIG_ZONES_MAX, "suffixes");
+    memcpy(g->names[g->n_names++], suffix, sizeof(suffix));
+    return 0;
 }
 
 int value_require(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
 {
     struct config_require *r = FIELD(struct config_require, to, o);
-    return who_append(r->by, &r->n, CONFIG_REQUIRE_MAX, value, why, cap);
+    return who_append(r->by, &r->n, CONFIG_REQUIRE_MAX, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
 }
 
 int value_alerts(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
@@ -565,14 +601,14 @@ int value_box_allow(const struct config_option *o, void *to, const char *value, 
 {
     struct config_middlebox *m = to;
     (void)o;
-    return who_append(m->allow, &m->n_allow, CONFIG_ALLOW_MAX, value, why, cap);
+    return who_append(m->allow, &m->n_allow, CONFIG_ALLOW_MAX, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
 }
 
 int value_box_next(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
 {
     struct config_middlebox *m = to;
     (void)o;
-    return who_append(m->next, &m->n_next, CONFIG_ALLOW_MAX, value, why, cap);
+    return who_append(m->next, &m->n_next, CONFIG_ALLOW_MAX, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
 }
 
 /* One of two words: 0 or 1, less: neither. */
@@ -671,5 +707,16 @@ int value_app(const struct config_option *o, void *to, const char *value, char *
     if (!ok)
         return refuse(why, cap, "the file name of a program, without its folder, like \"firefox\",", value);
     strcpy(FIELD(char, to, o), value);
+    return 0;
+}
+
+int value_kind(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    static const char *const words[] = {[KIND_I3] = "i3", [KIND_MESH] = "mesh"};
+    static_assert(ARRAY_LEN(words) == CONFIG_KINDS, "name all");
+    int v = word_find(words, ARRAY_LEN(words), value);
+    if (v < 0)
+        return refuse(why, cap, "one of i3, mesh", value);
+    *FIELD(enum config_kind, to, o) = (enum config_kind)v;
     return 0;
 }

@@ -50,6 +50,8 @@ void anon_client_gone(struct pump *p, struct ipc_client *c);
 struct anon_program *anon_of_client(struct ipc_client *c);
 bool anon_is_all(const struct anon_program *a);
 
+/* May whoever asks just now use that side: his own, or his user's? */
+bool anon_may_use(const struct pump *p, const struct side *s);
 /* The program's instance for that ring, made if need be; NULL: there are too many. */
 struct overlay *anon_overlay(struct anon_program *a, struct overlay *ring);
 

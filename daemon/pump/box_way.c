@@ -221,7 +221,7 @@ static void key_of(struct pump *p, const struct side *s, const char *name, uint8
 {
     const struct book_entry *e = book_find(p->book, name);
     memset(key, 0, KEY_LEN);
-    if (e && !e->multicast && overlay_of_key(p, e->key) == anon_ring(s->o))
+    if (e && !e->multicast && twin_entry_in(p, anon_ring(s->o), e->key))
         memcpy(key, e->key, KEY_LEN);
     else if (!e && key_parse(name, key))
         memset(key, 0, KEY_LEN);

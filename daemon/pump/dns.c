@@ -52,7 +52,7 @@ static void find(void *ctx, const char *name, struct dns_facts *f)
     struct pump *p = ctx;
     policy_resolve(p, name, p->dns->app, &v);
     p->dns->pending |= v.status == IPC_PENDING;
-    f->rcode = v.status == ENOENT ? DNS_NXDOMAIN : v.status == EKEYREJECTED || v.status == EPROTO ? DNS_REFUSED : v.status ? DNS_SERVFAIL : DNS_NOERROR;
+    f->rcode = v.status == ENOENT ? DNS_NXDOMAIN : v.status == ENODATA ? DNS_NOERROR : v.status == EKEYREJECTED || v.status == EPROTO ? DNS_REFUSED : v.status ? DNS_SERVFAIL : DNS_NOERROR;
     f->a = v.addr;
     f->a6 = v.addr6;
 }

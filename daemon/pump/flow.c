@@ -3,7 +3,7 @@
  * Nothing is stored here: bytes go from the program's socket straight into the engine's send buffer, and from received
  * packets (or the engine's receive buffer) straight into the program's socket.
  */
-#include "daemon/pump/impl.h"
+#include "daemon/pump/gateway.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@ struct flow {
     struct fdset_entry *watch;
     struct pair pair; /* clients, until OPEN */
     bool by_door;     /* servers: not one under i3run (policy/access.h) */
+    struct gate_conn *gate; /* servers: a real host, for a user of our gateway; NULL: of this machine */
     const struct flow_guest *guest; /* whose the socket is; NULL: ours */
     void *guest_ctx;
 
@@ -63,6 +64,8 @@ static void flow_free(struct flow *f, int err)
     const struct flow_guest *guest = f->guest;
     void *guest_ctx = f->guest_ctx;
     fdset_del(f->p->set, f->watch);
+    if (f->gate)
+        gate_closed(f->gate, err);
     if (guest)
         f->fd = -1;
     if (f->asker)
@@ -114,6 +117,8 @@ static void flow_closed(struct flow *f)
     flow_free(f, 0);
 }
 
+static void on_program(void *ctx, uint32_t events);
+
 /* ---- bytes ---- */
 
 static ssize_t read_program(struct flow *f, const struct iovec *iov, int n, size_t room, bool *drained)
@@ -139,6 +144,10 @@ static bool flow_read(struct flow *f)
         size_t room = iov[0].iov_len + (n > 1 ? iov[1].iov_len : 0);
         bool drained;
         ssize_t got = read_program(f, iov, n, room, &drained);
+        if (got > 0 && f->gate) {
+            f->gate->down += (uint64_t)got;
+            f->gate->used = f->p->now;
+        }
         if (got > 0) {
             tcp_send_commit(f->p->tcpip, f->p->now, v->tcp, (size_t)got, drained);
             if (drained && !v->hup)
@@ -188,6 +197,10 @@ static bool flow_write(struct flow *f)
         }
         struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)n};
         ssize_t sent = sendmsg(f->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent > 0 && f->gate) {
+            f->gate->up += (uint64_t)sent;
+            f->gate->used = f->p->now;
+        }
         if (sent >= 0) {
             if (f->guest)
                 f->guest->passed(f->guest_ctx, iov, n, (size_t)sent);
@@ -213,10 +226,34 @@ static void flow_open(struct flow *f)
         flow_write(f);
 }
 
+/* The next of the addresses, if there is one. */
+static void gate_failed(struct flow *f, int err)
+{
+    struct pump *p = f->p;
+    fdset_del(p->set, f->watch);
+    close(f->fd);
+    f->watch = NULL;
+    f->fd = gate_next(f->gate, err);
+    if (f->fd >= 0)
+        f->watch = fdset_add(p->set, f->fd, true, on_program, f);
+    if (f->watch)
+        return;
+    err = f->fd < 0 ? -f->fd : EHOSTUNREACH;
+    p->count.refused++;
+    gate_refuse(f->gate, err);
+    flow_free(f, err);
+}
+
 /* The loopback connection to a local server stands or has failed. */
 static void server_connected(struct flow *f)
 {
     int err = socket_error(f->fd);
+    if (f->gate && err) {
+        gate_failed(f, err);
+        return;
+    }
+    if (f->gate)
+        gate_opened(f->gate);
     if (err) {
         f->p->count.refused++;
         tcp_refuse(f->p->tcpip, f->p->now, f->v->tcp);
@@ -390,6 +427,11 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
     uint8_t family = e->v6 ? 6 : 4;
     struct addr own = names_host_address(p, e->local, family, e->local_port), at;
     bool by_door;
+    if (!side_by_own(p, e->local)) {
+        p->count.incoming++;
+        gate_incoming(p, e);
+        return;
+    }
     struct flow *f = server_of(p, e, &own, &at, &by_door) ? flow_new(p, VSOCK_SERVER) : NULL;
     p->count.incoming++;
     if (!f) {
@@ -416,6 +458,39 @@ static void flow_incoming(struct pump *p, const struct tcpip_event *e)
     tcp_set_user(p->tcpip, e->ref, (uint64_t)(uintptr_t)f);
     if (connected)
         server_connected(f);
+}
+
+/* ---- for a gateway ---- */
+
+int flow_serve(struct pump *p, struct tcp_ref ref, const struct addr *local, const struct addr *remote, int fd, struct gate_conn *g)
+{
+    struct flow *f = flow_new(p, VSOCK_SERVER);
+    struct fdset_entry *watch = f ? fdset_add(p->set, fd, true, on_program, f) : NULL;
+    if (!watch) {
+        close(fd);
+        if (f)
+            flow_free(f, ECONNREFUSED);
+        return -ENOMEM;
+    }
+    f->v->tcp = ref;
+    f->v->local = *local;
+    f->v->remote = *remote;
+    f->fd = fd;
+    f->watch = watch;
+    f->gate = g;
+    g->flow = f;
+    tcp_set_user(p->tcpip, ref, (uint64_t)(uintptr_t)f);
+    return 0;
+}
+
+void flow_drop(struct flow *f, int err)
+{
+    flow_abort(f, err);
+}
+
+void flow_late(struct flow *f)
+{
+    gate_failed(f, ETIMEDOUT);
 }
 
 /* ---- guests ---- */

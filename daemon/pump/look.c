@@ -5,14 +5,17 @@
 #include "daemon/control/host_metrics.h"
 #include "daemon/io/process.h"
 #include "daemon/pump/box.h"
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/control.h"
+#include "daemon/pump/portal.h"
 
-enum { COUNTERS_MAX = 128, PAGE_MAX = IPC_TEXT_MAX / 2 /* as JSON every newline and quote takes two bytes */ };
+enum { COUNTERS_MAX = 192, PORTAL_COUNTERS = 32, PAGE_MAX = IPC_TEXT_MAX / 2 /* as JSON every newline and quote takes two bytes */ };
 
 /* A full table loses the rest; COUNTERS_MAX is well above what there is. */
 struct tally {
     struct report_counter v[COUNTERS_MAX];
-    unsigned n;
+    unsigned n, portal_from;
+    char portal_name[PORTAL_COUNTERS][40];
 };
 
 static void add(struct tally *t, const char *name, uint64_t value, const char *help)
@@ -42,6 +45,24 @@ static void sum_sockets(const struct pump *p, struct udp_stats *u, struct stream
         s->frames_in += b->frames_in, s->frames_out += b->frames_out, s->bytes_in += b->bytes_in, s->bytes_out += b->bytes_out;
         s->calls_in += b->calls_in, s->calls_out += b->calls_out, s->lost += b->lost, s->nobody += b->nobody, s->open += b->open;
     }
+}
+
+/* Both ends of gateways. */
+static void tally_gateway(const struct pump *p, struct tally *t)
+{
+    struct gate_account sum;
+    const struct gateway *g = p->gateway;
+    to_ip_sum(g->to, &sum);
+    add_gauge(t, "gateway_serves", gateway_config(p) != NULL, "This host is a gateway.");
+    add_gauge(t, "gateway_users", gate_users(g->to), "Who has used this host as a gateway.");
+    add_gauge(t, "gateway_flows", gate_flows(g->to), "Connections and flows of datagrams open for users of the gateway.");
+    add_gauge(t, "gateway_names", vias_count(g->vias), "Names that lead through gateways.");
+    add(t, "gateway_names_found", sum.names, "Questions of the gateway's users that were answered with an address.");
+    add(t, "gateway_connections", sum.connections, "Connections opened for the gateway's users.");
+    add(t, "gateway_failed", sum.failed, "Connections for the gateway's users that real hosts or the network did not take.");
+    add(t, "gateway_refused", sum.refused + g->refused, "Names and flows that the gateway did not allow.");
+    add(t, "gateway_bytes_up", sum.up, "Bytes of the gateway's users, of flows that have ended.");
+    add(t, "gateway_bytes_down", sum.down, "Bytes for the gateway's users, of flows that have ended.");
 }
 
 static void tally_sockets(struct pump *p, struct tally *t)
@@ -164,15 +185,33 @@ static void tally_tcp(struct pump *p, struct tally *t)
     add(t, "tcp_ecn_cuts", s.ecn_cuts, "Times that we slowed down for marks of congestion.");
 }
 
+static void add_to(void *ctx, const char *name, uint64_t value, const char *help)
+{
+    struct tally *t = ctx;
+    unsigned i = t->n - t->portal_from;
+    if (i >= PORTAL_COUNTERS)
+        return;
+    snprintf(t->portal_name[i], sizeof(t->portal_name[i]), "%s", name);
+    add(t, t->portal_name[i], value, help);
+}
+
+static void tally_portal(struct pump *p, struct tally *t)
+{
+    t->portal_from = t->n;
+    portal_tally(p, add_to, t);
+}
+
 static void tally_all(struct pump *p, struct tally *t)
 {
     t->n = 0;
     tally_boxes(p, t);
     tally_sockets(p, t);
     tally_packets(p, t);
+    tally_portal(p, t);
     tally_handshakes(p, t);
     tally_datagrams(p, t);
     tally_tcp(p, t);
+    tally_gateway(p, t);
 }
 
 void verb_status(struct control_call *k)

@@ -7,21 +7,29 @@
 #include "daemon/pump/anon.h"
 #include "daemon/pump/box.h"
 #include "daemon/pump/claims.h"
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/tcpip/ip6.h"
 
 /* ---- in ---- */
 
+static void trace_in(struct pump *p, uint32_t host, uint8_t *packet, size_t len)
+{
+    if (p->trace && host)
+        trace_packet(p, host, false, &(struct iovec){packet, len}, 1, len);
+}
+
 /* To an anonymous program's peer nothing is said that depends on this user's network (i3/peer.h): what bears the addresses that were said gets
- * those of this end. */
+ * those of this end. What is behind a gateway has the same address at both ends. */
 static void as_we_say(const struct side *s, struct peer *peer, uint8_t *packet, size_t len)
 {
     uint32_t src, dst;
     struct peer_addresses a = peer_addresses(peer);
-    if (!ip_addresses(packet, len, &src, &dst) || dst != peers_own_address(s->peers) || (src != a.address && src != peer_default_address(s->peers, peer)))
+    if (!ip_addresses(packet, len, &src, &dst) || dst != peers_own_address(s->peers))
         return;
-    if (src != a.local || dst != s->own)
-        ip_rewrite(packet, len, a.local, s->own);
+    uint32_t from = src == a.address || src == peer_default_address(s->peers, peer) ? a.local : src;
+    if (src != from || dst != s->own)
+        ip_rewrite(packet, len, from, s->own);
 }
 
 /* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. Addresses are those of this
@@ -37,19 +45,20 @@ static void peer_packet(struct pump *p, const struct side *s, struct peer *peer,
     }
     if (s->o->anon)
         as_we_say(s, peer, packet, len);
-    if (p->trace && local)
-        trace_packet(p, local, false, &(struct iovec){packet, len}, 1, len);
     if (ip_addresses(packet, len, &src, &dst) && src == local && dst == s->own) {
+        trace_in(p, local, packet, len);
         if (!access_admits(p, s, peer, packet, len))
             return;
         if (!dgram_packet_in(p, s, local, packet, len))
             tcpip_input(p->tcpip, p->now, packet, len);
     } else if (ip6_is_from_to(packet, len, peer_address6(peer), s->own6) && local) {
+        trace_in(p, local, packet, len);
         if (!access_admits(p, s, peer, packet, len))
             return;
         if (!dgram_packet_in(p, s, local, packet, len))
             tcpip_input6(p->tcpip, p->now, packet, len, local, s->own);
-    } else {
+    } else if (!gate_client_packet(p, s, peer, packet, len) && !gate_server_packet(p, s, peer, packet, len)) {
+        trace_in(p, local, packet, len);
         p->count.packets_spoofed++;
         if (local)
             drop_misuse(p, peer);
@@ -145,7 +154,8 @@ static ssize_t seal(const struct side *s, struct peer *peer, struct peer **hop, 
             return -EMSGSIZE;
         for (int i = 0; i < n; at += v[i++].iov_len)
             memcpy(whole + at, v[i].iov_base, v[i].iov_len);
-        ip_rewrite(whole, at, a.we_are, a.address);
+        uint32_t src = ip_load32(whole + 12), dst = ip_load32(whole + 16); /* what is behind a gateway has the same address at both ends */
+        ip_rewrite(whole, at, src == s->own ? a.we_are : src, dst == a.local ? a.address : dst);
         w[1] = (struct iovec){whole, at};
         n = 1;
     }
@@ -206,9 +216,13 @@ static void packet_out(const struct side *s, struct peer *peer, uint32_t remote,
 
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len)
 {
+    net_send_from(p, side_source(p, v[0].iov_base), remote, v, n, len);
+}
+
+void net_send_from(struct pump *p, uint32_t own, uint32_t remote, const struct iovec *v, int n, size_t len)
+{
     struct side *s;
     struct peer *peer;
-    uint32_t own = side_source(p, v[0].iov_base);
     if (overlay_route(p, own, remote, &s, &peer))
         packet_out(s, peer, remote, v, n, len);
     else if (side_by_own(p, own))
@@ -282,8 +296,8 @@ void net_send_held(struct pump *p, const struct side *s, struct peer *peer)
         struct held h = p->held[p->held_first];
         p->held_first = (p->held_first + 1) % PUMP_HELD_MAX;
         p->held_n--;
-        if (h.remote == remote && side_source(p, h.data) == s->own)
-            packet_out(s, peer, remote, &(struct iovec){h.data, h.len}, 1, h.len);
+        if (gate_host(p, h.remote) == remote && side_source(p, h.data) == s->own)
+            packet_out(s, peer, h.remote, &(struct iovec){h.data, h.len}, 1, h.len);
         else
             hold(p, h.remote, &(struct iovec){h.data, h.len}, 1, h.len);
     }
@@ -292,6 +306,7 @@ void net_send_held(struct pump *p, const struct side *s, struct peer *peer)
 int net_failed_lately(const struct pump *p, uint32_t host)
 {
     enum { LATELY_US = 1000000 }; /* no new handshake would begin before */
+    host = gate_host(p, host);
     for (unsigned i = 0; i < PUMP_FAILED_MAX; i++) {
         const struct failed_host *f = &p->failed[i];
         if (f->host == host && f->err && mono_since(f->at, p->now) < LATELY_US)
@@ -314,6 +329,7 @@ uint16_t net_mtu(struct pump *p, uint32_t remote)
 {
     uint16_t mtu = (uint16_t)p->config.mtu;
     bool peers = false;
+    remote = gate_host(p, remote);
     for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (const struct side *s = o->sides; s; s = s->next) {
             struct peer_info info;
@@ -365,6 +381,7 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
         note_failure(p, info.local, e->kind == PEER_UNREACHABLE ? e->err : 0);
     if (e->kind == PEER_UNREACHABLE)
         tcpip_fail_remote(p->tcpip, p->now, info.local, e->err, false);
+    gate_client_event(p, s, e, info.local);
 }
 
 void net_peer_events(struct pump *p)

@@ -8,6 +8,8 @@
 
 #include "daemon/base/log.h"
 #include "daemon/pump/anon.h"
+#include "daemon/pump/gateway.h"
+#include "daemon/pump/lookup.h"
 
 #define TOLD_AGAIN_US (60 * USEC_PER_SEC)
 
@@ -79,14 +81,33 @@ int policy_renew(struct pump *p, const struct config *c)
 
 /* ---- the decision ---- */
 
-/* A name which a rule brings into the overlay although no overlay has its suffix is found as if it were the first one's. */
+/* A name which a rule brings into the overlay although no overlay has its suffix is found as if it were that of the rule's `via`, or the
+ * first one's. */
 static void full_name(const struct pump *p, const struct verdict *v, const char *name, char full[IPC_NAME_MAX + 1])
+{
+    const struct overlay *o = v->rule && v->action == ACTION_OVERLAY && v->rule->via[0] ? overlay_named(p, v->rule->via) : p->overlays;
+    size_t len = strlen(name);
+    len -= len && name[len - 1] == '.';
+    int n = snprintf(full, IPC_NAME_MAX + 1, "%.*s%s", (int)len, name, v->has_suffix ? "" : o ? o->suffix : "");
+    if (n > IPC_NAME_MAX || !len)
+        full[0] = '\0';
+}
+
+/* As it was asked for, and who the gateway is: somebody of the book, or a group. */
+static void look_gateway(const struct pump *p, const char *name, struct policy_look *out)
 {
     size_t len = strlen(name);
     len -= len && name[len - 1] == '.';
-    int n = snprintf(full, IPC_NAME_MAX + 1, "%.*s%s", (int)len, name, v->has_suffix ? "" : p->overlays->suffix);
-    if (n > IPC_NAME_MAX || !len)
-        full[0] = '\0';
+    if (len > IPC_NAME_MAX)
+        len = 0;
+    for (size_t i = 0; i < len; i++)
+        out->full[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+    out->full[len] = '\0';
+    const struct group *g = groups_find(p->groups, out->verdict.rule->via);
+    out->e = book_find(p->book, out->verdict.rule->via);
+    out->e = out->e ? out->e : g ? &g->entry : NULL;
+    out->e = out->e && out->e->multicast ? NULL : out->e;
+    out->o = out->e ? overlay_of_key(p, out->e->key) : NULL;
 }
 
 void policy_look(const struct pump *p, const char *name, const char *app, struct policy_look *out)
@@ -99,10 +120,14 @@ void policy_look(const struct pump *p, const char *name, const char *app, struct
         out->fate = FATE_SYSTEM;
     else if (!verdict_works(&out->verdict, &out->missing))
         out->fate = FATE_MISSING;
+    else if (out->verdict.action == ACTION_GATEWAY)
+        out->fate = FATE_GATEWAY;
     bool hidden = p->asker && anon_is_all(p->asker);
     out->anonymous = hidden || p->config.anonymity || (out->verdict.rule && out->verdict.rule->anonymity);
     if (hidden && out->fate == FATE_SYSTEM)
         out->fate = FATE_DENIED; /* the system's resolver is outside */
+    if (out->fate == FATE_GATEWAY)
+        look_gateway(p, name, out);
     if (out->fate != FATE_OVERLAY)
         return;
     full_name(p, &out->verdict, name, out->full);
@@ -121,15 +146,31 @@ static void tell(struct pump *p, const struct policy_look *l, const char *name)
     if (told->us != MONO_NEVER.us && mono_since(*told, p->now) < TOLD_AGAIN_US)
         return;
     *told = p->now;
-    if (l->missing)
+    if (l->fate == FATE_GATEWAY)
+        log_warn("rule line=%u name=%s goes through %s, which is not in the address book: such names are not known", rule->line, name, rule->via);
+    else if (l->missing)
         log_warn("rule line=%u name=%s asks for %s, which this version does not have: such names are not known", rule->line, name, l->missing);
     else
         log_warn("rule line=%u name=%s its pattern takes too many steps and was given up: such names are not known", rule->line, name);
 }
 
+static bool wants_anonymity(const struct pump *p, const char *name, const char *app)
+{
+    struct verdict v = rules_decide(p->policy->rules, name, app);
+    return v.rule && v.rule->anonymity;
+}
+
+/* By which side the gateway is asked; NULL: it cannot be had. */
+static struct side *gateway_side(struct pump *p, const struct policy_look *l)
+{
+    struct overlay *o = l->anonymous && p->by ? anon_overlay(p->by, l->o) : l->o;
+    return o ? o->sides : NULL;
+}
+
 void policy_resolve(struct pump *p, const char *name, const char *app, struct ipc_resolved *out)
 {
     struct policy_look l;
+    struct side *s;
     *out = (struct ipc_resolved){.status = ENOENT};
     policy_look(p, name, app, &l);
     switch (l.fate) {
@@ -137,6 +178,15 @@ void policy_resolve(struct pump *p, const char *name, const char *app, struct ip
         p->by = l.anonymous ? p->asker : NULL;
         if (l.full[0] && (p->by || !l.anonymous))
             names_resolve(p, l.full, out);
+        break;
+    case FATE_GATEWAY:
+        p->by = l.anonymous ? p->asker : NULL;
+        if (l.e && l.full[0] && l.anonymous && !p->by)
+            break; /* nobody whom i3run has started for it */
+        if (l.e && l.full[0] && (s = gateway_side(p, &l)))
+            gate_resolve(p, s, l.e, l.full, l.verdict.rule->strip, l.verdict.rule->suffix, out);
+        else if (!l.e || !l.full[0])
+            tell(p, &l, name);
         break;
     case FATE_SYSTEM:
         out->status = IPC_NOT_VIRTUAL;
@@ -149,6 +199,28 @@ void policy_resolve(struct pump *p, const char *name, const char *app, struct ip
             log_debug("name=%s app=%s denied by rule line=%u", name, app, l.verdict.rule ? l.verdict.rule->line : 0);
         break;
     }
+}
+
+bool policy_wait(struct pump *p, const char *name, const char *app, struct ipc_client *client, uint32_t serial)
+{
+    struct policy_look l;
+    policy_look(p, name, app, &l);
+    struct side *s = l.fate == FATE_GATEWAY && l.e ? gateway_side(p, &l) : NULL;
+    if (l.fate == FATE_GATEWAY)
+        return s && gate_wait(p, s, l.e, l.full, client, serial);
+    return lookup_wait(p, l.full, client, serial, NULL, 0);
+}
+
+int policy_connect_via(struct pump *p, const struct via *v, const char *app)
+{
+    struct policy_look l;
+    policy_look(p, v->key.full, app, &l);
+    return l.fate == FATE_GATEWAY && l.e && !memcmp(l.e->key, v->key.gateway, KEY_LEN) ? 0 : ECONNREFUSED;
+}
+
+bool policy_via_is_anonymous(const struct pump *p, const struct via *v, const char *app)
+{
+    return p->config.anonymity || (p->asker && anon_is_all(p->asker)) || wants_anonymity(p, v->key.full, app);
 }
 
 bool policy_claims(const struct pump *p, const char *name, const char *app)
@@ -165,12 +237,6 @@ const struct config_rule *policy_app_rule(const struct pump *p, const char *name
 }
 
 /* ---- hosts ---- */
-
-static bool wants_anonymity(const struct pump *p, const char *name, const char *app)
-{
-    struct verdict v = rules_decide(p->policy->rules, name, app);
-    return v.rule && v.rule->anonymity;
-}
 
 bool policy_is_anonymous(const struct pump *p, const uint8_t *key, const char *app)
 {

@@ -14,6 +14,7 @@
 #include "daemon/pump/anon.h"
 #include "daemon/pump/box.h"
 #include "daemon/pump/claims.h"
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/portal.h"
@@ -38,7 +39,7 @@ static mono_t next_deadline(const struct pump *p)
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
     at = mono_min(at, box_deadline(p));
-    at = mono_min(at, mono_min(door_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p))));
+    at = mono_min(at, mono_min(door_deadline(p), mono_min(gateway_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p)))));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
 }
@@ -90,6 +91,7 @@ static void expire(struct pump *p)
     dgram_expire(p);
     door_expire(p);
     box_turn(p);
+    gateway_turn(p);
     share_turn(p);
     access_settle(p);
     strangers_turn(p);
@@ -272,6 +274,7 @@ void pump_peers_config(struct overlay *o, struct peers_config *c)
         .shortcut = p->config.shortcut && o->kind->shortcuts,
         .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
+        .by_id = o->kind->by_id,
         .probe_mtu = true,
         .recv_buffer = udp_buffer(o->udp),
         .accel = p->accel,
@@ -352,6 +355,7 @@ static void pump_free(struct pump *p)
 {
     lookup_stop(p);
     claims_stop(p);
+    twins_free(p);
     dns_stop(p);
     portal_stop(p);
     mcast_stop(p);
@@ -359,6 +363,7 @@ static void pump_free(struct pump *p)
     dgram_stop(p); /* before those who wait for our end see the socket close */
     ipc_server_close(p->ipc);
     if (p->set) {
+        gateway_stop(p);
         trace_stop(p);
         move_stop(p);
         reload_stop(p);
@@ -444,6 +449,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = listen_load(p, why, whylen);
     if (!err)
         err = dgram_load(p, why, whylen);
+    if (!err)
+        err = gateway_start(p, why, whylen);
     if (!err)
         err = state_load_met(p, why, whylen);
     if (err) {

@@ -96,6 +96,8 @@ static void compare(const struct config *now, struct config *next, struct reload
         add_name(out->now, "expose");
     if (lists_differ(now->overlays, now->n_overlays, next->overlays, next->n_overlays, sizeof(*now->overlays)))
         add_name(out->now, "overlay");
+    if (lists_differ(now->gateways, now->n_gateways, next->gateways, next->n_gateways, sizeof(*now->gateways)))
+        add_name(out->now, "gateway");
     if (lists_differ(now->portals, now->n_portals, next->portals, next->n_portals, sizeof(*now->portals)))
         add_name(out->now, "portal");
     if (lists_differ(now->publishes, now->n_publishes, next->publishes, next->n_publishes, sizeof(*now->publishes)))

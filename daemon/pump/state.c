@@ -274,7 +274,7 @@ static void runtime_path(const struct pump *p, const char *name, char *path, siz
 /* One that could not be read is not ours to write, not even at the end. */
 static unsigned state_bit(const char *name)
 {
-    return !strcmp(name, "listeners") ? 1 : !strcmp(name, "udp") ? 2 : 4;
+    return !strcmp(name, "listeners") ? 1 : !strcmp(name, "udp") ? 2 : !strcmp(name, "vias") ? 8 : 4;
 }
 
 void pump_state_save(struct pump *p, const char *name, char *text, size_t len)

@@ -35,7 +35,7 @@ static uint16_t mtu_of(struct pump *p, uint32_t remote)
 }
 
 /* Too large for the path: the UDP header goes with the first piece. */
-static void fragments_out(struct pump *p, uint32_t host, const uint8_t *ip, const uint8_t udp[UDP_HEAD], const uint8_t *data,
+static void fragments_out(struct pump *p, uint32_t own, uint32_t host, const uint8_t *ip, const uint8_t udp[UDP_HEAD], const uint8_t *data,
     size_t len)
 {
     uint8_t head[FRAGMENT_HEADS_MAX + UDP_HEAD];
@@ -46,7 +46,7 @@ static void fragments_out(struct pump *p, uint32_t host, const uint8_t *ip, cons
         size_t front = at ? 0 : UDP_HEAD, n = fragment_build(head, ip, id, (uint16_t)at, body, at + room < total);
         memcpy(head + n, udp, front);
         struct iovec v[2] = {{head, n + front}, {(void *)(data + at + front - UDP_HEAD), body - front}};
-        net_send_packet(p, host, v, 2, n + body);
+        net_send_from(p, own, host, v, 2, n + body);
     }
 }
 
@@ -63,9 +63,8 @@ static const struct side *side_of_mirror(const struct pump *p, const struct mirr
 }
 
 /* The IP header of a datagram to m. Returns its length. */
-static size_t ip_head(struct pump *p, const struct mirror *m, uint8_t *out, size_t len)
+static size_t ip_head(struct pump *p, const struct mirror *m, const struct side *s, uint8_t *out, size_t len)
 {
-    const struct side *s = side_of_mirror(p, m);
     uint16_t body = (uint16_t)(UDP_HEAD + len);
     if (m->virt.family == 4) {
         ip_build(out, s->own, m->host, IP_UDP, p->dgram->ip_id++, (uint16_t)(IP_HEAD + body));
@@ -77,17 +76,26 @@ static size_t ip_head(struct pump *p, const struct mirror *m, uint8_t *out, size
     return IP6_HEAD;
 }
 
-void dgram_out(struct pump *p, const struct mirror *m, uint16_t port, const uint8_t *data, size_t len)
+void dgram_send(struct pump *p, uint32_t own, uint32_t host, const uint8_t *ip, size_t ip_len, uint16_t src_port, uint16_t dst_port, const uint8_t *data,
+    size_t len)
 {
     uint8_t head[UDP_HEADS_MAX];
-    size_t n = ip_head(p, m, head, len);
-    struct iovec v[2] = {{head, n + UDP_HEAD}, {(void *)data, len}};
-    udp_build(head + n, head, port, m->virt.port, data, len);
-    n += UDP_HEAD + len;
-    if (n > MTU_SURE && n > mtu_of(p, m->host))
-        fragments_out(p, m->host, head, head + v[0].iov_len - UDP_HEAD, data, len);
+    size_t n = ip_len + UDP_HEAD + len;
+    struct iovec v[2] = {{head, ip_len + UDP_HEAD}, {(void *)data, len}};
+    memcpy(head, ip, ip_len);
+    udp_build(head + ip_len, head, src_port, dst_port, data, len);
+    if (n > MTU_SURE && n > mtu_of(p, host))
+        fragments_out(p, own, host, head, head + ip_len, data, len);
     else
-        net_send_packet(p, m->host, v, len ? 2 : 1, n);
+        net_send_from(p, own, host, v, len ? 2 : 1, n);
+}
+
+void dgram_out(struct pump *p, const struct mirror *m, uint16_t port, const uint8_t *data, size_t len)
+{
+    uint8_t head[IP6_HEAD];
+    const struct side *s = side_of_mirror(p, m);
+    size_t n = ip_head(p, m, s, head, len);
+    dgram_send(p, s->own, m->host, head, n, port, m->virt.port, data, len);
 }
 
 /* Other programs of this host hear what one of them sends to a group. */
@@ -126,6 +134,11 @@ static void from_program(void *ctx, const struct addr *from, const uint8_t *data
 
 void dgram_answer_unreachable(struct pump *p, uint32_t host, const uint8_t *packet, size_t len)
 {
+    dgram_answer_unreachable_from(p, 0, host, packet, len);
+}
+
+void dgram_answer_unreachable_from(struct pump *p, uint32_t own, uint32_t host, const uint8_t *packet, size_t len)
+{
     uint8_t out[ICMP_ERROR_MAX];
     struct dgram_side *s = p->dgram;
     s->count.unreachable++;
@@ -133,7 +146,7 @@ void dgram_answer_unreachable(struct pump *p, uint32_t host, const uint8_t *pack
         return;
     size_t n = icmp_error_build(out, s->ip_id++, packet, len);
     if (n)
-        net_send_packet(p, host, &(struct iovec){out, n}, 1, n);
+        net_send_from(p, own ? own : side_source(p, out), host, &(struct iovec){out, n}, 1, n);
 }
 
 /* What we delivered has found no socket: the peer hears of it as it would have from a kernel. */
@@ -156,7 +169,7 @@ static void refusals(struct pump *p, struct mirror_io *x)
         if (len > 128)
             len = 128;
         /* as it came: the header of what we would send to the peer, turned round */
-        size_t n = ip_head(p, m, packet, len);
+        size_t n = ip_head(p, m, side_of_mirror(p, m), packet, len);
         if (m->virt.family == 6) {
             ip6_template_back(answer, packet);
             ip6_build(packet, answer, IP_UDP, (uint16_t)(UDP_HEAD + len));
@@ -323,6 +336,11 @@ int dgram_multicast_in(struct pump *p, uint32_t host, const uint8_t *packet, siz
     int n = multicast_in(p, host, packet, whole);
     dgram_flush(p); /* before the bytes go */
     return n;
+}
+
+const uint8_t *dgram_piece(struct pump *p, const uint8_t *packet, size_t len, size_t *whole)
+{
+    return reassembly_add(p->dgram->pieces, p->now, packet, len, whole);
 }
 
 /* Of fragments only UDP's are taken: the engines send everything else whole. */

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "daemon/pump/box.h"
+#include "daemon/pump/mesh.h"
 #include "daemon/pump/control.h"
+#include "daemon/pump/gateway.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/reload.h"
 
@@ -43,11 +45,14 @@ static const char *session_words(const struct overlay *o, const uint8_t key[KEY_
 {
     const struct peer *peer = peer_by_key(o->peers, key);
     struct peer_info i;
+    struct mesh_info way;
     if (drop_has(o->p, key))
         return "dropped";
     if (!peer)
         return "none";
     peer_info(o->peers, peer, o->p->now, &i);
+    if (i.standing && o->mesh)
+        return mesh_info_of(mesh_of(o), o->p->now, key, &way) && way.kind == MESH_DETOUR ? "detour" : "direct";
     return !i.standing ? "none" : i.shortcut.family ? "shortcut" : "relayed";
 }
 
@@ -65,16 +70,16 @@ static void tell_host(struct pump *p, struct report_why *w, const struct book_en
 {
     enum config_choice shortcut, encrypt;
     char full[IPC_NAME_MAX + 1];
-    uint32_t ip = pool_get(p->pool, p->now, e->key);
+    uint32_t ip = twin_address(p, e, false);
     w->e = e;
     w->group = !book_find_key(p->book, e->key);
     w->address = ip ? addr_v4(ip, 0) : (struct addr){0};
-    w->address6 = ip ? names_host_address(p, ip, 6, 0) : (struct addr){0};
+    w->address6 = ip && !twin_is(p, pool_key(p->pool, p->now, ip)) ? names_host_address(p, ip, 6, 0) : (struct addr){0};
     overlay_of_entry(p, e->name, full);
     policy_wishes(p, e, &shortcut, &encrypt);
     w->shortcut = shortcut == CHOICE_UNSET ? p->config.shortcut : shortcut == CHOICE_YES;
     w->encrypt = encrypt == CHOICE_UNSET ? p->config.encrypt : encrypt == CHOICE_YES;
-    w->shortcut &= !e->via;
+    w->shortcut &= !e->via && o && o->kind->shortcuts;
     if (ip && side_by_own(p, ip)) {
         w->fate = WHY_SELF;
         w->listening = w->port ? who_listens(p, w->port) : NULL;
@@ -86,10 +91,31 @@ static void tell_host(struct pump *p, struct report_why *w, const struct book_en
     }
 }
 
+/* How the gateway stands to it; nothing is asked. */
+static void tell_gateway(struct pump *p, const struct policy_look *l, struct report_why *w)
+{
+    const struct config_rule *r = l->verdict.rule;
+    static char asked[GATE_NAME_MAX + 1];
+    w->gateway = r->via;
+    w->e = l->e;
+    w->group = l->e && !book_find_key(p->book, l->e->key);
+    w->session = l->e ? session_words(l->o, l->e->key) : NULL;
+    size_t n = strlen(l->full), m = r->strip ? strlen(r->suffix) : 0;
+    snprintf(asked, sizeof(asked), "%.*s", (int)(n > m ? n - m : n), l->full);
+    w->asked = asked;
+    const struct via *v = l->e ? via_find(p->gateway->vias, l->e->key, 0, l->full) : NULL;
+    if (!v)
+        return;
+    w->address = addr_v4(v->host, 0);
+    w->address6 = addr_v6(v->ip6, 0);
+    w->gateway_state = v->state == VIA_ASKING ? "asking" : !v->answered ? "new" : v->status == GATE_OK ? "known" : "refused";
+    w->gateway_words = v->answered ? gate_status_text(v->status) : NULL;
+}
+
 static void tell_fate(struct pump *p, const struct question *q, const struct policy_look *l, struct report_why *w)
 {
     static const enum why_fate fates[] = {
-        [FATE_OVERLAY] = WHY_UNKNOWN, [FATE_SYSTEM] = WHY_SYSTEM, [FATE_DENIED] = WHY_DENIED, [FATE_MISSING] = WHY_UNAVAILABLE};
+        [FATE_OVERLAY] = WHY_UNKNOWN, [FATE_SYSTEM] = WHY_SYSTEM, [FATE_DENIED] = WHY_DENIED, [FATE_GATEWAY] = WHY_GATEWAY, [FATE_MISSING] = WHY_UNAVAILABLE};
     const struct config_rule *r = NULL;
     w->verdict = l->verdict;
     w->fate = fates[l->fate];
@@ -97,6 +123,8 @@ static void tell_fate(struct pump *p, const struct question *q, const struct pol
     w->anonymous = l->anonymous;
     while (!*q->app && w->n_others < WHY_OTHERS_MAX && (r = policy_app_rule(p, q->name, r, l->verdict.rule)))
         w->others[w->n_others++] = r;
+    if (l->fate == FATE_GATEWAY)
+        tell_gateway(p, l, w);
     if (l->fate != FATE_OVERLAY)
         return;
     w->asked = l->full;
@@ -117,10 +145,21 @@ static void tell_number(struct pump *p, struct question *q, struct report_why *w
 {
     uint32_t ip = names_host(p, &q->number);
     const uint8_t *key = names_is_virtual(p, ip) ? pool_key(p->pool, p->now, ip) : NULL;
-    const struct book_entry *e = key ? names_entry(p, key) : NULL;
+    const struct book_entry *e = twin_entry(p, key);
+    key = twin_key(p, key);
     w->fate = key ? WHY_OVERLAY : WHY_REAL;
     if (!key)
         return;
+    const struct via *v = key && !e ? gate_via(p, ip) : NULL;
+    if (v) {
+        struct policy_look l;
+        snprintf(q->name, sizeof(q->name), "%s", v->key.full);
+        policy_look(p, q->name, q->app, &l);
+        tell_fate(p, q, &l, w);
+        if (policy_connect_via(p, v, q->app))
+            w->fate = WHY_DENIED;
+        return;
+    }
     if (e) {
         struct policy_look l;
         overlay_of_entry(p, e->name, q->name);

@@ -1,5 +1,5 @@
 /* pump/word.c - words of peers that are not about the way (i3/inner.h), each to whom it is for. */
-#include "daemon/pump/impl.h"
+#include "daemon/pump/gateway.h"
 
 #include "daemon/i3/inner.h"
 #include "daemon/pump/box.h"
@@ -13,9 +13,17 @@ void word_in(struct side *s, struct peer *peer, uint8_t ecn, uint8_t *msg, size_
     }
     if (s->retired)
         return;
-    if (kind == INNER_BOX_DATA)
-        box_data(s, peer, ecn, msg, len);
-    else if (kind == INNER_BOX)
+    switch (kind) {
+    case INNER_GATEWAY:
+        gateway_word(s, peer, msg, len);
+        break;
+    case INNER_BOX:
         box_word(s, peer, msg, len);
-    /* gateways (INNER_GATEWAY): not here yet */
+        break;
+    case INNER_BOX_DATA:
+        box_data(s, peer, ecn, msg, len);
+        break;
+    default:
+        break;
+    }
 }

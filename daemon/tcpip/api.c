@@ -104,6 +104,21 @@ void tcp_refuse(struct tcpip *t, mono_t now, struct tcp_ref ref)
     conn_reset(t, c, ECONNREFUSED);
 }
 
+void tcp_refuse_with(struct tcpip *t, mono_t now, struct tcp_ref ref, int err)
+{
+    conn_now(t, now);
+    struct conn *c = table_get(t, ref);
+    if (!c || c->state != ST_LISTEN)
+        return;
+    c->orphan = true;
+    if (err != EHOSTUNREACH && err != ENETUNREACH && err != EACCES) {
+        conn_reset(t, c, ECONNREFUSED);
+        return;
+    }
+    output_unreachable(t, c, err);
+    conn_fail(t, c, err);
+}
+
 void tcp_set_user(struct tcpip *t, struct tcp_ref ref, uint64_t user)
 {
     struct conn *c = table_get(t, ref);

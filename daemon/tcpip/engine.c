@@ -207,6 +207,23 @@ size_t tcpip_output(struct tcpip *t, mono_t now, struct tcpip_packet *v, size_t 
     return n;
 }
 
+int tcpip_set_via(struct tcpip *t, uint32_t remote, uint32_t via)
+{
+    struct path *p = path_get(t, remote, false);
+    if (remote == via || (p && p->remote == remote && p->n_conns))
+        return -EBUSY;
+    for (struct link *l = p ? p->conns.next : NULL; p && l != &p->conns; l = l->next)
+        if (LIST_OWNER(l, struct conn, on_path)->who.remote == remote)
+            return -EBUSY;
+    return path_set_via(t, remote, via) ? 0 : -ENOMEM;
+}
+
+/* The path may be that of a host with others behind it: who asks for one of these means no more than that. */
+static bool is_about(const struct path *p, uint32_t remote, const struct conn *c)
+{
+    return p->remote == remote || c->who.remote == remote;
+}
+
 void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bool all)
 {
     conn_now(t, now);
@@ -217,10 +234,20 @@ void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bo
     for (struct link *l = p->conns.next, *next; l != &p->conns; l = next) {
         struct conn *c = LIST_OWNER(l, struct conn, on_path);
         next = l->next;
-        if (all || !conn_synced(c))
+        if (is_about(p, remote, c) && (all || !conn_synced(c)))
             conn_fail(t, c, err);
     }
     path_put(t, p);
+}
+
+void tcpip_fail_opening(struct tcpip *t, mono_t now, uint32_t local, uint16_t local_port, uint32_t remote, uint16_t remote_port, int err)
+{
+    conn_now(t, now);
+    for (int v6 = 0; v6 < 2; v6++) {
+        struct conn *c = table_find(t, &(struct tuple){local, remote, local_port, remote_port, v6});
+        if (c && c->state == ST_SYN_SENT)
+            conn_fail(t, c, err);
+    }
 }
 
 bool tcpip_has_remote(struct tcpip *t, uint32_t remote)
@@ -240,7 +267,7 @@ unsigned tcpip_reset_orphans(struct tcpip *t, mono_t now, uint32_t remote, bool 
     for (struct link *l = p->conns.next, *next; l != &p->conns; l = next) {
         struct conn *c = LIST_OWNER(l, struct conn, on_path);
         next = l->next;
-        if (!c->orphan || !c->announced || c->state == ST_CLOSED || !barred(ctx, c->who.local, c->who.local_port))
+        if (!is_about(p, remote, c) || !c->orphan || !c->announced || c->state == ST_CLOSED || !barred(ctx, c->who.local, c->who.local_port))
             continue;
         conn_reset(t, c, ECONNABORTED);
         n++;
@@ -257,6 +284,8 @@ void tcpip_revive(struct tcpip *t, mono_t now, uint32_t remote)
         return;
     for (struct link *l = p->conns.next; l != &p->conns; l = l->next) {
         struct conn *c = LIST_OWNER(l, struct conn, on_path);
+        if (!is_about(p, remote, c))
+            continue;
         if (c->rexmit == REXMIT_PERSIST && c->persist_backoff)
             timer_set(t, c, TIMER_REXMIT, t->now);
         else
@@ -272,6 +301,8 @@ void tcpip_ask_remote(struct tcpip *t, mono_t now, uint32_t remote)
         return;
     for (struct link *l = p->conns.next; l != &p->conns; l = l->next) {
         struct conn *c = LIST_OWNER(l, struct conn, on_path);
+        if (!is_about(p, remote, c))
+            continue;
         if (c->state == ST_SYN_SENT)
             timer_set(t, c, TIMER_REXMIT, t->now);
         if (!conn_synced(c))
@@ -291,6 +322,8 @@ void tcpip_replace_remote(struct tcpip *t, mono_t now, uint32_t remote, int err)
     for (struct link *l = p->conns.next, *next; l != &p->conns; l = next) {
         struct conn *c = LIST_OWNER(l, struct conn, on_path);
         next = l->next;
+        if (!is_about(p, remote, c))
+            continue;
         if (c->state != ST_SYN_SENT)
             conn_fail(t, c, err);
         else

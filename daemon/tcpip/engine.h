@@ -113,6 +113,7 @@ struct spans {
 struct path {
     struct path *chain;
     uint32_t remote;
+    struct path *via;    /* this one stands for that: tcpip_set_via(); path_get() gives that one */
     uint32_t flight_max; /* 0: no limit */
     uint16_t mtu;        /* 0: the engine's */
     uint32_t users;
@@ -361,6 +362,7 @@ void tw_restart(struct tcpip *t, struct time_wait *w);
 void tw_free(struct tcpip *t, struct time_wait *w);
 void tw_expire(struct tcpip *t);
 struct path *path_get(struct tcpip *t, uint32_t remote, bool make);
+bool path_set_via(struct tcpip *t, uint32_t remote, uint32_t via); /* false: out of memory */
 void path_put(struct tcpip *t, struct path *p);
 void table_trim(struct tcpip *t); /* no connection is left: the arrays go, too */
 void path_wake(struct tcpip *t, struct path *p);
@@ -456,6 +458,7 @@ void output_reset(struct tcpip *t, struct conn *c);
 void output_sack(struct tcpip *t, struct conn *c);
 /* The connection's last ACK, again. ip6: a header from us to the peer, NULL for IPv4. */
 void output_time_wait(struct tcpip *t, const struct time_wait *w, const uint8_t *ip6);
+void output_unreachable(struct tcpip *t, struct conn *c, int err); /* an ICMP error about its SYN */
 void output_head(struct conn *c); /* makes the template */
 
 /* icmp_tcp.c: false when it is no ICMP error about TCP. */

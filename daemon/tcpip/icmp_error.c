@@ -78,7 +78,28 @@ bool icmp_error_parse(const uint8_t *packet, const struct ip_header *ip, struct 
     return out->err && (out->proto == IP_TCP || out->proto == IP_UDP);
 }
 
+/* The code of "unreachable" that says so. */
+static uint8_t code_of(int err, bool v6)
+{
+    enum { NET = 0, HOST = 1, PROHIBITED = 13, NET6 = 0, PROHIBITED6 = 1, ADDRESS6 = 3 };
+    switch (err) {
+    case ENETUNREACH:
+        return v6 ? NET6 : NET;
+    case EHOSTUNREACH:
+        return v6 ? ADDRESS6 : HOST;
+    case EACCES:
+        return v6 ? PROHIBITED6 : PROHIBITED;
+    default:
+        return v6 ? PORT6 : PORT;
+    }
+}
+
 size_t icmp_error_build(uint8_t out[ICMP_ERROR_MAX], uint16_t id, const uint8_t *quoted, size_t len)
+{
+    return icmp_error_build_as(out, id, quoted, len, ECONNREFUSED);
+}
+
+size_t icmp_error_build_as(uint8_t out[ICMP_ERROR_MAX], uint16_t id, const uint8_t *quoted, size_t len, int err)
 {
     size_t head = quotable(quoted, len);
     bool v6 = head && quoted[0] >> 4 == 6;
@@ -100,7 +121,7 @@ size_t icmp_error_build(uint8_t out[ICMP_ERROR_MAX], uint16_t id, const uint8_t 
     }
     memset(icmp, 0, ICMP_ERROR_HEAD);
     icmp[0] = v6 ? UNREACHABLE6 : UNREACHABLE;
-    icmp[1] = v6 ? PORT6 : PORT;
+    icmp[1] = code_of(err, v6);
     memcpy(icmp + ICMP_ERROR_HEAD, quoted, len);
     ip_store_sum(icmp + 2, ip_sum(icmp, total) + pseudo);
     return own + total;

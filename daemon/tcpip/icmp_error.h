@@ -26,7 +26,9 @@ bool icmp_error_parse(const uint8_t *packet, const struct ip_header *ip, struct 
 
 /* "Port unreachable" about the `quoted` packet (len bytes of it at hand), from its destination to its source. Returns the length
  * written, at most ICMP_ERROR_MAX, or 0 when the packet must not be answered (too short, an ICMP error itself, a later
- * fragment). */
+ * fragment). _as: what the socket there shall see, where that can be said: EHOSTUNREACH, ENETUNREACH, EACCES (IPv6; EHOSTUNREACH over IPv4); anything
+ * else is "port unreachable". */
+size_t icmp_error_build_as(uint8_t out[ICMP_ERROR_MAX], uint16_t id, const uint8_t *quoted, size_t len, int err);
 size_t icmp_error_build(uint8_t out[ICMP_ERROR_MAX], uint16_t id, const uint8_t *quoted, size_t len);
 
 #endif

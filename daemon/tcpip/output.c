@@ -1,6 +1,8 @@
 /* What may be sent now, and building it. */
 #include "daemon/tcpip/engine.h"
 
+#include "daemon/tcpip/icmp_error.h"
+
 #include <stdlib.h>
 
 /* ---- packets that belong to no connection ---- */
@@ -58,6 +60,27 @@ void output_reset(struct tcpip *t, struct conn *c)
         r.seq = 0;
     t->stats.resets_out++;
     output_raw(t, r.src, r.dst, head, segment_build(head, &r, c->ip_id++, 0), NULL, 0);
+}
+
+/* The SYN is quoted as far as an error has to: its IP header, ports and sequence number. */
+void output_unreachable(struct tcpip *t, struct conn *c, int err)
+{
+    enum { QUOTED = 8 };
+    uint8_t quote[IP6_HEAD + QUOTED], back[IP6_HEAD], out[ICMP_ERROR_MAX];
+    const uint8_t *ip6 = conn_ip6(c);
+    size_t n = ip6 ? IP6_HEAD : IP_HEAD;
+    if (ip6) {
+        ip6_template_back(back, ip6);
+        ip6_build(quote, back, IP_TCP, QUOTED);
+    } else {
+        ip_build(quote, c->who.remote, c->who.local, IP_TCP, 0, IP_HEAD + QUOTED);
+    }
+    ip_store16(quote + n, c->who.remote_port);
+    ip_store16(quote + n + 2, c->who.local_port);
+    ip_store32(quote + n + 4, (uint32_t)c->irs);
+    n = icmp_error_build_as(out, c->ip_id++, quote, n + QUOTED, err);
+    if (n && n <= TCPIP_HEAD_MAX)
+        output_raw(t, c->who.local, c->who.remote, out, n, NULL, 0);
 }
 
 void output_time_wait(struct tcpip *t, const struct time_wait *w, const uint8_t *ip6)

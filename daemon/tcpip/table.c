@@ -361,12 +361,20 @@ static void path_resize(struct tcpip *t, uint32_t n)
     t->path_mask = n ? n - 1 : 0;
 }
 
-/* make: with one more user. */
-struct path *path_get(struct tcpip *t, uint32_t remote, bool make)
+static struct path *path_find(const struct tcpip *t, uint32_t remote)
 {
     struct path *p = t->paths ? t->paths[path_hash(t, remote) & t->path_mask] : NULL;
     while (p && p->remote != remote)
         p = p->chain;
+    return p;
+}
+
+/* make: with one more user. */
+struct path *path_get(struct tcpip *t, uint32_t remote, bool make)
+{
+    struct path *p = path_find(t, remote);
+    if (p && p->via)
+        p = p->via;
     if (!make)
         return p;
     if (!p) {
@@ -401,6 +409,29 @@ void path_put(struct tcpip *t, struct path *p)
     free(p);
     if (--t->n_paths == 0)
         path_resize(t, 0);
+}
+
+bool path_set_via(struct tcpip *t, uint32_t remote, uint32_t via)
+{
+    struct path *p = path_find(t, remote), *leader = via ? path_get(t, via, true) : NULL;
+    if (via && !leader)
+        return false;
+    if (p && p->via) {
+        path_put(t, p->via);
+        p->via = leader;
+    } else if (leader && (p = path_get(t, remote, true))) {
+        p->flight_max = p->mtu = 0; /* no setting of its own */
+        p->via = leader;
+        return true;
+    } else if (leader) {
+        path_put(t, leader);
+        return false;
+    } else {
+        return true; /* it was none */
+    }
+    if (!leader)
+        path_put(t, p);
+    return true;
 }
 
 void path_rtt(struct path *p, uint64_t now, uint32_t rtt)

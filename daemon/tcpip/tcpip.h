@@ -155,6 +155,10 @@ int tcp_connect6(struct tcpip *t, mono_t now, uint32_t local, const uint8_t loca
 void tcp_accept(struct tcpip *t, mono_t now, struct tcp_ref ref);
 void tcp_refuse(struct tcpip *t, mono_t now, struct tcp_ref ref);
 
+/* The same, with an ICMP error in place of the RST: EHOSTUNREACH, ENETUNREACH, EACCES ("administratively prohibited": an IPv4 program sees EHOSTUNREACH);
+ * anything else is as tcp_refuse(). */
+void tcp_refuse_with(struct tcpip *t, mono_t now, struct tcp_ref ref, int err);
+
 void tcp_set_user(struct tcpip *t, struct tcp_ref ref, uint64_t user);
 
 /* The connection's addresses; false for a dead reference. */
@@ -195,12 +199,20 @@ unsigned tcpip_reset_orphans(struct tcpip *t, mono_t now, uint32_t remote, bool 
 /* Every connection to `remote` fails with err (peer unreachable). Only those not yet established when `all` is false. */
 void tcpip_fail_remote(struct tcpip *t, mono_t now, uint32_t remote, int err, bool all);
 
+/* The connections of either family with these ends which are being opened by us fail with err. */
+void tcpip_fail_opening(struct tcpip *t, mono_t now, uint32_t local, uint16_t local_port, uint32_t remote, uint16_t remote_port, int err);
+
 /* Another host is at `remote` now: connections which stand fail with err, those that are being opened ask it at once. */
 void tcpip_replace_remote(struct tcpip *t, mono_t now, uint32_t remote, int err);
 
 /* `remote` may have forgotten everything: connections which stand are asked for a sign of life, at which one that it does not know ends;
  * those that are being opened ask at once. */
 void tcpip_ask_remote(struct tcpip *t, mono_t now, uint32_t remote);
+
+/* `remote` is an address behind the host `via`, which ends its connections (a gateway): they share the way there, what tcpip_set_path() says
+ * of it and its company. The calls above and below, made for `via`, are about all of these; for `remote`, about its own. via 0: no more.
+ * -EBUSY: it has connections; -ENOMEM. */
+int tcpip_set_via(struct tcpip *t, uint32_t remote, uint32_t via);
 
 /* `remote` is there again: what has timed out, as it was away, need not wait for the next time-out. */
 void tcpip_revive(struct tcpip *t, mono_t now, uint32_t remote);

@@ -42,11 +42,11 @@ static void name_facts(const struct question *q, struct dns_facts *f)
 {
     static const enum dns_rcode code[] = {
         [RESOLVE_OK] = DNS_NOERROR, [RESOLVE_UNKNOWN] = DNS_NXDOMAIN, [RESOLVE_LATER] = DNS_SERVFAIL, [RESOLVE_SYSTEM] = DNS_NXDOMAIN,
-        [RESOLVE_FAILED] = DNS_REFUSED};
+        [RESOLVE_FAILED] = DNS_REFUSED, [RESOLVE_EMPTY] = DNS_NOERROR};
     f->zone = dns_zone_of(q->name, config_get()->zones, true);
     f->zone = f->zone ? f->zone : 1; /* the last label: of DNS_CANARY, or of a name that a rule has brought here */
     f->rcode = code[resolve_name(q->name, &f->a, &f->a6)];
-    if (f->rcode != DNS_NOERROR)
+    if (f->rcode != DNS_NOERROR || !f->a.family)
         f->a.family = f->a6.family = 0;
 }
 

@@ -53,6 +53,8 @@ int host_resolve(const char *plain, struct addr *a, struct addr *a6, int *herr)
     case RESOLVE_SYSTEM:
     case RESOLVE_UNKNOWN:
         return no_host(herr, HOST_NOT_FOUND);
+    case RESOLVE_EMPTY:
+        return no_host(herr, NO_DATA);
     case RESOLVE_FAILED:
         return no_host(herr, NO_RECOVERY);
     case RESOLVE_OK:

@@ -25,7 +25,8 @@ static void explain_resolved(const char *plain, int status, const struct addr *a
                            : status == CLIENT_DEAD ? "the daemon does not answer"
                            : status == EAGAIN      ? "not now"
                            : status == EKEYREJECTED ? "its key is another one than it was, or several claim it: see i3ctl ping"
-                           : status == EPROTO      ? "the DNS refuses to answer, or its record is wrong: see i3ctl ping"
+                           : status == ENODATA     ? "the name has no address"
+                           : status == EPROTO      ? "the DNS refuses to answer, or its record is wrong, or the gateway does not let you: see i3ctl why"
                                                    : "not known, and not asked of DNS");
 }
 
@@ -46,6 +47,8 @@ int resolve_name(const char *plain, struct addr *a, struct addr *a6)
         return RESOLVE_LATER;
     if (overlay_left_alone(status))
         return RESOLVE_SYSTEM;
+    if (status == ENODATA)
+        return RESOLVE_EMPTY;
     return status == EKEYREJECTED || status == EPROTO ? RESOLVE_FAILED : RESOLVE_UNKNOWN;
 }
 
@@ -135,6 +138,8 @@ static int overlay_addrinfo(const char *plain, const char *service, const struct
         return REAL(getaddrinfo)(plain, service, ask, out);
     case RESOLVE_UNKNOWN:
         return no_address(service, &hints, EAI_NONAME);
+    case RESOLVE_EMPTY:
+        return no_address(service, &hints, EAI_NODATA);
     case RESOLVE_FAILED:
         return no_address(service, &hints, EAI_FAIL);
     }

@@ -7,8 +7,8 @@
 #include "include/ipc.h"
 
 /* SYSTEM: a rule has just left it to the system; the next overlay_name() says so. For who cannot turn back it is as UNKNOWN. FAILED
- * (EAI_FAIL): it has no address that could be trusted. */
-enum resolve_result { RESOLVE_OK, RESOLVE_UNKNOWN, RESOLVE_LATER, RESOLVE_SYSTEM, RESOLVE_FAILED };
+ * (EAI_FAIL): it has no address that could be trusted. EMPTY (EAI_NODATA): there is such a name behind a gateway, and it has no address. */
+enum resolve_result { RESOLVE_OK, RESOLVE_UNKNOWN, RESOLVE_LATER, RESOLVE_SYSTEM, RESOLVE_FAILED, RESOLVE_EMPTY };
 
 /* The addresses of a name in its plain form (overlay_name), IPv4 and IPv6. */
 int resolve_name(const char *plain, struct addr *a, struct addr *a6);
