@@ -182,7 +182,7 @@ capture() {
     rm -f "$T"/*.pcap
     for ns in $NETNS; do
         [ $ns != hub ] || continue
-        ip netns exec $N$ns tcpdump -i any -n -s 0 -U -B 32768 -Z root -w "$T/$ns.pcap" >"$T/tcpdump.$ns" 2>&1 </dev/null &
+        ip netns exec $N$ns tcpdump -i any -n -s 0 -U -B 65536 -Z root -w "$T/$ns.pcap" >"$T/tcpdump.$ns" 2>&1 </dev/null &
         CAPTURES="$CAPTURES $!"
     done
     for ns in $NETNS; do
