@@ -65,6 +65,12 @@ policy_SRC := \
 	daemon/policy/values.c \
 	daemon/policy/drops.c \
 
+mesh_SRC := \
+	daemon/mesh/mesh.c \
+	daemon/mesh/mesh_probe.c \
+	daemon/mesh/mesh_relay.c \
+	daemon/mesh/mesh_way.c \
+
 i3_SRC := \
 	daemon/i3/cookie.c \
 	daemon/i3/deadline.c \
@@ -148,6 +154,12 @@ program_SRC := \
 	daemon/program/listener.c \
 	daemon/program/vsock.c \
 
+middlebox_SRC := \
+	daemon/middlebox/route.c \
+	daemon/middlebox/show.c \
+	daemon/middlebox/verdict.c \
+	daemon/middlebox/word.c \
+
 gateway_SRC := \
 	daemon/gateway/to_ip.c \
 	daemon/gateway/vias.c \
@@ -161,7 +173,9 @@ gateway_SRC := \
 
 control_SRC := \
 	daemon/control/access_report.c \
+	daemon/control/box_report.c \
 	daemon/control/drop_report.c \
+	daemon/control/anon_report.c \
 	daemon/control/gateway_report.c \
 	daemon/control/host_metrics.c \
 	daemon/control/metrics.c \
@@ -169,6 +183,8 @@ control_SRC := \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
 	daemon/control/overlay_report.c \
+	daemon/control/mesh_report.c \
+	daemon/control/portal_report.c \
 	daemon/control/report.c \
 	daemon/control/share_report.c \
 	daemon/control/warnings.c \
@@ -209,6 +225,11 @@ i3d_SRC := \
 	daemon/io/notify.c \
 	daemon/io/passed.c \
 	daemon/io/sandbox.c \
+	daemon/io/tap.c \
+	daemon/pump/box.c \
+	daemon/pump/box_way.c \
+	daemon/pump/box_show.c \
+	daemon/pump/box_control.c \
 	daemon/pump/node_pump.c \
 	daemon/pump/word.c \
 	daemon/pump/nodes.c \
@@ -219,6 +240,7 @@ i3d_SRC := \
 	daemon/pump/pump.c \
 	daemon/pump/access.c \
 	daemon/pump/strangers.c \
+	daemon/pump/anon.c \
 	daemon/pump/share.c \
 	daemon/pump/share_control.c \
 	daemon/pump/join.c \
@@ -248,6 +270,9 @@ i3d_SRC := \
 	daemon/pump/names.c \
 	daemon/pump/overlay.c \
 	daemon/pump/ring.c \
+	daemon/pump/mesh.c \
+	daemon/pump/twin.c \
+	daemon/pump/mesh_control.c \
 	daemon/pump/overlays.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
@@ -340,6 +365,7 @@ i3run_SRC := \
 	tools/i3run/filter.c \
 	tools/i3run/job.c \
 	tools/i3run/strict.c \
+	tools/i3run/anonymous.c \
 	tools/i3run/trap.c \
 	tools/i3run/trap_connect.c \
 	tools/i3run/trap_dgram.c \
@@ -367,7 +393,9 @@ i3run_SRC := \
 i3ctl_SRC := \
 	tools/i3ctl.c \
 	tools/i3ctl_demo.c \
+	tools/i3ctl_box.c \
 	tools/i3ctl_drop.c \
+	tools/i3ctl_anonymous.c \
 	tools/i3ctl_gateway.c \
 	tools/i3ctl_group.c \
 	tools/i3ctl_nodes.c \
@@ -379,8 +407,10 @@ i3ctl_SRC := \
 	tools/i3ctl_log.c \
 	tools/i3ctl_packet.c \
 	tools/i3ctl_ping.c \
+	tools/i3ctl_portal.c \
 	tools/i3ctl_share.c \
 	tools/i3ctl_qr.c \
+	tools/i3ctl_mesh.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
@@ -389,7 +419,7 @@ i3ctl_SRC := \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base dns naming policy i3 node tcpip program gateway control
+PURE_ROOMS := base dns naming policy i3 node tcpip middlebox program gateway mesh control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
@@ -401,7 +431,7 @@ io_LIBS     := -luv -lseccomp $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base dns naming policy i3 node tcpip program gateway control io
+i3d_ROOMS    := base dns naming policy i3 node tcpip middlebox program gateway mesh control io
 i3d_LIBS     := $(MB_LIBS) -luv -lcares -lldns -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
@@ -451,9 +481,14 @@ UNIT_TESTS := \
 	unit/i3/sampler \
 	unit/i3/noise \
 	unit/i3/owners \
+	unit/mesh/wire \
 	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/pmtu \
+	unit/middlebox/route \
+	unit/middlebox/show \
+	unit/middlebox/verdict \
+	unit/middlebox/word \
 	unit/i3/proof \
 	unit/i3/seal \
 	unit/i3/transport \
@@ -481,10 +516,14 @@ UNIT_TESTS := \
 	unit/io/exe \
 	unit/io/journal_file \
 	unit/control/pcapng \
+	unit/gateway/dns_zone \
+	unit/gateway/from_ip \
+	unit/gateway/http \
 	unit/tools/packet \
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/mesh \
 	sim/members \
 	sim/shortcuts \
 	sim/tcp \
@@ -538,15 +577,25 @@ INTEGRATION_TESTS := \
 	integration/group.sh \
 	integration/hash_names.sh \
 	integration/stack.sh \
+	integration/middlebox.sh \
+	integration/middlebox_anycast.sh \
+	integration/middlebox_anonymous.sh \
+	integration/middlebox_tun.sh \
+	integration/middlebox_verdicts.sh \
 	integration/cli.sh \
 	integration/completions.sh \
 	integration/config_files.py \
 	integration/policy.sh \
 	integration/anyone.sh \
+	integration/anonymous.sh \
+	integration/anonymous_wire.sh \
+	integration/anonymous_gateway.sh \
 	integration/json_schema.py \
 	integration/observe.py \
 	integration/refuse.sh \
 	integration/share.sh \
+	integration/portal.sh \
+	integration/portal_net.sh \
 	integration/rotate.sh \
 	integration/kept_state.sh \
 	integration/session.py \
@@ -557,6 +606,7 @@ INTEGRATION_TESTS := \
 	integration/ipv6_inside.sh \
 	integration/transfer.sh \
 	integration/two_rings.sh \
+	integration/mesh.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
 	integration/manuals.sh \
@@ -590,6 +640,7 @@ INTEGRATION_TESTS := \
 	integration/sleep.sh \
 	integration/nat_idle.sh \
 	integration/move6.sh \
+	integration/portal_flood.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -602,6 +653,7 @@ INTEROP_TESTS := \
 	interop/rsync.sh \
 	interop/git.sh \
 	interop/ftp.sh \
+	interop/middlebox_ids.sh \
 	interop/redis.sh \
 	interop/postgres.sh \
 	interop/deb.sh \
@@ -615,6 +667,7 @@ INTEROP_TESTS := \
 	interop/others.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
+	interop/portal_browser.sh \
 	interop/cpython.sh \
 	interop/mallocs.sh \
 	interop/storm.sh \
@@ -635,13 +688,16 @@ FUZZ_TARGETS := \
 	fuzz/gateway \
 	fuzz/ring \
 	fuzz/wire \
+	fuzz/mesh \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/names \
+	fuzz/middlebox \
 	fuzz/invite \
 	fuzz/config \
 	fuzz/rules \
 	fuzz/dns \
+	fuzz/portal \
 	fuzz/node \
 
 FUZZ_SECONDS ?= 5
@@ -682,6 +738,10 @@ unit/i3/path_ROOMS := base i3
 unit/i3/peer_ROOMS := base i3
 unit/i3/peer_OBJ := tests/sim/world.o
 unit/i3/pmtu_ROOMS := base i3
+unit/middlebox/route_ROOMS := middlebox i3 base
+unit/middlebox/show_ROOMS := middlebox i3 base
+unit/middlebox/verdict_ROOMS := middlebox i3 base
+unit/middlebox/word_ROOMS := middlebox i3 base
 unit/i3/proof_ROOMS := base i3
 unit/i3/seal_ROOMS := base i3
 unit/i3/seal_OBJ := daemon/io/accel.o
@@ -689,6 +749,7 @@ unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
 unit/i3/transport_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
+unit/mesh/wire_ROOMS := base i3 mesh
 unit/node/node_ROOMS := node i3 base
 unit/node/limits_ROOMS := node i3 base
 unit/node/ring_cache_ROOMS := node i3 base
@@ -727,6 +788,8 @@ unit/io/stream_ROOMS := io base
 sim/members_ROOMS := base i3
 sim/members_OBJ := tests/sim/world.o
 sim/sessions_ROOMS := base i3
+sim/mesh_ROOMS := base i3 mesh
+sim/mesh_OBJ := tests/sim/mesh_net.o
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
 sim/shortcuts_OBJ := tests/sim/world.o
@@ -755,16 +818,22 @@ interop/tcp_tun_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
 fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
+fuzz/mesh_ROOMS := base i3 mesh
 fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
 fuzz/gateway_ROOMS := base gateway policy
 fuzz/ring_ROOMS := base i3 node
 fuzz/book_ROOMS := naming base
 fuzz/names_ROOMS := naming base
+fuzz/middlebox_ROOMS := middlebox i3 base
 fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
+fuzz/portal_ROOMS := gateway base
+unit/gateway/dns_zone_ROOMS := gateway base
+unit/gateway/from_ip_ROOMS := gateway base
+unit/gateway/http_ROOMS := gateway base
 fuzz/node_ROOMS := node i3 base
 
 # ---- rules ---------------------------------------------------------------------------------------

@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/base/log.h"
 #include "daemon/io/clock.h"
 #include "daemon/io/files.h"
 #include "daemon/io/process.h"
 #include "daemon/io/sandbox.h"
+#include "daemon/io/tap.h"
 
 static void warm_up(void)
 {
@@ -35,15 +37,32 @@ static bool is_absent(int err)
     return err == -ENOSYS || err == -EOPNOTSUPP;
 }
 
-void host_sandbox_files(const struct pump_paths *paths)
+/* A middle-box's taps: what needs more than the sandbox lets through is done now. */
+static void taps(const struct config *c, const char *own[SANDBOX_FOLDERS])
 {
-    static char config[PATH_MAX], linked[PATH_MAX], resolv[PATH_MAX];
+    static char room[CONFIG_TAPS_MAX][TAP_PATH_MAX];
+    const struct config_middlebox *m = c->n_middleboxes ? c->middleboxes : NULL;
+    unsigned n = 2;
+    if (!m)
+        return;
+    taps_prepare(m->tap, m->n_taps, m->verdicts);
+    for (unsigned i = 0; i < m->n_taps && n < SANDBOX_FOLDERS; i++) {
+        const char *folder = tap_folder(m->tap[i], room[i]);
+        if (folder && access(folder, F_OK) == 0)
+            own[n++] = folder;
+    }
+}
+
+void host_sandbox_files(const struct pump_paths *paths, const struct config *c)
+{
+    static char folder[PATH_MAX], linked[PATH_MAX], resolv[PATH_MAX];
     const char *own[SANDBOX_FOLDERS] = {paths->data, paths->runtime};
-    const char *readable[SANDBOX_FOLDERS] = {folder_of(paths->config, false, config), folder_of(paths->config, true, linked),
+    const char *readable[SANDBOX_FOLDERS] = {folder_of(paths->config, false, folder), folder_of(paths->config, true, linked),
         folder_of("/etc/resolv.conf", true, resolv), "/etc", "/proc/self", "/dev/null"};
     /* one that is made later could not be read: the rule needs the folder itself */
     if (readable[0] && folder_make(readable[0]) < 0)
         log_debug("sandbox folder=%s missing: a configuration that comes to be there cannot be read", readable[0]);
+    taps(c, own);
     warm_up();
     int err = sandbox_host_files(own, readable);
     if (err)

@@ -156,7 +156,7 @@ static int start(struct daemon *d, struct host_options *o, char *why, size_t why
     if (status)
         return status;
     if (!o->no_sandbox)
-        host_sandbox_files(&o->paths);
+        host_sandbox_files(&o->paths, &config);
     else
         process_watch();
     uv_loop_init(&d->loop);

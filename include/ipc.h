@@ -33,7 +33,13 @@
  *
  * SUFFIXES' flag 1: no overlay node is configured, and no session was had so far: i3run tells the user what to do about it.
  *
- * INFO's flag 1: rules of the user (daemon/policy/rules.h) may be about any name, so that RESOLVE is asked for each; IPC_NOT_VIRTUAL is
+ *  44 PROGRAM            token(16) all(1) 0 0 0 name            status(4); ENOSPC, ENETUNREACH: what follows is refused
+ *
+ * PROGRAM is said first on each connection by programs that i3run has started: the token is of one start, and its children have it too. all (0
+ * or 1): everything that the program does is anonymous (daemon/pump/anon.h). name: 1 to 63 bytes, for people. It need not be waited for.
+ *
+ * INFO's flag 2: i3.conf wants all programs to be anonymous, so that i3run starts them so. Flag 4: rules want some names to be reached
+ * anonymously, so that programs need tokens. Flag 1: rules of the user (daemon/policy/rules.h) may be about any name, so that RESOLVE is asked for each; IPC_NOT_VIRTUAL is
  * its answer where a name is left to the system. It may change at any time: what was heard holds for a second.
  *
  * status: 0, an errno, or one of enum ipc_status. Addresses are 20 bytes as in wire.h; family 0 is "none".
@@ -97,6 +103,7 @@ enum ipc_type {
     IPC_SOCK_RESET = 22,
     IPC_SOCK_STATE,
     IPC_SUFFIXES = 36,
+    IPC_PROGRAM = 44,
     IPC_TYPES,
 };
 
@@ -124,7 +131,17 @@ struct ipc_suffixes {
 
 enum ipc_info_flag {
     IPC_INFO_EVERY_NAME = 1, /* rules are about names beyond the suffix as well: RESOLVE is to be asked for each */
-    IPC_INFO_FLAGS = 1,
+    IPC_INFO_ANONYMOUS = 2,
+    IPC_INFO_PROGRAMS = 4,
+    IPC_INFO_FLAGS = 7,
+};
+
+enum { IPC_TOKEN_LEN = 16, IPC_PROGRAM_NAME_MAX = 63 };
+
+struct ipc_program {
+    uint8_t token[IPC_TOKEN_LEN];
+    bool all;
+    char name[IPC_PROGRAM_NAME_MAX + 1];
 };
 
 struct ipc_info {
@@ -286,6 +303,29 @@ static inline void ipc_get_info(struct reader *r, struct ipc_info *i)
     get_addr_or_none(r, &i->own6);
     if (i->pool_bits > 32 || i->flags & ~IPC_INFO_FLAGS)
         r->failed = true;
+}
+
+static inline void ipc_put_program(struct writer *w, const struct ipc_program *v)
+{
+    put_bytes(w, v->token, sizeof(v->token));
+    put_u8(w, v->all);
+    put_zeros(w, 3);
+    put_bytes(w, v->name, strlen(v->name));
+}
+
+static inline void ipc_get_program(struct reader *r, struct ipc_program *v)
+{
+    get_bytes(r, v->token, sizeof(v->token));
+    uint8_t all = get_u8(r);
+    wire_expect_zeros(r, 3);
+    size_t n = r->failed ? 0 : reader_left(r);
+    v->all = all;
+    if (all > 1 || n < 1 || n > IPC_PROGRAM_NAME_MAX || memchr(r->at, 0, n)) {
+        r->failed = true;
+        n = 0;
+    }
+    get_bytes(r, v->name, n);
+    v->name[n] = '\0';
 }
 
 /* The rest of the record as a name; replies put the status before it themselves. */

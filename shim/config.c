@@ -89,6 +89,22 @@ static void load_pool(struct config *c)
     c->pool_given = true;
 }
 
+static bool load_program(struct config *c, const char *s)
+{
+    const char *hidden = getenv("I3_ANONYMOUS");
+    c->anonymous = c->program.all = hidden && !strcmp(hidden, "1");
+    size_t n = s ? strlen(s) : 0, token = 2 * IPC_TOKEN_LEN;
+    if (!n)
+        return !c->anonymous;
+    if (n < token + 2 || s[token] != '.')
+        return false;
+    struct reader r = reader_of(s, token);
+    get_hex(&r, c->program.token, IPC_TOKEN_LEN);
+    join(c->program.name, sizeof(c->program.name), s + token + 1, "");
+    c->has_program = reader_done(&r) && c->program.name[0];
+    return c->has_program;
+}
+
 const struct config *config_get(void)
 {
     if (__atomic_load_n(&loaded, __ATOMIC_ACQUIRE))
@@ -101,6 +117,7 @@ const struct config *config_get(void)
     c.overlay_only = only && !strcmp(only, "1");
     const char *strict = getenv("I3_STRICT");
     c.strict = strict && !strcmp(strict, "1");
+    c.bad_program = !load_program(&c, getenv("I3_PROGRAM"));
     const char *every = getenv("I3_EVERY_NAME");
     c.every_name = every && !strcmp(every, "1");
     const char *i3run = getenv("I3_RUN");

@@ -7,6 +7,8 @@
  *   I3_STRICT  "1": our network is an empty one (i3run --strict), so the overlay is TCP clients and names
  *   I3_RUN     where i3run is, for programs that cannot be preloaded (reroute.h)
  *   I3_POOL    the virtual network, "10.0.0.0/8"; i3run sets it, so that no program has to ask for it
+ *   I3_PROGRAM "TOKEN.NAME": what the daemon is told first (PROGRAM of include/ipc.h), the token as 32 hex digits
+ *   I3_ANONYMOUS  "1": everything is to be anonymous (i3run --anonymous); then there is a token, and our network is an empty one
  *   I3_EVERY_NAME  "1": there are rules about names beyond the suffix (overlay.h); i3run sets it, should the daemon not answer
  */
 #ifndef I3_SHIM_CONFIG_H
@@ -15,6 +17,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "include/ipc.h"
 
 enum { ZONES_MAX = 512 /* DNS_ZONES_MAX */, CONFIG_PATH = 256 };
 
@@ -26,6 +30,9 @@ struct config {
     uint8_t pool_bits;
     bool pool_given;
     bool overlay_only, strict;
+    bool anonymous;  /* everything */
+    bool has_program, bad_program; /* bad: what I3_PROGRAM says cannot be read, so that nothing is asked of the daemon */
+    struct ipc_program program;
     bool every_name; /* until the daemon has said */
     char i3run[CONFIG_PATH]; /* "": not known */
 };

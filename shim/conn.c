@@ -79,13 +79,26 @@ static bool folder_is_ours(const char *sock)
            st.st_uid == (uid_t)sys_call(SYS_getuid, 0, 0, 0, 0, 0, 0);
 }
 
+/* Who we are, before anything else; the answer, whose serial is nobody's, is passed over (client.c). */
+static int introduce(int fd, const struct config *cfg)
+{
+    uint8_t buf[IPC_HEADER_LEN + IPC_TOKEN_LEN + 4 + IPC_PROGRAM_NAME_MAX];
+    struct writer w = writer_of(buf, sizeof(buf));
+    ipc_put_header(&w, IPC_PROGRAM, 0);
+    ipc_put_program(&w, &cfg->program);
+    struct iovec iov = {buf, writer_len(&w)};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+    long n = writer_ok(&w) ? sys_sendmsg(fd, &m, MSG_NOSIGNAL) : -EINVAL;
+    return n < 0 ? (int)n : 0;
+}
+
 /* A new connection on whatever fd is free; -errno. */
 static int dial(void)
 {
     const struct config *cfg = config_get();
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     struct timeval limit = {.tv_usec = CONN_TIMEOUT_MS * 1000};
-    if (!cfg->sock[0] || (cfg->check_owner && !folder_is_ours(cfg->sock)))
+    if (!cfg->sock[0] || cfg->bad_program || (cfg->check_owner && !folder_is_ours(cfg->sock)))
         return -ENOENT;
     memcpy(un.sun_path, cfg->sock, sizeof(un.sun_path));
     int fd = sys_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -98,6 +111,8 @@ static int dial(void)
     do
         err = sys_connect(fd, &un, sizeof(un));
     while (err == -EINTR && sys_millis() < end);
+    if (err >= 0 && cfg->has_program)
+        err = introduce(fd, cfg);
     if (err < 0) {
         sys_close(fd);
         return err;

@@ -142,3 +142,17 @@ void explain_write_addr(const char *verb, const struct addr *a, const char *verd
     char text[EXPLAIN_ADDR];
     explain_write(verb, explain_addr_str(a, text), verdict, err);
 }
+
+void explain_outside(const struct addr *to)
+{
+    static int said;
+    char line[LINE], text[EXPLAIN_ADDR];
+    explain_addr("connect", to, "outside the overlay: refused", -ENETUNREACH);
+    if (__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
+        return;
+    size_t at = put_who(line, 0);
+    at = put(line, at, explain_addr_str(to, text));
+    at = put(line, at, " is not reached: this program is anonymous, so nothing outside the overlay is");
+    line[at++] = '\n';
+    sys_call(SYS_write, STDERR_FILENO, (long)line, (long)at, 0, 0, 0);
+}

@@ -29,6 +29,9 @@ void explain_write_addr(const char *verb, const struct addr *a, const char *verd
 enum { EXPLAIN_ADDR = 64 };
 char *explain_addr_str(const struct addr *a, char out[EXPLAIN_ADDR]);
 
+/* Said once by each process, and never by those who only ask for an explanation: an anonymous program has tried to reach the real network. */
+void explain_outside(const struct addr *to);
+
 static inline void explain(const char *verb, const char *subject, const char *verdict)
 {
     if (__builtin_expect(explain_on, 0))

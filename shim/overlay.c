@@ -5,6 +5,7 @@
 #include "include/dns.h"
 #include "shim/client.h"
 #include "shim/config.h"
+#include "shim/explain.h"
 #include "shim/known.h"
 #include "shim/sys.h"
 
@@ -141,6 +142,14 @@ bool overlay_covers(const struct addr *a)
     uint64_t word = pool_word();
     unsigned bits = word >> 32 & 63;
     return ((addr_ip4(a) ^ (uint32_t)word) >> (32 - bits)) == 0;
+}
+
+bool overlay_shuns(const struct addr *a)
+{
+    if (!config_get()->anonymous || !a->family || addr_is_loopback(a) || addr_is_any(a) || overlay_covers(a))
+        return false;
+    explain_outside(a);
+    return true;
 }
 
 /* address(32) verdict(2) seconds(30), each entry one word. */

@@ -25,6 +25,9 @@ bool overlay_covers(const struct addr *a);
  * have to be remembered). */
 int overlay_verdict(const struct addr *a);
 
+/* This program is anonymous, and that address is outside: it is refused, and said so once. */
+bool overlay_shuns(const struct addr *a);
+
 /* What another exchange has shown, for the cache. */
 void overlay_learn(const struct addr *a, bool virtual);
 

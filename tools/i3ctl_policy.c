@@ -135,12 +135,19 @@ static void print_session(const json_t *doc)
         const char *state, *words;
     } known[] = {{"none", "none yet: it is made when a program connects"}, {"relayed", "stands, by the overlay node"},
         {"shortcut", "stands, straight from host to host"},
+        {"direct", "stands, straight from host to host in the mesh"}, {"detour", "stands, by another member of the mesh: `i3ctl mesh`"},
         {"dropped", "none, as you take nothing from that host: `i3ctl undrop` ends that"}};
     const char *state = json_text(doc, "session");
+    if (json_is_true(json_object_get(doc, "anonymous"))) {
+        printf(LABEL "anonymous: one of the program's own, with a key, an address and a node that nobody knows; `i3ctl anonymous`\n", "session");
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (!strcmp(state, known[i].state))
             printf(LABEL "%s; shortcuts: %s, encryption: %s\n", "session", known[i].words, json_is_true(json_object_get(doc, "shortcut")) ? "yes" : "no",
                 json_is_true(json_object_get(doc, "encrypt")) ? "yes" : "no, where the peer wants none either");
+    if (*json_text(doc, "through"))
+        printf(LABEL "%s\n", "way", json_text(doc, "through"));
 }
 
 static void print_overlay(const json_t *doc)

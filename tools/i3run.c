@@ -47,6 +47,8 @@ static const char usage[] =
     "  -v, --verbose     say what is done, on stderr\n"
     "      --anyway      run COMMAND even if the overlay cannot be given to it\n"
     "      --argv0=NAME  what COMMAND, which is a path then, shall find as its own name\n"
+    "      --anonymous   nobody learns who COMMAND belongs to: keys, address and overlay node of its own, and no other\n"
+    "                    network (TCP clients)\n"
     "      --overlay-only\n"
     "                    servers of COMMAND cannot be reached by the local network\n"
     "      --explain[=FILE]\n"
@@ -57,13 +59,14 @@ static const char usage[] =
     "\n"
     "The status is COMMAND's own; 125 when i3run fails, 126 when COMMAND cannot be run, 127 when it is not found.\n";
 
-enum { OPT_HELP = 256, OPT_VERSION, OPT_ANYWAY, OPT_ARGV0, OPT_OVERLAY_ONLY, OPT_STRICT, OPT_EXPLAIN };
+enum { OPT_HELP = 256, OPT_VERSION, OPT_ANYWAY, OPT_ARGV0, OPT_OVERLAY_ONLY, OPT_STRICT, OPT_EXPLAIN, OPT_ANONYMOUS };
 
 static const struct option options[] = {
     {"verbose", no_argument, NULL, 'v'},
     {"anyway", no_argument, NULL, OPT_ANYWAY},
     {"argv0", required_argument, NULL, OPT_ARGV0},
     {"overlay-only", no_argument, NULL, OPT_OVERLAY_ONLY},
+    {"anonymous", no_argument, NULL, OPT_ANONYMOUS},
     {"strict", no_argument, NULL, OPT_STRICT},
     {"explain", optional_argument, NULL, OPT_EXPLAIN},
     {"help", no_argument, NULL, OPT_HELP},
@@ -88,6 +91,9 @@ static int parse_options(int argc, char **argv)
             break;
         case OPT_OVERLAY_ONLY:
             run.overlay_only = true;
+            break;
+        case OPT_ANONYMOUS:
+            run.anonymous = true;
             break;
         case OPT_STRICT:
             run.strict = true;
@@ -179,13 +185,19 @@ int main(int argc, char **argv)
     }
     if (daemon_ensure(&info) < 0)
         return FAILED;
-    if (environment_set(&info) < 0 || suffixes_set() < 0)
+    if (anonymous_begin(&info) < 0 || environment_set(&info) < 0 || suffixes_set() < 0)
         return FAILED;
     if (run.verbose && run.strict)
         say("in an empty network namespace: TCP clients and names are carried, no servers, no UDP");
     if (run.verbose)
         say("daemon pid=%u socket=%s shim=%s", info.pid, run.sock, run.shim);
-    int fd, err = passed_tell(run.sock, run.overlay_only, &fd);
+    if (run.anonymous && run.engine) {
+        say("%s %s, which cannot be run anonymously", run.path, target_words(run.target.kind));
+        return REFUSED;
+    }
+    if (run.anonymous && anonymous_check() < 0)
+        return FAILED;
+    int fd, err = run.anonymous ? 0 : passed_tell(run.sock, run.overlay_only, &fd);
     if (err < 0) {
         say("the socket that was passed as fd %d cannot be closed to the local network: %s", fd, strerror(-err));
         return FAILED;

@@ -91,8 +91,10 @@ static void set_overlay(json_t *o, const struct report_why *w)
         json_array_append_new(also, json_string("dns"));
     set(o, "resolve_also", also);
     set_text(o, "session", w->session);
-    set(o, "shortcut", json_boolean(w->shortcut));
-    set(o, "encrypt", json_boolean(w->encrypt));
+    set(o, "shortcut", json_boolean(w->shortcut && !w->anonymous));
+    set(o, "encrypt", json_boolean(w->encrypt || w->anonymous));
+    set(o, "anonymous", json_boolean(w->anonymous));
+    set_text(o, "through", w->through);
 }
 
 /* The gateway is the host. */

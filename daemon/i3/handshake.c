@@ -97,7 +97,7 @@ bool init_has_mac2(const uint8_t p[INIT_LEN], const uint8_t cookie[MAC_LEN])
 bool init_is_for(const uint8_t key[BLAKE2S_LEN], const uint8_t *p, size_t len)
 {
     uint8_t mac[MAC_LEN];
-    if (len != INIT_LEN)
+    if (!init_len_is_good(len))
         return false;
     mac1(mac, key, p);
     return crypto_equal(mac, init_mac1(p), MAC_LEN);
@@ -112,6 +112,58 @@ int init_read(struct noise *n, const uint8_t p[INIT_LEN], struct hello *h)
     h->time = get_u64(&r);
     get_hello(&r, h);
     return reader_done(&r) ? 0 : -EBADMSG;
+}
+
+static size_t boxes_len(unsigned n)
+{
+    return BOXES_HEAD_LEN + n * (size_t)BOXES_EACH_LEN;
+}
+
+bool init_len_is_good(size_t len)
+{
+    for (unsigned n = 1; n <= BOXES_MAX; n++)
+        if (len == INIT_LEN + boxes_len(n) + SEAL_TAG_LEN)
+            return true;
+    return len == INIT_LEN;
+}
+
+size_t init_write_boxes(struct noise *n, const struct peer_boxes *b, uint8_t out[INIT_MORE_MAX])
+{
+    uint8_t text[INIT_MORE_MAX];
+    struct writer w = writer_of(text, sizeof(text));
+    if (!b->n || b->n > BOXES_MAX)
+        return 0;
+    put_u8(&w, (uint8_t)b->n);
+    put_zeros(&w, 3);
+    put_bytes(&w, b->token, sizeof(b->token));
+    for (unsigned i = 0; i < b->n; i++) {
+        put_bytes(&w, b->box[i].key, KEY_LEN);
+        put_bytes(&w, b->box[i].member, MEMBER_LEN);
+    }
+    noise_write_more(n, text, writer_len(&w), out);
+    return writer_len(&w) + SEAL_TAG_LEN;
+}
+
+int init_read_boxes(struct noise *n, const uint8_t *p, size_t len, struct peer_boxes *b)
+{
+    uint8_t text[INIT_MORE_MAX];
+    *b = (struct peer_boxes){0};
+    if (len == INIT_LEN)
+        return 0;
+    if (!init_len_is_good(len) || noise_read_more(n, p + INIT_LEN, len - INIT_LEN, text))
+        return -EBADMSG;
+    struct reader r = reader_of(text, len - INIT_LEN - SEAL_TAG_LEN);
+    unsigned count = get_u8(&r);
+    for (unsigned i = 0; i < 3; i++)
+        get_u8(&r);
+    get_bytes(&r, b->token, sizeof(b->token));
+    for (unsigned i = 0; i < count && i < BOXES_MAX; i++) {
+        get_bytes(&r, b->box[i].key, KEY_LEN);
+        get_bytes(&r, b->box[i].member, MEMBER_LEN);
+    }
+    bool good = count && count <= BOXES_MAX && reader_done(&r);
+    b->n = good ? count : 0;
+    return good ? 0 : -EBADMSG;
 }
 
 int response_write(

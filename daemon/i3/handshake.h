@@ -12,7 +12,33 @@ enum {
     INIT_LEN = INIT_NOISE_LEN + MAC_LEN + ID_LEN + MAC_LEN,
     COOKIE_BODY_LEN = 2 * MAC_LEN,
     RESPONSE_LEN = NOISE_RESPONSE_OVERHEAD + RESPONSE_PAYLOAD_LEN,
+    BOXES_MAX = 3,
+    BOXES_TOKEN_LEN = 8,
     MEMBER_LEN = 8, /* the part of an id's suffix that tells members of a group apart; the rest is zeros */
+};
+
+/* The middle-boxes between two ends, in the order in which the packets of whoever names them pass (middlebox/route.h). An INIT that names
+ * some goes by them, and has behind its INIT_LEN bytes
+ *     0      1               4             12
+ *   +------+---------------+-------------+----------------------------------+----------+
+ *   | n    | 0 0 0         | token (8)   | n of: key (32) member (8)        | tag (16) |   sealed, n: 1 to BOXES_MAX
+ *   +------+---------------+-------------+----------------------------------+----------+
+ * where mac1 and mac2 do not reach, but the handshake's hash does. member: of an anycast box, or zeros. */
+struct peer_box {
+    uint8_t key[KEY_LEN], member[MEMBER_LEN];
+};
+
+struct peer_boxes {
+    unsigned n; /* 0: there are none */
+    uint8_t token[BOXES_TOKEN_LEN];
+    struct peer_box box[BOXES_MAX];
+};
+
+enum {
+    BOXES_HEAD_LEN = 4 + BOXES_TOKEN_LEN,
+    BOXES_EACH_LEN = KEY_LEN + MEMBER_LEN,
+    INIT_MORE_MAX = BOXES_HEAD_LEN + BOXES_MAX * BOXES_EACH_LEN + SEAL_TAG_LEN,
+    INIT_MAX = INIT_LEN + INIT_MORE_MAX,
 };
 
 /* Flags. Unknown ones are not looked at. */
@@ -43,6 +69,12 @@ void handshake_start(
 
 /* Writes INIT_LEN bytes. 0 or -EKEYREJECTED. */
 int init_write(struct noise *n, const uint8_t e_priv[KEY_LEN], const struct hello *h, uint8_t out[INIT_LEN]);
+/* What follows it: how many bytes that is, 0 where there are no boxes. */
+size_t init_write_boxes(struct noise *n, const struct peer_boxes *b, uint8_t out[INIT_MORE_MAX]);
+/* An INIT may have that length. */
+bool init_len_is_good(size_t len);
+/* After init_read(), of an INIT of len bytes. 0 or -EBADMSG; b->n is 0 where there are no boxes. */
+int init_read_boxes(struct noise *n, const uint8_t *p, size_t len, struct peer_boxes *b);
 /* The cheap test, before anything is computed in earnest: length and mac1. */
 bool init_is_for(const uint8_t key[BLAKE2S_LEN], const uint8_t *p, size_t len);
 /* mac1 of an INIT, which names its bytes. */

@@ -133,6 +133,16 @@ int noise_read_init_payload(struct noise *n, const uint8_t *msg, size_t len, uin
     return decrypt_and_hash(n, msg + before, len - before, payload);
 }
 
+void noise_write_more(struct noise *n, const void *text, size_t len, uint8_t *out)
+{
+    encrypt_and_hash(n, text, len, out);
+}
+
+int noise_read_more(struct noise *n, const uint8_t *msg, size_t len, uint8_t *text)
+{
+    return len < SEAL_TAG_LEN ? -EBADMSG : decrypt_and_hash(n, msg, len, text);
+}
+
 int noise_write_response(
     struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out)
 {

@@ -50,6 +50,11 @@ int noise_write_init(
 int noise_read_init_key(struct noise *n, const uint8_t *msg, size_t len);
 int noise_read_init_payload(struct noise *n, const uint8_t *msg, size_t len, uint8_t *payload);
 
+/* Either, behind the INIT: one more text, part of what both must have seen for the keys to be the same. Writes len + SEAL_TAG_LEN bytes; of
+ * as many the other end reads `text`: 0 or -EBADMSG. */
+void noise_write_more(struct noise *n, const void *text, size_t len, uint8_t *out);
+int noise_read_more(struct noise *n, const uint8_t *msg, size_t len, uint8_t *text);
+
 /* Responder: writes NOISE_RESPONSE_OVERHEAD + len bytes. 0 or -EKEYREJECTED. */
 int noise_write_response(
     struct noise *n, const uint8_t e_priv[X25519_LEN], const void *payload, size_t len, uint8_t *out);

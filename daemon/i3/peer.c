@@ -75,6 +75,12 @@ static void set_local(struct peers *ps, struct peer *p, uint32_t local)
     HASH_ADD(by_local, ps->by_local, local, sizeof(p->local), p);
 }
 
+static void set_first(const struct peers *ps, struct peer *p)
+{
+    if (ps->c.by_id)
+        p->first = addr_of_id(p->n_via ? p->via[0].b : p->public_id.b);
+}
+
 struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t local)
 {
     struct peer *p = peer_by_key(ps, key);
@@ -95,6 +101,7 @@ struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t loc
     drbg_draw(&ps->drbg, p->ask, sizeof(p->ask));
     p->we_are = ps->c.own_address;
     p->mtu = ps->c.mtu;
+    set_first(ps, p);
     p->start = p->last_start = p->unanswered = p->probed = p->keepalive = MONO_NEVER;
     p->patience = PATIENCE_MIN;
     p->shortcut = p->plain = -1;
@@ -113,7 +120,50 @@ void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, uns
     memcpy(p->via, via, n * sizeof(*via));
     p->n_via = (uint8_t)n;
     p->mtu = (uint16_t)(ps->c.mtu - peer_via_len(p));
+    set_first(ps, p);
     way_free(p);
+}
+
+void peer_set_boxes(struct peers *ps, struct peer *p, const struct peer_boxes *b)
+{
+    struct i3_id via[PEER_VIA_MAX];
+    for (unsigned i = 0; i < b->n; i++) {
+        id_of_key(&via[i], b->box[i].key, NULL);
+        memcpy(via[i].b + ID_PREFIX_LEN, b->box[i].member, MEMBER_LEN);
+    }
+    peer_set_via(ps, p, via, b->n);
+    bool same = b->n == p->boxes.n && !memcmp(b->token, p->boxes.token, sizeof(b->token));
+    for (unsigned i = 0; same && i < b->n; i++)
+        same = !memcmp(b->box[i].key, p->boxes.box[i].key, KEY_LEN);
+    p->boxes = *b;
+    if (same)
+        return;
+    p->by_boxes = false;
+    p->last_start = MONO_NEVER; /* what runs, or has just been made, is another matter */
+    if (p->shake) {
+        shake_cancel(ps, p);
+        shake_want(ps, p, (mono_t){1});
+    }
+}
+
+bool peer_by_boxes(const struct peer *p)
+{
+    return p->by_boxes;
+}
+
+void peer_set_by_boxes(struct peer *p, bool by)
+{
+    p->by_boxes = by;
+}
+
+uint16_t peer_mtu(const struct peer *p)
+{
+    return way_mtu(p);
+}
+
+const struct peer_boxes *peer_boxes(const struct peer *p)
+{
+    return &p->boxes;
 }
 
 /* What both have said to each other is not so any more. */
@@ -177,6 +227,16 @@ void peer_set_mark(struct peer *p, uint32_t mark)
 uint32_t peer_mark(const struct peer *p)
 {
     return p->mark;
+}
+
+void peer_set_box(struct peer *p, uint32_t box)
+{
+    p->box = box;
+}
+
+uint32_t peer_box(const struct peer *p)
+{
+    return p->box;
 }
 
 bool peer_misuse(struct peer *p, mono_t now)
@@ -353,6 +413,8 @@ void peers_set_owners(struct peers *ps, struct owners *os)
 
 const struct addr *peer_first_node(const struct peers *ps, const struct peer *p, const struct i3_id *id)
 {
+    if (ps->c.by_id)
+        return &p->first;
     if (p->n_via)
         id = &p->via[0];
     return ps->owners ? owners_node(ps->owners, id) : &ps->node;
@@ -531,7 +593,7 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
         total = put_header(p, &s->remote, PROTO_SEALED, out);
     else
         memcpy(out, s->header, DATA_HEADER_LEN);
-    if (s->plain) {
+    if (s->plain && !inner_is(v[0].iov_base, v[0].iov_len)) {
         out[DATA_PROTO_AT] = PROTO_PLAIN;
         total += plain_body(s, v, n, out + total);
     } else {
@@ -545,6 +607,21 @@ ssize_t peer_seal(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us
     if (p->next)
         want_response(ps, p);
     return (ssize_t)total;
+}
+
+bool peer_routed_out(struct peers *ps, struct peer *p, mono_t now, size_t len)
+{
+    const struct session *s = peer_sending_key(p, now);
+    if (!s) {
+        shake_want(ps, p, now);
+        return false;
+    }
+    p->bytes_out += len;
+    note_sent(ps, p, s, now);
+    watch_silence(ps, p, now);
+    if (p->next)
+        want_response(ps, p);
+    return true;
 }
 
 void peer_open(struct peers *ps, struct peer *p, mono_t now, uint64_t wall_us)
@@ -576,6 +653,30 @@ void peer_heard(struct peer *p, mono_t now)
     p->unanswered = p->probed = MONO_NEVER;
     p->suspect = false;
     p->last_received = now;
+}
+
+/* What has come asks for an answer, if only an empty one. */
+static void note_received(struct peers *ps, struct peer *p, mono_t now, size_t len)
+{
+    p->bytes_in += len;
+    if (p->keepalive.us == MONO_NEVER.us) {
+        p->keepalive = mono_add(now, KEEPALIVE);
+        peer_arm(ps, p, p->keepalive);
+    }
+}
+
+static void note_life(struct peers *ps, struct peer *p, mono_t now)
+{
+    if (p->doubts && p->unanswered.us != MONO_NEVER.us && !p->has_event)
+        peer_tell(ps, p, PEER_BACK, 0);
+    peer_heard(p, now);
+    p->packets_in++;
+}
+
+void peer_routed_in(struct peers *ps, struct peer *p, mono_t now, size_t len)
+{
+    note_life(ps, p, now);
+    note_received(ps, p, now, len);
 }
 
 static void promote_next(struct peers *ps, struct peer *p, mono_t now)
@@ -623,10 +724,7 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
     s->heard = true;
     if (s == p->next)
         promote_next(ps, p, now);
-    if (p->doubts && p->unanswered.us != MONO_NEVER.us && !p->has_event)
-        peer_tell(ps, p, PEER_BACK, 0);
-    peer_heard(p, now);
-    p->packets_in++;
+    note_life(ps, p, now);
     *who = p;
     len -= SEAL_TAG_LEN;
     bool straight = d->hops == HOPS_DEFAULT && !addr_eq(from, &ps->node); /* no node has lowered it */
@@ -640,6 +738,8 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         return PEER_CONTROL;
     }
     if (inner_kind(body, len) >= INNER_OTHERS) {
+        if (inner_kind(body, len) == INNER_BOX_DATA)
+            note_received(ps, p, now, len);
         *plain = body;
         *plain_len = len;
         return PEER_WORD;
@@ -648,11 +748,7 @@ static enum peer_verdict input_sealed(struct peers *ps, mono_t now, const struct
         way_input(ps, p, now, straight ? from : NULL, body, len, out);
         return PEER_CONTROL;
     }
-    p->bytes_in += len;
-    if (p->keepalive.us == MONO_NEVER.us) {
-        p->keepalive = mono_add(now, KEEPALIVE);
-        peer_arm(ps, p, p->keepalive);
-    }
+    note_received(ps, p, now, len);
     *plain = body;
     *plain_len = len;
     return PEER_PACKET;
@@ -753,6 +849,16 @@ void peer_info(const struct peers *ps, const struct peer *p, mono_t now, struct 
     memcpy(out->member, p->member, MEMBER_LEN);
 }
 
+struct peer *peer_by_remote(const struct peers *ps, const uint8_t prefix[ID_PREFIX_LEN])
+{
+    for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
+        const struct session *s = p->current ? p->current : p->next;
+        if (s && !memcmp(s->remote.b, prefix, ID_PREFIX_LEN))
+            return p;
+    }
+    return NULL;
+}
+
 struct peer *peer_next(const struct peers *ps, const struct peer *p)
 {
     return p ? p->by_key.next : ps->by_key;
@@ -761,6 +867,16 @@ struct peer *peer_next(const struct peers *ps, const struct peer *p)
 struct peer_addresses peer_addresses(const struct peer *p)
 {
     return (struct peer_addresses){p->local, p->address, p->we_are};
+}
+
+uint32_t peers_own_address(const struct peers *ps)
+{
+    return ps->c.own_address;
+}
+
+uint32_t peer_default_address(const struct peers *ps, const struct peer *p)
+{
+    return id_address(&p->public_id, ps->c.pool, ps->c.pool_bits);
 }
 
 const uint8_t *peer_address6(const struct peer *p)

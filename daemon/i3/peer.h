@@ -78,6 +78,7 @@
 #include "daemon/base/outbox.h"
 #include "daemon/base/id.h"
 #include "daemon/i3/path.h" /* struct path_own */
+#include "daemon/i3/handshake.h" /* struct peer_boxes */
 #include "daemon/i3/owners.h"
 #include "daemon/i3/seal.h" /* enum peer_cipher, bits of a mask */
 
@@ -103,14 +104,18 @@ struct peers_config {
     bool plain;           /* IP packets need not be encrypted, where the peer thinks so as well */
     bool shortcut;        /* we would take shortcuts, and tell peers our addresses */
     uint16_t mtu;         /* inner MTU offered; the smaller of both is the limit */
+    bool by_id;           /* there are no nodes: what is for a peer is pushed for ADDR_ID and the prefix of its public id */
     bool probe_mtu;       /* find out what gets through (pmtu.h) */
     uint32_t recv_buffer; /* of our UDP socket, told to peers */
+    bool anonymous;       /* a peer is told nothing of what we call it, and the log nothing of peers */
     uint8_t member[8];    /* not zeros: the identity is shared, and this is ours of its suffixes */
     uint8_t seed[32];
     const void *accel; /* of io/accel.h, or NULL */
     /* May this key talk to us (is it in the book)? May call peer_get() for it; a peer made by its INIT alone
      * has no local address yet. */
     bool (*known)(void *ctx, const uint8_t key[KEY_LEN]);
+    /* The middle-boxes which that peer's new INIT names, n 0: none. It is the time to say peer_set_boxes(), before the answer. NULL: not asked. */
+    void (*boxes)(void *ctx, struct peer *p, const struct peer_boxes *theirs);
     /* The peer of a key that is known, has none, and has shown that it is whose it says; NULL: it may not have one just now. Not set:
      * peer_get() without an address. */
     struct peer *(*meet)(void *ctx, const uint8_t key[KEY_LEN]);
@@ -151,6 +156,27 @@ void peer_set_near(struct peer *p, const uint8_t *suffix, size_t n);
 /* What is sent to it bears these ids first, n at most PEER_VIA_MAX: whoever has them passes it on (pump/waypoint.c). No shortcuts then,
  * and packets are smaller by the ids. What the peer sends comes by the shortest way, unless it has such a list for us. */
 void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, unsigned n);
+/* The same for middle-boxes, which our INITs name, so that both ends know of them; n 0: none, and peer_set_via() counts no more. */
+void peer_set_boxes(struct peers *ps, struct peer *p, const struct peer_boxes *b);
+/* The session was made by them: our INIT that was answered named them, or it has been said of the peer's. */
+bool peer_by_boxes(const struct peer *p);
+void peer_set_by_boxes(struct peer *p, bool by);
+/* The largest packet that gets through at present. */
+uint16_t peer_mtu(const struct peer *p);
+const struct peer_boxes *peer_boxes(const struct peer *p);
+/* Another number of the caller's, 0 at first. */
+void peer_set_box(struct peer *p, uint32_t box);
+uint32_t peer_box(const struct peer *p);
+/* A packet for the peer, of that length, leaves in another one's session, as its boxes have it; or has come so. It counts like one of its
+ * own session's: as a question and a sign of life. False: there is no key, and a handshake is wanted. */
+bool peer_routed_out(struct peers *ps, struct peer *p, mono_t now, size_t len);
+void peer_routed_in(struct peers *ps, struct peer *p, mono_t now, size_t len);
+/* With by_id: the way to it is another one, by which packets are longer by `extra` bytes. A handshake that waits is tried at once. */
+void peer_way_changed(struct peers *ps, struct peer *p, mono_t now, uint16_t extra);
+/* With by_id: there is none, and has been none for a while. A handshake ends. */
+void peer_has_no_way(struct peers *ps, struct peer *p);
+/* The peer which has told us ids with that prefix in a standing session; NULL: nobody. */
+struct peer *peer_by_remote(const struct peers *ps, const uint8_t prefix[ID_PREFIX_LEN]);
 /* `shortcut` and `plain` of struct peers_config for this one: 1 yes, 0 no, -1 as there. A standing session goes on; a shortcut is left at
  * once, all else is agreed upon anew by the next packet. */
 void peer_set_wishes(struct peers *ps, struct peer *p, int shortcut, int plain);
@@ -257,6 +283,9 @@ struct peer_addresses {
 };
 
 struct peer_addresses peer_addresses(const struct peer *p);
+/* What we say is our own address; and what a peer that has not spoken yet is taken to call itself. */
+uint32_t peers_own_address(const struct peers *ps);
+uint32_t peer_default_address(const struct peers *ps, const struct peer *p);
 
 /* Its virtual IPv6 address (id_address6), 16 bytes: the same at both ends, so that nothing is said or rewritten. */
 const uint8_t *peer_address6(const struct peer *p);

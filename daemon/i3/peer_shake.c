@@ -32,6 +32,8 @@ void shake_want(struct peers *ps, struct peer *p, mono_t at)
     want_at(ps, p, at);
 }
 
+static void shake_fail(struct peers *ps, struct peer *p, int err);
+
 void peer_bar(struct peers *ps, struct peer *p, bool barred)
 {
     if (p->barred == barred)
@@ -46,6 +48,12 @@ void peer_bar(struct peers *ps, struct peer *p, bool barred)
     p->unanswered = p->probed = p->keepalive = MONO_NEVER;
     if (waited)
         peer_tell(ps, p, PEER_UNREACHABLE, EHOSTUNREACH);
+}
+
+void peer_has_no_way(struct peers *ps, struct peer *p)
+{
+    if (p->shake)
+        shake_fail(ps, p, EHOSTUNREACH);
 }
 
 bool peer_is_barred(const struct peer *p)
@@ -99,7 +107,8 @@ void shake_cancel(struct peers *ps, struct peer *p)
 static void shake_fail(struct peers *ps, struct peer *p, int err)
 {
     char id[ID_STR];
-    log_info("peer id=%s handshake failed err=%d", id_short(&p->public_id, id), err);
+    if (!ps->c.anonymous)
+        log_info("peer id=%s handshake failed err=%d", id_short(&p->public_id, id), err);
     shake_cancel(ps, p);
     peer_tell(ps, p, PEER_UNREACHABLE, err);
 }
@@ -110,7 +119,7 @@ static struct hello hello_of(
     return (struct hello){
         .id = s->local,
         .own_address = ps->c.own_address,
-        .your_address = p->local ? p->local : p->address,
+        .your_address = p->local && !ps->c.anonymous ? p->local : p->address,
         .ciphers = (uint8_t)ciphers,
         .flags = (peer_wants_shortcut(ps, p) ? HELLO_SHORTCUT : 0) | (peer_wants_plain(ps, p) ? HELLO_PLAIN : 0),
         .mtu = (uint16_t)(ps->c.mtu - peer_via_len(p)),
@@ -159,6 +168,7 @@ static void shake_start(struct peers *ps, struct peer *p, mono_t now, uint64_t w
     handshake_start(&h->noise, ps->c.priv, ps->c.pub, p->key);
     int err = init_write(&h->noise, e_priv, &hello, h->init);
     crypto_wipe(e_priv, sizeof(e_priv));
+    h->init_len = INIT_LEN + (err ? 0 : init_write_boxes(&h->noise, &p->boxes, h->init + INIT_LEN));
     if (err) {
         shake_fail(ps, p, EHOSTUNREACH);
         return;
@@ -196,7 +206,7 @@ static void send_init(struct peers *ps, struct peer *p, mono_t now, struct outbo
     bool shown = !mono_due(p->cookie_until, now);
     init_target(p, now, &to);
     init_set_return(h->init, shown || h->tries ? &h->session->local : NULL, shown ? p->cookie : NULL);
-    peer_push_shake(ps, p, &to, PROTO_HANDSHAKE_INIT, h->init, INIT_LEN, h->tries > 0, out);
+    peer_push_shake(ps, p, &to, PROTO_HANDSHAKE_INIT, h->init, h->init_len, h->tries > 0, out);
     ps->unanswered += h->tries > 0;
     uint64_t pause = h->tries < 3 ? HANDSHAKE_REPEAT << h->tries : HANDSHAKE_REPEAT_MAX;
     h->tries++;
@@ -338,7 +348,7 @@ static enum peer_verdict answer_init(struct peers *ps, struct peer *p, struct no
 }
 
 static enum peer_verdict genuine_init(struct peers *ps, struct peer *p, struct noise *n,
-    const struct hello *theirs, const uint8_t *mac1, mono_t now, struct outbox *out)
+    const struct hello *theirs, const struct peer_boxes *boxes, const uint8_t *mac1, mono_t now, struct outbox *out)
 {
     bool again = memcmp(p->their_mac1, mac1, MAC_LEN) == 0;
     if (theirs->time < p->their_time || (theirs->time == p->their_time && !again)) {
@@ -350,6 +360,8 @@ static enum peer_verdict genuine_init(struct peers *ps, struct peer *p, struct n
     p->their_answered = false;
     if (ours_wins(ps, p, now))
         return PEER_CONTROL;
+    if (ps->c.boxes)
+        ps->c.boxes(ps->c.ctx, p, boxes);
     bool ours_stays = p->shake && memcmp(ps->c.pub, p->key, KEY_LEN) < 0;
     bool waiting = p->wanted || (p->shake && !ours_stays);
     enum peer_verdict verdict = answer_init(ps, p, n, theirs, now, out);
@@ -367,6 +379,7 @@ enum peer_verdict shake_input_init(
 {
     struct noise n;
     struct hello theirs;
+    struct peer_boxes boxes;
     enum peer_verdict verdict = PEER_DROP;
     if (d->n != 1 || memcmp(d->ids, ps->public_id.b, ID_PREFIX_LEN) != 0 ||
         !init_is_for(ps->mac1_key, d->payload, d->payload_len))
@@ -388,12 +401,12 @@ enum peer_verdict shake_input_init(
         }
         goto out;
     }
-    if (init_read(&n, d->payload, &theirs) || !(theirs.ciphers & ps->c.ciphers))
+    if (init_read(&n, d->payload, &theirs) || init_read_boxes(&n, d->payload, d->payload_len, &boxes) || !(theirs.ciphers & ps->c.ciphers))
         goto out;
     if (!p && !(p = ps->c.meet ? ps->c.meet(ps->c.ctx, n.rs) : peer_get(ps, n.rs, 0)))
         goto out;
     *who = p;
-    verdict = genuine_init(ps, p, &n, &theirs, mac1, now, out);
+    verdict = genuine_init(ps, p, &n, &theirs, &boxes, mac1, now, out);
 out:
     noise_wipe(&n);
     return verdict;
@@ -470,6 +483,7 @@ static enum peer_verdict answered(
     note_rtt(p, now);
     bool moved = take_member(ps, p, theirs.member);
     take_hello(ps, p, &theirs, now);
+    p->by_boxes = p->shake->init_len > INIT_LEN;
     session_set_keys(&ps->sessions, s, &n, true, theirs.ciphers, plain_agreed(ps, p, &theirs), &theirs.id, now);
     memcpy(s->response, d->payload, RESPONSE_LEN);
     shake_free(p->shake);

@@ -50,7 +50,8 @@ enum {
 struct handshake {
     struct noise noise;
     struct session *session; /* to be */
-    uint8_t init[INIT_LEN];
+    uint8_t init[INIT_MAX];
+    size_t init_len;
     unsigned tries, not_present, not_present_try;
     unsigned forged, cookies;
     mono_t other_at; /* when another member of the group than the one we had a session with answered; 0: none did */
@@ -65,10 +66,14 @@ struct peer {
     uint8_t address6[16]; /* the same at both ends */
     struct i3_id via[PEER_VIA_MAX]; /* ids on the way to it */
     uint8_t n_via;
+    bool by_boxes;
+    struct peer_boxes boxes; /* which those are, where both ends know of them */
     int8_t shortcut, plain; /* as in struct peers_config, for this one: 1 yes, 0 no, -1 what is said there */
     uint8_t ask[MEMBER_LEN];    /* the suffix that a first INIT asks for */
     uint8_t member[MEMBER_LEN]; /* which member of a group has answered last; zeros: it is none */
     uint16_t mtu;
+    uint16_t extra; /* bytes that the way takes besides */
+    struct addr first; /* with by_id: where packets go */
     uint32_t recv_buffer;
     UT_hash_handle by_key, by_id, by_local;
 
@@ -90,7 +95,7 @@ struct peer {
     bool their_answered;
     bool anew;                   /* has other keys for its private ids than before: to be told with UP */
 
-    uint32_t mark; /* of the pump's */
+    uint32_t mark, box; /* of the pump's */
     struct budget misuse;
 
     struct deadline due;

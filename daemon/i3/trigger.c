@@ -32,6 +32,11 @@ void trigger_set_state(struct triggers *ts, struct trigger *t, enum trigger_stat
     deadline_set(&ts->due, &t->due, due);
 }
 
+void triggers_set_private(struct triggers *ts)
+{
+    ts->private = true;
+}
+
 uint64_t trigger_jittered(struct triggers *ts, uint64_t us)
 {
     return drbg_around(&ts->drbg, us, 10);

@@ -34,6 +34,8 @@ enum trigger_state { TRIGGER_WANTED, TRIGGER_ASKED, TRIGGER_PROVEN, TRIGGER_STAN
 /* seed: 32 random bytes. NULL when out of memory. */
 struct triggers *triggers_new(const uint8_t seed[BLAKE2S_LEN]);
 void triggers_free(struct triggers *t);
+/* They belong to somebody who does not want to be recognised: times of refreshes vary by half, and the log has nothing. */
+void triggers_set_private(struct triggers *t);
 
 /* The node which is asked first. A change inserts all triggers anew there. */
 void triggers_set_node(struct triggers *t, mono_t now, const struct addr *node);

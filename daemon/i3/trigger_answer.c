@@ -71,7 +71,7 @@ static int input_ack(struct triggers *ts, mono_t now, const struct addr *from, c
     t->owners = 0;
     uint64_t life = (a.seconds > LIFE_MIN_S ? a.seconds : LIFE_MIN_S) * USEC_PER_SEC;
     t->expiry = mono_add(t->round_start, life);
-    trigger_set_state(ts, t, TRIGGER_STANDING, mono_add(now, trigger_jittered(ts, life >> (1 + ts->hurry))));
+    trigger_set_state(ts, t, TRIGGER_STANDING, mono_add(now, drbg_around(&ts->drbg, life >> (1 + ts->hurry), ts->private ? 2 : 10)));
     trigger_seen(ts, now, t, from, &a.seen);
     return 0;
 }
@@ -160,7 +160,8 @@ static int input_refused(struct triggers *ts, mono_t now, const struct addr *fro
         return -EPROTO;
     char id[ID_STR];
     bool was_standing = t->state == TRIGGER_REFRESHING;
-    log_info("trigger id=%s refused reason=%u", id_short(&t->id, id), f.reason);
+    if (!ts->private)
+        log_info("trigger id=%s refused reason=%u", id_short(&t->id, id), f.reason);
     note_answer(ts, now, NULL);
     refused(ts, t, now, f.reason);
     if (was_standing && f.reason == REFUSED_UNKNOWN)

@@ -62,6 +62,7 @@ struct triggers {
     unsigned n, used; /* triggers; slots below `used` may be taken */
     struct deadlines due;
     struct drbg drbg;
+    bool private;
     struct addr node, seen;
     mono_t last_answer, last_suspicion, last_doubt;
     mono_t doubt_at;      /* MONO_NEVER: there is none */

@@ -129,7 +129,8 @@ static void due_standing(struct triggers *ts, struct trigger *t, mono_t now, str
     if (t->state == TRIGGER_REFRESHING && t->tries == refresh_tries(t)) {
         char id[ID_STR];
         t->owner.family = 0;
-        log_info("trigger id=%s refresh unanswered, inserting anew", id_short(&t->id, id));
+        if (!ts->private)
+            log_info("trigger id=%s refresh unanswered, inserting anew", id_short(&t->id, id));
         trigger_set_state(ts, t, TRIGGER_WANTED, now);
         due_wanted(ts, t, now, out);
         return;

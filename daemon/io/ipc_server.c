@@ -28,6 +28,7 @@ struct ipc_client {
     bool busy;
     pid_t pid;
     bool app_known;
+    void *mark;
     char app[IPC_APP_MAX + 1];
     struct fdset_entry *entry;
     struct ipc_client *next, **link;
@@ -292,6 +293,16 @@ void ipc_server_close(struct ipc_server *s)
         close(s->spare);
     close(s->fd);
     free(s);
+}
+
+void *ipc_client_mark(const struct ipc_client *c)
+{
+    return c->mark;
+}
+
+void ipc_client_set_mark(struct ipc_client *c, void *mark)
+{
+    c->mark = mark;
 }
 
 const char *ipc_client_app(struct ipc_client *c)

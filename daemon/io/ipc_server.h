@@ -28,6 +28,9 @@ void ipc_server_close(struct ipc_server *s);
 void ipc_server_admit_root(struct ipc_server *s);
 /* The file name of the program that it is, "" if that is not to be known. It is asked for once (io/exe.h). */
 const char *ipc_client_app(struct ipc_client *c);
+/* The caller's own, NULL at first. */
+void *ipc_client_mark(const struct ipc_client *c);
+void ipc_client_set_mark(struct ipc_client *c, void *mark);
 unsigned ipc_server_clients(const struct ipc_server *s);
 /* Closed at once, ever. */
 uint64_t ipc_server_refused(const struct ipc_server *s);

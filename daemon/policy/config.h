@@ -19,7 +19,7 @@
 #include "daemon/policy/networks.h"
 #include "include/addr.h"
 
-enum { CONFIG_NODES_MAX = 16, CONFIG_DEFAULT_PORT = 5610 };
+enum { CONFIG_NODES_MAX = 16, CONFIG_DEFAULT_PORT = 5610, CONFIG_MESH_PORT = 5700 };
 
 /* Bounds; beyond them the text is refused. */
 enum {
@@ -29,6 +29,9 @@ enum {
     CONFIG_EXPOSES_MAX = 256,
     CONFIG_ALLOW_MAX = 64,
     CONFIG_THROUGH_MAX = 3,
+    CONFIG_TAPS_MAX = 4,
+    CONFIG_TAP_LEN = 200,
+    CONFIG_REQUIRE_MAX = 8,
     CONFIG_USERS_MAX = 256, /* of a gateway */
     CONFIG_NETWORKS_MAX = 64,
     CONFIG_ZONES_MAX = 32, /* of a gateway: `names` */
@@ -61,10 +64,15 @@ struct config_resolve {
     enum config_resolver by[CONFIG_RESOLVERS];
 };
 
-/* overlay NAME { }: one more ring of nodes. */
+/* overlay NAME { }: one more ring of nodes, or a mesh without any. */
+enum config_kind { KIND_I3, KIND_MESH, CONFIG_KINDS };
+
 struct config_overlay {
     unsigned line;
     char name[CONFIG_NAME_MAX + 1];
+    enum config_kind kind;
+    struct addr bind; /* of a mesh */
+    bool relay;
     char suffix[64]; /* as in struct config; no two are the same */
     struct addr nodes[CONFIG_NODES_MAX];
     unsigned n_nodes; /* may be 0 */
@@ -83,6 +91,7 @@ struct config_rule {
     bool anonymity;
     char through[CONFIG_THROUGH_MAX][CONFIG_NAME_MAX + 1]; /* names of the book, lower case */
     unsigned n_through;
+    char alerts[CONFIG_NAME_MAX + 1]; /* to whom those boxes' alerts go; "": they stay here */
 };
 
 /* expose NAME { }: a port of the overlay that leads to a local server, for the keys named. */
@@ -94,6 +103,25 @@ struct config_expose {
     struct addr target; /* by default the same port of 127.0.0.1 */
     char allow[CONFIG_ALLOW_MAX][CONFIG_NAME_MAX + 1]; /* names of the book, lower case, or keys as key_parse() takes them */
     unsigned n_allow;                                  /* at least 1 */
+};
+
+/* middlebox { }: packets of others pass here. At most one. */
+struct config_middlebox {
+    unsigned line;
+    char allow[CONFIG_ALLOW_MAX][CONFIG_NAME_MAX + 1]; /* as of expose; or "anyone" */
+    unsigned n_allow;                                  /* at least 1 */
+    char next[CONFIG_ALLOW_MAX][CONFIG_NAME_MAX + 1];
+    unsigned n_next; /* 0: to whomever an allowed user names */
+    bool synthesised;
+    bool fail_open;
+    char tap[CONFIG_TAPS_MAX][CONFIG_TAP_LEN + 1]; /* "tun:NAME", "fifo:/PATH", "file:/PATH" */
+    unsigned n_taps;
+    char verdicts[CONFIG_TAP_LEN + 1]; /* a path; "": nobody is asked */
+};
+
+struct config_require {
+    char by[CONFIG_REQUIRE_MAX][CONFIG_NAME_MAX + 1]; /* names of the book, or keys */
+    unsigned n;
 };
 
 /* gateway { }: this daemon opens connections for others, to where `networks` says (daemon/gateway/to_ip.h). At most one. */
@@ -160,12 +188,13 @@ struct config {
     struct addr bind;
     uint32_t send_buffer, recv_buffer, connections;
     uint64_t memory;
-    bool shortcut, encrypt, ecn, waypoint;
+    bool shortcut, encrypt, ecn, waypoint, anonymity;
     enum config_transport transport;
     struct config_resolve resolve;
     char dns_zone[CONFIG_ZONE_MAX + 1]; /* lower case, no dots at its ends; "": names are asked for as they are */
     struct addr dns_server;             /* family 0: the system's */
     int log_level; /* enum log_level */
+    struct config_require require; /* require_through */
 
     /* from malloc, NULL when there are none: config_free() */
     struct config_overlay *overlays;
@@ -174,6 +203,8 @@ struct config {
     unsigned n_rules;
     struct config_expose *exposes;
     unsigned n_exposes;
+    struct config_middlebox *middleboxes;
+    unsigned n_middleboxes; /* 0 or 1 */
     struct config_gateway *gateways;
     unsigned n_gateways; /* 0 or 1 */
     struct config_portal *portals;

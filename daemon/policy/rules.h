@@ -13,8 +13,6 @@
  *   deny      no such name; a connection to that host is refused
  *   gateway   asked of the gateway that `via` names, and reached through it (daemon/gateway/to_ip.h)
  *
- * `anonymity` and `through` are not in this version. Such names are not known, rather than reached in another way than was asked for.
- *
  * A pattern that cannot be decided within its bounds (pattern.h) counts as a rule which denies.
  */
 #ifndef I3_RULES_H
@@ -46,6 +44,8 @@ bool rules_know_apps(const struct rules *r);
 /* What is wanted of the session with a host of that name. Programs share it, so the strictest of the rules counts that fit the name for
  * any of them: no shortcut, encryption. */
 void rules_wishes(const struct rules *r, const char *name, enum config_choice *shortcut, enum config_choice *encrypt);
+/* The first rule which brings the name into the overlay through middle-boxes, for some program: it counts for all. NULL: none does. */
+const struct config_rule *rules_through(const struct rules *r, const char *name);
 /* A rule wants a shortcut, whatever the top-level option says. */
 bool rules_want_shortcuts(const struct rules *r);
 /* The first rule behind `after` (NULL: of all) that fits the name for some program; NULL: there is none. */

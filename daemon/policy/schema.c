@@ -17,6 +17,7 @@ static const struct {
     [SECTION_OVERLAY] = {"overlay", true, CONFIG_OVERLAYS_MAX},
     [SECTION_RULE] = {"rule", false, CONFIG_RULES_MAX},
     [SECTION_EXPOSE] = {"expose", true, CONFIG_EXPOSES_MAX},
+    [SECTION_MIDDLEBOX] = {"middlebox", false, 1},
     [SECTION_GATEWAY] = {"gateway", false, 1},
     [SECTION_PORTAL] = {"portal", false, 1},
     [SECTION_PUBLISH] = {"publish", true, CONFIG_PUBLISHES_MAX},
@@ -40,7 +41,9 @@ const struct config_option config_options[] = {
     {SECTION_TOP, "transport", false, true, "auto", value_transport, AT(config, transport), 0, 0},
     {SECTION_TOP, "shortcut", false, false, "yes", value_bool, AT(config, shortcut), 0, 0},
     {SECTION_TOP, "encrypt", false, false, "yes", value_bool, AT(config, encrypt), 0, 0},
+    {SECTION_TOP, "anonymity", false, false, "no", value_bool, AT(config, anonymity), 0, 0},
     {SECTION_TOP, "waypoint", false, false, "no", value_bool, AT(config, waypoint), 0, 0},
+    {SECTION_TOP, "require_through", true, false, NULL, value_require, AT(config, require), 0, 0},
     {SECTION_TOP, "mtu", false, true, "1400", value_unsigned, AT(config, mtu), 576, 9000},
     {SECTION_TOP, "send-buffer", false, true, "33554432", value_unsigned, AT(config, send_buffer), 16 * 1024, 1 << 30},
     {SECTION_TOP, "recv-buffer", false, true, "33554432", value_unsigned, AT(config, recv_buffer), 16 * 1024, 1 << 30},
@@ -50,6 +53,9 @@ const struct config_option config_options[] = {
     {SECTION_TOP, "log", false, false, "info", value_log, AT(config, log_level), 0, 0},
 
     {SECTION_OVERLAY, "suffix", false, false, NULL, value_suffix, AT(config_overlay, suffix), 0, 0},
+    {SECTION_OVERLAY, "kind", false, false, "i3", value_kind, AT(config_overlay, kind), 0, 0},
+    {SECTION_OVERLAY, "bind", false, true, "0.0.0.0:5700", value_addr, AT(config_overlay, bind), 0, 0},
+    {SECTION_OVERLAY, "relay", false, false, "yes", value_bool, AT(config_overlay, relay), 0, 0},
     {SECTION_OVERLAY, "nodes", true, false, NULL, value_overlay_node, SPAN(config_overlay, nodes, n_nodes), 0, 0},
 
     {SECTION_RULE, "suffix", false, false, NULL, value_rule_suffix, AT(config_rule, suffix), 0, 0},
@@ -62,11 +68,19 @@ const struct config_option config_options[] = {
     {SECTION_RULE, "encrypt", false, false, NULL, value_choice, AT(config_rule, encrypt), 0, 0},
     {SECTION_RULE, "anonymity", false, false, "no", value_bool, AT(config_rule, anonymity), 0, 0},
     {SECTION_RULE, "through", true, false, NULL, value_through, SPAN(config_rule, through, n_through), 0, 0},
+    {SECTION_RULE, "alerts", false, false, NULL, value_alerts, AT(config_rule, alerts), 0, 0},
 
     {SECTION_EXPOSE, "port", false, false, NULL, value_port, AT(config_expose, port), 0, 0},
     {SECTION_EXPOSE, "target", false, false, NULL, value_target, AT(config_expose, target), 0, 0},
     {SECTION_EXPOSE, "proto", false, false, "tcp", value_proto, AT(config_expose, proto), 0, 0},
     {SECTION_EXPOSE, "allow", true, false, NULL, value_allow, SPAN(config_expose, allow, n_allow), 0, 0},
+
+    {SECTION_MIDDLEBOX, "allow", true, false, NULL, value_box_allow, SPAN(config_middlebox, allow, n_allow), 0, 0},
+    {SECTION_MIDDLEBOX, "next", true, false, NULL, value_box_next, SPAN(config_middlebox, next, n_next), 0, 0},
+    {SECTION_MIDDLEBOX, "addresses", false, false, "original", value_box_addresses, AT(config_middlebox, synthesised), 0, 0},
+    {SECTION_MIDDLEBOX, "tap", true, false, NULL, value_tap, SPAN(config_middlebox, tap, n_taps), 0, 0},
+    {SECTION_MIDDLEBOX, "verdicts", false, false, NULL, value_path, AT(config_middlebox, verdicts), 0, 0},
+    {SECTION_MIDDLEBOX, "fail", false, false, "closed", value_fail, AT(config_middlebox, fail_open), 0, 0},
 
     {SECTION_GATEWAY, "allow", true, false, NULL, value_allow_any, SPAN(config_gateway, allow, n_allow), 0, 0},
     {SECTION_GATEWAY, "networks", true, false, NULL, value_network_range, SPAN(config_gateway, networks, n_networks), 0, 0},

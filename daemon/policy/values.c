@@ -586,6 +586,99 @@ int value_names(const struct config_option *o, void *to, const char *value, char
     return 0;
 }
 
+int value_require(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct config_require *r = FIELD(struct config_require, to, o);
+    return who_append(r->by, &r->n, CONFIG_REQUIRE_MAX, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
+}
+
+int value_alerts(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    return value_name(value, FIELD(char, to, o)) ? refuse(why, cap, "\"me\", or a name of your address book", value) : 0;
+}
+
+int value_box_allow(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct config_middlebox *m = to;
+    (void)o;
+    return who_append(m->allow, &m->n_allow, CONFIG_ALLOW_MAX, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
+}
+
+int value_box_next(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct config_middlebox *m = to;
+    (void)o;
+    return who_append(m->next, &m->n_next, CONFIG_ALLOW_MAX, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
+}
+
+/* One of two words: 0 or 1, less: neither. */
+static int either(const char *value, const char *no, const char *yes)
+{
+    return !strcmp(value, no) ? 0 : !strcmp(value, yes) ? 1 : -1;
+}
+
+int value_box_addresses(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    int v = either(value, "original", "synthesised");
+    if (v < 0)
+        return refuse(why, cap, "\"original\" or \"synthesised\"", value);
+    *FIELD(bool, to, o) = v;
+    return 0;
+}
+
+int value_fail(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    int v = either(value, "closed", "open");
+    if (v < 0)
+        return refuse(why, cap, "\"closed\" or \"open\"", value);
+    *FIELD(bool, to, o) = v;
+    return 0;
+}
+
+/* The path of something in a folder: absolute, no folder itself. */
+static bool is_path(const char *s)
+{
+    size_t n = strlen(s);
+    return *s == '/' && n > 1 && s[n - 1] != '/' && !strstr(s, "/../") && n < 108; /* as a socket's may be */
+}
+
+int value_path(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    if (!is_path(value))
+        return refuse(why, cap, "a path from / on, of up to 107 bytes,", value);
+    strcpy(FIELD(char, to, o), value);
+    return 0;
+}
+
+static bool is_device(const char *s)
+{
+    size_t n = 0;
+    for (; s[n]; n++) {
+        char c = lower(s[n]);
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'))
+            return false;
+    }
+    return n && n < 16;
+}
+
+int value_tap(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    struct config_middlebox *m = to;
+    bool fifo = !strncmp(value, "fifo:", 5), file = !strncmp(value, "file:", 5), tun = !strncmp(value, "tun:", 4);
+    (void)o;
+    if (tun ? !is_device(value + 4) : !(fifo || file) || !is_path(value + 5))
+        return refuse(why, cap, "\"tun:DEVICE\", \"fifo:/PATH\" or \"file:/PATH\"", value);
+    for (unsigned i = 0; i < m->n_taps; i++)
+        if (!strcmp(m->tap[i], value)) {
+            snprintf(why, cap, "%s is there twice", value);
+            return -EINVAL;
+        }
+    if (m->n_taps == CONFIG_TAPS_MAX)
+        return full(why, cap, CONFIG_TAPS_MAX, "taps");
+    strcpy(m->tap[m->n_taps++], value);
+    return 0;
+}
+
 int value_match(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
 {
     size_t at;
@@ -614,5 +707,16 @@ int value_app(const struct config_option *o, void *to, const char *value, char *
     if (!ok)
         return refuse(why, cap, "the file name of a program, without its folder, like \"firefox\",", value);
     strcpy(FIELD(char, to, o), value);
+    return 0;
+}
+
+int value_kind(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    static const char *const words[] = {[KIND_I3] = "i3", [KIND_MESH] = "mesh"};
+    static_assert(ARRAY_LEN(words) == CONFIG_KINDS, "name all");
+    int v = word_find(words, ARRAY_LEN(words), value);
+    if (v < 0)
+        return refuse(why, cap, "one of i3, mesh", value);
+    *FIELD(enum config_kind, to, o) = (enum config_kind)v;
     return 0;
 }

@@ -14,7 +14,9 @@
 
 #include <stdlib.h>
 
+#ifndef uthash_fatal
 #define uthash_fatal(msg) abort()
+#endif
 #include <uthash.h>
 
 #include "daemon/tcpip/tcpip.h"

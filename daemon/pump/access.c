@@ -1,6 +1,7 @@
 /* pump/access.c - the access table (policy/access.h) of this daemon, and what it means for a packet: a guest's ends here unless it is for a
  * port that is shared with it, or belongs to something which began on our side. No answer tells it that there is anything else.
  */
+#include "daemon/pump/box.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/share.h"
 
@@ -95,6 +96,8 @@ int access_rebuild(struct pump *p)
     access_clear(p->access);
     add_exposes(p);
     add_shares(p);
+    if (p->config.n_middleboxes)
+        access_allow(p, access_use(p->access, ACCESS_BOX), p->config.middleboxes[0].allow, p->config.middleboxes[0].n_allow);
     if (gateway_config(p))
         access_allow(p, access_use(p->access, ACCESS_GATEWAY), gateway_config(p)->allow, gateway_config(p)->n_allow);
     strangers_recheck(p);
@@ -104,6 +107,7 @@ int access_rebuild(struct pump *p)
     flow_recheck(p);
     door_recheck(p);
     gateway_recheck(p);
+    box_recheck(p);
     return 0;
 }
 
@@ -123,9 +127,12 @@ bool access_is_guest(struct pump *p, struct peer *peer)
 /* A guest without a peer is nobody. */
 const struct door *access_door(struct pump *p, const struct side *s, uint32_t host, uint8_t proto, uint16_t port, bool *guest)
 {
-    struct peer *peer = s ? peer_by_address(s->peers, host) : NULL;
-    *guest = !peer || access_is_guest(p, peer);
-    return peer && !s->group ? access_find(p->access, proto, port, peer_key(peer)) : NULL;
+    struct side *at; /* the same address of ours is there in each overlay, and the host by one of them */
+    struct peer *peer = NULL;
+    if (s && !overlay_route(p, s->own, host, &at, &peer))
+        peer = NULL;
+    *guest = !peer || s->o->anon || access_is_guest(p, peer);
+    return peer && !s->group && !s->o->anon ? access_find(p->access, proto, port, peer_key(peer)) : NULL;
 }
 
 /* ---- packets of guests ---- */
@@ -133,7 +140,7 @@ const struct door *access_door(struct pump *p, const struct side *s, uint32_t ho
 static bool tcp_admitted(struct pump *p, const struct side *s, const struct peer *peer, const struct ip_header *ip, const uint8_t *tcp)
 {
     uint16_t src = ip_load16(tcp), dst = ip_load16(tcp + 2);
-    return access_find(p->access, IPPROTO_TCP, dst, peer_key(peer)) ||
+    return (!s->o->anon && access_find(p->access, IPPROTO_TCP, dst, peer_key(peer))) ||
            tcpip_has(p->tcpip, ip->v6, s->own, dst, peer_addresses(peer).local, src);
 }
 
@@ -156,10 +163,12 @@ static bool guest_admitted(struct pump *p, const struct side *s, const struct pe
 
 bool access_admits(struct pump *p, const struct side *s, struct peer *peer, const uint8_t *packet, size_t len)
 {
-    if (!access_is_guest(p, peer) || guest_admitted(p, s, peer, packet, len))
+    bool guest = s->o->anon || access_is_guest(p, peer); /* nobody is a friend of an anonymous program */
+    if (!guest || guest_admitted(p, s, peer, packet, len))
         return true;
     p->count.packets_barred++;
-    drop_misuse(p, peer);
+    if (!s->o->anon)
+        drop_misuse(p, peer);
     return false;
 }
 
@@ -167,7 +176,7 @@ bool access_admits(struct pump *p, const struct side *s, struct peer *peer, cons
 
 static void end_sessions(struct pump *p, const uint8_t key[KEY_LEN])
 {
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (struct side *s = o->sides; s; s = s->next) {
             struct peer *peer = peer_by_key(s->peers, key);
             if (!peer)

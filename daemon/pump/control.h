@@ -49,7 +49,10 @@ void verb_metrics(struct control_call *k);
 void verb_gateway(struct control_call *k);
 
 /* pump/drop.c */
+void verb_box(struct control_call *k);
+void verb_alerts(struct control_call *k);
 void verb_drop(struct control_call *k);
+void verb_anonymous(struct control_call *k); /* pump/anon.c */
 void verb_undrop(struct control_call *k);
 
 /* pump/trace.c */
@@ -62,6 +65,7 @@ unsigned overlays_describe(struct pump *p, const struct overlay *only, struct re
 /* pump/reload.c, pump/why.c */
 void verb_reload(struct control_call *k);
 void verb_why(struct control_call *k);
+void verb_mesh(struct control_call *k);
 
 /* pump/portal_look.c */
 void verb_portal(struct control_call *k);

@@ -85,7 +85,7 @@ void drop_forget(struct pump *p, const uint8_t key[KEY_LEN])
 
 static void bar(struct pump *p, const uint8_t *key)
 {
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (struct side *s = o->sides; s; s = s->next) {
             struct peer *peer = peer_by_key(s->peers, key);
             if (!peer)
@@ -98,7 +98,7 @@ static void bar(struct pump *p, const uint8_t *key)
 
 static void unbar(struct pump *p, const uint8_t *key)
 {
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (struct side *s = o->sides; s; s = s->next) {
             struct peer *peer = peer_by_key(s->peers, key);
             if (peer)

@@ -300,7 +300,7 @@ static int open_pair(struct flow *f, bool standing)
     return pair_open(&f->pair, &name, standing);
 }
 
-int flow_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial)
+int flow_connect(struct pump *p, const struct side *s, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial)
 {
     struct flow *f = flow_new(p, VSOCK_CLIENT);
     if (!f)
@@ -311,12 +311,12 @@ int flow_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_clien
     uint32_t unused_ip, host = names_host(p, remote);
     uint16_t unused_port, port = ask->local.port;
     int err = remote->family == 6
-                  ? tcp_connect6(p->tcpip, p->now, p->own, p->own6, port, host, remote->ip, remote->port, &v->tcp)
-                  : tcp_connect(p->tcpip, p->now, p->own, port, host, remote->port, &v->tcp);
+                  ? tcp_connect6(p->tcpip, p->now, s->own, s->own6, port, host, remote->ip, remote->port, &v->tcp)
+                  : tcp_connect(p->tcpip, p->now, s->own, port, host, remote->port, &v->tcp);
     if (err)
         goto err_free;
     tcp_set_user(p->tcpip, v->tcp, (uint64_t)(uintptr_t)f);
-    v->local = remote->family == 6 ? addr_v6(p->own6, 0) : addr_v4(p->own, 0);
+    v->local = remote->family == 6 ? addr_v6(s->own6, 0) : addr_v4(s->own, 0);
     v->remote = *remote;
     tcp_names(p->tcpip, v->tcp, &unused_ip, &v->local.port, &unused_ip, &unused_port);
     p->count.connects++;
@@ -593,12 +593,26 @@ void flow_events(struct pump *p)
             flow_event(p, &e);
 }
 
+static bool is_local(const struct vsock *v, uint32_t own, const struct addr *own6)
+{
+    return v->local.family == 6 ? !memcmp(v->local.ip, own6->ip, sizeof(own6->ip)) : addr_ip4(&v->local) == own;
+}
+
+bool flow_has_local(struct pump *p, uint32_t own)
+{
+    struct addr own6 = names_host_address(p, own, 6, 0);
+    for (const struct vsock *v = vsock_next(p->vsocks, NULL); v; v = vsock_next(p->vsocks, v))
+        if (v->state == VSOCK_OPEN && is_local(v, own, &own6))
+            return true;
+    return false;
+}
+
 void flow_end_local(struct pump *p, uint32_t own)
 {
     struct addr own6 = names_host_address(p, own, 6, 0);
     for (struct vsock *v = vsock_next(p->vsocks, NULL), *next; v; v = next) {
         next = vsock_next(p->vsocks, v);
-        if (addr_ip4(&v->local) == own || (v->local.family == 6 && !memcmp(v->local.ip, own6.ip, sizeof(own6.ip))))
+        if (is_local(v, own, &own6))
             flow_broken(v->io);
     }
 }

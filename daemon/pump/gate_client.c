@@ -87,6 +87,7 @@ static void on_gone(void *ctx, struct via *v)
         return;
     tcpip_fail_remote(p->tcpip, p->now, v->host, ENETUNREACH, true);
     tcpip_set_via(p->tcpip, v->host, 0);
+    pool_passed(p->pool, v->pseudo);
 }
 
 static void via_drop(struct pump *p, struct via *v)
@@ -100,7 +101,7 @@ static void via_drop(struct pump *p, struct via *v)
 static struct peer *want_peer(struct pump *p, struct side *s, const uint8_t key[KEY_LEN], uint64_t later_us)
 {
     uint32_t host;
-    if (s == s->o->sides && s->own == p->own) {
+    if (p->by || (s == s->o->sides && s->own == p->own)) { /* of an anonymous program: its own side is meant */
         host = names_address(p, key, later_us);
     } else {
         host = pool_get(p->pool, p->now, key);
@@ -115,7 +116,8 @@ static struct peer *want_peer(struct pump *p, struct side *s, const uint8_t key[
 static bool give_addresses(struct pump *p, struct via *v, const struct peer *peer)
 {
     uint8_t ip6[16];
-    uint32_t host = pool_get(p->pool, p->now, v->pseudo);
+    const struct side *s = v->side;
+    uint32_t host = s->o->anon ? pool_pass(p->pool, p->now, v->pseudo, false) : pool_get(p->pool, p->now, v->pseudo); /* an anonymous program's is not written down */
     state_save_mappings(p);
     if (!host || !pool_address6(p->pool, host, ip6))
         return false;

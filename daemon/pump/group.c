@@ -2,6 +2,7 @@
  * is a member (naming/groups.h). Each has sessions, triggers and virtual addresses of its own; what a program is asked at a group's
  * address it answers from there.
  */
+#include "daemon/pump/box.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/rotate.h"
 
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/anon.h"
 #include "daemon/io/files.h"
 
 /* ---- which side ---- */
@@ -23,7 +25,7 @@ struct side *side_by_id(const struct overlay *o, const uint8_t id[ID_LEN])
 
 struct side *side_by_own(const struct pump *p, uint32_t own)
 {
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (struct side *s = o->sides; s; s = s->next)
             if (s->own == own)
                 return s;
@@ -35,7 +37,7 @@ uint32_t side_source(const struct pump *p, const uint8_t *ip)
     uint32_t src, dst;
     if (ip[0] >> 4 == 4)
         return ip_addresses(ip, IP_HEAD, &src, &dst) ? src : 0;
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (const struct side *s = o->sides; s; s = s->next)
             if (!memcmp(ip + IP6_SRC, s->own6, sizeof(s->own6)))
                 return s->own;
@@ -54,9 +56,12 @@ static void side_link(struct side *s)
 
 static void side_free(struct side *s)
 {
+    box_side_gone(s);
     gateway_forget_side(s->o->p, s);
     if (s->o->p->strangers)
         strangers_forget_side(s);
+    if (s->o->kind->side_down)
+        s->o->kind->side_down(s);
     peers_free(s->peers);
     free(s);
 }
@@ -94,10 +99,15 @@ static bool side_known(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct side *s = ctx;
     struct pump *p = s->o->p;
-    if ((!names_is_friend(p, key) && !gateway_allows(p, key)) || !overlay_may_have(s->o, key))
+    if ((!names_is_friend(p, key) && !box_may_use(p, key) && !gateway_allows(p, key)) || !overlay_may_have(s->o, key))
         return false;
     uint32_t ip = pool_get(p->pool, p->now, key);
     return ip && !side_by_own(p, ip) && peer_get(s->peers, key, ip);
+}
+
+static void boxes_named(void *ctx, struct peer *peer, const struct peer_boxes *theirs)
+{
+    box_named(ctx, peer, theirs);
 }
 
 /* An old key of the user's says what the new one is, to those who know it. */
@@ -105,6 +115,31 @@ static bool known_before(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct overlay *o = ctx;
     return names_is_known(o->p, key) && names_may_talk(o->p, key) && overlay_may_have(o, key);
+}
+
+static bool known_to_nobody(void *ctx, const uint8_t key[KEY_LEN])
+{
+    (void)ctx;
+    (void)key;
+    return false;
+}
+
+/* What peers are told of an anonymous program is what they are told of every other. */
+static void say_nothing(struct peers_config *c, const uint8_t key[KEY_LEN])
+{
+    enum { NETWORK = 10 << 24, NETWORK_BITS = 8 }; /* the default one, whatever ours is */
+    struct i3_id id;
+    id_of_key(&id, key, NULL);
+    c->anonymous = true;
+    c->pool = NETWORK;
+    c->pool_bits = NETWORK_BITS;
+    c->own_address = id_address(&id, NETWORK, NETWORK_BITS);
+    c->ciphers = CIPHER_AES256GCM | CIPHER_CHACHA20POLY1305;
+    c->plain = c->shortcut = c->probe_mtu = false;
+    c->mtu = ANON_MTU;
+    c->recv_buffer = ANON_RECV_BUFFER;
+    c->known = known_to_nobody;
+    c->meet = NULL;
 }
 
 static struct side *side_make(struct overlay *o, const struct group *g, const struct retired *old, const uint8_t priv[KEY_LEN],
@@ -118,8 +153,9 @@ static struct side *side_make(struct overlay *o, const struct group *g, const st
     s->o = o;
     s->group = g;
     s->retired = old;
-    s->own = old ? 0 : pool_get(p->pool, p->now, key);
-    if (!old)
+    memcpy(s->key, key, KEY_LEN);
+    s->own = old ? 0 : o->anon ? pool_pass(p->pool, p->now, key, false) : pool_get(p->pool, p->now, key);
+    if (!old && !o->anon)
         pool_pin(p->pool, key, true);
     if (!old && !s->own) {
         free(s);
@@ -138,14 +174,17 @@ static struct side *side_make(struct overlay *o, const struct group *g, const st
     if (g) {
         memcpy(c.member, g->member, GROUP_MEMBER_LEN);
         c.known = side_known;
+        c.boxes = boxes_named;
         c.meet = NULL;
         c.ctx = s;
     }
+    if (o->anon)
+        say_nothing(&c, key);
     s->peers = peers_new(&c);
     if (s->peers)
         id_of_key(&s->session_id, c.session_pub, NULL);
-    if (!s->peers || o->kind->side_up(s) || 
-        overlay_announce(o, &s->session_id, 128, c.session_priv, c.session_pub, INSERT_SHORTCUT | INSERT_ALONE)) {
+    if (!s->peers || o->kind->side_up(s) ||
+        overlay_announce(o, &s->session_id, 128, c.session_priv, c.session_pub, o->anon ? INSERT_ALONE : INSERT_SHORTCUT | INSERT_ALONE)) {
         crypto_wipe(&c, sizeof(c));
         side_free(s);
         return NULL;
@@ -159,6 +198,16 @@ struct side *side_new(struct overlay *o, const struct group *g)
 {
     const struct pump *p = o->p;
     return side_make(o, g, NULL, g ? g->priv : p->identity.priv, g ? g->entry.key : p->identity.pub);
+}
+
+struct side *side_new_hidden(struct overlay *o)
+{
+    uint8_t priv[KEY_LEN], pub[KEY_LEN];
+    drbg_draw(&o->p->random, priv, sizeof(priv));
+    x25519_public(pub, priv);
+    struct side *s = side_make(o, NULL, NULL, priv, pub);
+    crypto_wipe(priv, sizeof(priv));
+    return s;
 }
 
 struct side *side_new_retired(struct overlay *o, const struct retired *old)

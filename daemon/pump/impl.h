@@ -92,7 +92,12 @@ struct door_flows;
 struct sharing;
 struct rotation;
 struct retired;
+struct boxes;
+struct mesh;
+struct twin;
 struct strangers;
+struct anon;
+struct anon_program;
 
 /* Datagrams, but for the last two. */
 struct dgram_counters {
@@ -128,6 +133,8 @@ struct side {
     const struct group *group;     /* NULL: the user's own, which is the first */
     const struct retired *retired; /* an old key of the user's (pump/rotate.c): says what the new one is, and nothing else; own is 0 */
     struct peers *peers;
+    uint8_t key[KEY_LEN]; /* its own */
+    struct mesh *mesh; /* of an overlay of that kind */
     struct i3_id session_id;
     uint32_t own; /* virtual address, host order */
     uint8_t own6[16];
@@ -182,6 +189,10 @@ struct overlay {
     char name[OVERLAY_NAME_MAX + 1];
     char suffix[OVERLAY_NAME_MAX + 1]; /* of its names, with the dot, lower case */
     const struct overlay_kind *kind;
+    mono_t made;
+    struct anon *anon; /* NULL: the user's; else an instance of a ring for a program, in p->hidden (pump/anon.h) */
+    uint64_t wall;     /* of an instance: what it says the time is */
+    bool stood;        /* of an instance: its trigger did */
     struct ring *ring;         /* kind i3; else NULL */
     struct mesh_overlay *mesh; /* kind mesh; else NULL */
 
@@ -235,7 +246,11 @@ struct pump {
 
     char zones[DNS_ZONES_MAX]; /* the suffixes of all overlays (include/dns.h) */
     struct overlay *overlays; /* the first has the top-level `suffix` and `nodes` */
+    struct overlay *hidden;   /* instances for anonymous programs: overlay_each() has them as well */
+    struct anon_program *programs, *asker, *by; /* whose request runs; by: if it is to go anonymously */
+    mono_t anon_look;
     struct node_list told; /* DATA/nodes (pump/nodes.c) */
+    struct twin *twins;    /* pump/twin.c */
     struct drops drops;    /* peers that nothing is taken from (pump/drop.c) */
     bool misused;          /* that one is to be dropped, at the next turn */
     uint8_t misuser[KEY_LEN];
@@ -248,6 +263,7 @@ struct pump {
     struct door_flows *doors;
     struct sharing *sharing;   /* pump/share.h */
     struct rotation *rotation; /* pump/rotate.c */
+    struct boxes *boxes;       /* pump/box.h */
     struct groups *groups;
     struct mcasts *mcasts;
     struct lookups *lookups; /* pump/lookup.h */
@@ -317,6 +333,19 @@ const char *state_trouble(const struct pump *p, char *out, size_t cap);
 /* One more, behind the others: its socket, triggers, sessions. 0 or -errno with a sentence. */
 int overlay_new(struct pump *p, const char *name, const char *suffix, const struct addr *nodes, unsigned n, struct overlay **out, char *why,
     size_t whylen);
+/* The overlays, then the instances; NULL at first, and at the end. */
+struct overlay *overlay_each(const struct pump *p, const struct overlay *o);
+/* Its peers may be spoken to. */
+bool overlay_may_call(const struct overlay *o);
+/* The ring of an instance, NULL if it is gone; else o itself. */
+struct overlay *anon_ring(const struct overlay *o);
+/* Its program has gone: it is silent until its trigger has expired. */
+bool anon_fades(const struct overlay *o);
+/* The side by which whoever asks just now (p->by) reaches the host with that key; an anonymous program's instance is made if need be. NULL:
+ * there are too many. */
+struct side *side_towards(struct pump *p, const uint8_t key[KEY_LEN]);
+/* The same in that overlay. */
+struct side *side_in(struct pump *p, struct overlay *ring);
 /* What i3.conf says of the first one, and of another. */
 struct overlay_plan overlay_plan_first(const struct config *c);
 struct overlay_plan overlay_plan_of(const struct config_overlay *c);
@@ -408,6 +437,8 @@ void net_choose_node(struct overlay *o);
 void net_leave_node(struct overlay *o);
 /* The home node from now on, by the way that the address says. */
 void net_set_home(struct overlay *o, const struct addr *node);
+/* An instance's, which was drawn. */
+void net_drawn_node(struct overlay *o, const struct addr *node);
 /* The i-th of those configured. */
 void net_use_node(struct overlay *o, unsigned i);
 /* The largest packet that fits all ways to a host: there may be sessions with several sides of ours. */
@@ -418,6 +449,8 @@ int net_failed_lately(const struct pump *p, uint32_t host);
 /* pump/group.c */
 /* A side with that group's key, NULL: the user's own; with its triggers for sessions. NULL: no memory, or no address. */
 struct side *side_new(struct overlay *o, const struct group *g);
+/* Of an instance, with a key of its own that is drawn. */
+struct side *side_new_hidden(struct overlay *o);
 /* The same for an old key of the user's. */
 struct side *side_new_retired(struct overlay *o, const struct retired *old);
 /* Its connections are reset, its triggers taken back. */
@@ -534,8 +567,8 @@ void move_ask_again(struct overlay *o);
 void shortcut_turn(struct overlay *o);
 
 /* pump/flow.c */
-/* 0: `client` has its answer, or will have it soon; else -errno, which is its answer. */
-int flow_connect(struct pump *p, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial);
+/* By that side. 0: `client` has its answer, or will have it soon; else -errno, which is its answer. */
+int flow_connect(struct pump *p, const struct side *s, const struct ipc_connect *ask, struct ipc_client *client, uint32_t serial);
 mono_t flow_deadline(const struct pump *p);
 void flow_expire(struct pump *p);
 void flow_client_gone(struct pump *p, const struct ipc_client *c);
@@ -564,7 +597,17 @@ void flow_recheck(struct pump *p);
 void flow_end6(struct pump *p, uint32_t host);
 /* Connections of that own address are reset. */
 void flow_end_local(struct pump *p, uint32_t own);
+/* Some stand. */
+bool flow_has_local(struct pump *p, uint32_t own);
 
+/* A packet that came by middle-boxes, as if in the peer's own session. */
+void net_routed_in(struct pump *p, const struct side *s, struct peer *peer, uint8_t *packet, size_t len);
+/* A packet that was sealed into the overlay's buffer, behind its headroom, is sent to that peer. */
+void net_push_sealed(const struct side *s, const struct peer *peer, size_t len, uint8_t ecn);
+/* What waits for the way to that peer goes out. */
+void net_send_held(struct pump *p, const struct side *s, struct peer *peer);
+/* The engine hears how large packets to it may be. */
+void net_set_path(struct pump *p, const struct side *s, const struct peer *peer);
 /* A gateway's connection to a real host: fd is connecting or connected, and the flow's from now on; g hears of it. 0 or -errno, with fd closed. */
 struct gate_conn;
 int flow_serve(struct pump *p, struct tcp_ref ref, const struct addr *local, const struct addr *remote, int fd, struct gate_conn *g);
@@ -740,6 +783,17 @@ void ipc_gone(void *ctx, struct ipc_client *c);
 void ipc_reply(struct ipc_client *c, struct writer *w, int fd);
 void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket *s, int fd); /* to CONNECT */
 
+/* pump/twin.c: a host in more overlays than one */
+/* The virtual address of an entry in the overlay of its name, 0: none is left. */
+uint32_t twin_address(struct pump *p, const struct book_entry *e, bool pin);
+/* Of a key out of the pool: whose it is; does it stand for another one; the entry it is for, NULL: none. */
+const uint8_t *twin_key(const struct pump *p, const uint8_t *key);
+bool twin_is(const struct pump *p, const uint8_t *key);
+const struct book_entry *twin_entry(const struct pump *p, const uint8_t *key);
+/* The key's entry in that overlay; NULL: it has none there. */
+const struct book_entry *twin_entry_in(const struct pump *p, const struct overlay *o, const uint8_t key[KEY_LEN]);
+void twins_free(struct pump *p);
+
 /* pump/names.c */
 /* What the book calls that name, and the overlay of it; NULL: its suffix is no overlay's. */
 struct overlay *names_bare(const struct pump *p, const char *name, char bare[IPC_NAME_MAX + 1]);
@@ -756,6 +810,9 @@ bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
  * that many microseconds from now. */
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us);
+/* The same for an entry, by the overlay of its name; and for the host at an address that was handed out. */
+uint32_t names_address_of(struct pump *p, const struct book_entry *e, uint64_t later_us);
+uint32_t names_address_at(struct pump *p, uint32_t ip);
 /* The same, and what others than the book say of it (pump/lookup.h): 0 with *e, or what keeps it from being known. */
 int names_look(struct pump *p, const char *name, const struct book_entry **e, const char **why);
 /* As RESOLVE answers (include/ipc.h). */

@@ -1,4 +1,5 @@
 /* pump/ipc.c - what programs ask: a table from request to handler. */
+#include "daemon/pump/anon.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/impl.h"
 #include "daemon/pump/lookup.h"
@@ -35,16 +36,31 @@ static void reply_status(struct request *q, uint32_t status)
     reply(q, -1);
 }
 
+/* Everything that it does is anonymous. */
+static bool is_hidden(const struct pump *p)
+{
+    return p->asker && anon_is_all(p->asker);
+}
+
 static void on_info(struct request *q)
 {
     struct pump *p = q->p;
-    ipc_put_info(&q->w, &(struct ipc_info){.own = addr_v4(p->own, 0),
-                            .own6 = addr_v6(p->own6, 0),
+    const struct overlay *o = is_hidden(p) ? anon_overlay(p->asker, p->overlays) : NULL;
+    unsigned every = policy_wants_every_name(p) || is_hidden(p) ? IPC_INFO_EVERY_NAME : 0;
+    ipc_put_info(&q->w, &(struct ipc_info){.own = addr_v4(o ? o->sides->own : p->own, 0),
+                            .own6 = addr_v6(o ? o->sides->own6 : p->own6, 0),
                             .pool = p->config.network,
                             .pool_bits = (uint8_t)p->config.network_bits,
-                            .flags = policy_wants_every_name(p) ? IPC_INFO_EVERY_NAME : 0,
+                            .flags = (uint8_t)(every | (p->config.anonymity ? IPC_INFO_ANONYMOUS : 0) | (policy_wants_programs(p) ? IPC_INFO_PROGRAMS : 0)),
                             .pid = (uint32_t)getpid()});
     reply(q, -1);
+}
+
+static void on_program(struct request *q)
+{
+    struct ipc_program v;
+    ipc_get_program(&q->r, &v);
+    reply_status(q, q->r.failed ? EINVAL : (uint32_t)-anon_client_is(q->p, q->client, &v));
 }
 
 /* By which names a program knows that they are ours. */
@@ -91,23 +107,33 @@ static void on_reverse(struct request *q)
     reply(q, -1);
 }
 
+/* What one program has resolved anonymously is no way for another, nor for itself when it is not. */
+static bool is_own_via(struct pump *p, const struct via *v)
+{
+    struct overlay *o = ((struct side *)v->side)->o;
+    return o->anon ? p->by && anon_overlay(p->by, anon_ring(o)) == o : !p->by;
+}
+
 /* What that destination is to us: 0, an errno, or an enum ipc_status. */
 static uint32_t remote_verdict(struct pump *p, const struct addr *remote, const char *app)
 {
     uint32_t ip = names_host(p, remote);
     if (!names_is_virtual(p, ip))
-        return IPC_NOT_VIRTUAL;
-    if (side_by_own(p, ip))
-        return IPC_SELF;
+        return is_hidden(p) ? ENETUNREACH : IPC_NOT_VIRTUAL;
+    const uint8_t *key = twin_key(p, pool_key(p->pool, p->now, ip));
     struct via *v = gate_via(p, ip);
-    if (v) {
-        int refused = policy_connect_via(p, v, app);
-        return (uint32_t)(refused ? refused : gate_connect(p, v));
-    }
-    int err = policy_connect(p, pool_key(p->pool, p->now, ip), app);
+    bool self = side_by_own(p, ip), anonymous = v ? policy_via_is_anonymous(p, v, app) : policy_is_anonymous(p, key, app);
+    if (anonymous && (self || !p->asker))
+        return ENETUNREACH; /* nobody's servers here, and nobody whom i3run has not started for it */
+    if (self)
+        return IPC_SELF;
+    int err = v ? policy_connect_via(p, v, app) : policy_connect(p, key, app);
     if (err)
         return (uint32_t)err;
-    return names_address(p, pool_key(p->pool, p->now, ip), 0) ? 0 : ENETUNREACH;
+    p->by = anonymous ? p->asker : NULL;
+    if (v)
+        return is_own_via(p, v) ? (uint32_t)gate_connect(p, v) : ENETUNREACH;
+    return names_address_at(p, ip) ? 0 : ENETUNREACH;
 }
 
 /* Programs which were refused over IPv4 try IPv6 next: a host that cannot be reached just now is not waited for a second time. */
@@ -131,18 +157,31 @@ void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket
     ipc_reply(c, &w, fd);
 }
 
+static int connect_by(struct request *q, const struct ipc_connect *c)
+{
+    struct pump *p = q->p;
+    uint32_t host = names_host(p, &c->remote);
+    const struct via *v = gate_via(p, host);
+    const uint8_t *key = pool_key(p->pool, p->now, host);
+    const struct book_entry *e = v ? NULL : twin_entry(p, key);
+    char full[IPC_NAME_MAX + 1];
+    struct overlay *o = e ? overlay_of_entry(p, e->name, full) : overlay_of_key(p, key);
+    const struct side *s = v ? v->side : o ? side_in(p, o) : NULL;
+    return s ? flow_connect(p, s, c, q->client, q->serial) : -ENETUNREACH;
+}
+
 static void on_connect(struct request *q)
 {
     struct ipc_connect c;
     struct ipc_socket s = {.status = EINVAL};
     ipc_get_connect(&q->r, &c);
-    bool dns = !q->r.failed && c.proto == IPPROTO_TCP && dns_is_server(q->p, &c.remote);
+    bool dns = !q->r.failed && c.proto == IPPROTO_TCP && !is_hidden(q->p) && dns_is_server(q->p, &c.remote);
     if (!q->r.failed && !dns)
         s.status = connect_verdict(q->p, &c, policy_app(q->p, q->client));
     if (dns)
         s.status = (uint32_t)-dns_connect(q->p, &c, q->client, q->serial);
     else if (!s.status)
-        s.status = (uint32_t)-flow_connect(q->p, &c, q->client, q->serial);
+        s.status = (uint32_t)-connect_by(q, &c);
     if (s.status == IPC_SELF)
         listen_self(q->p, IPPROTO_TCP, &c.remote, &s.remote);
     if (s.status)
@@ -185,7 +224,7 @@ static void on_listen(struct request *q)
     struct addr asked = {0};
     int err = -EINVAL;
     ipc_get_listen(&q->r, &l);
-    bool known = l.proto == IPPROTO_TCP || l.proto == IPPROTO_UDP;
+    bool known = (l.proto == IPPROTO_TCP || l.proto == IPPROTO_UDP) && !is_hidden(q->p); /* which nobody calls */
     if (!q->r.failed && known && (l.flags & IPC_LISTEN_TRY ? l.asked.family : l.bound.port))
         err = listen_ask(q->p, &l, &asked);
     put_u32(&q->w, (uint32_t)-err);
@@ -220,13 +259,15 @@ static void on_udp_open(struct request *q)
     struct addr mirror = {0}, local = {0};
     uint32_t status = EINVAL;
     ipc_get_udp_open(&q->r, &u);
-    bool asked = !q->r.failed && u.bound.port && u.remote.port, dns = asked && dns_is_server(q->p, &u.remote);
+    bool asked = !q->r.failed && u.bound.port && u.remote.port, dns = asked && !is_hidden(q->p) && dns_is_server(q->p, &u.remote);
     if (dns)
         dns_tell(q->p, u.bound.port, policy_app(q->p, q->client));
     if (dns)
         status = (uint32_t)-dns_open(q->p, &u, &mirror);
     else if (asked)
         status = remote_verdict(q->p, &u.remote, policy_app(q->p, q->client));
+    if (!status && q->p->by)
+        status = ENETUNREACH; /* datagrams of anonymous programs are not carried */
     if (dns && !status)
         status = IPC_DNS;
     else if (!status)
@@ -276,6 +317,7 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
         [IPC_SOCK_RESET] = on_sock_reset,
         [IPC_SOCK_STATE] = on_sock_state,
         [IPC_SUFFIXES] = on_suffixes,
+        [IPC_PROGRAM] = on_program,
     };
     struct ipc_header h;
     uint8_t out[1024];
@@ -288,11 +330,14 @@ void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len
     q.serial = h.serial;
     pump_clock(q.p);
     ipc_put_header(&q.w, h.type | IPC_REPLY, h.serial);
+    q.p->asker = anon_of_client(c);
     handler[h.type](&q);
+    q.p->asker = q.p->by = NULL;
 }
 
 void ipc_gone(void *ctx, struct ipc_client *c)
 {
+    anon_client_gone(ctx, c);
     ping_client_gone(ctx, c);
     flow_client_gone(ctx, c);
     lookup_client_gone(ctx, c);

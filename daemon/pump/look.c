@@ -4,15 +4,18 @@
 
 #include "daemon/control/host_metrics.h"
 #include "daemon/io/process.h"
+#include "daemon/pump/box.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/control.h"
+#include "daemon/pump/portal.h"
 
-enum { COUNTERS_MAX = 96, PAGE_MAX = IPC_TEXT_MAX / 2 /* as JSON every newline and quote takes two bytes */ };
+enum { COUNTERS_MAX = 192, PORTAL_COUNTERS = 32, PAGE_MAX = IPC_TEXT_MAX / 2 /* as JSON every newline and quote takes two bytes */ };
 
 /* A full table loses the rest; COUNTERS_MAX is well above what there is. */
 struct tally {
     struct report_counter v[COUNTERS_MAX];
-    unsigned n;
+    unsigned n, portal_from;
+    char portal_name[PORTAL_COUNTERS][40];
 };
 
 static void add(struct tally *t, const char *name, uint64_t value, const char *help)
@@ -82,6 +85,19 @@ static void tally_sockets(struct pump *p, struct tally *t)
     add(t, "stream_calls_out", s.calls_out, "System calls that wrote to TCP.");
     add(t, "stream_lost", s.lost + s.nobody, "Packets for TCP that were dropped.");
     add_gauge(t, "streams", s.open, "TCP connections to nodes now.");
+}
+
+static void tally_boxes(struct pump *p, struct tally *t)
+{
+    const struct box_counters *c = &p->boxes->count;
+    add(t, "box_packets", c->packets, "Packets that passed this middle-box.");
+    add(t, "box_bytes", c->bytes, "Bytes in them.");
+    add(t, "box_dropped", c->dropped, "Packets that could not go on from this middle-box.");
+    add(t, "box_bypassed", c->bypassed, "Packets refused, as they came without the middle-boxes that lie on their way.");
+    add(t, "box_unknown", c->unknown, "Packets of a route that is not known here.");
+    add(t, "box_refused", c->refused, "Routes that were refused, and packets of such.");
+    add(t, "box_alerts", c->alerts, "Alerts of verdict programs, sent.");
+    add_gauge(t, "box_routes", routes_count(p->boxes->routes), "Routes through middle-boxes, others' and our own.");
 }
 
 static void tally_packets(struct pump *p, struct tally *t)
@@ -169,11 +185,29 @@ static void tally_tcp(struct pump *p, struct tally *t)
     add(t, "tcp_ecn_cuts", s.ecn_cuts, "Times that we slowed down for marks of congestion.");
 }
 
+static void add_to(void *ctx, const char *name, uint64_t value, const char *help)
+{
+    struct tally *t = ctx;
+    unsigned i = t->n - t->portal_from;
+    if (i >= PORTAL_COUNTERS)
+        return;
+    snprintf(t->portal_name[i], sizeof(t->portal_name[i]), "%s", name);
+    add(t, t->portal_name[i], value, help);
+}
+
+static void tally_portal(struct pump *p, struct tally *t)
+{
+    t->portal_from = t->n;
+    portal_tally(p, add_to, t);
+}
+
 static void tally_all(struct pump *p, struct tally *t)
 {
     t->n = 0;
+    tally_boxes(p, t);
     tally_sockets(p, t);
     tally_packets(p, t);
+    tally_portal(p, t);
     tally_handshakes(p, t);
     tally_datagrams(p, t);
     tally_tcp(p, t);

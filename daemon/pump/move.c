@@ -5,7 +5,7 @@
  * kernel tells. Sleep is a turn that comes much too late, since the clock goes on in it and the timer is never set further than a
  * second ahead.
  */
-#include "daemon/pump/impl.h"
+#include "daemon/pump/anon.h"
 
 #include <unistd.h>
 
@@ -63,6 +63,8 @@ static void look(struct overlay *o)
         return;
     log_info("host moved from=%s to=%s", before.family ? addr_str(&before, s) : "nowhere", addr_str(&o->ring->place, t));
     move_ask_again(o);
+    if (o == o->p->overlays)
+        anon_moved(o->p);
 }
 
 void move_look(struct overlay *o, bool anyway)
@@ -85,6 +87,8 @@ void move_turn(struct pump *p)
     p->last_turn = p->now;
     if (slept)
         log_info("host slept s=%u", (unsigned)(mono_since(before, p->now) / USEC_PER_SEC));
+    if (slept)
+        anon_moved(p);
     for (struct overlay *o = p->overlays; o; o = o->next) {
         o->kind->look(o, p->addresses_fd < 0);
         if (!slept)

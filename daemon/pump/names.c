@@ -1,4 +1,5 @@
 /* pump/names.c - names to keys to virtual addresses, and back. */
+#include "daemon/pump/box.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/policy.h"
 #include "daemon/pump/share.h"
@@ -35,7 +36,8 @@ const struct book_entry *names_find(const struct pump *p, const char *name)
     const struct book_entry *e = o ? book_find(p->book, bare) : NULL;
     const struct group *g = !o || e ? NULL : groups_find(p->groups, bare);
     e = g ? &g->entry : e;
-    return e && overlay_of_key(p, e->key) == o ? e : NULL;
+    char full[IPC_NAME_MAX + 1];
+    return e && overlay_of_entry(p, e->name, full) == o ? e : NULL;
 }
 
 const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY_LEN])
@@ -55,7 +57,8 @@ bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN])
 bool names_is_known(const struct pump *p, const uint8_t key[KEY_LEN])
 {
     const struct shares *s = p->sharing->shares;
-    return book_find_key(p->book, key) || access_names(p->access, key) || received_from(s, key) || former_find(s, key);
+    return book_find_key(p->book, key) || access_names(p->access, key) || received_from(s, key) || former_find(s, key) ||
+           box_knows(p, key);
 }
 
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
@@ -63,7 +66,8 @@ bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN])
     const struct shares *s = p->sharing->shares;
     const struct book_entry *e = book_find_key(p->book, key);
     return !drop_has(p, key) &&
-           (names_is_friend(p, key) || access_knows(p->access, key) || received_from(s, key) || former_find(s, key) || (e && e->learned));
+           (names_is_friend(p, key) || access_knows(p->access, key) || received_from(s, key) || former_find(s, key) || (e && e->learned) ||
+            box_knows(p, key));
 }
 
 bool names_is_multicast(struct pump *p, uint32_t ip)
@@ -75,49 +79,72 @@ bool names_is_multicast(struct pump *p, uint32_t ip)
 
 /* The ids of those that packets to e pass first. A name that is in the book no more, or a group, or of another overlay, keeps its place as an id that nobody
  * has: rather no way than one that was not meant. */
-static void set_via(struct overlay *o, struct peer *peer, const struct book_entry *e)
+static void set_via(struct side *s, struct peer *peer, const struct book_entry *e)
 {
-    struct pump *p = o->p;
+    struct overlay *o = anon_ring(s->o);
+    struct pump *p = s->o->p;
     struct i3_id via[PEER_VIA_MAX] = {0};
     char name[BOOK_NAME_MAX + 1];
     unsigned n = 0;
     for (const char *at = e->via; n < PEER_VIA_MAX && book_via_next(&at, name); n++) {
         const struct book_entry *box = book_find(p->book, name);
-        if (box && !box->multicast && overlay_of_key(p, box->key) == o)
+        if (box && !box->multicast && twin_entry_in(p, o, box->key))
             id_of_key(&via[n], box->key, NULL);
     }
-    peer_set_via(o->peers, peer, via, n);
+    peer_set_via(s->peers, peer, via, n);
 }
 
 /* The peer of an entry in the book; NULL: it is ourselves, or none can be had, or there is none at a multicast group. */
-static struct peer *peer_of(struct pump *p, const struct book_entry *e, uint32_t ip)
+static struct peer *peer_of(struct side *s, const struct book_entry *e, uint32_t ip)
 {
     uint8_t place[GROUP_MEMBER_LEN];
+    struct pump *p = s->o->p;
     if (!ip || side_by_own(p, ip) || e->multicast)
         return NULL;
-    struct overlay *o = overlay_of_key(p, e->key);
-    struct peer *peer = peer_get(o->peers, e->key, ip);
-    if (peer && e->via)
-        set_via(o, peer, e);
-    if (peer)
-        policy_peer(p, o, peer, e);
+    struct peer *peer = peer_get(s->peers, e->key, ip);
+    if (peer && e->via && !peer_box(peer))
+        set_via(s, peer, e);
+    if (peer && s->o->anon)
+        box_policy(s, peer, e); /* for the rest it wants what all instances want */
+    else if (peer)
+        policy_peer(p, s->o, peer, e);
     if (peer && e->near)
         peer_set_near(peer, place, place_bytes(e->near, place));
     return peer;
 }
 
+static uint32_t address(struct pump *p, const uint8_t key[KEY_LEN], const struct book_entry *e, uint64_t later_us)
+{
+    uint32_t ip = e ? twin_address(p, e, false) : pool_get(p->pool, p->now, key);
+    char full[IPC_NAME_MAX + 1];
+    state_save_mappings(p);
+    struct overlay *o = e ? overlay_of_entry(p, e->name, full) : overlay_of_key(p, key);
+    struct side *s = ip && o ? side_in(p, o) : NULL;
+    if (!s)
+        return 0;
+    struct peer *peer = e ? peer_of(s, e, ip) : !side_by_own(p, ip) ? peer_get(s->peers, key, ip) : NULL;
+    if (peer)
+        drop_peer_made(p, s, peer);
+    if (peer)
+        peer_open(s->peers, peer, mono_add(p->now, later_us), p->wall);
+    return ip;
+}
+
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us)
 {
-    uint32_t ip = pool_get(p->pool, p->now, key);
-    state_save_mappings(p);
-    const struct book_entry *e = names_entry(p, key);
-    struct overlay *o = overlay_of_key(p, key);
-    struct peer *peer = e ? peer_of(p, e, ip) : ip && !side_by_own(p, ip) ? peer_get(o->peers, key, ip) : NULL;
-    if (peer)
-        drop_peer_made(p, o->sides, peer);
-    if (peer)
-        peer_open(o->peers, peer, mono_add(p->now, later_us), p->wall);
-    return ip;
+    return address(p, key, names_entry(p, key), later_us);
+}
+
+uint32_t names_address_of(struct pump *p, const struct book_entry *e, uint64_t later_us)
+{
+    return address(p, e->key, e, later_us);
+}
+
+uint32_t names_address_at(struct pump *p, uint32_t ip)
+{
+    const uint8_t *key = pool_key(p->pool, p->now, ip);
+    const struct book_entry *e = twin_is(p, key) ? twin_entry(p, key) : NULL;
+    return e ? names_address_of(p, e, 0) : key ? names_address(p, key, 0) : 0;
 }
 
 int names_look(struct pump *p, const char *name, const struct book_entry **e, const char **why)
@@ -131,6 +158,8 @@ int names_look(struct pump *p, const char *name, const struct book_entry **e, co
         return ENOENT;
     len -= len && name[len - 1] == '.';
     snprintf(full, sizeof(full), "%.*s", (int)len, name);
+    if (p->by) /* whoever else would be asked would be asked by us */
+        return *e ? 0 : ENOENT;
     int status = lookup_name(p, o, full, bare, *e, why);
     if (!status && !*e)
         *e = names_find(p, name);
@@ -142,12 +171,13 @@ void names_resolve(struct pump *p, const char *name, struct ipc_resolved *out)
     const struct book_entry *e;
     const char *why;
     int status = names_look(p, name, &e, &why);
-    uint32_t ip = !status ? names_address(p, e->key, AFTER_ANSWER_US) : 0;
+    uint32_t ip = !status ? names_address_of(p, e, AFTER_ANSWER_US) : 0;
     *out = (struct ipc_resolved){.status = status ? (uint32_t)status : !ip ? EAGAIN : 0};
     if (!ip)
         return;
     out->addr = addr_v4(ip, 0);
-    out->addr6 = names_host_address(p, ip, 6, 0);
+    if (!twin_is(p, pool_key(p->pool, p->now, ip)))
+        out->addr6 = names_host_address(p, ip, 6, 0);
 }
 
 uint32_t names_host(struct pump *p, const struct addr *a)
@@ -168,7 +198,7 @@ struct addr names_host_address(const struct pump *p, uint32_t ip, uint8_t family
 const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1])
 {
     const uint8_t *key = pool_contains(p->pool, ip) ? pool_key(p->pool, p->now, ip) : NULL;
-    const struct book_entry *e = key ? names_entry(p, key) : NULL;
+    const struct book_entry *e = twin_entry(p, key);
     const struct via *v = key && !e ? gate_via(p, ip) : NULL;
     if (v)
         snprintf(out, IPC_NAME_MAX + 1, "%s", v->key.full);
@@ -207,9 +237,11 @@ void names_pin_book(struct pump *p)
 {
     for (size_t i = 0; i < book_count(p->book); i++) {
         const struct book_entry *e = book_at(p->book, i);
-        uint32_t ip = pool_get(p->pool, p->now, e->key);
-        pool_pin(p->pool, e->key, true);
-        peer_of(p, e, ip);
+        char full[IPC_NAME_MAX + 1];
+        const struct overlay *o = overlay_of_entry(p, e->name, full);
+        uint32_t ip = twin_address(p, e, true);
+        if (o)
+            peer_of(o->sides, e, ip);
     }
     const struct access_list *l;
     for (unsigned i = 0; (l = access_list_at(p->access, i)); i++)

@@ -4,6 +4,8 @@
 #include <errno.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/anon.h"
+#include "daemon/pump/box.h"
 #include "daemon/pump/claims.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/lookup.h"
@@ -17,15 +19,32 @@ static void trace_in(struct pump *p, uint32_t host, uint8_t *packet, size_t len)
         trace_packet(p, host, false, &(struct iovec){packet, len}, 1, len);
 }
 
+/* To an anonymous program's peer nothing is said that depends on this user's network (i3/peer.h): what bears the addresses that were said gets
+ * those of this end. What is behind a gateway has the same address at both ends. */
+static void as_we_say(const struct side *s, struct peer *peer, uint8_t *packet, size_t len)
+{
+    uint32_t src, dst;
+    struct peer_addresses a = peer_addresses(peer);
+    if (!ip_addresses(packet, len, &src, &dst) || dst != peers_own_address(s->peers))
+        return;
+    uint32_t from = src == a.address || src == peer_default_address(s->peers, peer) ? a.local : src;
+    if (src != from || dst != s->own)
+        ip_rewrite(packet, len, from, s->own);
+}
+
 /* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. Addresses are those of this
  * end: where the two ends know each other under different ones, the sender has rewritten them. */
-static void peer_packet(struct pump *p, const struct side *s, struct peer *peer, uint8_t ecn, uint8_t *packet, size_t len)
+static void peer_packet(struct pump *p, const struct side *s, struct peer *peer, uint8_t ecn, bool by_boxes, uint8_t *packet, size_t len)
 {
     uint32_t src, dst, local = peer_addresses(peer).local;
+    if (!by_boxes && box_bypassed(p, s, peer))
+        return;
     if (!ip_take_ecn(packet, len, ecn)) {
         p->count.packets_bad++;
         return;
     }
+    if (s->o->anon)
+        as_we_say(s, peer, packet, len);
     if (ip_addresses(packet, len, &src, &dst) && src == local && dst == s->own) {
         trace_in(p, local, packet, len);
         if (!access_admits(p, s, peer, packet, len))
@@ -44,6 +63,11 @@ static void peer_packet(struct pump *p, const struct side *s, struct peer *peer,
         if (local)
             drop_misuse(p, peer);
     }
+}
+
+void net_routed_in(struct pump *p, const struct side *s, struct peer *peer, uint8_t *packet, size_t len)
+{
+    peer_packet(p, s, peer, 0, true, packet, len);
 }
 
 void net_data_in(struct overlay *o, const struct addr *from, uint8_t *data, size_t len)
@@ -80,7 +104,7 @@ void net_data_in(struct overlay *o, const struct addr *from, uint8_t *data, size
     if (verdict == PEER_WORD)
         word_in(s, peer, ecn, plain, plain_len);
     else
-        peer_packet(p, s, peer, ecn, plain, plain_len);
+        peer_packet(p, s, peer, ecn, false, plain, plain_len);
 }
 
 /* ---- out ---- */
@@ -107,27 +131,38 @@ void net_flush(struct overlay *o)
 
 /* On the way the packet bears the addresses of the peer's end. Normally they are ours too (10.H24 of the ids, paper 3.3) and
  * nothing is to be done; a rewritten packet is built whole first. IPv6 addresses are the same everywhere. */
-static ssize_t seal(const struct side *s, struct peer *peer, const struct iovec *v, int n, size_t len)
+static ssize_t seal(const struct side *s, struct peer *peer, struct peer **hop, const struct iovec *v, int n, size_t len)
 {
     struct overlay *o = s->o;
     struct pump *p = o->p;
     struct peer_addresses a = peer_addresses(peer);
-    uint8_t *out = o->seal + o->sealed + o->kind->headroom;
-    size_t cap = PUMP_SEAL_BUF - o->sealed - o->kind->headroom;
-    if ((a.local == a.address && s->own == a.we_are) || *(const uint8_t *)v[0].iov_base >> 4 == 6)
+    uint8_t *out = o->seal + o->sealed + o->kind->headroom, whole[PUMP_PACKET_MAX], head[BOX_HEAD];
+    size_t cap = PUMP_SEAL_BUF - o->sealed - o->kind->headroom, at = 0;
+    struct iovec w[5];
+    bool as_is = (a.local == a.address && s->own == a.we_are) || *(const uint8_t *)v[0].iov_base >> 4 == 6;
+    *hop = peer;
+    if (as_is && !peer_box(peer) && !p->config.require.n)
         return peer_seal(s->peers, peer, p->now, p->wall, v, n, out, cap);
 
-    uint8_t whole[PUMP_PACKET_MAX];
-    size_t at = 0;
-    if (len > sizeof(whole))
-        return -EMSGSIZE;
-    for (int i = 0; i < n; i++) {
-        memcpy(whole + at, v[i].iov_base, v[i].iov_len);
-        at += v[i].iov_len;
+    int err = box_out(s, peer, len, head, hop);
+    if (err)
+        return err;
+    if (as_is) {
+        memcpy(w + 1, v, (size_t)n * sizeof(*v));
+    } else {
+        if (len > sizeof(whole))
+            return -EMSGSIZE;
+        for (int i = 0; i < n; at += v[i++].iov_len)
+            memcpy(whole + at, v[i].iov_base, v[i].iov_len);
+        uint32_t src = ip_load32(whole + 12), dst = ip_load32(whole + 16); /* what is behind a gateway has the same address at both ends */
+        ip_rewrite(whole, at, src == s->own ? a.we_are : src, dst == a.local ? a.address : dst);
+        w[1] = (struct iovec){whole, at};
+        n = 1;
     }
-    uint32_t src = ip_load32(whole + 12), dst = ip_load32(whole + 16); /* what is behind a gateway has the same address at both ends */
-    ip_rewrite(whole, at, src == s->own ? a.we_are : src, dst == a.local ? a.address : dst);
-    return peer_seal(s->peers, peer, p->now, p->wall, &(struct iovec){whole, at}, 1, out, cap);
+    if (*hop == peer)
+        return peer_seal(s->peers, peer, p->now, p->wall, w + 1, n, out, cap);
+    w[0] = (struct iovec){head, sizeof(head)};
+    return peer_seal(s->peers, *hop, p->now, p->wall, w, n + 1, out, cap);
 }
 
 /* A packet for which there is no key yet waits for the session; the oldest gives way. */
@@ -149,21 +184,29 @@ static void hold(struct pump *p, uint32_t remote, const struct iovec *v, int n, 
     }
 }
 
+/* What was sealed behind the headroom goes to that peer. */
+void net_push_sealed(const struct side *s, const struct peer *peer, size_t len, uint8_t ecn)
+{
+    struct overlay *o = s->o;
+    outbox_push(&o->out, peer_destination(s->peers, peer), o->seal + o->sealed + o->kind->headroom, len);
+    if (o->kind->sent && !peer_is_direct(peer))
+        o->kind->sent(o);
+    outbox_set_ecn(&o->out, ecn); /* RFC 6040: a tunnel that keeps to the normal mode */
+    o->sealed += o->kind->headroom + len;
+}
+
 static void packet_out(const struct side *s, struct peer *peer, uint32_t remote, const struct iovec *v, int n, size_t len)
 {
     struct overlay *o = s->o;
     struct pump *p = o->p;
     if (outbox_is_tight(&o->out) || PUMP_SEAL_BUF - o->sealed < PUMP_PACKET_MAX)
         net_flush(o);
-    ssize_t sealed = seal(s, peer, v, n, len);
+    struct peer *hop;
+    ssize_t sealed = seal(s, peer, &hop, v, n, len);
     if (sealed > 0) {
         if (p->trace)
             trace_packet(p, remote, true, v, n, len);
-        outbox_push(&o->out, peer_destination(s->peers, peer), o->seal + o->sealed + o->kind->headroom, (size_t)sealed);
-        if (o->kind->sent && !peer_is_direct(peer))
-            o->kind->sent(o);
-        outbox_set_ecn(&o->out, ip_ecn(v[0].iov_base)); /* RFC 6040: a tunnel that keeps to the normal mode */
-        o->sealed += o->kind->headroom + (size_t)sealed;
+        net_push_sealed(s, hop, (size_t)sealed, ip_ecn(v[0].iov_base));
     } else if (sealed == -ENOTCONN) {
         hold(p, remote, v, n, len);
     } else {
@@ -191,7 +234,7 @@ void net_send_from(struct pump *p, uint32_t own, uint32_t remote, const struct i
 /* One overlay that is slow does not hold up the others: what it cannot take is lost there, as in a router's queue. */
 static bool all_full(const struct pump *p)
 {
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         if (!o->kind->full || !o->kind->full(o))
             return false;
     return true;
@@ -223,8 +266,8 @@ static void overlay_output(struct overlay *o)
     for (struct side *s = o->sides; s; s = s->next) {
         if (outbox_is_tight(&o->out))
             net_flush(o);
-        if (mono_due(peers_deadline(s->peers), p->now))
-            peers_output(s->peers, p->now, p->wall, &o->out);
+        if (overlay_may_call(o) && mono_due(peers_deadline(s->peers), p->now))
+            peers_output(s->peers, p->now, o->anon ? o->wall : p->wall, &o->out);
         unanswered += peers_unanswered(s->peers);
     }
     if (unanswered != o->unanswered) {
@@ -240,14 +283,15 @@ static void overlay_output(struct overlay *o)
 void net_output(struct pump *p)
 {
     engine_output(p);
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         overlay_output(o);
 }
 
 /* ---- sessions ---- */
 
-static void send_held(struct pump *p, const struct side *s, struct peer *peer, uint32_t remote)
+void net_send_held(struct pump *p, const struct side *s, struct peer *peer)
 {
+    uint32_t remote = peer_addresses(peer).local;
     for (unsigned n = p->held_n; n > 0; n--) {
         struct held h = p->held[p->held_first];
         p->held_first = (p->held_first + 1) % PUMP_HELD_MAX;
@@ -286,7 +330,7 @@ uint16_t net_mtu(struct pump *p, uint32_t remote)
     uint16_t mtu = (uint16_t)p->config.mtu;
     bool peers = false;
     remote = gate_host(p, remote);
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (const struct side *s = o->sides; s; s = s->next) {
             struct peer_info info;
             const struct peer *peer = peer_by_address(s->peers, remote);
@@ -294,23 +338,33 @@ uint16_t net_mtu(struct pump *p, uint32_t remote)
                 continue;
             peers |= !s->group;
             peer_info(s->peers, peer, p->now, &info);
+            info.mtu = box_mtu(p, s, peer, info.mtu);
             if (info.standing && info.mtu < mtu)
                 mtu = info.mtu;
         }
     return !peers && names_is_multicast(p, remote) ? mcast_mtu(p) : mtu;
 }
 
+/* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
+void net_set_path(struct pump *p, const struct side *s, const struct peer *peer)
+{
+    struct peer_info info;
+    peer_info(s->peers, peer, p->now, &info);
+    if (info.local)
+        tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, net_mtu(p, info.local));
+}
+
 static void peer_event(struct pump *p, const struct side *s, const struct peer_event *e)
 {
     struct peer_info info;
-    if (e->kind == PEER_UP || e->kind == PEER_UNREACHABLE)
+    if (!s->o->anon && (e->kind == PEER_UP || e->kind == PEER_UNREACHABLE))
         rotation_session(s, e->peer, e->kind == PEER_UP);
     if (s->retired)
         return;
+    box_event(p, s, e);
     peer_info(s->peers, e->peer, p->now, &info);
-    /* leave room in the peer's socket for the kernel's own bookkeeping and for other senders */
     if (e->kind != PEER_UNREACHABLE)
-        tcpip_set_path(p->tcpip, info.local, info.recv_buffer / 2, net_mtu(p, info.local));
+        net_set_path(p, s, e->peer);
     if (e->moved)
         tcpip_replace_remote(p->tcpip, p->now, info.local, ECONNRESET);
     if (e->anew)
@@ -318,10 +372,10 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
     if (e->kind == PEER_UP || e->kind == PEER_BACK)
         tcpip_revive(p->tcpip, p->now, info.local);
     p->ever_met |= e->kind == PEER_UP;
-    if (e->kind == PEER_UP && !s->group && !strangers_has(p, info.key))
+    if (e->kind == PEER_UP && !s->group && !s->o->anon && !strangers_has(p, info.key))
         state_met(p, info.key);
     if (e->kind == PEER_UP)
-        send_held(p, s, e->peer, info.local);
+        net_send_held(p, s, e->peer);
     if (!s->group)
         note_failure(p, info.local, e->kind == PEER_UNREACHABLE ? e->err : 0);
     if (e->kind == PEER_UNREACHABLE)
@@ -332,7 +386,7 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
 void net_peer_events(struct pump *p)
 {
     struct peer_event e;
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (struct side *s = o->sides; s; s = s->next)
             while (peers_event(s->peers, &e))
                 peer_event(p, s, &e);

@@ -77,21 +77,21 @@ struct overlay *overlay_named(const struct pump *p, const char *name)
 bool overlay_may_have(const struct overlay *o, const uint8_t key[KEY_LEN])
 {
     const struct pump *p = o->p;
-    return !p->overlays->next || overlay_of_key(p, key) == o || (!names_entry(p, key) && access_knows(p->access, key));
+    return !p->overlays->next || overlay_of_key(p, key) == o || (names_entry(p, key) && twin_entry_in(p, o, key)) || (!names_entry(p, key) && access_knows(p->access, key));
 }
 
 /* A guest without a name may come by any overlay: then it is answered by the one where its session is. */
 bool overlay_route(const struct pump *p, uint32_t own, uint32_t remote, struct side **s, struct peer **peer)
 {
     struct side *found = NULL;
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         for (struct side *at = o->sides; at; at = at->next) {
             struct peer *there = at->own == own ? peer_by_address(at->peers, remote) : NULL;
             if (!there || (found && !peer_is_standing(there)))
                 continue;
             found = *s = at;
             *peer = there;
-            if (!p->overlays->next || peer_is_standing(there))
+            if (!p->overlays->next || o->anon || peer_is_standing(there))
                 return true;
         }
     return found || gate_route(p, own, remote, s, peer);
@@ -152,9 +152,26 @@ int overlay_socket_anew(struct overlay *o, const struct addr *local)
 
 /* ---- start and end ---- */
 
+struct overlay *overlay_each(const struct pump *p, const struct overlay *o)
+{
+    return !o ? p->overlays : o->next ? o->next : o->anon ? NULL : p->hidden;
+}
+
+/* A packet to a peer is of no use before its answer gets back: an instance for an anonymous program begins with its trigger. */
+bool overlay_may_call(const struct overlay *o)
+{
+    enum { TRIGGER_PATIENCE = 3000000 };
+    return !o->anon || (!anon_fades(o) && (o->stood || mono_since(o->made, o->p->now) > TRIGGER_PATIENCE));
+}
+
+static struct overlay **list_of(const struct overlay *o)
+{
+    return o->anon ? &o->p->hidden : &o->p->overlays;
+}
+
 static void overlay_link(struct overlay *o)
 {
-    struct overlay **at = &o->p->overlays;
+    struct overlay **at = list_of(o);
     while (*at)
         at = &(*at)->next;
     *at = o;
@@ -171,7 +188,7 @@ void overlays_list_zones(struct pump *p)
 
 static void overlay_unlink(struct overlay *o)
 {
-    struct overlay **at = &o->p->overlays;
+    struct overlay **at = list_of(o);
     while (*at && *at != o)
         at = &(*at)->next;
     if (*at)
@@ -179,13 +196,15 @@ static void overlay_unlink(struct overlay *o)
 }
 
 /* The user's own side, which others find by the public id for every suffix: who asks need not know that it is nobody's but ours
- * (i3/peer.h). */
+ * (i3/peer.h). An anonymous program's side has no name to be found by. */
 static int open_side(struct overlay *o)
 {
     struct pump *p = o->p;
     o->seal = malloc(PUMP_SEAL_BUF);
-    int err = o->seal ? overlay_announce(o, &p->public_id, 128, p->identity.priv, p->identity.pub, INSERT_SHORTCUT) : -ENOMEM;
-    struct side *s = err ? NULL : side_new(o, NULL);
+    int err = o->seal ? 0 : -ENOMEM;
+    if (!err && !o->anon)
+        err = overlay_announce(o, &p->public_id, 128, p->identity.priv, p->identity.pub, INSERT_SHORTCUT);
+    struct side *s = err ? NULL : o->anon ? side_new_hidden(o) : side_new(o, NULL);
     if (!s)
         return err ? err : -ENOMEM;
     o->peers = s->peers;
@@ -199,7 +218,9 @@ struct overlay_plan overlay_plan_first(const struct config *c)
 
 struct overlay_plan overlay_plan_of(const struct config_overlay *c)
 {
-    return (struct overlay_plan){.name = c->name, .suffix = c->suffix, .kind = &overlay_kind_i3, .nodes = c->nodes, .n_nodes = c->n_nodes};
+    static const struct overlay_kind *const kinds[] = {[KIND_I3] = &overlay_kind_i3, [KIND_MESH] = &overlay_kind_mesh};
+    return (struct overlay_plan){.name = c->name, .suffix = c->suffix, .kind = kinds[c->kind], .nodes = c->nodes, .n_nodes = c->n_nodes,
+        .bind = c->bind, .relay = c->relay};
 }
 
 int overlay_make(struct pump *p, const struct overlay_plan *c, struct overlay **out, char *why, size_t whylen)
@@ -208,6 +229,8 @@ int overlay_make(struct pump *p, const struct overlay_plan *c, struct overlay **
     if (!o)
         return -ENOMEM;
     o->p = p;
+    o->made = p->now;
+    o->anon = c->anon;
     o->kind = c->kind;
     snprintf(o->name, sizeof(o->name), "%s", c->name);
     snprintf(o->suffix, sizeof(o->suffix), "%s", c->suffix);
@@ -315,7 +338,7 @@ unsigned overlay_replaced(struct overlay *o, const struct i3_id *now, struct i3_
 mono_t overlay_deadline(const struct overlay *o)
 {
     mono_t at = o->kind->deadline(o);
-    for (const struct side *s = o->sides; s; s = s->next)
+    for (const struct side *s = o->sides; s && overlay_may_call(o); s = s->next)
         at = mono_min(at, peers_deadline(s->peers));
     return at;
 }

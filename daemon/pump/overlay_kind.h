@@ -37,12 +37,15 @@ struct overlay_plan {
     unsigned n_nodes;
     bool by_config;           /* they stand in i3.conf */
     struct addr bind;         /* mesh */
+    struct anon *anon;        /* an instance for a program (anon.h) */
+    bool relay;
 };
 
 struct overlay_kind {
     const char *name;  /* as i3.conf has it */
     bool named;        /* others than the book may know a name: hash, DNS; invitations and groups live there */
     bool shortcuts;    /* peers look for them (i3/path.h) */
+    bool by_id;        /* peers push for ADDR_ID */
     uint8_t headroom;  /* bytes left free before each sealed packet, for send() */
 
     /* ---- state ---- */
@@ -94,6 +97,6 @@ struct overlay_kind {
     const char *(*silence)(struct overlay *o, const uint8_t key[KEY_LEN]); /* why nobody answers, if that is its doing; or NULL */
 };
 
-extern const struct overlay_kind overlay_kind_i3, overlay_kind_mesh;
+extern const struct overlay_kind overlay_kind_i3, overlay_kind_mesh, overlay_kind_hidden /* i3, for an anonymous program */;
 
 #endif

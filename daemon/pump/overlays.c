@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/anon.h"
 #include "daemon/pump/claims.h"
 #include "daemon/pump/impl.h"
 #include "daemon/pump/lookup.h"
@@ -32,6 +33,7 @@ static void overlay_remove(struct overlay *o)
 {
     struct pump *p = o->p;
     log_info("overlay name=%s suffix=%s ends", o->name, o->suffix);
+    anon_forget_ring(p, o);
     drop_peers(o, true);
     overlay_leave(o);
     net_flush(o);
@@ -59,6 +61,10 @@ static int settle(struct pump *p, const struct overlay_plan *c, char *why, size_
     is.by_config = c->n_nodes;
     is.n_nodes = nodes_of(p, c->name, c->nodes, c->n_nodes, v);
     struct overlay *o = overlay_named(p, c->name);
+    if (o && o->kind != c->kind) {
+        overlay_remove(o);
+        o = NULL;
+    }
     if (o) {
         snprintf(o->suffix, sizeof(o->suffix), "%s", c->suffix);
         return o->kind->change(o, &is, why, whylen);

@@ -1,10 +1,13 @@
 #include "daemon/pump/policy.h"
 
+#include "daemon/pump/box.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/pump/anon.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/lookup.h"
 
@@ -15,7 +18,7 @@ static const char library_suffix[] = ".i3";
 
 struct policy {
     struct rules *rules;
-    bool has_rules, apps, every_name, shortcuts;
+    bool has_rules, apps, every_name, shortcuts, anonymity;
     mono_t *told; /* of each rule: when it was last logged that it cannot be followed */
     unsigned n;
 };
@@ -39,6 +42,8 @@ static struct policy *policy_new(const struct config *c)
     y->has_rules = c->n_rules;
     y->apps = rules_know_apps(y->rules);
     y->every_name = rules_want_every_name(y->rules, library_suffix);
+    for (unsigned i = 0; i < c->n_rules; i++)
+        y->anonymity |= c->rules[i].anonymity;
     y->shortcuts = c->shortcut || rules_want_shortcuts(y->rules);
     return y;
 }
@@ -76,12 +81,14 @@ int policy_renew(struct pump *p, const struct config *c)
 
 /* ---- the decision ---- */
 
-/* A name which a rule brings into the overlay although no overlay has its suffix is found as if it were the first one's. */
+/* A name which a rule brings into the overlay although no overlay has its suffix is found as if it were that of the rule's `via`, or the
+ * first one's. */
 static void full_name(const struct pump *p, const struct verdict *v, const char *name, char full[IPC_NAME_MAX + 1])
 {
+    const struct overlay *o = v->rule && v->action == ACTION_OVERLAY && v->rule->via[0] ? overlay_named(p, v->rule->via) : p->overlays;
     size_t len = strlen(name);
     len -= len && name[len - 1] == '.';
-    int n = snprintf(full, IPC_NAME_MAX + 1, "%.*s%s", (int)len, name, v->has_suffix ? "" : p->overlays->suffix);
+    int n = snprintf(full, IPC_NAME_MAX + 1, "%.*s%s", (int)len, name, v->has_suffix ? "" : o ? o->suffix : "");
     if (n > IPC_NAME_MAX || !len)
         full[0] = '\0';
 }
@@ -115,6 +122,10 @@ void policy_look(const struct pump *p, const char *name, const char *app, struct
         out->fate = FATE_MISSING;
     else if (out->verdict.action == ACTION_GATEWAY)
         out->fate = FATE_GATEWAY;
+    bool hidden = p->asker && anon_is_all(p->asker);
+    out->anonymous = hidden || p->config.anonymity || (out->verdict.rule && out->verdict.rule->anonymity);
+    if (hidden && out->fate == FATE_SYSTEM)
+        out->fate = FATE_DENIED; /* the system's resolver is outside */
     if (out->fate == FATE_GATEWAY)
         look_gateway(p, name, out);
     if (out->fate != FATE_OVERLAY)
@@ -143,20 +154,38 @@ static void tell(struct pump *p, const struct policy_look *l, const char *name)
         log_warn("rule line=%u name=%s its pattern takes too many steps and was given up: such names are not known", rule->line, name);
 }
 
+static bool wants_anonymity(const struct pump *p, const char *name, const char *app)
+{
+    struct verdict v = rules_decide(p->policy->rules, name, app);
+    return v.rule && v.rule->anonymity;
+}
+
+/* By which side the gateway is asked; NULL: it cannot be had. */
+static struct side *gateway_side(struct pump *p, const struct policy_look *l)
+{
+    struct overlay *o = l->anonymous && p->by ? anon_overlay(p->by, l->o) : l->o;
+    return o ? o->sides : NULL;
+}
+
 void policy_resolve(struct pump *p, const char *name, const char *app, struct ipc_resolved *out)
 {
     struct policy_look l;
+    struct side *s;
     *out = (struct ipc_resolved){.status = ENOENT};
     policy_look(p, name, app, &l);
     switch (l.fate) {
     case FATE_OVERLAY:
-        if (l.full[0])
+        p->by = l.anonymous ? p->asker : NULL;
+        if (l.full[0] && (p->by || !l.anonymous))
             names_resolve(p, l.full, out);
         break;
     case FATE_GATEWAY:
-        if (l.e && l.full[0])
-            gate_resolve(p, l.o->sides, l.e, l.full, l.verdict.rule->strip, l.verdict.rule->suffix, out);
-        else
+        p->by = l.anonymous ? p->asker : NULL;
+        if (l.e && l.full[0] && l.anonymous && !p->by)
+            break; /* nobody whom i3run has started for it */
+        if (l.e && l.full[0] && (s = gateway_side(p, &l)))
+            gate_resolve(p, s, l.e, l.full, l.verdict.rule->strip, l.verdict.rule->suffix, out);
+        else if (!l.e || !l.full[0])
             tell(p, &l, name);
         break;
     case FATE_SYSTEM:
@@ -176,8 +205,9 @@ bool policy_wait(struct pump *p, const char *name, const char *app, struct ipc_c
 {
     struct policy_look l;
     policy_look(p, name, app, &l);
+    struct side *s = l.fate == FATE_GATEWAY && l.e ? gateway_side(p, &l) : NULL;
     if (l.fate == FATE_GATEWAY)
-        return l.e && gate_wait(p, l.o->sides, l.e, l.full, client, serial);
+        return s && gate_wait(p, s, l.e, l.full, client, serial);
     return lookup_wait(p, l.full, client, serial, NULL, 0);
 }
 
@@ -186,6 +216,11 @@ int policy_connect_via(struct pump *p, const struct via *v, const char *app)
     struct policy_look l;
     policy_look(p, v->key.full, app, &l);
     return l.fate == FATE_GATEWAY && l.e && !memcmp(l.e->key, v->key.gateway, KEY_LEN) ? 0 : ECONNREFUSED;
+}
+
+bool policy_via_is_anonymous(const struct pump *p, const struct via *v, const char *app)
+{
+    return p->config.anonymity || (p->asker && anon_is_all(p->asker)) || wants_anonymity(p, v->key.full, app);
 }
 
 bool policy_claims(const struct pump *p, const char *name, const char *app)
@@ -202,6 +237,24 @@ const struct config_rule *policy_app_rule(const struct pump *p, const char *name
 }
 
 /* ---- hosts ---- */
+
+bool policy_is_anonymous(const struct pump *p, const uint8_t *key, const char *app)
+{
+    char full[IPC_NAME_MAX + 1];
+    if (p->config.anonymity || (p->asker && anon_is_all(p->asker)))
+        return true;
+    if (!p->policy->has_rules || !key)
+        return false;
+    for (size_t i = 0; i < book_count(p->book); i++) {
+        const struct book_entry *e = book_at(p->book, i);
+        if (memcmp(e->key, key, KEY_LEN) != 0)
+            continue;
+        overlay_of_entry(p, e->name, full);
+        if (wants_anonymity(p, full, app) || wants_anonymity(p, e->name, app))
+            return true;
+    }
+    return false;
+}
 
 static bool may_ask(const struct pump *p, const char *name, const char *app, bool by_rule_only)
 {
@@ -254,11 +307,31 @@ void policy_peer(struct pump *p, struct overlay *o, struct peer *peer, const str
     enum config_choice shortcut, encrypt;
     policy_wishes(p, e, &shortcut, &encrypt);
     peer_set_wishes(o->peers, peer, yes[shortcut], no[encrypt]);
+    box_policy(o->sides, peer, e);
+}
+
+const struct config_rule *policy_through(const struct pump *p, const struct book_entry *e)
+{
+    char full[IPC_NAME_MAX + 1];
+    overlay_of_entry(p, e->name, full);
+    const struct config_rule *r = rules_through(p->policy->rules, full);
+    r = r ? r : rules_through(p->policy->rules, e->name);
+    for (unsigned i = 0; !r && i < p->config.n_rules; i++) {
+        const struct config_rule *g = &p->config.rules[i];
+        if (g->action == ACTION_GATEWAY && g->n_through && !strcmp(g->via, e->name))
+            r = g;
+    }
+    return r;
 }
 
 const char *policy_app(const struct pump *p, struct ipc_client *c)
 {
     return p->policy->apps ? ipc_client_app(c) : "";
+}
+
+bool policy_wants_programs(const struct pump *p)
+{
+    return p->policy->anonymity;
 }
 
 bool policy_wants_every_name(const struct pump *p)

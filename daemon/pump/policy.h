@@ -28,6 +28,7 @@ struct policy_look {
     struct verdict verdict;
     enum policy_fate fate;
     const char *missing;
+    bool anonymous; /* by an instance of the program's own (anon.h) */
     char full[IPC_NAME_MAX + 1];  /* with FATE_OVERLAY: as names_resolve() takes it; with FATE_GATEWAY: as it was asked for, lower case; "": too long */
     struct overlay *o;            /* NULL: no overlay of that suffix runs */
     const struct book_entry *e;   /* NULL: neither book nor groups have the name */
@@ -49,13 +50,20 @@ bool policy_claims(const struct pump *p, const char *name, const char *app);
 const struct config_rule *policy_app_rule(const struct pump *p, const char *name, const struct config_rule *after, const struct config_rule *until);
 /* May that program talk to the host with that key? 0 or an errno, positive. It may when it might ask for one of the host's names. */
 int policy_connect(struct pump *p, const uint8_t *key, const char *app);
+/* Does that program talk to the host with that key anonymously? It does when it would by one of the host's names. */
+bool policy_is_anonymous(const struct pump *p, const uint8_t *key, const char *app);
+bool policy_via_is_anonymous(const struct pump *p, const struct via *v, const char *app);
 /* What the rules want of the session with a host of the book; and that it be so. */
 void policy_wishes(const struct pump *p, const struct book_entry *e, enum config_choice *shortcut, enum config_choice *encrypt);
+/* The rule that says by which middle-boxes it goes; NULL: none does. */
+const struct config_rule *policy_through(const struct pump *p, const struct book_entry *e);
 void policy_peer(struct pump *p, struct overlay *o, struct peer *peer, const struct book_entry *e);
 
 /* What the rules call the program that a client is; "" also where no rule asks. */
 const char *policy_app(const struct pump *p, struct ipc_client *c);
 
+/* Some rule asks for anonymity. */
+bool policy_wants_programs(const struct pump *p);
 bool policy_wants_every_name(const struct pump *p);
 bool policy_wants_shortcuts(const struct pump *p);
 

@@ -11,6 +11,8 @@
 #include "daemon/base/log.h"
 #include "daemon/io/pages.h"
 #include "daemon/io/routes.h"
+#include "daemon/pump/anon.h"
+#include "daemon/pump/box.h"
 #include "daemon/pump/claims.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/lookup.h"
@@ -30,12 +32,13 @@ static mono_t next_deadline(const struct pump *p)
 {
     mono_t at = mono_add(p->now, NODE_CHECK_US);
     at = mono_min(at, tcpip_deadline(p->tcpip));
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         at = mono_min(at, overlay_deadline(o));
     at = mono_min(at, mono_min(pool_deadline(p->pool), mono_min(state_deadline(p), drop_deadline(p))));
-    at = mono_min(at, flow_deadline(p));
+    at = mono_min(at, mono_min(flow_deadline(p), anon_deadline(p)));
     at = mono_min(at, reload_deadline(p));
     at = mono_min(at, dgram_deadline(p));
+    at = mono_min(at, box_deadline(p));
     at = mono_min(at, mono_min(door_deadline(p), mono_min(gateway_deadline(p), mono_min(strangers_deadline(p), portal_deadline(p)))));
     at = mono_min(at, mono_min(share_deadline(p), rotation_deadline(p)));
     return mono_min(at, mono_min(ping_deadline(p), lookup_deadline(p)));
@@ -87,6 +90,7 @@ static void expire(struct pump *p)
     reload_expire(p);
     dgram_expire(p);
     door_expire(p);
+    box_turn(p);
     gateway_turn(p);
     share_turn(p);
     access_settle(p);
@@ -96,7 +100,8 @@ static void expire(struct pump *p)
     dns_expire(p);
     lookup_turn(p);
     state_turn(p);
-    for (struct overlay *o = p->overlays; o; o = o->next)
+    anon_turn(p);
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
         overlay_turn(o);
 }
 
@@ -119,7 +124,7 @@ void pump_turn(struct pump *p)
     do {
         pump_clock(p);
         more = false;
-        for (struct overlay *o = p->overlays; o; o = o->next)
+        for (struct overlay *o = NULL; (o = overlay_each(p, o));)
             more |= overlay_recv(o);
         dgram_flush(p);
         more |= dgram_read(p);
@@ -155,7 +160,7 @@ static void gather(struct pump *p, uint64_t came)
 
 static bool at_hand(const struct pump *p)
 {
-    for (const struct overlay *o = p->overlays; o; o = o->next)
+    for (const struct overlay *o = NULL; (o = overlay_each(p, o));)
         if (overlay_pending(o))
             return true;
     return false;
@@ -196,6 +201,16 @@ static bool key_known(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct overlay *o = ctx;
     return names_may_talk(o->p, key) && overlay_may_have(o, key);
+}
+
+static void boxes_named(void *ctx, struct peer *peer, const struct peer_boxes *theirs)
+{
+    struct overlay *o = ctx;
+    struct side *s = o->sides;
+    while (s && peer_by_key(s->peers, peer_key(peer)) != peer)
+        s = s->next;
+    if (s && !s->retired)
+        box_named(s, peer, theirs);
 }
 
 static struct peer *key_meet(void *ctx, const uint8_t key[KEY_LEN])
@@ -259,10 +274,12 @@ void pump_peers_config(struct overlay *o, struct peers_config *c)
         .shortcut = p->config.shortcut && o->kind->shortcuts,
         .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
+        .by_id = o->kind->by_id,
         .probe_mtu = true,
         .recv_buffer = udp_buffer(o->udp),
         .accel = p->accel,
         .known = key_known,
+        .boxes = boxes_named,
         .meet = key_meet,
         .ctx = o};
     draw_seed(p, c->session_priv);
@@ -338,6 +355,7 @@ static void pump_free(struct pump *p)
 {
     lookup_stop(p);
     claims_stop(p);
+    twins_free(p);
     dns_stop(p);
     portal_stop(p);
     mcast_stop(p);
@@ -349,6 +367,8 @@ static void pump_free(struct pump *p)
         trace_stop(p);
         move_stop(p);
         reload_stop(p);
+        box_stop(p);
+        anon_stop(p);
         overlays_free(p);
         fdset_del(p->set, p->timer_watch);
     }
@@ -392,6 +412,7 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
     p->timer_fd = p->addresses_fd = -1;
     pump_clock(p);
     p->started = p->now;
+    p->anon_look = MONO_NEVER;
     p->wall_started = p->wall;
     entropy_fill(seed, sizeof(seed));
     drbg_init(&p->random, seed);
@@ -418,6 +439,8 @@ int pump_start(struct pump **out, uv_loop_t *loop, const struct config *config, 
         err = start_io(p, why, whylen);
     if (!err)
         err = reload_start(p);
+    if (!err)
+        err = box_start(p);
     if (!err)
         err = start_sessions(p, why, whylen);
     if (!err)

@@ -90,6 +90,8 @@ static void compare(const struct config *now, struct config *next, struct reload
     }
     if (lists_differ(now->rules, now->n_rules, next->rules, next->n_rules, sizeof(*now->rules)))
         add_name(out->now, "rule");
+    if (lists_differ(now->middleboxes, now->n_middleboxes, next->middleboxes, next->n_middleboxes, sizeof(*now->middleboxes)))
+        add_name(out->now, "middlebox");
     if (lists_differ(now->exposes, now->n_exposes, next->exposes, next->n_exposes, sizeof(*now->exposes)))
         add_name(out->now, "expose");
     if (lists_differ(now->overlays, now->n_overlays, next->overlays, next->n_overlays, sizeof(*now->overlays)))

@@ -10,6 +10,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/control/overlay_report.h"
+#include "daemon/pump/anon.h"
 #include "daemon/pump/lookup.h"
 
 #define HEARD_AGAIN_US (100 * USEC_PER_MSEC) /* how often a node that passes on packets is taken note of */
@@ -59,7 +60,7 @@ static int i3_open(struct overlay *o, const struct overlay_plan *c, char *why, s
     if (!r->triggers || !r->owners)
         return -ENOMEM;
     drbg_draw(&p->random, seed, sizeof(seed));
-    if (r->n_configured && !(r->nodes = nodes_new(r->configured, r->n_configured, p->public_id.b, seed)))
+    if (!o->anon && r->n_configured && !(r->nodes = nodes_new(r->configured, r->n_configured, p->public_id.b, seed)))
         return -ENOMEM;
     return 0;
 }
@@ -313,7 +314,7 @@ static void set_home(struct overlay *o, const struct addr *node)
     char s[ADDR_STR];
     o->ring->node_addr = *node;
     o->ring->node_since = p->now;
-    if (node->family)
+    if (node->family && !o->anon)
         log_info("node address=%s%s%s%s", addr_str(node, s), o->ring->node ? " embedded" : "", *o->name ? " overlay=" : "", o->name);
     for (struct side *side = o->sides; side; side = side->next)
         peers_set_node(side->peers, node);
@@ -356,6 +357,11 @@ static void use_local_node(struct overlay *o)
     use_node(o, &local, false);
 }
 
+void net_drawn_node(struct overlay *o, const struct addr *node)
+{
+    use_node(o, node, false);
+}
+
 void net_use_node(struct overlay *o, unsigned i)
 {
     struct pump *p = o->p;
@@ -375,7 +381,9 @@ static void choose_by_silence(struct overlay *o)
                   (heard.us == MONO_NEVER.us || mono_since(heard, p->now) > NODE_SILENCE_US);
     if (o->ring->node_addr.family && !silent && !owners_home_silent(o->ring->owners, p->now))
         return;
-    if (!o->ring->nodes && o == o->p->overlays)
+    if (o->anon)
+        anon_choose_node(o);
+    else if (!o->ring->nodes && o == o->p->overlays)
         use_local_node(o);
     else if (o->ring->nodes)
         net_use_node(o, (o->ring->node_index + 1) % o->ring->n_configured);
@@ -409,6 +417,49 @@ void net_choose_node(struct overlay *o)
         choose_by_distance(o);
     else
         choose_by_silence(o);
+}
+
+/* ---- an instance for an anonymous program ---- */
+
+/* No node is measured, no private id moves nearer, the way of every packet is by the node. */
+static int hidden_up(struct overlay *o)
+{
+    triggers_set_private(o->ring->triggers);
+    o->wall = drbg_u64(&o->p->random) >> 16; /* no clock: microseconds of nothing, greater each time */
+    anon_choose_node(o);
+    return 0;
+}
+
+static int hidden_side_up(struct side *s)
+{
+    peers_set_node(s->peers, &s->o->ring->node_addr);
+    return 0;
+}
+
+static const struct addr *hidden_way(struct overlay *o, const struct i3_id *id)
+{
+    (void)id;
+    return &o->ring->node_addr;
+}
+
+static void hidden_turn(struct overlay *o)
+{
+    link_turn(o);
+    if (anon_fades(o))
+        return;
+    net_choose_node(o);
+    o->stood |= i3_stands(o, &o->sides->session_id);
+}
+
+static void hidden_output_last(struct overlay *o)
+{
+    if (!anon_fades(o))
+        i3_output_last(o);
+}
+
+static mono_t hidden_deadline(const struct overlay *o)
+{
+    return anon_fades(o) ? MONO_NEVER : i3_deadline(o);
 }
 
 /* ---- looking in ---- */
@@ -472,6 +523,35 @@ const struct overlay_kind overlay_kind_i3 = {
     .look = move_look,
     .moved = move_ring_again,
     .addresses = move_addresses,
+    .describe = i3_describe,
+    .path = i3_path,
+    .silence = i3_silence,
+};
+
+const struct overlay_kind overlay_kind_hidden = {
+    .name = "i3",
+    .open = i3_open,
+    .up = hidden_up,
+    .close = i3_close,
+    .side_up = hidden_side_up,
+    .announce = i3_announce,
+    .withdraw = i3_withdraw,
+    .stands = i3_stands,
+    .ready = i3_ready,
+    .way = hidden_way,
+    .receive = i3_receive,
+    .pending = i3_pending,
+    .send = i3_send,
+    .full = link_is_full,
+    .by_tcp = i3_by_tcp,
+    .heard = i3_heard,
+    .sent = i3_sent,
+    .turn = hidden_turn,
+    .output = i3_output,
+    .output_last = hidden_output_last,
+    .deadline = hidden_deadline,
+    .doubt = i3_doubt,
+    .moved = move_ring_again,
     .describe = i3_describe,
     .path = i3_path,
     .silence = i3_silence,

@@ -51,7 +51,7 @@ static void fragments_out(struct pump *p, uint32_t own, uint32_t host, const uin
 }
 
 /* From where m's peer is answered: where it has asked, as long as it has a session there. */
-static const struct side *side_towards(const struct pump *p, const struct mirror *m)
+static const struct side *side_of_mirror(const struct pump *p, const struct mirror *m)
 {
     const struct side *s = m->own == p->own ? NULL : side_by_own(p, m->own);
     const struct peer *peer = s ? peer_by_address(s->peers, m->host) : NULL;
@@ -93,7 +93,7 @@ void dgram_send(struct pump *p, uint32_t own, uint32_t host, const uint8_t *ip, 
 void dgram_out(struct pump *p, const struct mirror *m, uint16_t port, const uint8_t *data, size_t len)
 {
     uint8_t head[IP6_HEAD];
-    const struct side *s = side_towards(p, m);
+    const struct side *s = side_of_mirror(p, m);
     size_t n = ip_head(p, m, s, head, len);
     dgram_send(p, s->own, m->host, head, n, port, m->virt.port, data, len);
 }
@@ -169,7 +169,7 @@ static void refusals(struct pump *p, struct mirror_io *x)
         if (len > 128)
             len = 128;
         /* as it came: the header of what we would send to the peer, turned round */
-        size_t n = ip_head(p, m, side_towards(p, m), packet, len);
+        size_t n = ip_head(p, m, side_of_mirror(p, m), packet, len);
         if (m->virt.family == 6) {
             ip6_template_back(answer, packet);
             ip6_build(packet, answer, IP_UDP, (uint16_t)(UDP_HEAD + len));

@@ -5,7 +5,7 @@
  *     [W, X] ----- node ----->  [X]  ----- node ----->       X
  *
  * What passes is sealed for the receiver: this host sees from whom to which id, how much and when, and nothing else. It is done where
- * the config says `waypoint = yes`, for whoever knows our key: a byte out for a byte in, and each pass costs a hop, so that neither can a
+ * the config says `waypoint = yes`, or a middle-box is there (its users' handshakes), for whoever knows our key: a byte out for a byte in, and each pass costs a hop, so that neither can a
  * flood be made larger here nor a packet go round for ever.
  */
 #include "daemon/pump/impl.h"
@@ -16,7 +16,8 @@ void waypoint_in(struct overlay *o, const struct wire_data *d, uint8_t *data, si
 {
     struct pump *p = o->p;
     const struct i3_id *next = (const struct i3_id *)(d->ids + ID_LEN);
-    if (!p->config.waypoint || memcmp(d->ids, p->public_id.b, ID_PREFIX_LEN) != 0 || !d->hops || !memcmp(next->b, p->public_id.b, ID_PREFIX_LEN)) {
+    bool passes = (p->config.waypoint || p->config.n_middleboxes) && side_by_id(o, d->ids);
+    if (!passes || !d->hops || side_by_id(o, next->b)) {
         p->count.packets_bad++;
         return;
     }

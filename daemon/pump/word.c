@@ -2,20 +2,28 @@
 #include "daemon/pump/gateway.h"
 
 #include "daemon/i3/inner.h"
+#include "daemon/pump/box.h"
 
 void word_in(struct side *s, struct peer *peer, uint8_t ecn, uint8_t *msg, size_t len)
 {
     unsigned kind = inner_kind(msg, len);
-    (void)ecn; /* of packets within words: the middle-boxes' */
     if (kind == INNER_ROTATE || kind == INNER_ROTATED) {
         rotation_word(s, peer, msg, len);
         return;
     }
     if (s->retired)
         return;
-    if (kind == INNER_GATEWAY) {
+    switch (kind) {
+    case INNER_GATEWAY:
         gateway_word(s, peer, msg, len);
-        return;
+        break;
+    case INNER_BOX:
+        box_word(s, peer, msg, len);
+        break;
+    case INNER_BOX_DATA:
+        box_data(s, peer, ecn, msg, len);
+        break;
+    default:
+        break;
     }
-    /* middle-boxes (INNER_BOX, INNER_BOX_DATA): not here yet */
 }

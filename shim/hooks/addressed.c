@@ -42,6 +42,8 @@ static int before_send(int fd, const void *sa, socklen_t len, const struct iovec
     if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && readable(sa, len))
         to = destination(sa, len);
     bool dns = to.family && dns_is_server(&to);
+    if (overlay_shuns(&to) && sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM)
+        return -ENETUNREACH;
     if (!to.family || (!dns && !overlay_covers(&to)) || (dns && leave_to_server(&to, v, n, flags)))
         return SEND_AS_IS;
     if (flags & MSG_FASTOPEN) {

@@ -234,7 +234,9 @@ HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
     if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && sys_readable(sa, len))
         to = addr_from_sockaddr(sa, len);
     int err = CONNECT_PASS;
-    if (to.family && (overlay_covers(&to) || dns_is_server(&to)))
+    if (overlay_shuns(&to))
+        err = -ENETUNREACH;
+    else if (to.family && (overlay_covers(&to) || dns_is_server(&to)))
         err = connect_covered(fd, &to, sa->sa_family);
     else if (to.family)
         leave(fd, &to);

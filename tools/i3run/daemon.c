@@ -57,8 +57,10 @@ static int dial_daemon(void)
     return fd;
 }
 
+enum { KEPT_FD = 900 }; /* out of the way of what programs pick by hand */
+
 /* One question without arguments; the reply's reader behind its header. */
-static int ask(uint8_t type, uint8_t *buf, size_t cap, struct reader *r)
+static int ask_with(uint8_t type, const struct ipc_program *program, int *keep, uint8_t *buf, size_t cap, struct reader *r)
 {
     struct writer w = writer_of(buf, cap);
     struct ipc_header h;
@@ -66,16 +68,36 @@ static int ask(uint8_t type, uint8_t *buf, size_t cap, struct reader *r)
     if (fd < 0)
         return fd;
     ipc_put_header(&w, type, 1);
+    if (program)
+        ipc_put_program(&w, program);
     ssize_t n = send(fd, buf, writer_len(&w), MSG_NOSIGNAL);
     if (n >= 0)
         n = recv(fd, buf, cap, 0);
     int err = n < 0 ? -errno : 0;
+    if (keep)
+        *keep = err ? -1 : fcntl(fd, F_DUPFD, KEPT_FD);
     close(fd);
     if (err)
         return err;
     *r = reader_of(buf, (size_t)n);
     ipc_get_header(r, &h);
     return reader_ok(r) && h.type == (type | IPC_REPLY) ? 0 : -EPROTO;
+}
+
+static int ask(uint8_t type, uint8_t *buf, size_t cap, struct reader *r)
+{
+    return ask_with(type, NULL, NULL, buf, cap, r);
+}
+
+int daemon_program(const struct ipc_program *v, int *keep)
+{
+    uint8_t buf[IPC_HEADER_LEN + 128];
+    struct reader r;
+    int err = ask_with(IPC_PROGRAM, v, keep, buf, sizeof(buf), &r);
+    if (err)
+        return err;
+    uint32_t status = get_u32(&r);
+    return reader_done(&r) && status < IPC_STATUS_MAX ? (int)status : -EPROTO;
 }
 
 static int ask_info(struct ipc_info *info)

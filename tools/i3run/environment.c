@@ -110,6 +110,15 @@ static int set_explain(void)
     return setenv("I3_EXPLAIN", value, 1) < 0 ? -errno : 0;
 }
 
+static int set_program(void)
+{
+    char value[2 * IPC_TOKEN_LEN + 2 + sizeof(run.program.name)];
+    struct writer w = writer_of(value, sizeof(value));
+    put_hex(&w, run.program.token, IPC_TOKEN_LEN);
+    snprintf(value + 2 * IPC_TOKEN_LEN, sizeof(value) - 2 * IPC_TOKEN_LEN, ".%s", run.program.name);
+    return setenv("I3_PROGRAM", value, 1) < 0 || (run.anonymous && setenv("I3_ANONYMOUS", "1", 1) < 0) ? -1 : 0;
+}
+
 int environment_set(const struct ipc_info *info)
 {
     char pool[ADDR_STR], value[ADDR_STR + 8];
@@ -124,7 +133,9 @@ int environment_set(const struct ipc_info *info)
         say("%s", strerror(errno));
         return -errno;
     }
-    if (info->flags & IPC_INFO_EVERY_NAME ? setenv("I3_EVERY_NAME", "1", 1) < 0 : unsetenv("I3_EVERY_NAME") < 0)
+    if (run.anonymous || info->flags & IPC_INFO_EVERY_NAME ? setenv("I3_EVERY_NAME", "1", 1) < 0 : unsetenv("I3_EVERY_NAME") < 0)
+        return -errno;
+    if (run.program.name[0] && set_program() < 0)
         return -errno;
     if (run.explain && set_explain() < 0)
         return -EINVAL;

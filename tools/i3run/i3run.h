@@ -17,6 +17,8 @@ struct run {
     bool explain;
     const char *explain_file; /* NULL: standard error */
     bool strict;           /* in an empty network namespace */
+    bool anonymous;        /* in one as well, and with an instance of its own (daemon/pump/anon.h) */
+    struct ipc_program program; /* who it is to the daemon; name "": nobody in particular */
     bool verbose, anyway, overlay_only;
     bool engine;           /* run.path cannot be preloaded, but run under the engine */
     const char *argv0;     /* --argv0, or NULL */
@@ -38,6 +40,16 @@ int command_find(void);
 /* Into an empty network namespace; 0, or -errno and why is said. */
 int strict_enter(void);
 
+/* tools/i3run/anonymous.c. The program's token, and its instance: 0, or -errno and why is said. */
+int anonymous_begin(const struct ipc_info *info);
+/* No socket of the real network is inherited. */
+int anonymous_check(void);
+/* Behind strict_enter(): what is reached by a file, and would ask others in our name, is not there. */
+int anonymous_fence(void);
+
+/* What a started program says of itself; 0, a positive status, or -errno. keep: a connection which the program and its children inherit, so that
+ * the daemon sees when the last of them has gone; -1: none. */
+int daemon_program(const struct ipc_program *v, int *keep);
 /* run.sock. */
 int daemon_find(void);
 /* Starts the daemon if there is none, and says what is wrong. */

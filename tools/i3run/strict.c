@@ -56,9 +56,10 @@ static int enter(void)
 {
     uid_t uid = geteuid();
     gid_t gid = getegid();
-    if (unshare(CLONE_NEWNET) == 0) /* an administrator */
+    int what = CLONE_NEWNET | (run.anonymous ? CLONE_NEWNS : 0);
+    if (unshare(what) == 0) /* an administrator */
         return raise_loopback();
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+    if (unshare(CLONE_NEWUSER | what) < 0)
         return -errno;
     int err = map_self(uid, gid);
     return err ? err : raise_loopback();
@@ -82,8 +83,9 @@ static const char *cause(int err)
 
 int strict_enter(void)
 {
+    const char *what = run.anonymous ? "--anonymous" : "--strict";
     int err = enter();
     if (err)
-        say("--strict: %s; %s is not run", cause(err), run.path);
-    return err;
+        say("%s: %s; %s is not run", what, cause(err), run.path);
+    return err || !run.anonymous ? err : anonymous_fence();
 }

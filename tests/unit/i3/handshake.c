@@ -162,12 +162,54 @@ START_TEST(a_response_of_another_length_is_refused)
 }
 END_TEST
 
+/* An INIT that goes by middle-boxes names them behind its end: sealed, and part of what both ends must have seen. */
+START_TEST(boxes_stand_behind_an_init)
+{
+    uint8_t init[INIT_MAX], response[RESPONSE_LEN];
+    struct peer_boxes boxes = {.n = (unsigned)_i}, got;
+    struct hello hello;
+    memset(boxes.token, 0x74, sizeof(boxes.token));
+    for (unsigned i = 0; i < boxes.n; i++) {
+        memset(boxes.box[i].key, 0x61 + (int)i, KEY_LEN);
+        memset(boxes.box[i].member, 0x31 + (int)i, MEMBER_LEN);
+    }
+    ck_assert(!init_write(&t.a, t.priv[3], &t.hello, init));
+    ck_assert_mem_eq(init, t.init, INIT_LEN); /* what stands before them is as ever */
+    size_t len = INIT_LEN + init_write_boxes(&t.a, &boxes, init + INIT_LEN);
+    ck_assert_uint_eq(len, (size_t)(_i ? INIT_LEN + 12 + 40 * _i + 16 : INIT_LEN));
+    for (size_t n = 0; n < INIT_MAX + 9; n++)
+        ck_assert_int_eq(init_len_is_good(n), n == INIT_LEN || (n > INIT_LEN + 28 && n <= INIT_MAX && (n - INIT_LEN - 28) % 40 == 0));
+    ck_assert(!noise_read_init_key(&t.b, init, INIT_NOISE_LEN));
+    ck_assert(!init_read(&t.b, init, &hello));
+    struct noise before = t.b;
+    for (size_t at = INIT_LEN; at < len; at++) {
+        struct noise n = before;
+        init[at] ^= 4;
+        ck_assert_msg(init_read_boxes(&n, init, len, &got) == -EBADMSG && !got.n, "changed at %zu", at);
+        init[at] ^= 4;
+    }
+    ck_assert(!init_read_boxes(&t.b, init, len, &got));
+    ck_assert_uint_eq(got.n, boxes.n);
+    ck_assert_mem_eq(got.box, boxes.box, sizeof(boxes.box));
+    /* who cuts them off has no session: the RESPONSE is for all of it */
+    ck_assert(!response_write(&t.b, t.priv[4], &t.hello, response));
+    struct noise a = t.a;
+    ck_assert(!response_read(&a, response, sizeof(response), &hello));
+    if (_i) {
+        ck_assert(!init_read_boxes(&before, init, INIT_LEN, &got));
+        ck_assert(!response_write(&before, t.priv[4], &t.hello, response));
+        ck_assert(response_read(&t.a, response, sizeof(response), &hello));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("i3/handshake");
     TCase *c = tcase_create("handshake");
     tcase_add_checked_fixture(c, setup, NULL);
     tcase_add_test(c, handshake_is_golden);
+    tcase_add_loop_test(c, boxes_stand_behind_an_init, 0, BOXES_MAX + 1);
     tcase_add_test(c, an_init_that_is_sent_again_is_golden);
     tcase_add_test(c, mac2_is_for_every_byte_before_it);
     tcase_add_test(c, only_an_init_for_us_passes_the_cheap_test);

@@ -16,6 +16,7 @@
 static const uint8_t info_req[] = {HEAD(1)};
 static const uint8_t info_every_rep[] = {HEAD(0x81), 0, 0, 0, 0, ADDR4, 10, 0, 0, 0, 8, 1, 0, 0, 0, 0, 0x12, 0x34, ADDR6};
 static const uint8_t info_rep[] = {HEAD(0x81), 0, 0, 0, 0, ADDR4, 10, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0x12, 0x34, ADDR6};
+static const uint8_t program_req[] = {HEAD(44), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1, 0, 0, 0, 'c', 'u', 'r', 'l'};
 static const uint8_t suffixes_rep[] = {HEAD(0xa4), 0, 0, 0, 0, 1, '.', 'i', '3', ',', '.', 'c'};
 static const uint8_t resolve_req[] = {HEAD(2), 'b', 'o', 'b', '.', 'i', '3'};
 static const uint8_t resolve_rep[] = {HEAD(0x82), 0, 0, 0, 0, ADDR4, ADDR6};
@@ -63,6 +64,7 @@ static void re_none(struct reader *r, struct writer *w)
         ipc_put_##name(w, &v);                                                                               \
     }
 RE(info, ipc_info)
+RE(program, ipc_program)
 RE(suffixes, ipc_suffixes)
 RE(resolved, ipc_resolved)
 RE(connect, ipc_connect)
@@ -151,6 +153,7 @@ static const struct golden {
     {"info request", info_req, sizeof(info_req), 8, false, IPC_INFO, re_none},
     {"info reply with a flag", info_every_rep, sizeof(info_every_rep), 64, false, IPC_INFO | IPC_REPLY, re_info},
     {"info reply", info_rep, sizeof(info_rep), 64, false, IPC_INFO | IPC_REPLY, re_info},
+    {"program request", program_req, sizeof(program_req), 29, true, IPC_PROGRAM, re_program},
     {"suffixes reply", suffixes_rep, sizeof(suffixes_rep), 13, true, IPC_SUFFIXES | IPC_REPLY, re_suffixes},
     {"resolve request", resolve_req, sizeof(resolve_req), 9, true, IPC_RESOLVE, re_name},
     {"resolve reply", resolve_rep, sizeof(resolve_rep), 52, false, IPC_RESOLVE | IPC_REPLY, re_resolved},
@@ -234,12 +237,15 @@ static const struct violation {
     {info_req, sizeof(info_req), 2, 1}, /* zeros */
     {info_req, sizeof(info_req), 3, 1},
     {info_rep, sizeof(info_rep), 36, 33}, /* bits */
-    {info_rep, sizeof(info_rep), 37, 2},
+    {info_rep, sizeof(info_rep), 37, 8},
     {info_rep, sizeof(info_rep), 39, 1},
     {info_rep, sizeof(info_rep), 12, 5}, /* family */
     {info_rep, sizeof(info_rep), 12, 0}, /* none, but with an address */
     {info_rep, sizeof(info_rep), 13, 1},
     {info_rep, sizeof(info_rep), 31, 1},       /* IPv4 with more bytes */
+    {program_req, sizeof(program_req), 24, 2},
+    {program_req, sizeof(program_req), 27, 1},
+    {program_req, sizeof(program_req), 29, 0}, /* NUL in the name */
     {suffixes_rep, sizeof(suffixes_rep), 12, 2}, /* a flag that is not known */
     {suffixes_rep, sizeof(suffixes_rep), 14, 0}, /* NUL in the list */
     {resolve_req, sizeof(resolve_req), 10, 0}, /* NUL in a name */

@@ -10,7 +10,8 @@
 #include "tests/lib/suite.h"
 
 static const char *const section_head[CONFIG_SECTIONS] = {
-    [SECTION_TOP] = "# OPTIONS", [SECTION_OVERLAY] = "# OVERLAYS", [SECTION_RULE] = "# RULES", [SECTION_EXPOSE] = "# EXPOSED PORTS", [SECTION_GATEWAY] = "# GATEWAY"};
+    [SECTION_TOP] = "# OPTIONS", [SECTION_OVERLAY] = "# OVERLAYS", [SECTION_RULE] = "# RULES", [SECTION_EXPOSE] = "# EXPOSED PORTS",
+    [SECTION_MIDDLEBOX] = "# MIDDLE-BOXES", [SECTION_GATEWAY] = "# GATEWAY", [SECTION_PORTAL] = "# PORTAL", [SECTION_PUBLISH] = "# PUBLISHED NAMES"};
 
 static char *slurp(const char *path)
 {
@@ -35,8 +36,8 @@ static char *line_next(char **text)
 }
 
 struct seen {
-    bool option[160];
-    char last[160][80]; /* the value written for it last */
+    bool option[256];
+    char last[256][80]; /* the value written for it last */
 };
 
 static void see(struct seen *s, enum config_section section, const char *name, const char *value)
@@ -56,7 +57,7 @@ static void all_seen(const struct seen *s, const char *where)
 /* "name = value" at s; false: it is prose. */
 static bool assignment(const char *s, char name[32], const char **value)
 {
-    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz-");
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz-_");
     if (!n || n > 31 || strncmp(s + n, " = ", 3))
         return false;
     memcpy(name, s, n);
@@ -130,7 +131,7 @@ START_TEST(the_manual_has_every_option)
                     section = (enum config_section)i;
         }
         for (const char *star = line; section < CONFIG_SECTIONS && (star = strchr(star, '*')); star++)
-            if ((star == line || !strncmp(star - 2, ", ", 2)) && sscanf(star, "*%31[a-z-]* =", name) == 1 && !strncmp(star + 1 + strlen(name), "* =", 3))
+            if ((star == line || !strncmp(star - 2, ", ", 2)) && sscanf(star, "*%31[a-z_-]* =", name) == 1 && !strncmp(star + 1 + strlen(name), "* =", 3))
                 see(&s, section, name, "");
     }
     free(text);

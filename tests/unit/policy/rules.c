@@ -94,7 +94,7 @@ START_TEST(what_this_version_lacks_is_said)
 {
     static const struct {
         const char *name, *missing;
-    } v[] = {{"a.x.i3", NULL}, {"a.y.i3", "anonymity"}, {"a.z.i3", "through"}, {"bob.i3", NULL}, {"a.secret.i3", NULL}};
+    } v[] = {{"a.x.i3", NULL}, {"a.y.i3", NULL}, {"a.z.i3", NULL}, {"bob.i3", NULL}, {"a.secret.i3", NULL}};
     const char *missing;
     with(example);
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
