@@ -105,7 +105,7 @@ static struct peer *want_peer(struct pump *p, struct side *s, const uint8_t key[
         host = names_address(p, key, later_us);
     } else {
         host = pool_get(p->pool, p->now, key);
-        struct peer *peer = host ? peer_get(s->peers, key, host) : NULL;
+        struct peer *peer = host ? names_peer(s, key, host) : NULL;
         if (peer)
             peer_open(s->peers, peer, mono_add(p->now, later_us), p->wall);
     }
