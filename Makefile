@@ -183,8 +183,8 @@ control_SRC := \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
 	daemon/control/overlay_report.c \
-	daemon/control/portal_report.c \
 	daemon/control/mesh_report.c \
+	daemon/control/portal_report.c \
 	daemon/control/report.c \
 	daemon/control/share_report.c \
 	daemon/control/warnings.c \
@@ -502,6 +502,7 @@ UNIT_TESTS := \
 	unit/tcpip/ip \
 	unit/tcpip/ip6 \
 	unit/tcpip/laws \
+	unit/tcpip/behind \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
 	unit/tcpip/udp \
@@ -759,6 +760,7 @@ unit/tcpip/ip_ROOMS := base tcpip
 unit/tcpip/ip6_ROOMS := base tcpip
 unit/tcpip/ip6_OBJ := tests/unit/tcpip/script.o
 unit/tcpip/laws_ROOMS := base tcpip
+unit/tcpip/behind_ROOMS := base tcpip
 unit/tcpip/laws_OBJ := tests/unit/tcpip/script.o
 unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip

@@ -174,14 +174,14 @@ const struct ctl_verb ctl_verbs[] = {
         "fits decides; where none does, names with an overlay's suffix are the overlay's, and all others the system's.\n"
         "  --app PROGRAM    as for that program, e.g. --app curl; without it, rules for some programs only are told besides",
         1, 1, NEEDS_STARTED, VERB_JSON | VERB_APP, NULL, show_why, run_why},
-    {"portal", "", "what is published to the Internet, and who is led where",
-        "Names of the zone and whom they lead to, where is listened, which source is bound to which waypoint, and what was counted. Exits 1\n"
-        "when i3.conf has no section portal { }.",
-        0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_portal, NULL},
     {"gateway", "", "what goes through gateways: yours, and this host as one",
         "Names that rules of i3.conf send through gateways, with the virtual addresses by which programs know them; and where i3.conf has\n"
         "a section gateway { }, who uses it, and for how much.",
         0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_gateway, NULL},
+    {"portal", "", "what is published to the Internet, and who is led where",
+        "Names of the zone and whom they lead to, where is listened, which source is bound to which waypoint, and what was counted. Exits 1\n"
+        "when i3.conf has no section portal { }.",
+        0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_portal, NULL},
     {"reload", "", "read i3.conf again; connections go on",
         "A file with errors changes nothing: they are told, and the exit status is 78. Most settings count at once, rules and\n"
         "exposed ports among them; what needs a new start of the daemon is said. The daemon also reads the file by itself when it\n"
