@@ -641,6 +641,9 @@ INTEGRATION_TESTS := \
 	integration/nat_idle.sh \
 	integration/move6.sh \
 	integration/portal_flood.sh \
+	integration/gateway_hardships.sh \
+	integration/anonymous_chain.sh \
+	integration/bypass.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -677,6 +680,8 @@ INTEROP_TESTS := \
 	interop/node.sh \
 	interop/python_async.sh \
 	interop/wireshark.py \
+	interop/box_taps.sh \
+	interop/anonymous_web.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
