@@ -65,6 +65,12 @@ policy_SRC := \
 	daemon/policy/values.c \
 	daemon/policy/drops.c \
 
+mesh_SRC := \
+	daemon/mesh/mesh.c \
+	daemon/mesh/mesh_probe.c \
+	daemon/mesh/mesh_relay.c \
+	daemon/mesh/mesh_way.c \
+
 i3_SRC := \
 	daemon/i3/cookie.c \
 	daemon/i3/deadline.c \
@@ -177,6 +183,8 @@ control_SRC := \
 	daemon/control/pcapng.c \
 	daemon/control/prom.c \
 	daemon/control/overlay_report.c \
+	daemon/control/mesh_report.c \
+	daemon/control/portal_report.c \
 	daemon/control/report.c \
 	daemon/control/share_report.c \
 	daemon/control/warnings.c \
@@ -262,6 +270,9 @@ i3d_SRC := \
 	daemon/pump/names.c \
 	daemon/pump/overlay.c \
 	daemon/pump/ring.c \
+	daemon/pump/mesh.c \
+	daemon/pump/twin.c \
+	daemon/pump/mesh_control.c \
 	daemon/pump/overlays.c \
 	daemon/pump/net.c \
 	daemon/pump/ping.c \
@@ -396,8 +407,10 @@ i3ctl_SRC := \
 	tools/i3ctl_log.c \
 	tools/i3ctl_packet.c \
 	tools/i3ctl_ping.c \
+	tools/i3ctl_portal.c \
 	tools/i3ctl_share.c \
 	tools/i3ctl_qr.c \
+	tools/i3ctl_mesh.c \
 	tools/i3ctl_ring.c \
 	tools/i3ctl_show.c \
 	tools/i3ctl_status.c \
@@ -406,7 +419,7 @@ i3ctl_SRC := \
 	tools/i3ctl_trace.c \
 	tools/i3ctl_world.c \
 
-PURE_ROOMS := base dns naming policy i3 node tcpip middlebox program gateway control
+PURE_ROOMS := base dns naming policy i3 node tcpip middlebox program gateway mesh control
 # what a room needs beside itself, when a test or program links it
 base_LIBS   := -lcrypto
 policy_LIBS := -lconfuse -lpcre2-8
@@ -418,7 +431,7 @@ io_LIBS     := -luv -lseccomp $(MB_LIBS)
 PROGRAMS := $(if $(i3d_SRC),i3d) $(if $(i3node_SRC),i3node) $(if $(i3run_SRC),i3run) $(if $(i3ctl_SRC),i3ctl)
 LIBRARY  := $(if $(shim_SRC),$(B)/lib/i3run/libi3shim.so)
 
-i3d_ROOMS    := base dns naming policy i3 node tcpip middlebox program gateway control io
+i3d_ROOMS    := base dns naming policy i3 node tcpip middlebox program gateway mesh control io
 i3d_LIBS     := $(MB_LIBS) -luv -lcares -lldns -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
 i3node_ROOMS := base policy i3 node io
 i3node_LIBS  := $(MB_LIBS) -luv -lconfuse -lpcre2-8 -ljansson -lseccomp -lcrypto
@@ -468,6 +481,7 @@ UNIT_TESTS := \
 	unit/i3/sampler \
 	unit/i3/noise \
 	unit/i3/owners \
+	unit/mesh/wire \
 	unit/i3/path \
 	unit/i3/peer \
 	unit/i3/pmtu \
@@ -488,6 +502,7 @@ UNIT_TESTS := \
 	unit/tcpip/ip \
 	unit/tcpip/ip6 \
 	unit/tcpip/laws \
+	unit/tcpip/behind \
 	unit/tcpip/parts \
 	unit/tcpip/tcp \
 	unit/tcpip/udp \
@@ -501,10 +516,14 @@ UNIT_TESTS := \
 	unit/io/exe \
 	unit/io/journal_file \
 	unit/control/pcapng \
+	unit/gateway/dns_zone \
+	unit/gateway/from_ip \
+	unit/gateway/http \
 	unit/tools/packet \
 
 SIM_TESTS := \
 	sim/sessions \
+	sim/mesh \
 	sim/members \
 	sim/shortcuts \
 	sim/tcp \
@@ -575,6 +594,8 @@ INTEGRATION_TESTS := \
 	integration/observe.py \
 	integration/refuse.sh \
 	integration/share.sh \
+	integration/portal.sh \
+	integration/portal_net.sh \
 	integration/rotate.sh \
 	integration/kept_state.sh \
 	integration/session.py \
@@ -585,6 +606,7 @@ INTEGRATION_TESTS := \
 	integration/ipv6_inside.sh \
 	integration/transfer.sh \
 	integration/two_rings.sh \
+	integration/mesh.sh \
 	integration/parallel.sh \
 	integration/lossy.sh \
 	integration/manuals.sh \
@@ -618,6 +640,7 @@ INTEGRATION_TESTS := \
 	integration/sleep.sh \
 	integration/nat_idle.sh \
 	integration/move6.sh \
+	integration/portal_flood.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -644,6 +667,7 @@ INTEROP_TESTS := \
 	interop/others.sh \
 	interop/chromium.sh \
 	interop/firefox.sh \
+	interop/portal_browser.sh \
 	interop/cpython.sh \
 	interop/mallocs.sh \
 	interop/storm.sh \
@@ -664,6 +688,7 @@ FUZZ_TARGETS := \
 	fuzz/gateway \
 	fuzz/ring \
 	fuzz/wire \
+	fuzz/mesh \
 	fuzz/ipc \
 	fuzz/book \
 	fuzz/names \
@@ -672,6 +697,7 @@ FUZZ_TARGETS := \
 	fuzz/config \
 	fuzz/rules \
 	fuzz/dns \
+	fuzz/portal \
 	fuzz/node \
 
 FUZZ_SECONDS ?= 5
@@ -723,6 +749,7 @@ unit/i3/seal_LIBS := $(MB_LIBS)
 unit/i3/trigger_ROOMS := base i3
 unit/i3/transport_ROOMS := base i3
 unit/i3/owners_ROOMS := base i3
+unit/mesh/wire_ROOMS := base i3 mesh
 unit/node/node_ROOMS := node i3 base
 unit/node/limits_ROOMS := node i3 base
 unit/node/ring_cache_ROOMS := node i3 base
@@ -733,6 +760,7 @@ unit/tcpip/ip_ROOMS := base tcpip
 unit/tcpip/ip6_ROOMS := base tcpip
 unit/tcpip/ip6_OBJ := tests/unit/tcpip/script.o
 unit/tcpip/laws_ROOMS := base tcpip
+unit/tcpip/behind_ROOMS := base tcpip
 unit/tcpip/laws_OBJ := tests/unit/tcpip/script.o
 unit/tcpip/parts_ROOMS := base tcpip
 unit/tcpip/tcp_ROOMS := base tcpip
@@ -760,6 +788,8 @@ unit/io/stream_ROOMS := io base
 sim/members_ROOMS := base i3
 sim/members_OBJ := tests/sim/world.o
 sim/sessions_ROOMS := base i3
+sim/mesh_ROOMS := base i3 mesh
+sim/mesh_OBJ := tests/sim/mesh_net.o
 sim/sessions_OBJ := tests/sim/world.o
 sim/shortcuts_ROOMS := base i3
 sim/shortcuts_OBJ := tests/sim/world.o
@@ -788,6 +818,7 @@ interop/tcp_tun_ROOMS := base tcpip
 fuzz/tcpip_ROOMS := base tcpip
 fuzz/datagram_ROOMS := base tcpip
 fuzz/peer_ROOMS := base i3
+fuzz/mesh_ROOMS := base i3 mesh
 fuzz/trigger_ROOMS := base i3
 fuzz/group_ROOMS := base i3 naming
 fuzz/gateway_ROOMS := base gateway policy
@@ -799,6 +830,10 @@ fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
+fuzz/portal_ROOMS := gateway base
+unit/gateway/dns_zone_ROOMS := gateway base
+unit/gateway/from_ip_ROOMS := gateway base
+unit/gateway/http_ROOMS := gateway base
 fuzz/node_ROOMS := node i3 base
 
 # ---- rules ---------------------------------------------------------------------------------------

@@ -5,6 +5,9 @@
  *
  * `via` ADDR_TCP: the far end of a TCP connection, where frames go and never a datagram (daemon/io/stream.h). Known to this process
  * alone and never on the wire: a room keeps and compares it with the rest, and only io/ looks at it to send.
+ *
+ * `via` ADDR_ID: no place, but the first half of an id, in `ip`: whoever empties the outbox knows the way to it when it is sent
+ * (pump/mesh.c).
  */
 #ifndef I3_ADDR_H
 #define I3_ADDR_H
@@ -17,7 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum addr_via { ADDR_UDP, ADDR_TCP };
+enum addr_via { ADDR_UDP, ADDR_TCP, ADDR_ID };
 
 struct addr {
     uint8_t family; /* 0: none, 4 or 6 */
@@ -58,6 +61,14 @@ enum { ADDR_PREFIX6_LEN = 5 };
 static inline bool addr_has_prefix6(const struct addr *a)
 {
     return a->family == 6 && memcmp(a->ip, ADDR_PREFIX6, ADDR_PREFIX6_LEN) == 0;
+}
+
+/* ADDR_ID of the 16 bytes at prefix. */
+static inline struct addr addr_of_id(const uint8_t prefix[16])
+{
+    struct addr a = {.family = 6, .via = ADDR_ID};
+    memcpy(a.ip, prefix, sizeof(a.ip));
+    return a;
 }
 
 /* 0.0.0.0 or ::, whatever the port; "no address" as well. */

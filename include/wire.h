@@ -83,6 +83,8 @@
  *   n: 1 to 32. To a node: REFRESHes. From it: its answers to those of one BATCH, ACK, REFUSED or OWNER, in their order; one whose
  *   answer takes time is answered by itself. None of these is longer than what it answers, and so the whole is not.
  *
+ * MESH (15)  among the members of a mesh, on a socket of its own: daemon/mesh/mesh_wire.h.
+ *
  * A seen address is 20 bytes: family (4 or 6), zero, port (2), ip (16, IPv4 in the first four). A node sees a host that comes by TCP
  * at its end of the connection, which is of use to nobody else.
  *
@@ -147,6 +149,7 @@ enum wire_kind {
     WIRE_LOOKUP,
     WIRE_OWNER,
     WIRE_BATCH,
+    WIRE_MESH,
 };
 
 /* DATA flags */

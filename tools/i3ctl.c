@@ -31,8 +31,10 @@ const struct ctl_verb ctl_verbs[] = {
         "  --multicast      it is a multicast group: datagrams to it reach all members, and nothing else goes there\n"
         "  --near PLACE     of an anycast group's members, ask those at PLACE first (`i3ctl group new --near`)\n"
         "  --via NAME,...   what is sent there passes the hosts of these names (one to three) first; they allow it by\n"
-        "                   `waypoint = yes` in their i3.conf",
-        2, 2, NEEDS_STARTED, VERB_JSON | VERB_NEAR | VERB_VIA | VERB_MULTICAST, NULL, show_book_add, run_book_add},
+        "                   `waypoint = yes` in their i3.conf\n"
+        "  --at ADDRESS,... where the host is, for an overlay of kind mesh: 203.0.113.9:5700,[2001:db8::1]:5700 (one to six;\n"
+        "                   port 5700 where none is said). Said again with others, it has moved",
+        2, 2, NEEDS_STARTED, VERB_JSON | VERB_NEAR | VERB_VIA | VERB_AT | VERB_MULTICAST, NULL, show_book_add, run_book_add},
     {"book rm", "NAME", "forget NAME", "Sessions with NAME end at once.", 1, 1, NEEDS_STARTED, VERB_JSON,
         NULL, show_book_rm, NULL},
     {"book ls", "", "list your address book", NULL, 0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_book_ls, NULL},
@@ -144,6 +146,11 @@ const struct ctl_verb ctl_verbs[] = {
         "its port, its address, or its control socket. ID is 64 hex digits, or a key. Exits 3 when there is nobody to ask, 1 when\n"
         "the map is incomplete or the owner was not found.",
         0, 1, NEEDS_RUNNING, VERB_JSON | VERB_NODE, NULL, show_ring, ring_run},
+    {"mesh", "[OVERLAY]", "the members of meshes: where they are, how far, by which way packets go",
+        "A mesh is an overlay without nodes (`overlay NAME { kind = \"mesh\" }` in i3.conf). Each address of a member has a row: how long\n"
+        "an answer takes, how many of the last probes were lost, and whether packets go there. `via NAME` is a detour: the direct way\n"
+        "does not answer, or is worse by a margin. Exits 1 when there is no mesh.",
+        0, 1, NEEDS_STARTED, VERB_JSON, NULL, show_mesh, NULL},
     {"log", "[-f] [-n LINES]", "what your daemon has written down",
         "  -f, --follow     and what it writes from now on, until Ctrl-C; over restarts of the daemon, too\n"
         "  -n LINES         begin that many lines before the end (20 with -f, else all)\n"
@@ -171,6 +178,10 @@ const struct ctl_verb ctl_verbs[] = {
         "Names that rules of i3.conf send through gateways, with the virtual addresses by which programs know them; and where i3.conf has\n"
         "a section gateway { }, who uses it, and for how much.",
         0, 0, NEEDS_RUNNING, VERB_JSON, NULL, show_gateway, NULL},
+    {"portal", "", "what is published to the Internet, and who is led where",
+        "Names of the zone and whom they lead to, where is listened, which source is bound to which waypoint, and what was counted. Exits 1\n"
+        "when i3.conf has no section portal { }.",
+        0, 0, NEEDS_STARTED, VERB_JSON, NULL, show_portal, NULL},
     {"reload", "", "read i3.conf again; connections go on",
         "A file with errors changes nothing: they are told, and the exit status is 78. Most settings count at once, rules and\n"
         "exposed ports among them; what needs a new start of the daemon is said. The daemon also reads the file by itself when it\n"
@@ -411,7 +422,7 @@ static const struct {
     unsigned flag;
     enum ctl_option option;
 } valued[] = {{"--near", VERB_NEAR, CTL_NEAR}, {"--via", VERB_VIA, CTL_VIA}, {"--node", VERB_NODE, CTL_NODE},
-    {"--overlay", VERB_OVERLAY, CTL_OVERLAY}, {"--app", VERB_APP, CTL_APP}};
+    {"--overlay", VERB_OVERLAY, CTL_OVERLAY}, {"--app", VERB_APP, CTL_APP}, {"--at", VERB_AT, CTL_AT}};
 
 /* --name VALUE or --name=VALUE: how many words that is; 0: it is no such option, -1: the value is missing. */
 static int take_valued(struct ctl *c, int n, char **words)

@@ -47,7 +47,7 @@ enum { VERB_NAME_MAX = 24 };
 enum needs { NEEDS_NOTHING, NEEDS_RUNNING, NEEDS_STARTED };
 enum verb_flag { VERB_STREAM = 1, VERB_QUIET = 2, VERB_LAST = 4, VERB_JSON = 8, VERB_NODE = 256,
     VERB_NEAR = 16, VERB_VIA = 32, VERB_ANYCAST = 64, VERB_MULTICAST = 128,
-    VERB_VERBOSE = 1024, VERB_START = 2048, VERB_OVERLAY = 1 << 16, VERB_APP = 1 << 20,
+    VERB_VERBOSE = 1024, VERB_START = 2048, VERB_OVERLAY = 1 << 16, VERB_APP = 1 << 20, VERB_AT = 1 << 24,
     VERB_OWN = 512 /* options but --help and --json are left in argv, for its own run() to read */ };
 
 struct ctl;
@@ -67,7 +67,7 @@ extern const struct ctl_verb ctl_verbs[];
 extern const size_t ctl_verbs_count;
 
 /* Options that take a value. */
-enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OVERLAY, CTL_APP, CTL_OPTIONS };
+enum ctl_option { CTL_NEAR, CTL_VIA, CTL_NODE, CTL_OVERLAY, CTL_APP, CTL_AT, CTL_OPTIONS };
 
 /* How one run of i3ctl was called. */
 struct ctl {
@@ -204,6 +204,7 @@ bool show_groups(const json_t *doc);
 
 /* ---- groups ---- */
 
+void show_portal(const struct ctl *c, const json_t *doc);
 void show_drop(const struct ctl *c, const json_t *doc);
 void show_box(const struct ctl *c, const json_t *doc);
 void show_alerts(const struct ctl *c, const json_t *doc);
@@ -218,6 +219,7 @@ void show_group_leave(const struct ctl *c, const json_t *doc);
 void show_group_list(const struct ctl *c, const json_t *doc);
 int run_group_new(struct ctl *c);
 int run_group_join(struct ctl *c);
+void show_mesh(const struct ctl *c, const json_t *doc);
 void show_nodes(const struct ctl *c, const json_t *doc);
 int run_nodes_list(struct ctl *c);
 int run_nodes_add(struct ctl *c);

@@ -170,6 +170,21 @@ static void check_nodes(struct doctor *d, const char *const *address, unsigned n
     }
 }
 
+/* A mesh has no nodes; who of its members answers. */
+static void doctor_mesh(struct doctor *d, const json_t *overlay)
+{
+    const char *name = json_text(overlay, "name"), *suffix = json_text(overlay, "suffix");
+    int members = (int)json_int(overlay, "members"), up = (int)json_int(overlay, "members_up");
+    if (!members)
+        doctor_say(d, "mesh", FINDING_NOTE, "i3ctl book add NAME with its suffix and KEY --at ADDRESS:PORT", "the mesh %s has no members yet: no NAME%s is known", name, suffix);
+    else if (!up)
+        doctor_say(d, "mesh", FINDING_FAIL, "i3ctl mesh shows where they should be; a firewall may keep UDP out, here or there", "none of the %d members of the mesh %s answers", members, name);
+    else if (up < members)
+        doctor_say(d, "mesh", FINDING_NOTE, "i3ctl mesh shows which; they may be switched off", "%d of the %d members of the mesh %s are reached", up, members, name);
+    else
+        doctor_say(d, "mesh", FINDING_OK, NULL, "all %d members of the mesh %s are reached", members, name);
+}
+
 void doctor_nodes(struct doctor *d)
 {
     const char *address[NODES_TRIED];
@@ -180,6 +195,10 @@ void doctor_nodes(struct doctor *d)
     json_array_foreach(overlays, k, overlay)
     {
         unsigned n = 0;
+        if (!strcmp(json_text(overlay, "kind"), "mesh")) {
+            doctor_mesh(d, overlay);
+            continue;
+        }
         json_array_foreach(json_object_get(overlay, "nodes"), i, e)
             if (n < NODES_TRIED)
                 address[n++] = json_text(e, "address");

@@ -138,8 +138,8 @@ int run_group_new(struct ctl *c)
 
 int run_book_add(struct ctl *c)
 {
-    static char near[1100], via[1100];
-    const char *words[7] = {"book", "add", c->argv[0], c->argv[1]};
+    static char near[1100], via[1100], at[1100];
+    const char *words[8] = {"book", "add", c->argv[0], c->argv[1]};
     size_t n = 4;
     if (c->multicast)
         words[n++] = "multicast";
@@ -147,5 +147,7 @@ int run_book_add(struct ctl *c)
         words[n++] = near;
     if (c->option[CTL_VIA] && snprintf(via, sizeof(via), "via=%s", c->option[CTL_VIA]) < (int)sizeof(via))
         words[n++] = via;
+    if (c->option[CTL_AT] && snprintf(at, sizeof(at), "at=%s", c->option[CTL_AT]) < (int)sizeof(at))
+        words[n++] = at;
     return daemon_words(c, words, n);
 }

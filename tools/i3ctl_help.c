@@ -37,7 +37,7 @@ static const struct {
 } sections[] = {
     {"Start here", {"init", "share", "join", "status", "doctor"}},
     {"People", {"id", "book", "peers", "fingerprints", "rotate", "unshare", "drop", "undrop", "group"}},
-    {"Look inside", {"ping", "why", "anonymous", "gateway", "box", "alerts", "log", "trace", "ring", "metrics"}},
+    {"Look inside", {"ping", "why", "anonymous", "gateway", "portal", "box", "alerts", "log", "trace", "ring", "mesh", "metrics"}},
     {"The daemon", {"start", "stop", "reload", "nodes", "version", "help"}},
     {"Try it out", {"demo"}},
 };
@@ -121,9 +121,9 @@ void help_next(FILE *to)
 
 const char *help_synopsis(const struct ctl_verb *v, char out[LINE_MAX])
 {
-    snprintf(out, LINE_MAX, "%s%s%s%s%s%s%s%s%s%s%s%s%s", v->name, *v->args ? " " : "", v->args, v->flags & VERB_ANYCAST ? " [--anycast]" : "",
+    snprintf(out, LINE_MAX, "%s%s%s%s%s%s%s%s%s%s%s%s%s%s", v->name, *v->args ? " " : "", v->args, v->flags & VERB_ANYCAST ? " [--anycast]" : "",
         v->flags & VERB_MULTICAST ? " [--multicast]" : "", v->flags & VERB_NEAR ? " [--near PLACE]" : "",
-        v->flags & VERB_VIA ? " [--via NAME,...]" : "", v->flags & VERB_NODE ? " [--node NODE]" : "", v->flags & VERB_APP ? " [--app PROGRAM]" : "", v->flags & VERB_QUIET ? " [-q]" : "",
+        v->flags & VERB_VIA ? " [--via NAME,...]" : "", v->flags & VERB_AT ? " [--at ADDRESS,...]" : "", v->flags & VERB_NODE ? " [--node NODE]" : "", v->flags & VERB_APP ? " [--app PROGRAM]" : "", v->flags & VERB_QUIET ? " [-q]" : "",
         v->flags & VERB_VERBOSE ? " [-v]" : "", v->flags & VERB_START ? " [--start]" : "", v->flags & VERB_JSON ? " [--json]" : "");
     return out;
 }

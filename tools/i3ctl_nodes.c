@@ -31,6 +31,10 @@ static void show_overlay(const json_t *o)
     table_print(&t);
     if (i)
         return;
+    if (!strcmp(json_text(o, "kind"), "mesh")) {
+        printf("a mesh has no nodes: i3ctl mesh shows its members\n");
+        return;
+    }
     printf("no overlay node is configured%s\n", *name ? "" : ": only users of this very machine can be reached");
     printf("  -> i3ctl join CODE, with an invitation; or i3ctl nodes add%s%s HOST:PORT, where others of yours run i3node\n", *name ? " --overlay " : "",
         name);

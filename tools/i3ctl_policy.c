@@ -135,6 +135,7 @@ static void print_session(const json_t *doc)
         const char *state, *words;
     } known[] = {{"none", "none yet: it is made when a program connects"}, {"relayed", "stands, by the overlay node"},
         {"shortcut", "stands, straight from host to host"},
+        {"direct", "stands, straight from host to host in the mesh"}, {"detour", "stands, by another member of the mesh: `i3ctl mesh`"},
         {"dropped", "none, as you take nothing from that host: `i3ctl undrop` ends that"}};
     const char *state = json_text(doc, "session");
     if (json_is_true(json_object_get(doc, "anonymous"))) {

@@ -102,10 +102,11 @@ void show_book_rm(const struct ctl *c, const json_t *doc)
 /* As they stand in the book; nothing for most entries. */
 static void entry_options(const json_t *e, char cell[CELL_MAX])
 {
-    const char *near = json_text(e, "near"), *via = json_text(e, "via");
+    const char *near = json_text(e, "near"), *via = json_text(e, "via"), *at = json_text(e, "at");
     const char *learned = json_text(e, "learned"), *how = !strcmp(learned, "dns") ? "learned from the DNS" : *learned ? "learned by hash" : "";
-    snprintf(cell, CELL_MAX, "%s%s%s%s%s%s%s", json_is_true(json_object_get(e, "multicast")) ? "multicast" : "", *near ? "near=" : "", near,
-        *near && *via ? " " : "", *via ? "via=" : "", via, how);
+    snprintf(cell, CELL_MAX, "%s%s%s%s%s%s%s%s%s%s", json_is_true(json_object_get(e, "multicast")) ? "multicast" : "", *near ? "near=" : "", near,
+        *near && *via ? " " : "", *via ? "via=" : "", via,
+        *at && (*near || *via) ? " " : "", *at ? "at=" : "", at, how);
 }
 
 void show_book_claim(const struct ctl *c, const json_t *doc)

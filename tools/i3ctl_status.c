@@ -190,8 +190,11 @@ static void status_overlays(const json_t *doc)
         char(*row)[CELL_MAX] = table_row(&t);
         bool online = json_is_true(json_object_get(e, "reachable"));
         snprintf(row[0], CELL_MAX, "NAME%.250s", json_text(e, "suffix"));
-        cell_set(row[1], !online ? "NOT ONLINE" : json_array_size(json_object_get(e, "nodes")) ? "online" : "this machine only");
+        bool mesh = !strcmp(json_text(e, "kind"), "mesh");
+        cell_set(row[1], !online ? "NOT ONLINE" : mesh ? "mesh" : json_array_size(json_object_get(e, "nodes")) ? "online" : "this machine only");
         cell_set(row[2], json_text(e, "node"));
+        if (mesh)
+            snprintf(row[2], CELL_MAX, "%d of %d members", (int)json_int(e, "members_up"), (int)json_int(e, "members"));
         snprintf(row[3], CELL_MAX, "%d", (int)json_int(e, "names"));
         snprintf(row[4], CELL_MAX, "%d", (int)json_int(e, "sessions"));
     }

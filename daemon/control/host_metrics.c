@@ -40,12 +40,31 @@ static void overlay_part(struct prom *p, const struct report_view *v)
 }
 
 /* What is told of each overlay; label "" is the first. */
-static uint64_t o_up(const struct report_overlay *o) { return o->node.family && triggers_all_standing(o->triggers); }
+static uint64_t o_up(const struct report_overlay *o) { return report_overlay_is_up(o); }
 static uint64_t o_sessions(const struct report_overlay *o) { return o->sessions; }
 static uint64_t o_packets_in(const struct report_overlay *o) { return o->packets_in; }
 static uint64_t o_packets_out(const struct report_overlay *o) { return o->packets_out; }
 static uint64_t o_bytes_in(const struct report_overlay *o) { return o->bytes_in; }
 static uint64_t o_bytes_out(const struct report_overlay *o) { return o->bytes_out; }
+
+static const struct mesh_stats *mesh_in(const struct report_overlay *o)
+{
+    static const struct mesh_stats none;
+    return o->mesh ? o->mesh : &none;
+}
+
+static uint64_t o_members(const struct report_overlay *o) { return mesh_in(o)->members; }
+static uint64_t o_members_up(const struct report_overlay *o) { return mesh_in(o)->up; }
+static uint64_t o_members_direct(const struct report_overlay *o) { return mesh_in(o)->direct; }
+static uint64_t o_probes_out(const struct report_overlay *o) { return mesh_in(o)->probes_out; }
+static uint64_t o_probes_lost(const struct report_overlay *o) { return mesh_in(o)->probes_lost; }
+static uint64_t o_relayed(const struct report_overlay *o) { return mesh_in(o)->relayed; }
+static uint64_t o_relay_refused(const struct report_overlay *o) { return mesh_in(o)->relay_refused; }
+static uint64_t o_detours_in(const struct report_overlay *o) { return mesh_in(o)->detours_in; }
+static uint64_t o_detours_out(const struct report_overlay *o) { return mesh_in(o)->detours_out; }
+static uint64_t o_strangers(const struct report_overlay *o) { return mesh_in(o)->strangers; }
+static uint64_t o_forged(const struct report_overlay *o) { return mesh_in(o)->forged; }
+static uint64_t o_replayed(const struct report_overlay *o) { return mesh_in(o)->replayed; }
 
 static const struct {
     const char *name, *type, *help;
@@ -57,6 +76,18 @@ static const struct {
     {"i3d_overlay_sent_packets_total", "counter", "Packets sent by that overlay, shortcuts included.", o_packets_out},
     {"i3d_overlay_received_bytes_total", "counter", "Bytes that came by that overlay, shortcuts included.", o_bytes_in},
     {"i3d_overlay_sent_bytes_total", "counter", "Bytes sent by that overlay, shortcuts included.", o_bytes_out},
+    {"i3d_mesh_members", "gauge", "Members of the mesh that the book names; 0 where the overlay is none.", o_members},
+    {"i3d_mesh_members_up", "gauge", "Of these, those to whom there is a way.", o_members_up},
+    {"i3d_mesh_members_direct", "gauge", "Of these, those that are reached without a detour.", o_members_direct},
+    {"i3d_mesh_probes_total", "counter", "Probes sent to members and answers to theirs.", o_probes_out},
+    {"i3d_mesh_probes_lost_total", "counter", "Probes that were not answered.", o_probes_lost},
+    {"i3d_mesh_relayed_packets_total", "counter", "Packets handed on for other members.", o_relayed},
+    {"i3d_mesh_relay_refused_total", "counter", "Packets that were not handed on: too many, or for nobody we reach.", o_relay_refused},
+    {"i3d_mesh_detour_received_packets_total", "counter", "Packets for us that came by another member.", o_detours_in},
+    {"i3d_mesh_detour_sent_packets_total", "counter", "Packets of ours that went by another member.", o_detours_out},
+    {"i3d_mesh_strangers_total", "counter", "Datagrams of nobody we know; none was answered.", o_strangers},
+    {"i3d_mesh_forged_total", "counter", "Datagrams whose signature was wrong.", o_forged},
+    {"i3d_mesh_replayed_total", "counter", "Datagrams that had come before.", o_replayed},
 };
 
 static void overlays_part(struct prom *p, const struct report_view *v)

@@ -18,6 +18,12 @@ static json_t *one_node(const struct node_info *n)
     return o;
 }
 
+/* In a mesh: somebody is reached, or nobody is there to be reached. */
+bool report_overlay_is_up(const struct report_overlay *v)
+{
+    return v->mesh ? v->mesh->up || !v->mesh->members : v->node.family && triggers_all_standing(v->triggers);
+}
+
 static json_t *one_overlay(const struct report_overlay *v)
 {
     static const char *const source[] = {[NODES_OF_NOBODY] = "none", [NODES_OF_CONFIG] = "config", [NODES_OF_FILE] = "file"};
@@ -28,12 +34,13 @@ static json_t *one_overlay(const struct report_overlay *v)
         json_array_append_new(nodes, one_node(&n));
     set_text(o, "name", v->name);
     set_text(o, "suffix", v->suffix);
+    set_text(o, "kind", v->kind);
     set_text(o, "source", source[v->source]);
     set_addr(o, "node", &plain);
     set(o, "embedded", json_boolean(v->embedded));
-    set_text(o, "transport", v->node.family ? v->transport : NULL);
+    set_text(o, "transport", v->node.family || v->mesh ? v->transport : NULL);
     set_text(o, "transport_why", v->transport_why);
-    set(o, "reachable", json_boolean(v->node.family && triggers_all_standing(v->triggers)));
+    set(o, "reachable", json_boolean(report_overlay_is_up(v)));
     set(o, "names", json_integer(v->names));
     set(o, "sessions", json_integer(v->sessions));
     set(o, "packets_in", json_integer((json_int_t)v->packets_in));
@@ -41,6 +48,8 @@ static json_t *one_overlay(const struct report_overlay *v)
     set(o, "bytes_in", json_integer((json_int_t)v->bytes_in));
     set(o, "bytes_out", json_integer((json_int_t)v->bytes_out));
     set(o, "nodes", nodes);
+    set(o, "members", v->mesh ? json_integer(v->mesh->members) : json_null());
+    set(o, "members_up", v->mesh ? json_integer(v->mesh->up) : json_null());
     return o;
 }
 

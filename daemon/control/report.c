@@ -471,6 +471,7 @@ static json_t *entry_object(const struct book_entry *e, uint32_t address)
     set_key(o, "key", e->key);
     set(o, "multicast", json_boolean(e->multicast));
     set_text(o, "near", e->near);
+    set_text(o, "at", e->at);
     set_text(o, "via", e->via);
     set_text(o, "learned", e->learned);
     set_ip(o, "address", address);
@@ -478,7 +479,7 @@ static json_t *entry_object(const struct book_entry *e, uint32_t address)
     return o;
 }
 
-char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx, const char *const *claims,
+char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const struct book_entry *e), void *ctx, const char *const *claims,
     unsigned n_claims)
 {
     json_t *o = json_object(), *a = json_array(), *ours = json_array();
@@ -486,7 +487,7 @@ char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ct
         json_array_append_new(ours, json_string(claims[i]));
     for (size_t n = 0; *at < book_count(b) && n < REPORT_ENTRIES_MAX; n++, (*at)++) {
         const struct book_entry *e = book_at(b, *at);
-        json_array_append_new(a, entry_object(e, address(ctx, e->key)));
+        json_array_append_new(a, entry_object(e, address(ctx, e)));
     }
     set(o, "entries", a);
     set(o, "claims", ours);

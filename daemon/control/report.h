@@ -54,6 +54,7 @@ struct report_view {
     uint32_t network;      /* of virtual addresses, host order, and its length */
     unsigned network_bits;
     uint64_t started_wall; /* microseconds since 1970 */
+    const char *portal_wrong; /* where the portal cannot listen, and why; NULL: it can, or there is none */
     const char *config_wrong; /* why the file as it is now is not in force, "FILE:LINE: ..."; NULL: it is */
     const char *sandbox;      /* what is in force of it */
     bool keys_locked;         /* in memory */
@@ -89,7 +90,7 @@ char *report_host_ring(const struct report_view *v);
 char *report_id(const struct report_view *v, const bool *created); /* created: NULL to leave it out */
 /* Entries from *at on, as many as fit into a reply; *at is moved behind them. */
 /* claims: the names by hash that are ours. */
-char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const uint8_t *key), void *ctx, const char *const *claims,
+char *report_book(const struct book *b, size_t *at, uint32_t (*address)(void *ctx, const struct book_entry *e), void *ctx, const char *const *claims,
     unsigned n_claims);
 char *report_book_entry(const struct book_entry *e, uint32_t address, bool added);
 char *report_group(const struct report_group *g, const struct triggers *t);

@@ -43,7 +43,15 @@ static void about_overlay(json_t *list, const struct report_overlay *o, bool jus
 {
     char fix[160], a[ADDR_STR];
     struct addr plain = addr_by(&o->node, ADDR_UDP);
-    if (!o->nodes) {
+    if (o->mesh) {
+        if (!o->mesh->members) {
+            snprintf(fix, sizeof(fix), "i3ctl book add NAME%s KEY --at ADDRESS:PORT", o->suffix);
+            warn(list, "mesh_empty", fix, "the book has nobody for the overlay %s, which is a mesh", o->name);
+        } else if (!just_started && !o->mesh->up) {
+            snprintf(fix, sizeof(fix), "i3ctl mesh; or see that this machine is online");
+            warn(list, "mesh_offline", fix, "no member of the overlay %s answers: names that end with %s cannot be reached", o->name, o->suffix);
+        }
+    } else if (!o->nodes) {
         snprintf(fix, sizeof(fix), "i3ctl nodes add --overlay %s HOST:PORT", o->name);
         warn(list, "overlay_no_node", fix, "the overlay %s has no node: names that end with %s cannot be reached", o->name, o->suffix);
     } else if (!just_started && !triggers_all_standing(o->triggers)) {
@@ -58,6 +66,9 @@ json_t *warnings_array(const struct report_view *v)
     json_t *list = json_array();
     if (v->config_wrong)
         warn(list, "config_refused", "correct that line, then i3ctl reload", "i3.conf as it is now is not in force: %s", v->config_wrong);
+    if (v->portal_wrong)
+        warn(list, "portal_shut", "see i3ctl portal; ports below 1024 need a redirect, addresses must be this machine's; then i3ctl reload",
+            "the portal does not listen everywhere: %s", v->portal_wrong);
     if (v->state_wrong)
         warn(list, "state_not_saved", "make room on that disk; it is tried again by itself", "what is learned cannot be kept: %s",
             v->state_wrong);

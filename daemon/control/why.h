@@ -35,7 +35,7 @@ struct report_why {
     struct addr address, address6; /* none: family 0 */
     const char *gateway, *gateway_state, *gateway_words; /* with WHY_GATEWAY; what it has answered, NULL: nothing yet */
     bool hash, dns;                /* asked, where the book has nothing */
-    const char *session;           /* "none", "relayed", "shortcut", "dropped"; NULL: not with that host */
+    const char *session;           /* "none", "relayed", "shortcut", "dropped", "direct" or "detour" in a mesh; NULL: not with that host */
     bool shortcut, encrypt, anonymous;
     const char *through;           /* a sentence about its middle-boxes, NULL: there are none */
     const char *meant; /* a name that was perhaps meant, NULL: none */

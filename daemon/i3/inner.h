@@ -36,6 +36,8 @@
  *   | 0x18 | 0 0 0    | new key(32) | proof (16) |
  *   +------+----------+-------------+------------+
  *
+ * GATEWAY (9)  between a user and its gateway: gateway/words.h
+ *
  * ROTATED (10)  I have written that down; the token is the first 8 bytes of the new key. As RESPONSE
  */
 #ifndef I3_INNER_H

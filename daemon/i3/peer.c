@@ -75,6 +75,12 @@ static void set_local(struct peers *ps, struct peer *p, uint32_t local)
     HASH_ADD(by_local, ps->by_local, local, sizeof(p->local), p);
 }
 
+static void set_first(const struct peers *ps, struct peer *p)
+{
+    if (ps->c.by_id)
+        p->first = addr_of_id(p->n_via ? p->via[0].b : p->public_id.b);
+}
+
 struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t local)
 {
     struct peer *p = peer_by_key(ps, key);
@@ -95,6 +101,7 @@ struct peer *peer_get(struct peers *ps, const uint8_t key[KEY_LEN], uint32_t loc
     drbg_draw(&ps->drbg, p->ask, sizeof(p->ask));
     p->we_are = ps->c.own_address;
     p->mtu = ps->c.mtu;
+    set_first(ps, p);
     p->start = p->last_start = p->unanswered = p->probed = p->keepalive = MONO_NEVER;
     p->patience = PATIENCE_MIN;
     p->shortcut = p->plain = -1;
@@ -113,6 +120,7 @@ void peer_set_via(struct peers *ps, struct peer *p, const struct i3_id *via, uns
     memcpy(p->via, via, n * sizeof(*via));
     p->n_via = (uint8_t)n;
     p->mtu = (uint16_t)(ps->c.mtu - peer_via_len(p));
+    set_first(ps, p);
     way_free(p);
 }
 
@@ -405,6 +413,8 @@ void peers_set_owners(struct peers *ps, struct owners *os)
 
 const struct addr *peer_first_node(const struct peers *ps, const struct peer *p, const struct i3_id *id)
 {
+    if (ps->c.by_id)
+        return &p->first;
     if (p->n_via)
         id = &p->via[0];
     return ps->owners ? owners_node(ps->owners, id) : &ps->node;
@@ -837,6 +847,16 @@ void peer_info(const struct peers *ps, const struct peer *p, mono_t now, struct 
     }
     memcpy(out->key, p->key, KEY_LEN);
     memcpy(out->member, p->member, MEMBER_LEN);
+}
+
+struct peer *peer_by_remote(const struct peers *ps, const uint8_t prefix[ID_PREFIX_LEN])
+{
+    for (struct peer *p = ps->by_key; p; p = p->by_key.next) {
+        const struct session *s = p->current ? p->current : p->next;
+        if (s && !memcmp(s->remote.b, prefix, ID_PREFIX_LEN))
+            return p;
+    }
+    return NULL;
 }
 
 struct peer *peer_next(const struct peers *ps, const struct peer *p)

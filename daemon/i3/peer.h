@@ -104,6 +104,7 @@ struct peers_config {
     bool plain;           /* IP packets need not be encrypted, where the peer thinks so as well */
     bool shortcut;        /* we would take shortcuts, and tell peers our addresses */
     uint16_t mtu;         /* inner MTU offered; the smaller of both is the limit */
+    bool by_id;           /* there are no nodes: what is for a peer is pushed for ADDR_ID and the prefix of its public id */
     bool probe_mtu;       /* find out what gets through (pmtu.h) */
     uint32_t recv_buffer; /* of our UDP socket, told to peers */
     bool anonymous;       /* a peer is told nothing of what we call it, and the log nothing of peers */
@@ -170,6 +171,12 @@ uint32_t peer_box(const struct peer *p);
  * own session's: as a question and a sign of life. False: there is no key, and a handshake is wanted. */
 bool peer_routed_out(struct peers *ps, struct peer *p, mono_t now, size_t len);
 void peer_routed_in(struct peers *ps, struct peer *p, mono_t now, size_t len);
+/* With by_id: the way to it is another one, by which packets are longer by `extra` bytes. A handshake that waits is tried at once. */
+void peer_way_changed(struct peers *ps, struct peer *p, mono_t now, uint16_t extra);
+/* With by_id: there is none, and has been none for a while. A handshake ends. */
+void peer_has_no_way(struct peers *ps, struct peer *p);
+/* The peer which has told us ids with that prefix in a standing session; NULL: nobody. */
+struct peer *peer_by_remote(const struct peers *ps, const uint8_t prefix[ID_PREFIX_LEN]);
 /* `shortcut` and `plain` of struct peers_config for this one: 1 yes, 0 no, -1 as there. A standing session goes on; a shortcut is left at
  * once, all else is agreed upon anew by the next packet. */
 void peer_set_wishes(struct peers *ps, struct peer *p, int shortcut, int plain);

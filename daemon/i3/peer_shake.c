@@ -32,6 +32,8 @@ void shake_want(struct peers *ps, struct peer *p, mono_t at)
     want_at(ps, p, at);
 }
 
+static void shake_fail(struct peers *ps, struct peer *p, int err);
+
 void peer_bar(struct peers *ps, struct peer *p, bool barred)
 {
     if (p->barred == barred)
@@ -46,6 +48,12 @@ void peer_bar(struct peers *ps, struct peer *p, bool barred)
     p->unanswered = p->probed = p->keepalive = MONO_NEVER;
     if (waited)
         peer_tell(ps, p, PEER_UNREACHABLE, EHOSTUNREACH);
+}
+
+void peer_has_no_way(struct peers *ps, struct peer *p)
+{
+    if (p->shake)
+        shake_fail(ps, p, EHOSTUNREACH);
 }
 
 bool peer_is_barred(const struct peer *p)

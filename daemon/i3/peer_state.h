@@ -72,6 +72,8 @@ struct peer {
     uint8_t ask[MEMBER_LEN];    /* the suffix that a first INIT asks for */
     uint8_t member[MEMBER_LEN]; /* which member of a group has answered last; zeros: it is none */
     uint16_t mtu;
+    uint16_t extra; /* bytes that the way takes besides */
+    struct addr first; /* with by_id: where packets go */
     uint32_t recv_buffer;
     UT_hash_handle by_key, by_id, by_local;
 

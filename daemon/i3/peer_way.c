@@ -16,10 +16,16 @@ enum {
 
 /* ---- the size ---- */
 
+/* What both ends allow, less what the way takes. */
+static uint16_t size_max(const struct peer *p)
+{
+    return p->mtu > p->extra ? (uint16_t)(p->mtu - p->extra) : p->mtu;
+}
+
 static void size_start(struct peers *ps, struct peer *p, bool direct, mono_t now, uint32_t rtt_us)
 {
     if (ps->c.probe_mtu)
-        pmtu_start(&p->pmtu[direct], now, p->mtu, rtt_us, (uint32_t)drbg_u64(&ps->drbg));
+        pmtu_start(&p->pmtu[direct], now, size_max(p), rtt_us, (uint32_t)drbg_u64(&ps->drbg));
 }
 
 void peers_size_anew(struct peers *ps, mono_t now)
@@ -35,7 +41,7 @@ void peers_size_anew(struct peers *ps, mono_t now)
 uint16_t way_mtu(const struct peer *p)
 {
     const struct pmtu *m = &p->pmtu[way_is_direct(p)];
-    return m->max && m->mtu < p->mtu ? m->mtu : p->mtu;
+    return m->max && m->mtu < size_max(p) ? m->mtu : size_max(p);
 }
 
 static void tell_mtu(struct peers *ps, struct peer *p)
@@ -85,9 +91,9 @@ void way_free(struct peer *p)
 
 void way_up(struct peers *ps, struct peer *p, mono_t now)
 {
-    if (p->pmtu[0].max != p->mtu)
+    if (p->pmtu[0].max != size_max(p))
         size_start(ps, p, false, now, p->rtt_us);
-    if (way_is_direct(p) && p->pmtu[1].max != p->mtu)
+    if (way_is_direct(p) && p->pmtu[1].max != size_max(p))
         size_start(ps, p, true, now, p->rtt_us);
     if (p->path && !way_is_direct(p))
         path_renew(p->path, now);
@@ -178,6 +184,18 @@ mono_t way_deadline(const struct peer *p)
     mono_t at = p->path ? path_deadline(p->path) : MONO_NEVER;
     at = mono_min(at, pmtu_deadline(&p->pmtu[0]));
     return way_is_direct(p) ? mono_min(at, pmtu_deadline(&p->pmtu[1])) : at;
+}
+
+void peer_way_changed(struct peers *ps, struct peer *p, mono_t now, uint16_t extra)
+{
+    p->extra = extra;
+    if (p->pmtu[0].max)
+        size_start(ps, p, false, now, p->rtt_us);
+    tell_mtu(ps, p);
+    if (p->shake)
+        p->shake->due = now;
+    if (p->shake || p->current || p->next)
+        peer_arm(ps, p, now);
 }
 
 /* ---- what the machine tells ---- */

@@ -41,6 +41,7 @@ static void item_free(struct item *it)
     if (it) {
         free((char *)it->e.near);
         free((char *)it->e.via);
+        free((char *)it->e.at);
         free((char *)it->e.learned);
     }
     free(it);
@@ -218,6 +219,60 @@ int book_via_valid(const char *via)
     return 0;
 }
 
+/* ADDRESS, ADDRESS:PORT, [IPV6] or [IPV6]:PORT, of n characters: one that a host can have. */
+static bool address_parse(const char *s, size_t n, struct addr *out)
+{
+    char text[64];
+    if (!n || n >= sizeof(text))
+        return false;
+    memcpy(text, s, n);
+    text[n] = '\0';
+    char *ip = text, *port = NULL, *colon = strchr(text, ':');
+    if (*text == '[') {
+        char *close = strchr(text, ']');
+        if (!close || (close[1] && close[1] != ':'))
+            return false;
+        port = close[1] ? close + 2 : NULL;
+        *close = '\0';
+        ip++;
+    } else if (colon && !strchr(colon + 1, ':')) {
+        port = colon + 1;
+        *colon = '\0';
+    }
+    unsigned number = port ? 0 : BOOK_AT_PORT;
+    for (const char *d = port; d && *d; d++)
+        if (*d < '0' || *d > '9' || (number = number * 10 + (unsigned)(*d - '0')) > 65535)
+            return false;
+    *out = (struct addr){.family = strchr(ip, ':') ? 6 : 4, .port = (uint16_t)number};
+    return number && inet_pton(out->family == 6 ? AF_INET6 : AF_INET, ip, out->ip) == 1 && !addr_is_any(out) && !addr_is_group(out);
+}
+
+static unsigned addresses_parse(const char *at, struct addr out[BOOK_AT_MAX])
+{
+    unsigned n = 0;
+    for (;;) {
+        size_t len = 0;
+        while (at[len] && at[len] != ',')
+            len++;
+        if (n == BOOK_AT_MAX || !address_parse(at, len, &out[n++]))
+            return 0;
+        if (!at[len])
+            return n;
+        at += len + 1;
+    }
+}
+
+int book_at_valid(const char *at)
+{
+    struct addr v[BOOK_AT_MAX];
+    return strlen(at) <= BOOK_OPTION_MAX && addresses_parse(at, v) ? 0 : -EINVAL;
+}
+
+unsigned book_at_addresses(const char *at, struct addr out[BOOK_AT_MAX])
+{
+    return at ? addresses_parse(at, out) : 0;
+}
+
 int book_near_valid(const char *near)
 {
     uint8_t bytes[GROUP_MEMBER_LEN];
@@ -251,9 +306,11 @@ static const char *option_parse(const char *word, struct book_entry *e)
         return option_set(&e->near, word + 5, book_near_valid, "near= is followed by a place: one or two words with '/' between");
     if (!strncmp(word, "via=", 4))
         return option_set(&e->via, word + 4, book_via_valid, "via= is followed by one to three names with ',' between");
+    if (!strncmp(word, "at=", 3))
+        return option_set(&e->at, word + 3, book_at_valid, "at= is followed by one to six addresses with ',' between, like 203.0.113.9:5700,[2001:db8::1]:5700");
     if (!strncmp(word, "learned=", 8))
         return option_set(&e->learned, word + 8, learned_valid, "learned= is followed by hash or dns");
-    return "after the key only a comment (#), guest, multicast, near=, via= or learned= may follow";
+    return "after the key only a comment (#), guest, multicast, near=, via=, at= or learned= may follow";
 }
 
 /* What stands behind the key: NULL, or a sentence about what is wrong. */
@@ -268,8 +325,8 @@ static const char *options_parse(const char *at, const char *end, struct book_en
             break;
         wrong = word_next(&at, end, word, sizeof(word)) ? option_parse(word, e) : "this option is too long";
     }
-    if (!wrong && e->multicast && (e->near || e->via))
-        wrong = "a multicast group has neither near= nor via=";
+    if (!wrong && e->multicast && (e->near || e->via || e->at))
+        wrong = "a multicast group has neither near= nor via= nor at=";
     if (!wrong && e->multicast && e->guest)
         wrong = "a multicast group is nobody's guest";
     if (!wrong && e->learned && !e->guest)
@@ -380,7 +437,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_entry(const struct book_entry *e, const uint8_t key[KEY_LEN], const struct book_options *o)
 {
-    return !memcmp(e->key, key, KEY_LEN) && e->multicast == o->multicast && e->guest == o->guest && same_text(e->near, o->near) && same_text(e->via, o->via) && same_text(e->learned, o->learned);
+    return !memcmp(e->key, key, KEY_LEN) && e->multicast == o->multicast && e->guest == o->guest && same_text(e->near, o->near) && same_text(e->via, o->via) && same_text(e->at, o->at) && same_text(e->learned, o->learned);
 }
 
 static struct item *item_new(const char *folded, const uint8_t key[KEY_LEN], const struct book_options *o)
@@ -394,8 +451,9 @@ static struct item *item_new(const char *folded, const uint8_t key[KEY_LEN], con
     it->e.guest = o->guest;
     it->e.near = o->near ? text_copy(o->near, strlen(o->near)) : NULL;
     it->e.via = o->via ? text_copy(o->via, strlen(o->via)) : NULL;
+    it->e.at = o->at ? text_copy(o->at, strlen(o->at)) : NULL;
     it->e.learned = o->learned ? text_copy(o->learned, strlen(o->learned)) : NULL;
-    if ((o->near && !it->e.near) || (o->via && !it->e.via) || (o->learned && !it->e.learned)) {
+    if ((o->near && !it->e.near) || (o->via && !it->e.via) || (o->at && !it->e.at) || (o->learned && !it->e.learned)) {
         item_free(it);
         return NULL;
     }
@@ -405,7 +463,7 @@ static struct item *item_new(const char *folded, const uint8_t key[KEY_LEN], con
 int book_add_with(struct book *b, const char *name, const uint8_t key[KEY_LEN], const struct book_options *o)
 {
     char folded[BOOK_NAME_MAX + 1], text[BOOK_LINE_MAX + 1], keystr[KEY_STR_LEN + 1];
-    if (book_name_fold(folded, name) || (o->multicast && (o->near || o->via || o->guest)) || (o->near && book_near_valid(o->near)) || (o->via && book_via_valid(o->via)) ||
+    if (book_name_fold(folded, name) || (o->multicast && (o->near || o->via || o->at || o->guest)) || (o->near && book_near_valid(o->near)) || (o->via && book_via_valid(o->via)) || (o->at && book_at_valid(o->at)) ||
         (o->learned && (learned_valid(o->learned) || !o->guest)))
         return -EINVAL;
     const struct item *there = find_name(b, folded);
@@ -413,8 +471,8 @@ int book_add_with(struct book *b, const char *name, const uint8_t key[KEY_LEN], 
         return same_entry(&there->e, key, o) ? 0 : -EEXIST;
 
     key_format(key, keystr);
-    int n = snprintf(text, sizeof(text), "%s %s%s%s%s%s%s%s%s%s", folded, keystr, o->multicast ? " multicast" : "", o->guest ? " guest" : "", o->near ? " near=" : "",
-        o->near ? o->near : "", o->via ? " via=" : "", o->via ? o->via : "", o->learned ? " learned=" : "", o->learned ? o->learned : "");
+    int n = snprintf(text, sizeof(text), "%s %s%s%s%s%s%s%s%s%s%s%s", folded, keystr, o->multicast ? " multicast" : "", o->guest ? " guest" : "", o->near ? " near=" : "",
+        o->near ? o->near : "", o->via ? " via=" : "", o->via ? o->via : "", o->at ? " at=" : "", o->at ? o->at : "", o->learned ? " learned=" : "", o->learned ? o->learned : "");
     if (n > BOOK_LINE_MAX)
         return -EINVAL;
     struct item *it = item_new(folded, key, o);
@@ -581,4 +639,15 @@ size_t book_count(const struct book *b)
 const struct book_entry *book_at(const struct book *b, size_t i)
 {
     return i < b->n_items ? &b->items[i]->e : NULL;
+}
+
+int book_move_entry(struct book *b, const char *name, const uint8_t key[KEY_LEN], const struct book_options *o)
+{
+    const struct book_entry *e = book_find(b, name);
+    struct book_options was = *o;
+    was.at = e ? e->at : NULL;
+    if (!e || !same_entry(e, key, &was) || (o->at && book_at_valid(o->at)))
+        return -EEXIST;
+    book_remove(b, name);
+    return book_add_with(b, name, key, o);
 }

@@ -4,6 +4,7 @@
  *     multicast     the key is that of a multicast group (i3/group.h): datagrams reach all its members, and nothing else does
  *     near=PLACE    of a group's members those at PLACE are asked first (groups.h)
  *     via=NAME[,NAME ...]   packets pass the hosts of these names first, in that order; BOOK_VIA_MAX at most
+ *     at=ADDRESS[,ADDRESS ...]   where it is, in an overlay of kind mesh: 203.0.113.9:5700 or [2001:db8::1]:5700, BOOK_AT_MAX at most
  *     guest         known by a share alone (`i3ctl share`, `join`): it may reach what is shared with it, and no server besides
  *     learned=hash, learned=dns   the key was found so, not told (pump/lookup.c): with guest, it reaches nothing here
  * blank lines and lines that start with '#' are kept. Names are
@@ -18,8 +19,9 @@
 #define I3_BOOK_H
 
 #include "daemon/base/id.h"
+#include "include/addr.h"
 
-enum { BOOK_VIA_MAX = 3, BOOK_OPTION_MAX = 800, BOOK_MAX = 65536, BOOK_NAME_MAX = 253, BOOK_LINES_MAX = 2 * BOOK_MAX, BOOK_LINE_MAX = 1024 };
+enum { BOOK_VIA_MAX = 3, BOOK_AT_MAX = 6, BOOK_AT_PORT = 5700 /* where none is said */, BOOK_OPTION_MAX = 800, BOOK_MAX = 65536, BOOK_NAME_MAX = 253, BOOK_LINES_MAX = 2 * BOOK_MAX, BOOK_LINE_MAX = 1024 };
 
 struct book;
 
@@ -27,14 +29,14 @@ struct book_entry {
     char name[BOOK_NAME_MAX + 1]; /* lower case, without suffix */
     uint8_t key[KEY_LEN];
     bool multicast, guest;
-    const char *near, *via; /* as written; NULL: none */
+    const char *near, *via, *at; /* as written; NULL: none */
     const char *learned;    /* "hash" or "dns"; NULL: it was told */
 };
 
 /* What `add` may say beside name and key. */
 struct book_options {
     bool multicast, guest;
-    const char *near, *via, *learned; /* or NULL */
+    const char *near, *via, *at, *learned; /* or NULL */
 };
 
 struct book *book_new(void);
@@ -56,9 +58,14 @@ int book_add(struct book *b, const char *name, const uint8_t key[KEY_LEN]);
 int book_add_with(struct book *b, const char *name, const uint8_t key[KEY_LEN], const struct book_options *o);
 /* The next of the names in entry->via into out; *at starts at entry->via. False: that was the last. */
 bool book_via_next(const char **at, char out[BOOK_NAME_MAX + 1]);
-/* Takes text as `near` or `via`; -EINVAL: it is none. */
+/* The addresses of entry->at: how many. */
+unsigned book_at_addresses(const char *at, struct addr out[BOOK_AT_MAX]);
+/* Takes text as `near`, `via` or `at`; -EINVAL: it is none. */
+int book_at_valid(const char *at);
 int book_near_valid(const char *near);
 int book_via_valid(const char *via);
+/* With other addresses than it is there with, and all else the same. -EEXIST: it is not the same. */
+int book_move_entry(struct book *b, const char *name, const uint8_t key[KEY_LEN], const struct book_options *o);
 int book_remove(struct book *b, const char *name); /* -ENOENT */
 /* No entry of that key is a guest's, or learned, any more. True: one was. */
 bool book_befriend(struct book *b, const uint8_t key[KEY_LEN]);

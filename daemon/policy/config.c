@@ -42,12 +42,12 @@ void config_free(struct config *c)
     free(c->overlays);
     free(c->rules);
     free(c->exposes);
-    free(c->gateways);
-    c->gateways = NULL;
-    c->n_gateways = 0;
     free(c->middleboxes);
     c->middleboxes = NULL;
     c->n_middleboxes = 0;
+    free(c->gateways);
+    c->gateways = NULL;
+    c->n_gateways = 0;
     free(c->portals);
     free(c->publishes);
     c->overlays = NULL;
@@ -149,6 +149,19 @@ static void check_overlay(const struct check *k, const struct config_overlay *o,
         wrong(k, "suffix", "it is missing: how do the names of this overlay end? E.g. suffix = \".%s.i3\"", o->name);
         return;
     }
+    if (o->kind == KIND_MESH && o->n_nodes)
+        wrong(k, "nodes", "a mesh has none: where its members are stands in the book ('i3ctl book add NAME KEY --at ADDRESS:PORT')");
+    static const char *const of_mesh[] = {"bind", "relay"};
+    for (unsigned i = 0; i < ARRAY_LEN(of_mesh); i++)
+        if (o->kind != KIND_MESH && given(k, of_mesh[i]))
+            wrong(k, of_mesh[i], "it is for an overlay of kind = \"mesh\"");
+    for (unsigned i = 0; i < nth && o->kind == KIND_MESH && o->bind.port; i++)
+        if (c->overlays[i].kind == KIND_MESH && c->overlays[i].bind.port == o->bind.port) {
+            wrong(k, "bind", "the mesh in line %u has port %u already", c->overlays[i].line, o->bind.port);
+            return;
+        }
+    if (o->kind == KIND_MESH && o->bind.port && o->bind.port == c->bind.port)
+        wrong(k, "bind", "port %u is that of the top-level bind already", o->bind.port);
     if (!strcmp(o->suffix, c->suffix))
         wrong(k, "suffix", "%s is the suffix of the first overlay already", o->suffix);
     for (unsigned i = 0; i < nth; i++)
@@ -191,6 +204,14 @@ static void check_gateways(const struct check *k, const struct config_rule *r)
     }
 }
 
+static bool has_overlay(const struct config *c, const char *name)
+{
+    for (unsigned i = 0; i < c->n_overlays; i++)
+        if (!strcmp(c->overlays[i].name, name))
+            return true;
+    return false;
+}
+
 static void check_rule(const struct check *k, const struct config_rule *r)
 {
     if (given(k, "suffix") && given(k, "match"))
@@ -201,8 +222,10 @@ static void check_rule(const struct check *k, const struct config_rule *r)
         wrong(k, "action", "it is missing: action = \"overlay\", \"gateway\", \"direct\" or \"deny\"");
         return;
     }
-    if (r->via[0] && r->action != ACTION_GATEWAY)
-        wrong(k, "via", "it names a gateway, so action = \"gateway\" is needed with it");
+    if (r->via[0] && r->action != ACTION_GATEWAY && r->action != ACTION_OVERLAY)
+        wrong(k, "via", "it names a gateway, so action = \"gateway\" is needed with it, or an overlay, with action = \"overlay\"");
+    if (r->via[0] && r->action == ACTION_OVERLAY && !has_overlay(&k->p->c, r->via))
+        wrong(k, "via", "there is no overlay \"%s\": overlay %s { suffix = \".%s\" } makes one", r->via, r->via, r->via);
     if (!r->via[0] && r->action == ACTION_GATEWAY)
         wrong(k, "via", "it is missing: which gateway? via = \"NAME\"");
     if (r->strip && r->action != ACTION_GATEWAY)
@@ -233,6 +256,14 @@ static void check_expose(const struct check *k, struct config_expose *e, unsigne
         }
 }
 
+static void check_middlebox(const struct check *k, const struct config_middlebox *m)
+{
+    if (!given(k, "allow") || !m->n_allow)
+        wrong(k, "allow", "it names nobody, so nobody could use this box: allow = { \"NAME\" }, with names of your address book, keys, or \"anyone\"");
+    if (given(k, "fail") && !m->verdicts[0])
+        wrong(k, "fail", "it says nothing without verdicts = \"/PATH\", where a program says what becomes of packets");
+}
+
 static void check_gateway(const struct check *k, const struct config_gateway *g)
 {
     if (!given(k, "allow") || !g->n_allow)
@@ -241,14 +272,6 @@ static void check_gateway(const struct check *k, const struct config_gateway *g)
         wrong(k, "networks", "it is missing: where may users go? E.g. networks = { \"10.20.0.0/16\" }");
     if (g->per_user > g->connections && given(k, "per-user"))
         wrong(k, "per-user", "one user cannot have more than all together, which are %u (connections)", g->connections);
-}
-
-static void check_middlebox(const struct check *k, const struct config_middlebox *m)
-{
-    if (!given(k, "allow") || !m->n_allow)
-        wrong(k, "allow", "it names nobody, so nobody could use this box: allow = { \"NAME\" }, with names of your address book, keys, or \"anyone\"");
-    if (given(k, "fail") && !m->verdicts[0])
-        wrong(k, "fail", "it says nothing without verdicts = \"/PATH\", where a program says what becomes of packets");
 }
 
 static bool has_port(const struct config_ports *p, uint16_t port)
@@ -332,10 +355,10 @@ static const struct kind {
         offsetof(struct config_rule, line), 0},
     [SECTION_EXPOSE] = {sizeof(struct config_expose), offsetof(struct config, exposes), offsetof(struct config, n_exposes),
         offsetof(struct config_expose, line), offsetof(struct config_expose, name)},
-    [SECTION_GATEWAY] = {sizeof(struct config_gateway), offsetof(struct config, gateways), offsetof(struct config, n_gateways),
-        offsetof(struct config_gateway, line), 0},
     [SECTION_MIDDLEBOX] = {sizeof(struct config_middlebox), offsetof(struct config, middleboxes), offsetof(struct config, n_middleboxes),
         offsetof(struct config_middlebox, line), 0},
+    [SECTION_GATEWAY] = {sizeof(struct config_gateway), offsetof(struct config, gateways), offsetof(struct config, n_gateways),
+        offsetof(struct config_gateway, line), 0},
     [SECTION_PORTAL] = {sizeof(struct config_portal), offsetof(struct config, portals), offsetof(struct config, n_portals),
         offsetof(struct config_portal, line), 0},
     [SECTION_PUBLISH] = {sizeof(struct config_publish), offsetof(struct config, publishes), offsetof(struct config, n_publishes),
@@ -356,11 +379,11 @@ static void check_section(const struct check *k, void *to, unsigned nth)
     case SECTION_EXPOSE:
         check_expose(k, to, nth);
         break;
-    case SECTION_GATEWAY:
-        check_gateway(k, to);
-        break;
     case SECTION_MIDDLEBOX:
         check_middlebox(k, to);
+        break;
+    case SECTION_GATEWAY:
+        check_gateway(k, to);
         break;
     case SECTION_PORTAL:
         check_portal(k, to);

@@ -19,7 +19,7 @@
 #include "daemon/policy/networks.h"
 #include "include/addr.h"
 
-enum { CONFIG_NODES_MAX = 16, CONFIG_DEFAULT_PORT = 5610 };
+enum { CONFIG_NODES_MAX = 16, CONFIG_DEFAULT_PORT = 5610, CONFIG_MESH_PORT = 5700 };
 
 /* Bounds; beyond them the text is refused. */
 enum {
@@ -29,12 +29,12 @@ enum {
     CONFIG_EXPOSES_MAX = 256,
     CONFIG_ALLOW_MAX = 64,
     CONFIG_THROUGH_MAX = 3,
-    CONFIG_USERS_MAX = 256, /* of a gateway */
-    CONFIG_NETWORKS_MAX = 64,
-    CONFIG_ZONES_MAX = 32, /* of a gateway: `names` */
     CONFIG_TAPS_MAX = 4,
     CONFIG_TAP_LEN = 200,
     CONFIG_REQUIRE_MAX = 8,
+    CONFIG_USERS_MAX = 256, /* of a gateway */
+    CONFIG_NETWORKS_MAX = 64,
+    CONFIG_ZONES_MAX = 32, /* of a gateway: `names` */
     CONFIG_NAME_MAX = 63,
     CONFIG_ZONE_MAX = 200,
     CONFIG_MATCH_MAX = 500,
@@ -64,10 +64,15 @@ struct config_resolve {
     enum config_resolver by[CONFIG_RESOLVERS];
 };
 
-/* overlay NAME { }: one more ring of nodes. */
+/* overlay NAME { }: one more ring of nodes, or a mesh without any. */
+enum config_kind { KIND_I3, KIND_MESH, CONFIG_KINDS };
+
 struct config_overlay {
     unsigned line;
     char name[CONFIG_NAME_MAX + 1];
+    enum config_kind kind;
+    struct addr bind; /* of a mesh */
+    bool relay;
     char suffix[64]; /* as in struct config; no two are the same */
     struct addr nodes[CONFIG_NODES_MAX];
     unsigned n_nodes; /* may be 0 */
@@ -100,20 +105,6 @@ struct config_expose {
     unsigned n_allow;                                  /* at least 1 */
 };
 
-/* gateway { }: this daemon opens connections for others, to where `networks` says (daemon/gateway/to_ip.h). At most one. */
-struct config_gateway {
-    unsigned line;
-    char allow[CONFIG_USERS_MAX][CONFIG_NAME_MAX + 1]; /* as in expose; "anyone" */
-    unsigned n_allow;                                  /* at least 1 */
-    struct network networks[CONFIG_NETWORKS_MAX];
-    unsigned n_networks; /* at least 1 */
-    char names[CONFIG_ZONES_MAX][64]; /* names that end so, with the dot, lower case; none: all */
-    unsigned n_names;
-    struct addr dns_server; /* family 0: the system's */
-    uint32_t connections, per_user;
-    uint32_t connect_timeout, tcp_idle, udp_idle; /* seconds */
-};
-
 /* middlebox { }: packets of others pass here. At most one. */
 struct config_middlebox {
     unsigned line;
@@ -131,6 +122,20 @@ struct config_middlebox {
 struct config_require {
     char by[CONFIG_REQUIRE_MAX][CONFIG_NAME_MAX + 1]; /* names of the book, or keys */
     unsigned n;
+};
+
+/* gateway { }: this daemon opens connections for others, to where `networks` says (daemon/gateway/to_ip.h). At most one. */
+struct config_gateway {
+    unsigned line;
+    char allow[CONFIG_USERS_MAX][CONFIG_NAME_MAX + 1]; /* as in expose; "anyone" */
+    unsigned n_allow;                                  /* at least 1 */
+    struct network networks[CONFIG_NETWORKS_MAX];
+    unsigned n_networks; /* at least 1 */
+    char names[CONFIG_ZONES_MAX][64]; /* names that end so, with the dot, lower case; none: all */
+    unsigned n_names;
+    struct addr dns_server; /* family 0: the system's */
+    uint32_t connections, per_user;
+    uint32_t connect_timeout, tcp_idle, udp_idle; /* seconds */
 };
 
 /* Addresses whose first `bits` are those of ip. */
@@ -198,10 +203,10 @@ struct config {
     unsigned n_rules;
     struct config_expose *exposes;
     unsigned n_exposes;
-    struct config_gateway *gateways;
-    unsigned n_gateways; /* 0 or 1 */
     struct config_middlebox *middleboxes;
     unsigned n_middleboxes; /* 0 or 1 */
+    struct config_gateway *gateways;
+    unsigned n_gateways; /* 0 or 1 */
     struct config_portal *portals;
     unsigned n_portals;
     struct config_publish *publishes;

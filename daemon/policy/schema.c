@@ -17,8 +17,8 @@ static const struct {
     [SECTION_OVERLAY] = {"overlay", true, CONFIG_OVERLAYS_MAX},
     [SECTION_RULE] = {"rule", false, CONFIG_RULES_MAX},
     [SECTION_EXPOSE] = {"expose", true, CONFIG_EXPOSES_MAX},
-    [SECTION_GATEWAY] = {"gateway", false, 1},
     [SECTION_MIDDLEBOX] = {"middlebox", false, 1},
+    [SECTION_GATEWAY] = {"gateway", false, 1},
     [SECTION_PORTAL] = {"portal", false, 1},
     [SECTION_PUBLISH] = {"publish", true, CONFIG_PUBLISHES_MAX},
 };
@@ -53,6 +53,9 @@ const struct config_option config_options[] = {
     {SECTION_TOP, "log", false, false, "info", value_log, AT(config, log_level), 0, 0},
 
     {SECTION_OVERLAY, "suffix", false, false, NULL, value_suffix, AT(config_overlay, suffix), 0, 0},
+    {SECTION_OVERLAY, "kind", false, false, "i3", value_kind, AT(config_overlay, kind), 0, 0},
+    {SECTION_OVERLAY, "bind", false, true, "0.0.0.0:5700", value_addr, AT(config_overlay, bind), 0, 0},
+    {SECTION_OVERLAY, "relay", false, false, "yes", value_bool, AT(config_overlay, relay), 0, 0},
     {SECTION_OVERLAY, "nodes", true, false, NULL, value_overlay_node, SPAN(config_overlay, nodes, n_nodes), 0, 0},
 
     {SECTION_RULE, "suffix", false, false, NULL, value_rule_suffix, AT(config_rule, suffix), 0, 0},
@@ -72,6 +75,13 @@ const struct config_option config_options[] = {
     {SECTION_EXPOSE, "proto", false, false, "tcp", value_proto, AT(config_expose, proto), 0, 0},
     {SECTION_EXPOSE, "allow", true, false, NULL, value_allow, SPAN(config_expose, allow, n_allow), 0, 0},
 
+    {SECTION_MIDDLEBOX, "allow", true, false, NULL, value_box_allow, SPAN(config_middlebox, allow, n_allow), 0, 0},
+    {SECTION_MIDDLEBOX, "next", true, false, NULL, value_box_next, SPAN(config_middlebox, next, n_next), 0, 0},
+    {SECTION_MIDDLEBOX, "addresses", false, false, "original", value_box_addresses, AT(config_middlebox, synthesised), 0, 0},
+    {SECTION_MIDDLEBOX, "tap", true, false, NULL, value_tap, SPAN(config_middlebox, tap, n_taps), 0, 0},
+    {SECTION_MIDDLEBOX, "verdicts", false, false, NULL, value_path, AT(config_middlebox, verdicts), 0, 0},
+    {SECTION_MIDDLEBOX, "fail", false, false, "closed", value_fail, AT(config_middlebox, fail_open), 0, 0},
+
     {SECTION_GATEWAY, "allow", true, false, NULL, value_allow_any, SPAN(config_gateway, allow, n_allow), 0, 0},
     {SECTION_GATEWAY, "networks", true, false, NULL, value_network_range, SPAN(config_gateway, networks, n_networks), 0, 0},
     {SECTION_GATEWAY, "names", true, false, NULL, value_names, SPAN(config_gateway, names, n_names), 0, 0},
@@ -82,12 +92,6 @@ const struct config_option config_options[] = {
     {SECTION_GATEWAY, "tcp-idle", false, false, "7200", value_unsigned, AT(config_gateway, tcp_idle), 1, 604800},
     {SECTION_GATEWAY, "udp-idle", false, false, "60", value_unsigned, AT(config_gateway, udp_idle), 1, 86400},
 
-    {SECTION_MIDDLEBOX, "allow", true, false, NULL, value_box_allow, SPAN(config_middlebox, allow, n_allow), 0, 0},
-    {SECTION_MIDDLEBOX, "next", true, false, NULL, value_box_next, SPAN(config_middlebox, next, n_next), 0, 0},
-    {SECTION_MIDDLEBOX, "addresses", false, false, "original", value_box_addresses, AT(config_middlebox, synthesised), 0, 0},
-    {SECTION_MIDDLEBOX, "tap", true, false, NULL, value_tap, SPAN(config_middlebox, tap, n_taps), 0, 0},
-    {SECTION_MIDDLEBOX, "verdicts", false, false, NULL, value_path, AT(config_middlebox, verdicts), 0, 0},
-    {SECTION_MIDDLEBOX, "fail", false, false, "closed", value_fail, AT(config_middlebox, fail_open), 0, 0},
     {SECTION_PORTAL, "zone", false, false, NULL, value_zone, AT(config_portal, zone), 0, 0},
     {SECTION_PORTAL, "dns", true, false, NULL, value_listen, AT(config_portal, dns), 53, 0},
     {SECTION_PORTAL, "ns", true, false, NULL, value_ns, SPAN(config_portal, ns, n_ns), 0, 0},

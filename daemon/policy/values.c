@@ -586,12 +586,10 @@ int value_names(const struct config_option *o, void *to, const char *value, char
     return 0;
 }
 
-static const char some_name[] = "a name of your address book, or a key as 'i3ctl id' prints it,";
-
 int value_require(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
 {
     struct config_require *r = FIELD(struct config_require, to, o);
-    return who_append(r->by, &r->n, CONFIG_REQUIRE_MAX, some_name, value, why, cap);
+    return who_append(r->by, &r->n, CONFIG_REQUIRE_MAX, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
 }
 
 int value_alerts(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
@@ -603,14 +601,14 @@ int value_box_allow(const struct config_option *o, void *to, const char *value, 
 {
     struct config_middlebox *m = to;
     (void)o;
-    return who_append(m->allow, &m->n_allow, CONFIG_ALLOW_MAX, some_name, value, why, cap);
+    return who_append(m->allow, &m->n_allow, CONFIG_ALLOW_MAX, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
 }
 
 int value_box_next(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
 {
     struct config_middlebox *m = to;
     (void)o;
-    return who_append(m->next, &m->n_next, CONFIG_ALLOW_MAX, some_name, value, why, cap);
+    return who_append(m->next, &m->n_next, CONFIG_ALLOW_MAX, "a name of your address book, or a key as 'i3ctl id' prints it,", value, why, cap);
 }
 
 /* One of two words: 0 or 1, less: neither. */
@@ -709,5 +707,16 @@ int value_app(const struct config_option *o, void *to, const char *value, char *
     if (!ok)
         return refuse(why, cap, "the file name of a program, without its folder, like \"firefox\",", value);
     strcpy(FIELD(char, to, o), value);
+    return 0;
+}
+
+int value_kind(const struct config_option *o, void *to, const char *value, char *why, size_t cap)
+{
+    static const char *const words[] = {[KIND_I3] = "i3", [KIND_MESH] = "mesh"};
+    static_assert(ARRAY_LEN(words) == CONFIG_KINDS, "name all");
+    int v = word_find(words, ARRAY_LEN(words), value);
+    if (v < 0)
+        return refuse(why, cap, "one of i3, mesh", value);
+    *FIELD(enum config_kind, to, o) = (enum config_kind)v;
     return 0;
 }

@@ -96,10 +96,10 @@ int access_rebuild(struct pump *p)
     access_clear(p->access);
     add_exposes(p);
     add_shares(p);
-    if (gateway_config(p))
-        access_allow(p, access_use(p->access, ACCESS_GATEWAY), gateway_config(p)->allow, gateway_config(p)->n_allow);
     if (p->config.n_middleboxes)
         access_allow(p, access_use(p->access, ACCESS_BOX), p->config.middleboxes[0].allow, p->config.middleboxes[0].n_allow);
+    if (gateway_config(p))
+        access_allow(p, access_use(p->access, ACCESS_GATEWAY), gateway_config(p)->allow, gateway_config(p)->n_allow);
     strangers_recheck(p);
     p->access_turn += 1 + (p->access_turn == UINT32_MAX / 2);
     names_pin_book(p);
@@ -127,7 +127,10 @@ bool access_is_guest(struct pump *p, struct peer *peer)
 /* A guest without a peer is nobody. */
 const struct door *access_door(struct pump *p, const struct side *s, uint32_t host, uint8_t proto, uint16_t port, bool *guest)
 {
-    struct peer *peer = s ? peer_by_address(s->peers, host) : NULL;
+    struct side *at; /* the same address of ours is there in each overlay, and the host by one of them */
+    struct peer *peer = NULL;
+    if (s && !overlay_route(p, s->own, host, &at, &peer))
+        peer = NULL;
     *guest = !peer || s->o->anon || access_is_guest(p, peer);
     return peer && !s->group && !s->o->anon ? access_find(p->access, proto, port, peer_key(peer)) : NULL;
 }

@@ -278,10 +278,15 @@ void anon_forget_ring(struct pump *p, const struct overlay *ring)
     }
 }
 
+struct side *side_in(struct pump *p, struct overlay *ring)
+{
+    struct overlay *o = p->by ? anon_overlay(p->by, ring) : ring;
+    return o ? o->sides : NULL;
+}
+
 struct side *side_towards(struct pump *p, const uint8_t key[KEY_LEN])
 {
-    struct overlay *ring = overlay_of_key(p, key), *o = p->by ? anon_overlay(p->by, ring) : ring;
-    return o ? o->sides : NULL;
+    return side_in(p, overlay_of_key(p, key));
 }
 
 /* ---- time ---- */

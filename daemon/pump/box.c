@@ -7,7 +7,8 @@
 #include "daemon/base/log.h"
 #include "daemon/pump/share.h"
 
-#define TURN_EVERY (1 * USEC_PER_SEC)
+#define TURN_EVERY (10 * USEC_PER_SEC)
+#define TURN_BUSY  (250 * USEC_PER_MSEC) /* while a way is being opened, or an alert waits */
 #define ASK_PAUSE  (250 * USEC_PER_MSEC)
 
 enum { ANSWERS_PER_S = 200, ANSWERS_BURST = 200, ALERTS_PER_S = 10, ALERTS_BURST = 50 };
@@ -51,6 +52,7 @@ struct route *box_route(struct pump *p, uint32_t serial)
 
 static void forget(struct pump *p, struct route *r)
 {
+    p->boxes->sweep = true;
     way_lost_route(p, r);
     box_show_route_gone(p, r->serial);
     route_remove(p->boxes->routes, r);
@@ -74,19 +76,34 @@ mono_t box_deadline(const struct pump *p)
     return mono_min(p->boxes->due, box_show_deadline(p));
 }
 
+/* Who was let in for the sake of a route or a way that is gone, and has no other business here, is forgotten. */
+static void sweep(struct pump *p)
+{
+    p->boxes->sweep = false;
+    for (struct overlay *o = NULL; (o = overlay_each(p, o));)
+        for (struct side *s = o->sides; s; s = s->next)
+            for (struct peer *peer = peer_next(s->peers, NULL), *next; peer && !s->retired; peer = next) {
+                next = peer_next(s->peers, peer);
+                if (!peer_addresses(peer).local && !names_may_talk(p, peer_key(peer)) && !strangers_has(p, peer_key(peer)))
+                    peer_drop(s->peers, peer);
+            }
+}
+
 void box_turn(struct pump *p)
 {
     box_show_turn(p);
     if (!mono_due(p->boxes->due, p->now))
         return;
-    ways_turn(p);
+    bool busy = ways_turn(p);
     for (struct route *r = route_first(p->boxes->routes), *next; r; r = next) {
         next = route_next(r);
         if (mono_since(r->used, p->now) >= ROUTE_IDLE)
             forget(p, r);
     }
-    bool any = p->boxes->n_ways || routes_count(p->boxes->routes) || p->boxes->show;
-    p->boxes->due = any ? mono_add(p->now, TURN_EVERY / 4) : MONO_NEVER;
+    if (p->boxes->sweep)
+        sweep(p);
+    bool any = p->boxes->n_ways || routes_count(p->boxes->routes);
+    p->boxes->due = busy ? mono_add(p->now, TURN_BUSY) : any ? mono_add(p->now, TURN_EVERY) : MONO_NEVER;
 }
 
 /* ---- who ---- */

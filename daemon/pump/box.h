@@ -76,6 +76,7 @@ struct boxes {
     struct box_show *show;     /* NULL: nothing is looked at */
     struct budget answers;     /* to packets of no route */
     struct box_counters count;
+    bool sweep; /* somebody may have nothing to do here any more */
     mono_t due;
 };
 
@@ -148,7 +149,8 @@ void way_unreachable(struct pump *p, const struct side *s, const struct peer *pe
 void way_imposed(struct pump *p, struct side *s, struct peer *peer, const struct box_word *m);
 void way_alert(struct pump *p, struct way *w, const struct box_word *m);
 void way_alert_passed_on(struct pump *p, const struct side *s, const struct peer *peer, const struct box_word *m);
-void ways_turn(struct pump *p);
+/* True: something waits to be tried again soon. */
+bool ways_turn(struct pump *p);
 void ways_free(struct pump *p);
 void ways_side_gone(struct side *s);
 void way_lost_route(struct pump *p, const struct route *r);

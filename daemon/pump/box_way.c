@@ -109,6 +109,7 @@ static void way_end(struct pump *p, unsigned i)
     struct peer *peer = way_peer(w);
     route_drop(p, w);
     p->boxes->way[i] = NULL;
+    p->boxes->sweep = true;
     while (p->boxes->n_ways && !p->boxes->way[p->boxes->n_ways - 1])
         p->boxes->n_ways--;
     if (peer && peer_box(peer) == i + 1) {
@@ -176,6 +177,7 @@ static void way_set(struct pump *p, struct way *w, const struct peer_boxes *boxe
 {
     struct peer *peer = way_peer(w);
     route_drop(p, w);
+    p->boxes->sweep = true;
     w->boxes = *boxes;
     w->origin = origin;
     w->passive = origin == WAY_THEIRS;
@@ -219,7 +221,7 @@ static void key_of(struct pump *p, const struct side *s, const char *name, uint8
 {
     const struct book_entry *e = book_find(p->book, name);
     memset(key, 0, KEY_LEN);
-    if (e && !e->multicast && overlay_of_key(p, e->key) == anon_ring(s->o))
+    if (e && !e->multicast && twin_entry_in(p, anon_ring(s->o), e->key))
         memcpy(key, e->key, KEY_LEN);
     else if (!e && key_parse(name, key))
         memset(key, 0, KEY_LEN);
@@ -669,20 +671,26 @@ static void way_turn(struct pump *p, struct way *w)
 
 static void pass_alert(struct pump *p, struct alert *a);
 
-void ways_turn(struct pump *p)
+bool ways_turn(struct pump *p)
 {
+    bool busy = false;
     for (unsigned i = p->boxes->n_ways; i-- > 0;) {
         struct way *w = p->boxes->way[i];
         if (!w)
             continue;
-        if (!way_peer(w))
+        if (!way_peer(w)) {
             way_end(p, i);
-        else
-            way_turn(p, w);
+            continue;
+        }
+        way_turn(p, w);
+        busy |= w->checking || w->state == WAY_OPENING || w->state == WAY_REFUSED;
     }
     for (unsigned i = 0; i < ALERTS_MAX; i++)
-        if (p->boxes->alerts[i].until.us)
+        if (p->boxes->alerts[i].until.us) {
             pass_alert(p, &p->boxes->alerts[i]);
+            busy = true;
+        }
+    return busy;
 }
 
 /* ---- packets ---- */
@@ -774,6 +782,7 @@ void way_alert(struct pump *p, struct way *w, const struct box_word *m)
         return;
     memcpy(a->to, e->key, KEY_LEN);
     a->until = mono_add(p->now, ALERT_PATIENCE);
+    p->boxes->due = mono_min(p->boxes->due, mono_add(p->now, OPEN_REPEAT));
     pass_alert(p, a);
 }
 

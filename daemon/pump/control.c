@@ -1,5 +1,6 @@
 /* pump/control.c - i3ctl's verbs: a table from verb to handler; what they show is made in control/report.c. */
 #include "daemon/pump/share.h"
+#include "daemon/pump/portal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -56,6 +57,7 @@ struct report_view control_view(struct pump *p)
         .version = I3_VERSION,
         .config = p->paths.config,
         .config_wrong = reload_wrong(p),
+        .portal_wrong = portal_wrong(p),
         .data = p->paths.data,
         .suffix = o->suffix,
         .sandbox = sandbox_text(),
@@ -102,10 +104,9 @@ static void verb_init(struct control_call *k)
 
 /* ---- book ---- */
 
-static uint32_t book_address(void *ctx, const uint8_t *key)
+static uint32_t book_address(void *ctx, const struct book_entry *e)
 {
-    struct pump *p = ctx;
-    return pool_get(p->pool, p->now, key);
+    return twin_address(ctx, e, false);
 }
 
 const char *control_bare_name(const struct pump *p, char *name)
@@ -128,6 +129,8 @@ static bool book_options(struct control_call *k, struct book_options *o)
             o->near = a + 5;
         else if (!strncmp(a, "via=", 4))
             o->via = a + 4;
+        else if (!strncmp(a, "at=", 3))
+            o->at = a + 3;
     }
     char name[BOOK_NAME_MAX + 1];
     const char *wrong = NULL;
@@ -137,6 +140,8 @@ static bool book_options(struct control_call *k, struct book_options *o)
         wrong = "a place is one word, or two with '/' between, as eu/berlin";
     else if (o->via && book_via_valid(o->via))
         wrong = "on the way there may be one to three names, with ',' between";
+    else if (o->at && (o->multicast || book_at_valid(o->at)))
+        wrong = "where a host is, is said by one to six addresses with ',' between, like 203.0.113.9:5700,[2001:db8::1]:5700";
     for (const char *at = wrong || !o->via ? "" : o->via; !wrong && book_via_next(&at, name);)
         if (!book_find(k->p->book, name))
             wrong = "a name that packets shall pass is not in the book";
@@ -191,6 +196,8 @@ static void book_add_verb(struct control_call *k)
         return;
     }
     err = book_add_with(p->book, name, key, &o);
+    if (err == -EEXIST && o.at && there && !book_move_entry(p->book, name, key, &o))
+        err = 0, known = false; /* it is elsewhere now, and all else is as it was */
     if (!err && !known && (err = pump_book_save(p)) < 0 && !was_guest)
         book_remove(p->book, name);
     if (err == -EEXIST)
@@ -202,7 +209,7 @@ static void book_add_verb(struct control_call *k)
     if (err)
         return;
     access_rebuild(p);
-    control_done(k, report_book_entry(book_find(p->book, name), book_address(p, key), !known));
+    control_done(k, report_book_entry(book_find(p->book, name), book_address(p, book_find(p->book, name)), !known));
 }
 
 static void book_rm_verb(struct control_call *k)
@@ -338,14 +345,14 @@ static void verb_ping(struct control_call *k)
             return;
     } else {
         const uint8_t *key = pool_key(p->pool, p->now, names_host(p, &a));
-        e = key ? book_find_key(p->book, key) : NULL;
+        e = twin_is(p, key) ? twin_entry(p, key) : key ? book_find_key(p->book, key) : NULL;
     }
     if (!e) {
         control_fail(k, report_error("%s: %s", k->argv[1], *why ? why : a.family ? "nobody that you know has that address" :
                     "name not known; 'i3ctl book ls' lists those that are, 'i3ctl join' and 'i3ctl book add' make more"));
         return;
     }
-    uint32_t ip = names_address(p, e->key, 0);
+    uint32_t ip = names_address_of(p, e, 0);
     if (drop_has(p, e->key))
         control_fail(k, report_error("%s is dropped, so nothing is asked of it: 'i3ctl undrop %s' lets it in again", e->name, e->name));
     else if (e->multicast)
@@ -401,6 +408,7 @@ static const struct {
     {"ping", verb_ping},
     {"ping-end", verb_ping_end},
     {"ring", verb_ring},
+    {"mesh", verb_mesh},
     {"metrics", verb_metrics},
     {"trace", verb_trace},
     {"share", verb_share},
@@ -410,8 +418,8 @@ static const struct {
     {"rotate", verb_rotate},
     {"reload", verb_reload},
     {"why", verb_why},
-    {"anonymous", verb_anonymous},
     {"gateway", verb_gateway},
+    {"anonymous", verb_anonymous},
     {"portal", verb_portal},
     {"stop", verb_stop},
     {"version", verb_version},

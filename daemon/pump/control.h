@@ -65,6 +65,7 @@ unsigned overlays_describe(struct pump *p, const struct overlay *only, struct re
 /* pump/reload.c, pump/why.c */
 void verb_reload(struct control_call *k);
 void verb_why(struct control_call *k);
+void verb_mesh(struct control_call *k);
 
 /* pump/portal_look.c */
 void verb_portal(struct control_call *k);

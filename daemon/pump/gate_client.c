@@ -101,7 +101,7 @@ static void via_drop(struct pump *p, struct via *v)
 static struct peer *want_peer(struct pump *p, struct side *s, const uint8_t key[KEY_LEN], uint64_t later_us)
 {
     uint32_t host;
-    if (s == s->o->sides && s->own == p->own) {
+    if (p->by || (s == s->o->sides && s->own == p->own)) { /* of an anonymous program: its own side is meant */
         host = names_address(p, key, later_us);
     } else {
         host = pool_get(p->pool, p->now, key);

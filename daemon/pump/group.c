@@ -56,10 +56,12 @@ static void side_link(struct side *s)
 
 static void side_free(struct side *s)
 {
-    gateway_forget_side(s->o->p, s);
     box_side_gone(s);
+    gateway_forget_side(s->o->p, s);
     if (s->o->p->strangers)
         strangers_forget_side(s);
+    if (s->o->kind->side_down)
+        s->o->kind->side_down(s);
     peers_free(s->peers);
     free(s);
 }
@@ -97,7 +99,7 @@ static bool side_known(void *ctx, const uint8_t key[KEY_LEN])
 {
     struct side *s = ctx;
     struct pump *p = s->o->p;
-    if ((!names_is_friend(p, key) && !gateway_allows(p, key) && !box_may_use(p, key)) || !overlay_may_have(s->o, key))
+    if ((!names_is_friend(p, key) && !box_may_use(p, key) && !gateway_allows(p, key)) || !overlay_may_have(s->o, key))
         return false;
     uint32_t ip = pool_get(p->pool, p->now, key);
     return ip && !side_by_own(p, ip) && peer_get(s->peers, key, ip);

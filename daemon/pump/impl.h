@@ -93,6 +93,8 @@ struct sharing;
 struct rotation;
 struct retired;
 struct boxes;
+struct mesh;
+struct twin;
 struct strangers;
 struct anon;
 struct anon_program;
@@ -132,6 +134,7 @@ struct side {
     const struct retired *retired; /* an old key of the user's (pump/rotate.c): says what the new one is, and nothing else; own is 0 */
     struct peers *peers;
     uint8_t key[KEY_LEN]; /* its own */
+    struct mesh *mesh; /* of an overlay of that kind */
     struct i3_id session_id;
     uint32_t own; /* virtual address, host order */
     uint8_t own6[16];
@@ -247,6 +250,7 @@ struct pump {
     struct anon_program *programs, *asker, *by; /* whose request runs; by: if it is to go anonymously */
     mono_t anon_look;
     struct node_list told; /* DATA/nodes (pump/nodes.c) */
+    struct twin *twins;    /* pump/twin.c */
     struct drops drops;    /* peers that nothing is taken from (pump/drop.c) */
     bool misused;          /* that one is to be dropped, at the next turn */
     uint8_t misuser[KEY_LEN];
@@ -340,6 +344,8 @@ bool anon_fades(const struct overlay *o);
 /* The side by which whoever asks just now (p->by) reaches the host with that key; an anonymous program's instance is made if need be. NULL:
  * there are too many. */
 struct side *side_towards(struct pump *p, const uint8_t key[KEY_LEN]);
+/* The same in that overlay. */
+struct side *side_in(struct pump *p, struct overlay *ring);
 /* What i3.conf says of the first one, and of another. */
 struct overlay_plan overlay_plan_first(const struct config *c);
 struct overlay_plan overlay_plan_of(const struct config_overlay *c);
@@ -594,14 +600,6 @@ void flow_end_local(struct pump *p, uint32_t own);
 /* Some stand. */
 bool flow_has_local(struct pump *p, uint32_t own);
 
-/* A gateway's connection to a real host: fd is connecting or connected, and the flow's from now on; g hears of it. 0 or -errno, with fd closed. */
-struct gate_conn;
-int flow_serve(struct pump *p, struct tcp_ref ref, const struct addr *local, const struct addr *remote, int fd, struct gate_conn *g);
-/* Ends it, err as the program at the other end sees it. */
-void flow_drop(struct flow *f, int err);
-/* The real host has had its time to answer. */
-void flow_late(struct flow *f);
-
 /* A packet that came by middle-boxes, as if in the peer's own session. */
 void net_routed_in(struct pump *p, const struct side *s, struct peer *peer, uint8_t *packet, size_t len);
 /* A packet that was sealed into the overlay's buffer, behind its headroom, is sent to that peer. */
@@ -610,6 +608,14 @@ void net_push_sealed(const struct side *s, const struct peer *peer, size_t len, 
 void net_send_held(struct pump *p, const struct side *s, struct peer *peer);
 /* The engine hears how large packets to it may be. */
 void net_set_path(struct pump *p, const struct side *s, const struct peer *peer);
+/* A gateway's connection to a real host: fd is connecting or connected, and the flow's from now on; g hears of it. 0 or -errno, with fd closed. */
+struct gate_conn;
+int flow_serve(struct pump *p, struct tcp_ref ref, const struct addr *local, const struct addr *remote, int fd, struct gate_conn *g);
+/* Ends it, err as the program at the other end sees it. */
+void flow_drop(struct flow *f, int err);
+/* The real host has had its time to answer. */
+void flow_late(struct flow *f);
+
 /* A packet of this host on its way to the host with that virtual address. */
 void net_send_packet(struct pump *p, uint32_t remote, const struct iovec *v, int n, size_t len);
 /* The same from that address of ours, or from one that a gateway of ours stands for (pump/gateway.h); 0: from nobody's. */
@@ -777,6 +783,17 @@ void ipc_gone(void *ctx, struct ipc_client *c);
 void ipc_reply(struct ipc_client *c, struct writer *w, int fd);
 void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket *s, int fd); /* to CONNECT */
 
+/* pump/twin.c: a host in more overlays than one */
+/* The virtual address of an entry in the overlay of its name, 0: none is left. */
+uint32_t twin_address(struct pump *p, const struct book_entry *e, bool pin);
+/* Of a key out of the pool: whose it is; does it stand for another one; the entry it is for, NULL: none. */
+const uint8_t *twin_key(const struct pump *p, const uint8_t *key);
+bool twin_is(const struct pump *p, const uint8_t *key);
+const struct book_entry *twin_entry(const struct pump *p, const uint8_t *key);
+/* The key's entry in that overlay; NULL: it has none there. */
+const struct book_entry *twin_entry_in(const struct pump *p, const struct overlay *o, const uint8_t key[KEY_LEN]);
+void twins_free(struct pump *p);
+
 /* pump/names.c */
 /* What the book calls that name, and the overlay of it; NULL: its suffix is no overlay's. */
 struct overlay *names_bare(const struct pump *p, const char *name, char bare[IPC_NAME_MAX + 1]);
@@ -795,6 +812,9 @@ struct peer *names_peer(struct side *s, const uint8_t key[KEY_LEN], uint32_t ip)
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
  * that many microseconds from now. */
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us);
+/* The same for an entry, by the overlay of its name; and for the host at an address that was handed out. */
+uint32_t names_address_of(struct pump *p, const struct book_entry *e, uint64_t later_us);
+uint32_t names_address_at(struct pump *p, uint32_t ip);
 /* The same, and what others than the book say of it (pump/lookup.h): 0 with *e, or what keeps it from being known. */
 int names_look(struct pump *p, const char *name, const struct book_entry **e, const char **why);
 /* As RESOLVE answers (include/ipc.h). */

@@ -1,6 +1,7 @@
 /* pump/ipc.c - what programs ask: a table from request to handler. */
 #include "daemon/pump/anon.h"
 #include "daemon/pump/gateway.h"
+#include "daemon/pump/impl.h"
 #include "daemon/pump/lookup.h"
 #include "daemon/pump/policy.h"
 
@@ -106,31 +107,33 @@ static void on_reverse(struct request *q)
     reply(q, -1);
 }
 
+/* What one program has resolved anonymously is no way for another, nor for itself when it is not. */
+static bool is_own_via(struct pump *p, const struct via *v)
+{
+    struct overlay *o = ((struct side *)v->side)->o;
+    return o->anon ? p->by && anon_overlay(p->by, anon_ring(o)) == o : !p->by;
+}
+
 /* What that destination is to us: 0, an errno, or an enum ipc_status. */
 static uint32_t remote_verdict(struct pump *p, const struct addr *remote, const char *app)
 {
     uint32_t ip = names_host(p, remote);
     if (!names_is_virtual(p, ip))
         return is_hidden(p) ? ENETUNREACH : IPC_NOT_VIRTUAL;
-    const uint8_t *key = pool_key(p->pool, p->now, ip);
-    bool self = side_by_own(p, ip), anonymous = policy_is_anonymous(p, key, app);
+    const uint8_t *key = twin_key(p, pool_key(p->pool, p->now, ip));
+    struct via *v = gate_via(p, ip);
+    bool self = side_by_own(p, ip), anonymous = v ? policy_via_is_anonymous(p, v, app) : policy_is_anonymous(p, key, app);
     if (anonymous && (self || !p->asker))
         return ENETUNREACH; /* nobody's servers here, and nobody whom i3run has not started for it */
     if (self)
         return IPC_SELF;
-    struct via *v = gate_via(p, ip);
-    if (v) {
-        if (!anon_may_use(p, v->side))
-            return ENETUNREACH;
-        p->by = ((struct side *)v->side)->o->anon ? p->asker : NULL;
-        int refused = policy_connect_via(p, v, app);
-        return (uint32_t)(refused ? refused : gate_connect(p, v));
-    }
-    int err = policy_connect(p, key, app);
+    int err = v ? policy_connect_via(p, v, app) : policy_connect(p, key, app);
     if (err)
         return (uint32_t)err;
     p->by = anonymous ? p->asker : NULL;
-    return names_address(p, key, 0) ? 0 : ENETUNREACH;
+    if (v)
+        return is_own_via(p, v) ? (uint32_t)gate_connect(p, v) : ENETUNREACH;
+    return names_address_at(p, ip) ? 0 : ENETUNREACH;
 }
 
 /* Programs which were refused over IPv4 try IPv6 next: a host that cannot be reached just now is not waited for a second time. */
@@ -159,7 +162,11 @@ static int connect_by(struct request *q, const struct ipc_connect *c)
     struct pump *p = q->p;
     uint32_t host = names_host(p, &c->remote);
     const struct via *v = gate_via(p, host);
-    const struct side *s = v ? v->side : side_towards(p, pool_key(p->pool, p->now, host));
+    const uint8_t *key = pool_key(p->pool, p->now, host);
+    const struct book_entry *e = v ? NULL : twin_entry(p, key);
+    char full[IPC_NAME_MAX + 1];
+    struct overlay *o = e ? overlay_of_entry(p, e->name, full) : overlay_of_key(p, key);
+    const struct side *s = v ? v->side : o ? side_in(p, o) : NULL;
     return s ? flow_connect(p, s, c, q->client, q->serial) : -ENETUNREACH;
 }
 

@@ -7,13 +7,15 @@
 #include "daemon/pump/box.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/control.h"
+#include "daemon/pump/portal.h"
 
-enum { COUNTERS_MAX = 128, PAGE_MAX = IPC_TEXT_MAX / 2 /* as JSON every newline and quote takes two bytes */ };
+enum { COUNTERS_MAX = 192, PORTAL_COUNTERS = 32, PAGE_MAX = IPC_TEXT_MAX / 2 /* as JSON every newline and quote takes two bytes */ };
 
 /* A full table loses the rest; COUNTERS_MAX is well above what there is. */
 struct tally {
     struct report_counter v[COUNTERS_MAX];
-    unsigned n;
+    unsigned n, portal_from;
+    char portal_name[PORTAL_COUNTERS][40];
 };
 
 static void add(struct tally *t, const char *name, uint64_t value, const char *help)
@@ -183,12 +185,29 @@ static void tally_tcp(struct pump *p, struct tally *t)
     add(t, "tcp_ecn_cuts", s.ecn_cuts, "Times that we slowed down for marks of congestion.");
 }
 
+static void add_to(void *ctx, const char *name, uint64_t value, const char *help)
+{
+    struct tally *t = ctx;
+    unsigned i = t->n - t->portal_from;
+    if (i >= PORTAL_COUNTERS)
+        return;
+    snprintf(t->portal_name[i], sizeof(t->portal_name[i]), "%s", name);
+    add(t, t->portal_name[i], value, help);
+}
+
+static void tally_portal(struct pump *p, struct tally *t)
+{
+    t->portal_from = t->n;
+    portal_tally(p, add_to, t);
+}
+
 static void tally_all(struct pump *p, struct tally *t)
 {
     t->n = 0;
     tally_boxes(p, t);
     tally_sockets(p, t);
     tally_packets(p, t);
+    tally_portal(p, t);
     tally_handshakes(p, t);
     tally_datagrams(p, t);
     tally_tcp(p, t);

@@ -36,7 +36,8 @@ const struct book_entry *names_find(const struct pump *p, const char *name)
     const struct book_entry *e = o ? book_find(p->book, bare) : NULL;
     const struct group *g = !o || e ? NULL : groups_find(p->groups, bare);
     e = g ? &g->entry : e;
-    return e && overlay_of_key(p, e->key) == o ? e : NULL;
+    char full[IPC_NAME_MAX + 1];
+    return e && overlay_of_entry(p, e->name, full) == o ? e : NULL;
 }
 
 const struct book_entry *names_entry(const struct pump *p, const uint8_t key[KEY_LEN])
@@ -87,7 +88,7 @@ static void set_via(struct side *s, struct peer *peer, const struct book_entry *
     unsigned n = 0;
     for (const char *at = e->via; n < PEER_VIA_MAX && book_via_next(&at, name); n++) {
         const struct book_entry *box = book_find(p->book, name);
-        if (box && !box->multicast && overlay_of_key(p, box->key) == o)
+        if (box && !box->multicast && twin_entry_in(p, o, box->key))
             id_of_key(&via[n], box->key, NULL);
     }
     peer_set_via(s->peers, peer, via, n);
@@ -103,36 +104,59 @@ static struct peer *peer_of(struct side *s, const struct book_entry *e, uint32_t
     struct peer *peer = peer_get(s->peers, e->key, ip);
     if (peer && e->via && !peer_box(peer))
         set_via(s, peer, e);
-    if (peer && !s->o->anon) /* which wants what all instances want */
-        policy_peer(p, s->o, peer, e);
+    if (peer && s->o->anon)
+        box_policy(s, peer, e); /* for the rest it wants what all instances want */
     else if (peer)
-        box_policy(s, peer, e);
+        policy_peer(p, s->o, peer, e);
     if (peer && e->near)
         peer_set_near(peer, place, place_bytes(e->near, place));
     return peer;
 }
 
-struct peer *names_peer(struct side *s, const uint8_t key[KEY_LEN], uint32_t ip)
+static struct peer *side_peer(struct side *s, const uint8_t key[KEY_LEN], const struct book_entry *e, uint32_t ip)
 {
     struct pump *p = s->o->p;
-    const struct book_entry *e = names_entry(p, key);
     struct peer *peer = e ? peer_of(s, e, ip) : !side_by_own(p, ip) ? peer_get(s->peers, key, ip) : NULL;
     if (peer)
         drop_peer_made(p, s, peer);
     return peer;
 }
 
-uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us)
+struct peer *names_peer(struct side *s, const uint8_t key[KEY_LEN], uint32_t ip)
 {
-    uint32_t ip = pool_get(p->pool, p->now, key);
+    return side_peer(s, key, names_entry(s->o->p, key), ip);
+}
+
+static uint32_t address(struct pump *p, const uint8_t key[KEY_LEN], const struct book_entry *e, uint64_t later_us)
+{
+    uint32_t ip = e ? twin_address(p, e, false) : pool_get(p->pool, p->now, key);
+    char full[IPC_NAME_MAX + 1];
     state_save_mappings(p);
-    struct side *s = ip ? side_towards(p, key) : NULL;
+    struct overlay *o = e ? overlay_of_entry(p, e->name, full) : overlay_of_key(p, key);
+    struct side *s = ip && o ? side_in(p, o) : NULL;
     if (!s)
         return 0;
-    struct peer *peer = names_peer(s, key, ip);
+    struct peer *peer = side_peer(s, key, e, ip);
     if (peer)
         peer_open(s->peers, peer, mono_add(p->now, later_us), p->wall);
     return ip;
+}
+
+uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us)
+{
+    return address(p, key, names_entry(p, key), later_us);
+}
+
+uint32_t names_address_of(struct pump *p, const struct book_entry *e, uint64_t later_us)
+{
+    return address(p, e->key, e, later_us);
+}
+
+uint32_t names_address_at(struct pump *p, uint32_t ip)
+{
+    const uint8_t *key = pool_key(p->pool, p->now, ip);
+    const struct book_entry *e = twin_is(p, key) ? twin_entry(p, key) : NULL;
+    return e ? names_address_of(p, e, 0) : key ? names_address(p, key, 0) : 0;
 }
 
 int names_look(struct pump *p, const char *name, const struct book_entry **e, const char **why)
@@ -159,12 +183,13 @@ void names_resolve(struct pump *p, const char *name, struct ipc_resolved *out)
     const struct book_entry *e;
     const char *why;
     int status = names_look(p, name, &e, &why);
-    uint32_t ip = !status ? names_address(p, e->key, AFTER_ANSWER_US) : 0;
+    uint32_t ip = !status ? names_address_of(p, e, AFTER_ANSWER_US) : 0;
     *out = (struct ipc_resolved){.status = status ? (uint32_t)status : !ip ? EAGAIN : 0};
     if (!ip)
         return;
     out->addr = addr_v4(ip, 0);
-    out->addr6 = names_host_address(p, ip, 6, 0);
+    if (!twin_is(p, pool_key(p->pool, p->now, ip)))
+        out->addr6 = names_host_address(p, ip, 6, 0);
 }
 
 uint32_t names_host(struct pump *p, const struct addr *a)
@@ -185,7 +210,7 @@ struct addr names_host_address(const struct pump *p, uint32_t ip, uint8_t family
 const char *names_reverse(struct pump *p, uint32_t ip, char out[IPC_NAME_MAX + 1])
 {
     const uint8_t *key = pool_contains(p->pool, ip) ? pool_key(p->pool, p->now, ip) : NULL;
-    const struct book_entry *e = key ? names_entry(p, key) : NULL;
+    const struct book_entry *e = twin_entry(p, key);
     const struct via *v = key && !e ? gate_via(p, ip) : NULL;
     if (v)
         snprintf(out, IPC_NAME_MAX + 1, "%s", v->key.full);
@@ -224,9 +249,11 @@ void names_pin_book(struct pump *p)
 {
     for (size_t i = 0; i < book_count(p->book); i++) {
         const struct book_entry *e = book_at(p->book, i);
-        uint32_t ip = pool_get(p->pool, p->now, e->key);
-        pool_pin(p->pool, e->key, true);
-        peer_of(overlay_of_key(p, e->key)->sides, e, ip);
+        char full[IPC_NAME_MAX + 1];
+        const struct overlay *o = overlay_of_entry(p, e->name, full);
+        uint32_t ip = twin_address(p, e, true);
+        if (o)
+            peer_of(o->sides, e, ip);
     }
     const struct access_list *l;
     for (unsigned i = 0; (l = access_list_at(p->access, i)); i++)

@@ -13,23 +13,23 @@
 
 /* ---- in ---- */
 
+static void trace_in(struct pump *p, uint32_t host, uint8_t *packet, size_t len)
+{
+    if (p->trace && host)
+        trace_packet(p, host, false, &(struct iovec){packet, len}, 1, len);
+}
+
 /* To an anonymous program's peer nothing is said that depends on this user's network (i3/peer.h): what bears the addresses that were said gets
- * those of this end. */
+ * those of this end. What is behind a gateway has the same address at both ends. */
 static void as_we_say(const struct side *s, struct peer *peer, uint8_t *packet, size_t len)
 {
     uint32_t src, dst;
     struct peer_addresses a = peer_addresses(peer);
     if (!ip_addresses(packet, len, &src, &dst) || dst != peers_own_address(s->peers))
         return;
-    uint32_t from = src == a.address || src == peer_default_address(s->peers, peer) ? a.local : src; /* or it is behind a gateway */
+    uint32_t from = src == a.address || src == peer_default_address(s->peers, peer) ? a.local : src;
     if (src != from || dst != s->own)
         ip_rewrite(packet, len, from, s->own);
-}
-
-static void trace_in(struct pump *p, uint32_t host, uint8_t *packet, size_t len)
-{
-    if (p->trace && host)
-        trace_packet(p, host, false, &(struct iovec){packet, len}, 1, len);
 }
 
 /* A peer's decrypted packet: it may speak for its own address to ours, and for nothing else. Addresses are those of this

@@ -77,7 +77,7 @@ struct overlay *overlay_named(const struct pump *p, const char *name)
 bool overlay_may_have(const struct overlay *o, const uint8_t key[KEY_LEN])
 {
     const struct pump *p = o->p;
-    return !p->overlays->next || overlay_of_key(p, key) == o || (!names_entry(p, key) && access_knows(p->access, key));
+    return !p->overlays->next || overlay_of_key(p, key) == o || (names_entry(p, key) && twin_entry_in(p, o, key)) || (!names_entry(p, key) && access_knows(p->access, key));
 }
 
 /* A guest without a name may come by any overlay: then it is answered by the one where its session is. */
@@ -218,7 +218,9 @@ struct overlay_plan overlay_plan_first(const struct config *c)
 
 struct overlay_plan overlay_plan_of(const struct config_overlay *c)
 {
-    return (struct overlay_plan){.name = c->name, .suffix = c->suffix, .kind = &overlay_kind_i3, .nodes = c->nodes, .n_nodes = c->n_nodes};
+    static const struct overlay_kind *const kinds[] = {[KIND_I3] = &overlay_kind_i3, [KIND_MESH] = &overlay_kind_mesh};
+    return (struct overlay_plan){.name = c->name, .suffix = c->suffix, .kind = kinds[c->kind], .nodes = c->nodes, .n_nodes = c->n_nodes,
+        .bind = c->bind, .relay = c->relay};
 }
 
 int overlay_make(struct pump *p, const struct overlay_plan *c, struct overlay **out, char *why, size_t whylen)

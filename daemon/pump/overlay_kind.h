@@ -38,12 +38,14 @@ struct overlay_plan {
     bool by_config;           /* they stand in i3.conf */
     struct addr bind;         /* mesh */
     struct anon *anon;        /* an instance for a program (anon.h) */
+    bool relay;
 };
 
 struct overlay_kind {
     const char *name;  /* as i3.conf has it */
     bool named;        /* others than the book may know a name: hash, DNS; invitations and groups live there */
     bool shortcuts;    /* peers look for them (i3/path.h) */
+    bool by_id;        /* peers push for ADDR_ID */
     uint8_t headroom;  /* bytes left free before each sealed packet, for send() */
 
     /* ---- state ---- */

@@ -61,6 +61,10 @@ static int settle(struct pump *p, const struct overlay_plan *c, char *why, size_
     is.by_config = c->n_nodes;
     is.n_nodes = nodes_of(p, c->name, c->nodes, c->n_nodes, v);
     struct overlay *o = overlay_named(p, c->name);
+    if (o && o->kind != c->kind) {
+        overlay_remove(o);
+        o = NULL;
+    }
     if (o) {
         snprintf(o->suffix, sizeof(o->suffix), "%s", c->suffix);
         return o->kind->change(o, &is, why, whylen);

@@ -81,12 +81,14 @@ int policy_renew(struct pump *p, const struct config *c)
 
 /* ---- the decision ---- */
 
-/* A name which a rule brings into the overlay although no overlay has its suffix is found as if it were the first one's. */
+/* A name which a rule brings into the overlay although no overlay has its suffix is found as if it were that of the rule's `via`, or the
+ * first one's. */
 static void full_name(const struct pump *p, const struct verdict *v, const char *name, char full[IPC_NAME_MAX + 1])
 {
+    const struct overlay *o = v->rule && v->action == ACTION_OVERLAY && v->rule->via[0] ? overlay_named(p, v->rule->via) : p->overlays;
     size_t len = strlen(name);
     len -= len && name[len - 1] == '.';
-    int n = snprintf(full, IPC_NAME_MAX + 1, "%.*s%s", (int)len, name, v->has_suffix ? "" : p->overlays->suffix);
+    int n = snprintf(full, IPC_NAME_MAX + 1, "%.*s%s", (int)len, name, v->has_suffix ? "" : o ? o->suffix : "");
     if (n > IPC_NAME_MAX || !len)
         full[0] = '\0';
 }
@@ -152,6 +154,19 @@ static void tell(struct pump *p, const struct policy_look *l, const char *name)
         log_warn("rule line=%u name=%s its pattern takes too many steps and was given up: such names are not known", rule->line, name);
 }
 
+static bool wants_anonymity(const struct pump *p, const char *name, const char *app)
+{
+    struct verdict v = rules_decide(p->policy->rules, name, app);
+    return v.rule && v.rule->anonymity;
+}
+
+/* By which side the gateway is asked; NULL: it cannot be had. */
+static struct side *gateway_side(struct pump *p, const struct policy_look *l)
+{
+    struct overlay *o = l->anonymous && p->by ? anon_overlay(p->by, l->o) : l->o;
+    return o ? o->sides : NULL;
+}
+
 void policy_resolve(struct pump *p, const char *name, const char *app, struct ipc_resolved *out)
 {
     struct policy_look l;
@@ -166,10 +181,11 @@ void policy_resolve(struct pump *p, const char *name, const char *app, struct ip
         break;
     case FATE_GATEWAY:
         p->by = l.anonymous ? p->asker : NULL;
-        s = l.e && l.full[0] && (p->by || !l.anonymous) ? side_towards(p, l.e->key) : NULL;
-        if (s)
+        if (l.e && l.full[0] && l.anonymous && !p->by)
+            break; /* nobody whom i3run has started for it */
+        if (l.e && l.full[0] && (s = gateway_side(p, &l)))
             gate_resolve(p, s, l.e, l.full, l.verdict.rule->strip, l.verdict.rule->suffix, out);
-        else
+        else if (!l.e || !l.full[0])
             tell(p, &l, name);
         break;
     case FATE_SYSTEM:
@@ -189,11 +205,9 @@ bool policy_wait(struct pump *p, const char *name, const char *app, struct ipc_c
 {
     struct policy_look l;
     policy_look(p, name, app, &l);
-    if (l.fate == FATE_GATEWAY) {
-        p->by = l.anonymous ? p->asker : NULL;
-        struct side *s = l.e && (p->by || !l.anonymous) ? side_towards(p, l.e->key) : NULL;
+    struct side *s = l.fate == FATE_GATEWAY && l.e ? gateway_side(p, &l) : NULL;
+    if (l.fate == FATE_GATEWAY)
         return s && gate_wait(p, s, l.e, l.full, client, serial);
-    }
     return lookup_wait(p, l.full, client, serial, NULL, 0);
 }
 
@@ -202,6 +216,11 @@ int policy_connect_via(struct pump *p, const struct via *v, const char *app)
     struct policy_look l;
     policy_look(p, v->key.full, app, &l);
     return l.fate == FATE_GATEWAY && l.e && !memcmp(l.e->key, v->key.gateway, KEY_LEN) ? 0 : ECONNREFUSED;
+}
+
+bool policy_via_is_anonymous(const struct pump *p, const struct via *v, const char *app)
+{
+    return p->config.anonymity || (p->asker && anon_is_all(p->asker)) || wants_anonymity(p, v->key.full, app);
 }
 
 bool policy_claims(const struct pump *p, const char *name, const char *app)
@@ -218,12 +237,6 @@ const struct config_rule *policy_app_rule(const struct pump *p, const char *name
 }
 
 /* ---- hosts ---- */
-
-static bool wants_anonymity(const struct pump *p, const char *name, const char *app)
-{
-    struct verdict v = rules_decide(p->policy->rules, name, app);
-    return v.rule && v.rule->anonymity;
-}
 
 bool policy_is_anonymous(const struct pump *p, const uint8_t *key, const char *app)
 {

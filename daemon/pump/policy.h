@@ -52,6 +52,7 @@ const struct config_rule *policy_app_rule(const struct pump *p, const char *name
 int policy_connect(struct pump *p, const uint8_t *key, const char *app);
 /* Does that program talk to the host with that key anonymously? It does when it would by one of the host's names. */
 bool policy_is_anonymous(const struct pump *p, const uint8_t *key, const char *app);
+bool policy_via_is_anonymous(const struct pump *p, const struct via *v, const char *app);
 /* What the rules want of the session with a host of the book; and that it be so. */
 void policy_wishes(const struct pump *p, const struct book_entry *e, enum config_choice *shortcut, enum config_choice *encrypt);
 /* The rule that says by which middle-boxes it goes; NULL: none does. */

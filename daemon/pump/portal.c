@@ -152,6 +152,21 @@ static void want_list(struct portal *t, enum portal_kind kind, const struct conf
     }
 }
 
+const char *portal_wrong(const struct pump *p)
+{
+    return p->portal && p->portal->wrong[0] ? p->portal->wrong : NULL;
+}
+
+static void note_wrong(struct portal *t)
+{
+    char s[ADDR_STR];
+    t->wrong[0] = '\0';
+    for (unsigned i = t->n_listeners; i--;)
+        if (t->listeners[i].err && t->listeners[i].at.family)
+            snprintf(t->wrong, sizeof(t->wrong), "%s at %s: %s", kind_name[t->listeners[i].kind], addr_str(&t->listeners[i].at, s),
+                strerror(t->listeners[i].err));
+}
+
 /* Behind those that stay nothing moves: what is watched has its address for good. */
 static void listen_as_configured(struct portal *t)
 {
@@ -173,6 +188,7 @@ static void listen_as_configured(struct portal *t)
         }
     while (t->n_listeners && t->listeners[t->n_listeners - 1].fd < 0 && !t->listeners[t->n_listeners - 1].at.family)
         t->n_listeners--;
+    note_wrong(t);
 }
 
 /* ---- life ---- */

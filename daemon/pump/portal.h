@@ -40,5 +40,9 @@ void portal_configure(struct pump *p);
 void portal_stop(struct pump *p);
 mono_t portal_deadline(const struct pump *p);
 void portal_turn(struct pump *p);
+/* A sentence about where it cannot listen; NULL: it can, or there is none. */
+const char *portal_wrong(const struct pump *p);
+/* What is counted, as "portal_NAME", whether or not there is a portal. name: valid during the call. */
+void portal_tally(const struct pump *p, void (*add)(void *ctx, const char *name, uint64_t value, const char *help), void *ctx);
 
 #endif

@@ -256,9 +256,32 @@ static ssize_t read_requests(struct portal_conn *c, const struct iovec *iov, int
             c->gate->status = c->cap == BUF_MAX ? 431 : 503;
             continue;
         }
-        if (got <= 0)
+        if (got <= 0) {
+            if (!c->len) /* many rest between two requests */
+                buf_drop(c, 0);
             return got;
+        }
     }
+}
+
+/* A body whose length is known goes straight on, without passing buf. */
+static ssize_t read_body(struct portal_conn *c, const struct iovec *iov, int n, bool *drained)
+{
+    struct iovec part[2] = {{0}};
+    uint64_t left = c->gate->body.left;
+    int k = 0;
+    for (; k < n && k < 2 && left; k++) {
+        part[k] = (struct iovec){iov[k].iov_base, iov[k].iov_len < left ? iov[k].iov_len : (size_t)left};
+        left -= part[k].iov_len;
+    }
+    ssize_t got = read_straight(c, part, k, drained);
+    size_t bytes = got > 0 ? (size_t)got : 0;
+    for (int i = 0; i < k && bytes; i++) {
+        size_t some = bytes < part[i].iov_len ? bytes : part[i].iov_len;
+        http_gate_admit(c->gate, part[i].iov_base, some);
+        bytes -= some;
+    }
+    return got;
 }
 
 static ssize_t on_read(void *ctx, const struct iovec *iov, int n, bool *drained)
@@ -269,7 +292,11 @@ static ssize_t on_read(void *ctx, const struct iovec *iov, int n, bool *drained)
         c->pass = c->len;
     if (is_opaque(c) && !c->len)
         return read_straight(c, iov, n, drained);
-    return c->pass ? hand_over(c, iov, n) : read_requests(c, iov, n);
+    if (c->pass)
+        return hand_over(c, iov, n);
+    if (!c->len && c->gate->state == GATE_BODY && c->gate->body.framing == HTTP_LENGTH)
+        return read_body(c, iov, n, drained);
+    return read_requests(c, iov, n);
 }
 
 static void on_passed(void *ctx, const struct iovec *iov, int n, size_t bytes)

@@ -90,6 +90,7 @@ struct portal {
     unsigned n_listeners;
     bool any_ready;
     int spare;
+    char wrong[160]; /* "": nothing is */
     struct from_ip *from_ip;
     unsigned table; /* grows when from_ip is made anew */
     unsigned turn;  /* of the waypoints, in answers that bind none */

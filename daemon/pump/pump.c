@@ -90,8 +90,8 @@ static void expire(struct pump *p)
     reload_expire(p);
     dgram_expire(p);
     door_expire(p);
-    gateway_turn(p);
     box_turn(p);
+    gateway_turn(p);
     share_turn(p);
     access_settle(p);
     strangers_turn(p);
@@ -274,6 +274,7 @@ void pump_peers_config(struct overlay *o, struct peers_config *c)
         .shortcut = p->config.shortcut && o->kind->shortcuts,
         .plain = !p->config.encrypt,
         .mtu = (uint16_t)p->config.mtu,
+        .by_id = o->kind->by_id,
         .probe_mtu = true,
         .recv_buffer = udp_buffer(o->udp),
         .accel = p->accel,
@@ -354,6 +355,7 @@ static void pump_free(struct pump *p)
 {
     lookup_stop(p);
     claims_stop(p);
+    twins_free(p);
     dns_stop(p);
     portal_stop(p);
     mcast_stop(p);

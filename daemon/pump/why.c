@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "daemon/pump/box.h"
+#include "daemon/pump/mesh.h"
 #include "daemon/pump/control.h"
 #include "daemon/pump/gateway.h"
 #include "daemon/pump/policy.h"
@@ -44,11 +45,14 @@ static const char *session_words(const struct overlay *o, const uint8_t key[KEY_
 {
     const struct peer *peer = peer_by_key(o->peers, key);
     struct peer_info i;
+    struct mesh_info way;
     if (drop_has(o->p, key))
         return "dropped";
     if (!peer)
         return "none";
     peer_info(o->peers, peer, o->p->now, &i);
+    if (i.standing && o->mesh)
+        return mesh_info_of(mesh_of(o), o->p->now, key, &way) && way.kind == MESH_DETOUR ? "detour" : "direct";
     return !i.standing ? "none" : i.shortcut.family ? "shortcut" : "relayed";
 }
 
@@ -66,16 +70,16 @@ static void tell_host(struct pump *p, struct report_why *w, const struct book_en
 {
     enum config_choice shortcut, encrypt;
     char full[IPC_NAME_MAX + 1];
-    uint32_t ip = pool_get(p->pool, p->now, e->key);
+    uint32_t ip = twin_address(p, e, false);
     w->e = e;
     w->group = !book_find_key(p->book, e->key);
     w->address = ip ? addr_v4(ip, 0) : (struct addr){0};
-    w->address6 = ip ? names_host_address(p, ip, 6, 0) : (struct addr){0};
+    w->address6 = ip && !twin_is(p, pool_key(p->pool, p->now, ip)) ? names_host_address(p, ip, 6, 0) : (struct addr){0};
     overlay_of_entry(p, e->name, full);
     policy_wishes(p, e, &shortcut, &encrypt);
     w->shortcut = shortcut == CHOICE_UNSET ? p->config.shortcut : shortcut == CHOICE_YES;
     w->encrypt = encrypt == CHOICE_UNSET ? p->config.encrypt : encrypt == CHOICE_YES;
-    w->shortcut &= !e->via;
+    w->shortcut &= !e->via && o && o->kind->shortcuts;
     if (ip && side_by_own(p, ip)) {
         w->fate = WHY_SELF;
         w->listening = w->port ? who_listens(p, w->port) : NULL;
@@ -141,7 +145,8 @@ static void tell_number(struct pump *p, struct question *q, struct report_why *w
 {
     uint32_t ip = names_host(p, &q->number);
     const uint8_t *key = names_is_virtual(p, ip) ? pool_key(p->pool, p->now, ip) : NULL;
-    const struct book_entry *e = key ? names_entry(p, key) : NULL;
+    const struct book_entry *e = twin_entry(p, key);
+    key = twin_key(p, key);
     w->fate = key ? WHY_OVERLAY : WHY_REAL;
     if (!key)
         return;

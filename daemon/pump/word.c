@@ -13,10 +13,17 @@ void word_in(struct side *s, struct peer *peer, uint8_t ecn, uint8_t *msg, size_
     }
     if (s->retired)
         return;
-    if (kind == INNER_GATEWAY)
+    switch (kind) {
+    case INNER_GATEWAY:
         gateway_word(s, peer, msg, len);
-    else if (kind == INNER_BOX_DATA)
-        box_data(s, peer, ecn, msg, len);
-    else if (kind == INNER_BOX)
+        break;
+    case INNER_BOX:
         box_word(s, peer, msg, len);
+        break;
+    case INNER_BOX_DATA:
+        box_data(s, peer, ecn, msg, len);
+        break;
+    default:
+        break;
+    }
 }

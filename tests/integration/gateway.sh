@@ -95,7 +95,7 @@ for c in gone:EAI_NONAME nowhere:EAI_NONAME empty:EAI_NODATA servfail:EAI_AGAIN 
     eai "${c%:*}.intra.example" >"$T/eai.${c%:*}" 2>&1 &
     eval "eai_${c%:*}=$!"
 done
-expect "page, while others wait for a dead server" "$(get --max-time 3 "http://half.intra.example:$port/page")" "the intranet"
+expect "page, while others wait for a dead server" "$(get --max-time 10 "http://half.intra.example:$port/page")" "the intranet"
 for c in gone:EAI_NONAME nowhere:EAI_NONAME empty:EAI_NODATA servfail:EAI_AGAIN refused:EAI_FAIL formerr:EAI_FAIL mute:EAI_AGAIN; do
     eval "wait \$eai_${c%:*}"
     expect "${c%:*}.intra.example" "$(cat "$T/eai.${c%:*}")" "${c#*:}"

@@ -121,6 +121,57 @@ as bob i3ctl reload >/dev/null
 expect "beyond the bound" "$(crowd 130 1000)" "open 100 refused 30 whole 100"
 expect "afterwards" "$(crowd 100 1000)" "open 100 refused 0 whole 100"
 
+step "what rests is ended: a connection after tcp-idle, a flow of datagrams after udp-idle"
+gateway bob 'tcp-idle = 1' 'udp-idle = 1'
+as bob i3ctl reload >/dev/null
+as alice i3run timeout 60 python3 -c 'import errno, socket, sys
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+a = socket.getaddrinfo("web.intra", int(sys.argv[1]), socket.AF_INET)[0][4]
+u.sendto(b"x", a)
+s = socket.create_connection(a, 20)
+s.sendall(b"x")
+print(s.recv(10))
+s.settimeout(50)
+try:
+    print(s.recv(10))
+except OSError as e:
+    print(errno.errorcode[e.errno])' "$port" >"$T/rests"
+expect "a connection that rests" "$(tr '\n' ' ' <"$T/rests")" "b'x' ECONNRESET "
+no_flows() { [ "$(as bob i3ctl gateway --json | field server.flows)" = 0 ]; }
+wait_for 20 no_flows || die "flows of datagrams are left"
+
+step "a real server that resets, and one that the user resets"
+python3 -c 'import socket, struct, threading
+s = socket.create_server(("127.9.0.1", 0))
+print("port", s.getsockname()[1], flush=True)
+while True:
+    c, _ = s.accept()
+    d = c.recv(5)
+    if d == b"reset":
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.close()
+    else:
+        try:
+            print("got", c.recv(100), flush=True)
+        except OSError as e:
+            print("got", e.errno, flush=True)' >"$T/resetter" 2>&1 </dev/null &
+STARTED="$STARTED $!"
+wait_for 5 grep -q '^port ' "$T/resetter" || die "no server: $(cat "$T/resetter")"
+as alice i3run timeout 60 python3 -c 'import errno, socket, struct, sys
+p = int(sys.argv[1])
+s = socket.create_connection(("web.intra", p), 20)
+s.sendall(b"reset")
+try:
+    print(s.recv(10))
+except OSError as e:
+    print(errno.errorcode[e.errno])
+s = socket.create_connection(("web.intra", p), 20)
+s.sendall(b"hello")
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+s.close()' "$(sed -n 's/^port //p' "$T/resetter")" >"$T/reset"
+expect "by the server" "$(cat "$T/reset")" ECONNRESET
+wait_for 10 grep -q '^got 104$' "$T/resetter" || die "the server saw: $(cat "$T/resetter")"
+
 step "two gateways share one key: alice stays with one, and goes over when it dies"
 as bob i3ctl group new gate >/dev/null
 GATE=$(as bob i3ctl group list --json | field groups.0.key)

@@ -248,6 +248,24 @@ def nodes(alice, fresh):
     ask(fresh, "nodes list", "--overlay", "work", status=1)
 
 
+def mesh(alice, fresh):
+    ask(alice, "mesh", status=1)
+    fresh.config('overlay lab { kind = "mesh"  suffix = ".lab"  bind = "127.0.0.1:0" }\n')
+    fresh.ctl("stop", status=None)
+    ask(fresh, "mesh")
+    ask(fresh, "book add", "bob.lab", ask(alice, "id")["key"], "--at", "127.0.0.1:9,[::1]:9")
+    ask(fresh, "book ls")
+    member = ask(fresh, "mesh", "lab")["meshes"][0]["members"][0]
+    assert member["path"] == "none" and len(member["addresses"]) == 2, member
+    ask(fresh, "mesh", "work", status=1)
+    ask(fresh, "nodes list")
+    ask(fresh, "status")
+    ask(fresh, "why", "bob.lab:80")
+    ask(fresh, "doctor", status=None)
+    fresh.config("")
+    fresh.ctl("stop", status=None)
+
+
 def policy(alice, verbs):
     if "why" not in verbs or "reload" not in verbs:
         return
@@ -273,6 +291,26 @@ def policy(alice, verbs):
     alice.run("i3run", "getent", "ahosts", "x.gw", timeout=30)
     assert ask(alice, "gateway")["names_total"] == 1
     ask(alice, "why", "x.gw", status=None)
+    with open(path, "w") as f:
+        f.write(was)
+    ask(alice, "reload")
+
+
+def portal(alice, verbs):
+    if "portal" not in verbs:
+        return
+    ask(alice, "portal", status=1)
+    path = os.path.join(alice.env["XDG_CONFIG_HOME"], "i3/i3.conf")
+    with open(path) as f:
+        was = f.read()
+    with open(path, "w") as f:
+        f.write(was + """portal { zone = "z.test" dns = { "127.0.0.1:0" } http = { "127.0.0.1:0", "192.0.2.1:80" } tls = { "127.0.0.1:0" }
+waypoints = { "127.0.3.1" } ports = { 2222 } }
+publish bob { to = "bob.i3" ports = { 80, 2222 } from = { "10.0.0.0/8" } }
+""")
+    ask(alice, "reload")
+    doc = ask(alice, "portal")
+    assert doc["names"] and doc["waypoints"] and any(l["errno"] for l in doc["listeners"]), doc
     with open(path, "w") as f:
         f.write(was)
     ask(alice, "reload")
@@ -304,7 +342,9 @@ def body():
     book_and_groups(world.alice, world.bob)
     connected(world.alice, world.bob, world)
     policy(world.alice, verbs)
+    portal(world.alice, verbs)
     sharing(world.alice, world.bob, u)
+    mesh(world.alice, u)
     nodes(world.alice, u)
     step("the end")
     ask(u, "stop")

@@ -84,11 +84,14 @@ expect "why" "$(why bob.i3)" 'system'
 expect "numbers are nobody's" "$(name_of 127.0.0.1)" '127.0.0.1'
 expect "this host is" "$(name_of localhost)" '127.0.0.1'
 
-step "a gateway that is not in the book fails closed, and is logged once"
-rules 'rule { suffix = ".gw.i3" action = "gateway" via = "gate" }'
-for _ in 1 2 3; do expect "a.gw.i3" "$(name_of a.gw.i3)" 'no such name'; done
-expect "a gateway which is not in the book" "$(grep -c 'goes through gate, which is not in the address book' "$W/alice/run/i3/i3d.log")" 1
-expect "why" "$(why a.gw.i3)" 'gateway'
+step "a gateway which is not in the book fails closed, and that is logged once"
+rules 'rule { suffix = ".i3" action = "gateway" via = "gate" }'
+for n in a.gw.i3 alice.i3 bob.i3; do
+    for _ in 1 2 3; do expect "$n" "$(name_of $n)" 'no such name'; done
+done
+case $(fetch "$bob") in 'the page') die "by its address it can be reached" ;; esac
+expect "what is logged" "$(grep -c 'goes through gate, which is not in the address book' "$W/alice/run/i3/i3d.log")" 1
+expect "why" "$(why a.gw.i3) $(why bob.i3)" 'gateway gateway'
 
 step "a program that runs learns of new rules"
 rules ''

@@ -162,7 +162,7 @@ def main():
     ap.add_argument("file")
     opt = ap.parse_args()
     me = {ipaddress.ip_address(a) for a in opt.me.split(",")}
-    rules = [Rule(t) for t in opt.allow + opt.some]
+    rules, wanted = [Rule(t) for t in opt.allow + opt.some], [Rule(t) for t in opt.some]
     data = open(opt.file, "rb").read()
     bad, total, own = [], 0, 0
     for record in records(data):
@@ -172,6 +172,8 @@ def main():
             own += 1
             continue
         rule = judge(p, me, rules) if isinstance(p, Packet) else None
+        for r in wanted if rule else ():
+            r.seen += judge(p, me, [r]) is not None
         if rule is None:
             bad.append(p)
         else:
@@ -180,7 +182,7 @@ def main():
     wrong = [f"{len(bad)} packets that should not be there:"] + ["    " + show(p) for p in bad[:SHOWN]] if bad else []
     wrong += [f"'{t}' stands in a packet" for t in texts(opt.never) if any(f in data for f in forms(t))]
     wrong += [f"the key {k} stands in a packet" for k in opt.key if any(f in data for f in key_forms(k))]
-    wrong += [f"no packet of {t}" for t in opt.some if not any(r.seen for r in rules if r.text == t)]
+    wrong += [f"no packet of {r.text}" for r in wanted if not r.seen]
     used = ", ".join(f"{r.seen} {r.text} ({r.bytes} bytes)" for r in rules if r.seen)
     print(f"{opt.name}: {total} packets: {used or 'none of any rule'}; {own} of its own; {len(bad)} others")
     print("\n".join(f"{opt.name}: {w}" for w in wrong), end="\n" if wrong else "")

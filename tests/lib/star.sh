@@ -41,6 +41,7 @@ star_begin() {
 }
 star_end() {
     status=$?
+    set +e
     for ns in $NETNS; do
         rm -rf "/etc/netns/$N$ns"
     done
@@ -181,7 +182,7 @@ capture() {
     rm -f "$T"/*.pcap
     for ns in $NETNS; do
         [ $ns != hub ] || continue
-        ip netns exec $N$ns tcpdump -i any -n -s 0 --immediate-mode -B 16384 -Z root -w "$T/$ns.pcap" >"$T/tcpdump.$ns" 2>&1 </dev/null &
+        ip netns exec $N$ns tcpdump -i any -n -s 0 -U -B 32768 -Z root -w "$T/$ns.pcap" >"$T/tcpdump.$ns" 2>&1 </dev/null &
         CAPTURES="$CAPTURES $!"
     done
     for ns in $NETNS; do
@@ -189,7 +190,7 @@ capture() {
     done
 }
 captured() {
-    sleep 0.3 # what is under way is still to be seen
+    sleep 1.2 # what is under way is still to be seen, and tcpdump looks once a second
     # shellcheck disable=SC2086
     kill -TERM $CAPTURES
     for p in $CAPTURES; do

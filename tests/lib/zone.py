@@ -22,7 +22,7 @@ def answer(query, address, asker):
     rcode = SERVFAIL if first.startswith("broken") else REFUSED if first.startswith("refused") else 0 if labels[-1:] == ["test"] else NXDOMAIN
     found = b""
     if rcode == 0 and kind == (A if address.version == 4 else AAAA):
-        found = b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 1, len(address.packed)) + address.packed
+        found = b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 300, len(address.packed)) + address.packed
     return query[:2] + struct.pack(">HHHHH", 0x8580 | rcode, 1, bool(found), 0, 0) + question + found
 
 

@@ -91,9 +91,65 @@ START_TEST(takes_every_option)
 END_TEST
 
 /* Text, and how the error begins after the file's name. */
+START_TEST(a_portal_and_what_it_publishes)
+{
+    struct config c;
+    char err[300];
+    int rc = parse(&c,
+        "portal { zone = \"I3.Example.org.\"  ns = { \"ns1.example.org\", \"ns2.example.org\" }  mail = \"h.example.org\"  dns = { \"0.0.0.0\", \"[::]:5353\" }\n"
+        "waypoints = { \"203.0.113.7\", \"2001:db8::7\" }  http = { \"0.0.0.0:8080\" }  tls = \"[::1]\"  ports = { 22, 25 }  per-source = 9 }\n"
+        "publish Foo { to = \"Foo.i3\"  ports = { 80, 22 }  from = { \"198.51.100.0/22\", \"2001:db8::/33\", \"192.0.2.1\" } }\n"
+        "publish www.foo { to = \"foo.i3\" }\n", err);
+    ck_assert_msg(!rc, "%s", err);
+    const struct config_portal *p = c.portals;
+    ck_assert(c.n_portals == 1 && !strcmp(p->zone, "i3.example.org") && p->n_ns == 2 && !strcmp(p->ns[1], "ns2.example.org"));
+    ck_assert(p->dns.n == 2 && p->dns.v[0].port == 53 && p->dns.v[1].port == 5353 && p->http.n == 1 && p->http.v[0].port == 8080);
+    ck_assert(p->tls.n == 1 && p->tls.v[0].port == 443 && p->tls.v[0].family == 6 && p->n_waypoints == 2 && p->waypoints[1].family == 6);
+    ck_assert(p->ports.n == 2 && p->ports.v[1] == 25 && p->connections == 4096 && p->per_source == 9);
+    const struct config_publish *e = c.publishes;
+    ck_assert(c.n_publishes == 2 && !strcmp(e[0].name, "foo") && !strcmp(e[0].to, "foo.i3") && e[0].ports.n == 2 && e[0].n_from == 3);
+    ck_assert(!strcmp(e[1].name, "www.foo") && e[1].ports.n == 2 && e[1].ports.v[1] == 443 && !e[1].n_from);
+    static const struct {
+        const char *ip;
+        bool in;
+    } from[] = {{"198.51.100.0", true}, {"198.51.103.255", true}, {"198.51.104.0", false}, {"198.51.99.255", false}, {"192.0.2.1", true},
+        {"192.0.2.2", false}, {"2001:db8:7fff::1", true}, {"2001:db8:8000::1", false}, {"::198.51.100.0", false}};
+    for (unsigned i = 0; i < ARRAY_LEN(from); i++) {
+        struct addr a = {.family = strchr(from[i].ip, ':') ? 6 : 4};
+        inet_pton(a.family == 6 ? AF_INET6 : AF_INET, from[i].ip, a.ip);
+        ck_assert_msg(config_from_has(e[0].from, e[0].n_from, &a) == from[i].in, "%s", from[i].ip);
+        ck_assert(config_from_has(e[1].from, e[1].n_from, &a));
+    }
+    config_free(&c);
+}
+END_TEST
+
 static const struct {
     const char *text, *err;
 } wrong[] = {
+    {"portal { }", "1: zone: it is missing"},
+    {"portal { zone = z }", "1: portal: it opens nothing"},
+    {"portal { zone = \"a..b\" }", "1: zone: a zone of the DNS"},
+    {"portal { zone = z  dns = \"0.0.0.0:53\" }", "1: waypoints: it is missing"},
+    {"portal { zone = z\nports = { 22 }  waypoints = 192.0.2.1 }", "1: dns: it is missing"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" \nports = { 22, 22 } }", "2: ports: 22 is there twice"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" \nports = { 0 } }", "2: ports: a port from 1 to 65535"},
+    {"portal { zone = \"z.org\"  dns = \"0.0.0.0:53\" \nwaypoints = { \"192.0.2.1:80\" } }", "2: waypoints: an address of this machine without a port"},
+    {"portal { zone = \"z.org\"  dns = \"0.0.0.0:53\" \nwaypoints = { \"0.0.0.0\" } }", "2: waypoints: an address"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" \nhttp = { \"0.0.0.0:80\", \"0.0.0.0:80\" } }", "2: http: 0.0.0.0:80 is there twice"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" \nhttp = \"example.org:80\" }", "2: http: an address of this machine with a port"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" \nhttp = \"0.0.0.0:8080\"  ports = 8080 }", "2: http: port 8080 is in 'ports' as well"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" \nns = { \"\" } }", "2: ns: the name of a name server"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" \nconnections = 0 }", "2: connections: a number from 1"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" }\nportal { zone = y  http = \"0.0.0.0:80\" }", "2: portal: there are more than 1 of these"},
+    {"publish foo { to = \"foo.i3\" }", "1: publish: there is no section portal"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" }\npublish foo { }", "2: to: it is missing"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" }\npublish \"a_b..c\" { to = x }", "2: publish: 'a_b..c' cannot be a name"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" }\npublish foo { to = x  ports = { } }", "2: ports: it names no port"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" }\npublish foo { to = x  from = { } }", "2: from: it names nobody"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" }\npublish foo { to = x  from = { \"10.0.0.1/8\" } }", "2: from: a range of addresses"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" }\npublish foo { to = x  from = { \"::/129\" } }", "2: from: a range of addresses"},
+    {"portal { zone = \"z.org\"  waypoints = 192.0.2.1  dns = \"0.0.0.0:53\" }\npublish foo { to = x }\npublish FOO { to = y }", "3: publish: 'foo' is published in line 2 already"},
     {"mtu = 575", "1: mtu: a number from 576 to 9000"},
     {"\n\nmtu = 9001\n", "3: mtu: a number from 576 to 9000"},
     {"# c\n# d\n\nmtu = 1\n", "4: mtu: "},
@@ -316,6 +372,7 @@ int main(void)
 {
     Suite *s = suite_create("policy/config");
     TCase *tc = tcase_create("config");
+    tcase_add_test(tc, a_portal_and_what_it_publishes);
     tcase_add_test(tc, empty_text_gives_the_defaults);
     tcase_add_test(tc, takes_every_option);
     tcase_add_loop_test(tc, names_file_line_and_option, 0, (int)ARRAY_LEN(wrong));

@@ -10,7 +10,8 @@
 #include "tests/lib/suite.h"
 
 static const char *const section_head[CONFIG_SECTIONS] = {
-    [SECTION_TOP] = "# OPTIONS", [SECTION_OVERLAY] = "# OVERLAYS", [SECTION_RULE] = "# RULES", [SECTION_EXPOSE] = "# EXPOSED PORTS", [SECTION_GATEWAY] = "# GATEWAY", [SECTION_MIDDLEBOX] = "# MIDDLE-BOXES"};
+    [SECTION_TOP] = "# OPTIONS", [SECTION_OVERLAY] = "# OVERLAYS", [SECTION_RULE] = "# RULES", [SECTION_EXPOSE] = "# EXPOSED PORTS",
+    [SECTION_MIDDLEBOX] = "# MIDDLE-BOXES", [SECTION_GATEWAY] = "# GATEWAY", [SECTION_PORTAL] = "# PORTAL", [SECTION_PUBLISH] = "# PUBLISHED NAMES"};
 
 static char *slurp(const char *path)
 {
@@ -35,8 +36,8 @@ static char *line_next(char **text)
 }
 
 struct seen {
-    bool option[160];
-    char last[160][80]; /* the value written for it last */
+    bool option[256];
+    char last[256][80]; /* the value written for it last */
 };
 
 static void see(struct seen *s, enum config_section section, const char *name, const char *value)
