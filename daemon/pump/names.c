@@ -113,7 +113,8 @@ static struct peer *peer_of(struct side *s, const struct book_entry *e, uint32_t
     return peer;
 }
 
-static struct peer *side_peer(struct side *s, const uint8_t key[KEY_LEN], const struct book_entry *e, uint32_t ip)
+/* As the entry e has it, which may be one of several of that key; NULL: none. */
+static struct peer *peer_by(struct side *s, const uint8_t key[KEY_LEN], const struct book_entry *e, uint32_t ip)
 {
     struct pump *p = s->o->p;
     struct peer *peer = e ? peer_of(s, e, ip) : !side_by_own(p, ip) ? peer_get(s->peers, key, ip) : NULL;
@@ -124,7 +125,7 @@ static struct peer *side_peer(struct side *s, const uint8_t key[KEY_LEN], const 
 
 struct peer *names_peer(struct side *s, const uint8_t key[KEY_LEN], uint32_t ip)
 {
-    return side_peer(s, key, names_entry(s->o->p, key), ip);
+    return peer_by(s, key, names_entry(s->o->p, key), ip);
 }
 
 static uint32_t address(struct pump *p, const uint8_t key[KEY_LEN], const struct book_entry *e, uint64_t later_us)
@@ -136,7 +137,7 @@ static uint32_t address(struct pump *p, const uint8_t key[KEY_LEN], const struct
     struct side *s = ip && o ? side_in(p, o) : NULL;
     if (!s)
         return 0;
-    struct peer *peer = side_peer(s, key, e, ip);
+    struct peer *peer = peer_by(s, key, e, ip);
     if (peer)
         peer_open(s->peers, peer, mono_add(p->now, later_us), p->wall);
     return ip;
