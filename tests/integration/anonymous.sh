@@ -70,7 +70,8 @@ wait_for 10 grep -q up "$T/held"
 expect "her own address" "$(as bob i3run curl -sS -m 10 "http://alice.i3:$hers/" | cut -d' ' -f1)" alice
 tried=
 for at in $(as bob i3ctl status -v --json | python3 -c 'import json, sys
-print(*[p["address"] for p in json.load(sys.stdin)["peers"] if p["address"].endswith(".0") and p["heard_s"] is not None][:4])'); do
+latest = sorted(json.load(sys.stdin)["peers"], key=lambda p: 99 if p["idle_s"] is None else p["idle_s"])
+print(*[p["address"] for p in latest if p["address"].endswith(".0")][:3])'); do
     expect "at $at" "$(as bob i3run curl -sS -m 1 "http://$at:$hers/" 2>/dev/null || echo "curl $?")" 'curl 28'
     tried=$at
 done
