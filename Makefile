@@ -642,6 +642,9 @@ INTEGRATION_TESTS := \
 	integration/nat_idle.sh \
 	integration/move6.sh \
 	integration/portal_flood.sh \
+	integration/gateway_hardships.sh \
+	integration/anonymous_chain.sh \
+	integration/bypass.sh \
 
 INTEROP_TESTS := \
 	interop/tcp_linux.sh \
@@ -678,6 +681,8 @@ INTEROP_TESTS := \
 	interop/node.sh \
 	interop/python_async.sh \
 	interop/wireshark.py \
+	interop/box_taps.sh \
+	interop/anonymous_web.sh \
 
 # one libFuzzer target per decoder
 FUZZ_TARGETS := \
@@ -831,10 +836,10 @@ fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
-fuzz/portal_ROOMS := gateway base
-unit/gateway/dns_zone_ROOMS := gateway base
-unit/gateway/from_ip_ROOMS := gateway base
-unit/gateway/http_ROOMS := gateway base
+fuzz/portal_ROOMS := gateway policy base
+unit/gateway/dns_zone_ROOMS := gateway policy base
+unit/gateway/from_ip_ROOMS := gateway policy base
+unit/gateway/http_ROOMS := gateway policy base
 fuzz/node_ROOMS := node i3 base
 
 # ---- rules ---------------------------------------------------------------------------------------

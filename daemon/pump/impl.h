@@ -807,6 +807,8 @@ bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN]);
 bool names_is_known(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* May a key open sessions: is it a friend, or a guest with a door here or there, or one that has been replaced and is told so? */
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN]);
+/* The peer of that side with that key, whose address here is ip, as the book and rules want it; NULL: it is ourselves, or none can be had. */
+struct peer *names_peer(struct side *s, const uint8_t key[KEY_LEN], uint32_t ip);
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
  * that many microseconds from now. */
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us);

@@ -381,7 +381,7 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
         note_failure(p, info.local, e->kind == PEER_UNREACHABLE ? e->err : 0);
     if (e->kind == PEER_UNREACHABLE)
         tcpip_fail_remote(p->tcpip, p->now, info.local, e->err, false);
-    gate_client_event(p, s, e, info.local);
+    gate_client_event(p, s, e);
 }
 
 void net_peer_events(struct pump *p)

@@ -484,7 +484,10 @@ void portal_accept(struct portal *t, struct portal_listener *l, const struct acc
     struct portal_conn *c = room ? conn_new(t, l, a) : NULL;
     if (!c) {
         t->count.over_all++;
-        accept_reset(a->fd);
+        if (l->kind == PORTAL_HTTP)
+            portal_http_busy(a->fd);
+        else
+            accept_reset(a->fd);
         return;
     }
     if (c->by->n > t->c.per_source) {

@@ -1,5 +1,6 @@
 #!/bin/sh
 # root: builds network namespaces, and removes them; the programs run as nobody.
+# waits: for those who are dead
 # A user who knows the way: anonymously, through a middle-box, by a gateway, to a web server of the other world. What each of them
 # sees is captured and judged packet by packet; so too when one after the other of them dies. interop/anonymous_web.sh is the same with a browser.
 . "$(dirname "$0")/../lib/netns.sh"

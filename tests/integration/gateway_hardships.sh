@@ -1,5 +1,6 @@
 #!/bin/sh
 # root: builds network namespaces, and removes them; the programs run as nobody.
+# waits: for those who are not answered
 # A gateway in hard times, with figures: 500 connections at once of one user, and of five; DNS servers that are dead or say no;
 # closed ports, forbidden ones; strangers, and a wrong key; old datagrams played again.
 . "$(dirname "$0")/../lib/netns.sh"

@@ -62,15 +62,27 @@ END
 chmod 600 "$T/srv/vsftpd.conf"
 chown -R nobody "$T/srv" "$T/client"
 as srv i3run vsftpd "$T/srv/vsftpd.conf" >"$T/vsftpd.log" 2>&1 </dev/null &
+ftp=$!
 (cd "$T/srv/pub/in" && as srv i3run python3 "$T/web.py" 8000 >"$T/web.log" 2>&1 </dev/null) &
 port=$(port_in "$T/web.log")
 
 # ---- what is done ----
 
-# session OPTION-OF-I3RUN...: files by FTP and HTTP
+# session MODES OPTION-OF-I3RUN...: files by FTP and HTTP
 session() {
+    modes=$1
+    shift
     rm -f "$T/client/got"* "$T"/srv/pub/in/up*
-    for mode in passive active; do
+    for mode in $modes; do
+        if [ $mode = curl ]; then
+            as client i3run "$@" curl -sS --max-time 30 --disable-epsv -o "$T/client/got.curl" -T "$T/client/up" ftp://srv.i3/in/up.curl \
+                >"$T/curl.log" 2>&1 || die "curl: $(cat "$T/curl.log" "$T/srv/xfer.log")"
+            as client i3run "$@" curl -sS --max-time 30 --disable-epsv -o "$T/client/got.curl" ftp://srv.i3/in/big >"$T/curl.log" 2>&1 ||
+                die "curl: $(cat "$T/curl.log" "$T/srv/xfer.log")"
+            cmp "$T/client/got.curl" "$T/srv/pub/in/big"
+            cmp "$T/client/up" "$T/srv/pub/in/up.curl"
+            continue
+        fi
         as client i3run "$@" timeout 40 lftp -c "set net:timeout 10; set net:max-retries 1; set ftp:ssl-allow no; set cmd:fail-exit yes
             set ftp:passive-mode $([ $mode = passive ] && echo yes || echo no)
             open -u anonymous,me ftp://srv.i3; get in/big -o $T/client/got.$mode; put $T/client/up -o in/up.$mode" >"$T/lftp.log" 2>&1 ||
@@ -79,7 +91,7 @@ session() {
         cmp "$T/client/up" "$T/srv/pub/in/up.$mode"
     done
     as client i3run "$@" curl -sS --max-time 30 -o "$T/client/got.1" "http://srv.i3:$port/big?1" -o "$T/client/got.2" "http://srv.i3:$port/big?2" \
-        -o "$T/client/got.3" "http://srv.i3:$port/up.active" || die "curl"
+        -o "$T/client/got.3" "http://srv.i3:$port/up.${modes%% *}" || die "curl"
     cmp "$T/client/got.2" "$T/srv/pub/in/big"
     sleep 1 # the tap is read behind the packets
 }
@@ -99,8 +111,8 @@ some_file() {
 ends() { # who speaks to whom in the tap
     tshark -r "$T/box/tap.pcap" -T fields -e ip.src -e ip.dst 2>/dev/null | tr '\t' '\n' | sort -u | xargs
 }
-read_tap() {
-    FOUND=''
+read_tap() { # read_tap TRANSFERS, of each file by FTP
+    FOUND='' ftp=$1
     cp "$T/box/tap.pcap" "$T/tap.pcap"
     rm -rf "$T/objects" "$T/flows" "$T/followed"
     mkdir "$T/objects" "$T/flows" "$T/followed" "$T/objects/http" "$T/objects/ftp"
@@ -117,8 +129,8 @@ read_tap() {
         tshark -q -r "$T/tap.pcap" -z "follow,tcp,raw,$stream" 2>/dev/null | python3 -c 'import sys
 sys.stdout.buffer.write(b"".join(bytes.fromhex(l) for l in sys.stdin if not l.strip("0123456789abcdef\t\n")))' >"$T/followed/$stream"
     done
-    some_file "$T/followed" "$T/srv/pub/in/big" 2
-    some_file "$T/followed" "$T/client/up" 2
+    some_file "$T/followed" "$T/srv/pub/in/big" $ftp
+    some_file "$T/followed" "$T/client/up" $ftp
 
     stream=$(tshark -r "$T/tap.pcap" -Y http.request -T fields -e tcp.stream 2>/dev/null | sort | uniq -c)
     echo "requests and their connection: $stream"
@@ -127,8 +139,8 @@ sys.stdout.buffer.write(b"".join(bytes.fromhex(l) for l in sys.stdin if not l.st
     tshark -q -r "$T/tap.pcap" -z "follow,tcp,ascii,$2" 2>/dev/null | grep -q 'GET /big?2 HTTP/1.1' || die "follow,tcp shows no request"
 
     (cd "$T/flows" && tcpflow -a -r "$T/tap.pcap" -o "$T/flows" >"$T/tcpflow.log" 2>&1) || die "tcpflow: $(tail -3 "$T/tcpflow.log")"
-    some_file "$T/flows" "$T/srv/pub/in/big" 4 # two of FTP's own connections, two bodies
-    some_file "$T/flows" "$T/client/up" 3
+    some_file "$T/flows" "$T/srv/pub/in/big" $((ftp + 2)) # FTP's own connections, and bodies of HTTP
+    some_file "$T/flows" "$T/client/up" $((ftp + 1))
 
     ndpiReader -i "$T/tap.pcap" >"$T/ndpi" 2>&1 || die "ndpiReader: $(tail -5 "$T/ndpi")"
     for protocol in FTP_CONTROL FTP_DATA HTTP; do
@@ -140,9 +152,10 @@ sys.stdout.buffer.write(b"".join(bytes.fromhex(l) for l in sys.stdin if not l.st
 step "the hosts' own addresses"
 tshark -i "$T/box/live" -l -Y 'http.request or ftp.request' -T fields -e ip.src -e http.request.uri -e ftp.request.command >"$T/live" 2>"$T/live.log" </dev/null &
 live=$!
-session
+wait_for 15 grep -q 'Capture started' "$T/live.log" || die "tshark does not read the FIFO: $(cat "$T/live.log")"
+session 'passive active'
 kill $live
-read_tap
+read_tap 2
 expect "who speaks in the tap" "$(ends)" "$(printf '%s\n' "$(of_id client address)" "$(of_id srv address)" | sort | xargs)"
 for what in '/big?1' '/big?2' STOR RETR PORT PASV; do
     grep -q -F "$what" "$T/live" || die "the live tap has not shown $what: $(cat "$T/live.log" "$T/live"; as box i3ctl box)"
@@ -152,8 +165,19 @@ grep -q "$must" "$T/srv/xfer.log" || die "no $must"
 
 step "anonymously: addresses which the box has made up"
 box_with synthesised
-session --anonymous
-read_tap
+# who is nobody's friend comes in where anyone may: at servers which know nothing of all this, by ports that are known beforehand
+pkill -TERM -P $ftp || :
+{
+    for open in 21 2121 8001; do
+        echo "expose p$open { port = $open allow = { \"anyone\" } }"
+    done
+} | user srv
+printf '%s\n' pasv_min_port=2121 pasv_max_port=2121 "pasv_address=$(of_id srv address)" pasv_promiscuous=YES >>"$T/srv/vsftpd.conf"
+as srv vsftpd "$T/srv/vsftpd.conf" >"$T/vsftpd.log" 2>&1 </dev/null &
+(cd "$T/srv/pub/in" && as srv python3 "$T/web.py" 8001 >"$T/web2.log" 2>&1 </dev/null) &
+port=$(port_in "$T/web2.log")
+session curl --anonymous # passive: nobody connects to one who is anonymous
+read_tap 1
 seen=$(ends)
 echo "who speaks in the tap: $seen"
 expect "how many" "$(echo $seen | wc -w)" 2
