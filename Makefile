@@ -579,6 +579,7 @@ INTEGRATION_TESTS := \
 	integration/stack.sh \
 	integration/middlebox.sh \
 	integration/middlebox_anycast.sh \
+	integration/middlebox_gateway.sh \
 	integration/middlebox_anonymous.sh \
 	integration/middlebox_tun.sh \
 	integration/middlebox_verdicts.sh \
