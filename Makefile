@@ -579,6 +579,7 @@ INTEGRATION_TESTS := \
 	integration/stack.sh \
 	integration/middlebox.sh \
 	integration/middlebox_anycast.sh \
+	integration/middlebox_gateway.sh \
 	integration/middlebox_anonymous.sh \
 	integration/middlebox_tun.sh \
 	integration/middlebox_verdicts.sh \
@@ -835,10 +836,10 @@ fuzz/invite_ROOMS := i3 policy base
 fuzz/config_ROOMS := policy base
 fuzz/rules_ROOMS := policy base
 fuzz/dns_ROOMS := dns
-fuzz/portal_ROOMS := gateway base
-unit/gateway/dns_zone_ROOMS := gateway base
-unit/gateway/from_ip_ROOMS := gateway base
-unit/gateway/http_ROOMS := gateway base
+fuzz/portal_ROOMS := gateway policy base
+unit/gateway/dns_zone_ROOMS := gateway policy base
+unit/gateway/from_ip_ROOMS := gateway policy base
+unit/gateway/http_ROOMS := gateway policy base
 fuzz/node_ROOMS := node i3 base
 
 # ---- rules ---------------------------------------------------------------------------------------

@@ -121,13 +121,15 @@ void doctor_gateways(struct doctor *d)
     {
         const char *name = json_text(g, "name");
         if (!json_is_true(json_object_get(g, "in_book")))
-            doctor_say(d, "gateway", FINDING_FAIL, "i3ctl book add NAME KEY, with the gateway's key; or correct `via` in i3.conf", "%s is not in your address book", name);
+            doctor_say(d, "gateway", FINDING_FAIL, "i3ctl book add NAME KEY, with the gateway's key; or correct `via` in i3.conf",
+                "%s is not in your address book", name);
         else if (!json_is_true(json_object_get(g, "session")))
             doctor_say(d, "gateway", FINDING_FAIL, "is its machine on, and its daemon running? Does it have you in `allow`?", "%s does not answer", name);
         else if (!json_is_true(json_object_get(g, "answers")))
             doctor_say(d, "gateway", FINDING_WARN, "its i3d may be too old to be a gateway", "%s is there, and says nothing about being a gateway", name);
         else if (!json_is_true(json_object_get(g, "allowed")))
-            doctor_say(d, "gateway", FINDING_FAIL, "its owner has to name you in `allow` of the section gateway: your key is what `i3ctl id` prints", "%s does not let you use it as a gateway", name);
+            doctor_say(d, "gateway", FINDING_FAIL, "its owner has to name you in `allow` of the section gateway: your key is what `i3ctl id` prints",
+                "%s does not let you use it as a gateway", name);
         else
             doctor_say(d, "gateway", FINDING_OK, NULL, "%s answers, and lets you through", name);
     }

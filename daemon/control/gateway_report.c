@@ -75,8 +75,9 @@ static json_t *via_object(const struct report_gateway *g, const struct via *v)
     set_text(o, "state", state_name(v));
     set_text(o, "words", v->answered ? gate_status_text(v->status) : NULL);
     set(o, "registered", json_boolean(v->registered));
-    set(o, "seconds_left", v->answered && v->state == VIA_KNOWN ? json_integer((json_int_t)(mono_due(v->until, g->now) ? 0 : mono_since(g->now, v->until) / USEC_PER_SEC))
-                                                                : json_null());
+    bool holds = v->answered && v->state == VIA_KNOWN;
+    uint64_t left = holds && !mono_due(v->until, g->now) ? mono_since(g->now, v->until) / USEC_PER_SEC : 0;
+    set(o, "seconds_left", holds ? json_integer((json_int_t)left) : json_null());
     return o;
 }
 

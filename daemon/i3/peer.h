@@ -15,6 +15,7 @@
  *     mac1     first 16 of HMAC-BLAKE2s(BLAKE2s("i3run mac1" || B's public key), everything before it)
  *     return   zeros at first; when it is sent again: the private id of the payload, in the clear
  *     mac2     zeros, or what shows that an answer to `return` gets there: asked for under load (cookie.h)
+ *             one which goes by middle-boxes names them behind that, sealed (handshake.h); the RESPONSE comes back by them
  *   RESPONSE  e(32) | enc payload(16 + 56)
  *     payload  private id(32) | own address(4) | your address(4) | cipher(1) 0 | mtu(2) | receive buffer(4) | member(8)
  *   SEALED    counter(8) | ciphertext | tag(16)      37 + 24 bytes in all around an IP packet

@@ -25,7 +25,7 @@ static uint16_t size_max(const struct peer *p)
 static void size_start(struct peers *ps, struct peer *p, bool direct, mono_t now, uint32_t rtt_us)
 {
     if (ps->c.probe_mtu)
-        pmtu_start(&p->pmtu[direct], now, size_max(p), rtt_us, (uint32_t)drbg_u64(&ps->drbg));
+        pmtu_start_in(&p->pmtu[direct], now, size_max(p), p->extra, rtt_us, (uint32_t)drbg_u64(&ps->drbg));
 }
 
 void peers_size_anew(struct peers *ps, mono_t now)
@@ -50,7 +50,8 @@ static void tell_mtu(struct peers *ps, struct peer *p)
     uint16_t mtu = way_mtu(p);
     if (mtu == p->told_mtu || !p->told_mtu)
         return;
-    log_info("peer id=%s mtu=%u %s", id_short(&p->public_id, id), mtu, way_is_direct(p) ? "direct" : "relayed");
+    log_info("peer id=%s mtu=%u %s", id_short(&p->public_id, id), mtu,
+        ps->c.by_id ? (p->extra ? "detour" : "direct") : way_is_direct(p) ? "direct" : "relayed");
     p->told_mtu = mtu;
     if (!p->has_event)
         peer_tell(ps, p, PEER_MTU, 0);

@@ -29,10 +29,15 @@ static void probe(struct pmtu *m, mono_t now, enum pmtu_state state, uint16_t si
 
 void pmtu_start(struct pmtu *m, mono_t now, uint16_t max, uint32_t rtt_us, uint32_t id)
 {
+    pmtu_start_in(m, now, max, 0, rtt_us, id);
+}
+
+void pmtu_start_in(struct pmtu *m, mono_t now, uint16_t max, uint16_t extra, uint32_t rtt_us, uint32_t id)
+{
     uint16_t mtu = max < PMTU_USUAL ? max : PMTU_USUAL;
-    *m = (struct pmtu){.max = max, .mtu = mtu, .bad = (uint16_t)(max + 1), .first = id, .next = id,
+    *m = (struct pmtu){.max = max, .base = (uint16_t)(PMTU_BASE - extra), .mtu = mtu, .bad = (uint16_t)(max + 1), .first = id, .next = id,
         .rtt_us = rtt_us && rtt_us < RTT_GUESS ? rtt_us : RTT_GUESS, .raise_at = MONO_NEVER};
-    if (max <= PMTU_BASE + PMTU_GRAIN) {
+    if (max <= m->base + PMTU_GRAIN) {
         rest(m, now);
         m->attention = MONO_NEVER; /* there is nothing to find */
     } else {
@@ -55,8 +60,8 @@ static void search(struct pmtu *m, mono_t now)
 static void fall_back(struct pmtu *m, mono_t now, uint16_t bad)
 {
     m->bad = bad;
-    m->good = PMTU_BASE;
-    m->mtu = PMTU_BASE;
+    m->good = m->base;
+    m->mtu = m->base;
     m->searched = false;
     search(m, now);
 }
@@ -98,7 +103,7 @@ uint16_t pmtu_output(struct pmtu *m, mono_t now, uint32_t *id)
     if (m->base_due) {
         m->base_due = false;
         m->due = mono_add(now, gap(m));
-        return PMTU_BASE;
+        return m->base;
     }
     m->tries++;
     m->base_due = m->state == PMTU_CONFIRM && !m->base_ok && m->tries > (m->good > 0);
@@ -121,8 +126,8 @@ void pmtu_input(struct pmtu *m, mono_t now, uint16_t size, uint32_t id)
         uint64_t us = mono_since(m->sent, now) < GAP_MAX ? mono_since(m->sent, now) : GAP_MAX;
         m->rtt_us = (uint32_t)(us < m->rtt_us ? us : m->rtt_us + (us - m->rtt_us) / 4);
     }
-    m->base_ok |= size == PMTU_BASE;
-    if (size <= PMTU_BASE)
+    m->base_ok |= size == m->base;
+    if (size <= m->base)
         return;
     if (size > m->good)
         m->good = size;
@@ -140,7 +145,7 @@ void pmtu_input(struct pmtu *m, mono_t now, uint16_t size, uint32_t id)
 
 void pmtu_too_big(struct pmtu *m, mono_t now, uint16_t size)
 {
-    if (!m->max || size <= PMTU_BASE || size >= m->bad)
+    if (!m->max || size <= m->base || size >= m->bad)
         return;
     if (size <= m->mtu)
         fall_back(m, now, size);
@@ -158,7 +163,7 @@ void pmtu_attend(struct pmtu *m, mono_t now)
         m->raise_at = MONO_NEVER;
         m->bad = (uint16_t)(m->max + 1);
         search(m, now);
-    } else if (m->mtu > PMTU_BASE) {
+    } else if (m->mtu > m->base) {
         probe(m, now, PMTU_CONFIRM, m->mtu);
     } else {
         m->attention = m->raise_at;

@@ -34,6 +34,7 @@ enum pmtu_state { PMTU_IDLE, PMTU_CONFIRM, PMTU_SEARCH };
 struct pmtu {
     enum pmtu_state state;
     uint16_t max;       /* never more; 0: not started */
+    uint16_t base;      /* PMTU_BASE, or less */
     uint16_t mtu;       /* in use */
     uint16_t good, bad; /* the largest answered, the smallest that was not; 0 and max + 1 when there is none */
     uint16_t probe;     /* being tried */
@@ -51,6 +52,9 @@ struct pmtu {
 /* A new way, of which nothing is known but its round-trip time (0: not even that). id: random. */
 void pmtu_start(struct pmtu *m, mono_t now, uint16_t max, uint32_t rtt_us, uint32_t id);
 
+/* The same where `extra` bytes more than elsewhere are put around a packet: what works everywhere is smaller by them. */
+void pmtu_start_in(struct pmtu *m, mono_t now, uint16_t max, uint16_t extra, uint32_t rtt_us, uint32_t id);
+
 /* The size of the next probe which is due, 0 for none, and its id. */
 uint16_t pmtu_output(struct pmtu *m, mono_t now, uint32_t *id);
 mono_t pmtu_deadline(const struct pmtu *m);
@@ -64,7 +68,7 @@ void pmtu_attend(struct pmtu *m, mono_t now);
 /* A packet of len bytes was sent. True: the deadline has come earlier. */
 static inline bool pmtu_sent(struct pmtu *m, mono_t now, size_t len)
 {
-    if (len < PMTU_BASE || !mono_due(m->attention, now))
+    if (len < m->base || !mono_due(m->attention, now))
         return false;
     pmtu_attend(m, now);
     return true;

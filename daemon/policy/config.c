@@ -225,7 +225,7 @@ static void check_rule(const struct check *k, const struct config_rule *r)
     if (r->via[0] && r->action != ACTION_GATEWAY && r->action != ACTION_OVERLAY)
         wrong(k, "via", "it names a gateway, so action = \"gateway\" is needed with it, or an overlay, with action = \"overlay\"");
     if (r->via[0] && r->action == ACTION_OVERLAY && !has_overlay(&k->p->c, r->via))
-        wrong(k, "via", "there is no overlay \"%s\": overlay %s { suffix = \".%s\" } makes one", r->via, r->via, r->via);
+        wrong(k, "via", "it names a gateway, with action = \"gateway\", or an overlay; there is no overlay \"%s\"", r->via);
     if (!r->via[0] && r->action == ACTION_GATEWAY)
         wrong(k, "via", "it is missing: which gateway? via = \"NAME\"");
     if (r->strip && r->action != ACTION_GATEWAY)

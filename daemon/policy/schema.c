@@ -54,7 +54,7 @@ const struct config_option config_options[] = {
 
     {SECTION_OVERLAY, "suffix", false, false, NULL, value_suffix, AT(config_overlay, suffix), 0, 0},
     {SECTION_OVERLAY, "kind", false, false, "i3", value_kind, AT(config_overlay, kind), 0, 0},
-    {SECTION_OVERLAY, "bind", false, true, "0.0.0.0:5700", value_addr, AT(config_overlay, bind), 0, 0},
+    {SECTION_OVERLAY, "bind", false, false, "0.0.0.0:5700", value_addr, AT(config_overlay, bind), 0, 0},
     {SECTION_OVERLAY, "relay", false, false, "yes", value_bool, AT(config_overlay, relay), 0, 0},
     {SECTION_OVERLAY, "nodes", true, false, NULL, value_overlay_node, SPAN(config_overlay, nodes, n_nodes), 0, 0},
 

@@ -20,6 +20,7 @@ int box_start(struct pump *p)
     p->boxes = calloc(1, sizeof(*p->boxes));
     if (!p->boxes || !(p->boxes->routes = routes_new()))
         return -ENOMEM;
+    p->boxes->heard.credit = 10 * USEC_PER_SEC;
     p->boxes->answers.credit = ANSWERS_BURST * (USEC_PER_SEC / ANSWERS_PER_S);
     return p->config.n_middleboxes ? box_show_start(p) : 0;
 }
@@ -343,6 +344,11 @@ static void on_open(struct side *s, struct peer *peer, const struct box_word *m)
 {
     struct pump *p = s->o->p;
     uint8_t why = BOX_DENIED;
+    bool upper = memcmp(peer_key(peer), s->key, KEY_LEN) >= 0;
+    if (upper != (m->num >= 0x8000)) {
+        p->count.packets_bad++; /* a number that is ours to give */
+        return;
+    }
     if (!m->n) {
         open_here(s, peer, m);
         return;
@@ -600,13 +606,12 @@ static void routes_event(struct pump *p, const struct side *s, const struct peer
     }
 }
 
-void box_event(struct pump *p, const struct side *s, const struct peer_event *e)
+bool box_event(struct pump *p, const struct side *s, const struct peer_event *e)
 {
     if (!p->boxes)
-        return;
+        return false;
     routes_event(p, s, e);
     if (e->kind == PEER_UP)
         boxes_up(p, s, e->peer, e->anew || e->moved);
-    else if (e->kind == PEER_UNREACHABLE)
-        way_unreachable(p, s, e->peer);
+    return e->kind == PEER_UNREACHABLE && way_unreachable(p, s, e->peer);
 }

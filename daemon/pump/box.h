@@ -17,7 +17,7 @@
 #include "daemon/middlebox/verdict.h"
 #include "daemon/pump/impl.h"
 
-enum { WAYS_MAX = 4096, ALERTS_MAX = 200, IMPOSED_TRIES = 3 };
+enum { WAYS_MAX = 4096, ALERTS_MAX = 200 };
 
 /* From the weakest: what is further down takes the place of what is further up. */
 enum way_origin { WAY_THEIRS, WAY_REQUIRED, WAY_IMPOSED, WAY_RULE, WAY_ORIGINS };
@@ -36,7 +36,7 @@ struct way {
     enum way_origin origin;
     enum way_state state;
     bool passive;  /* the other end opens the route */
-    bool anonymous, checking;
+    bool anonymous, checking, failing;
     uint16_t mtu;  /* 0: no route */
     struct peer_boxes boxes; /* in the order of what we send */
     char alerts[CONFIG_NAME_MAX + 1];
@@ -75,6 +75,7 @@ struct boxes {
     unsigned alerts_n;         /* ever */
     struct box_show *show;     /* NULL: nothing is looked at */
     struct budget answers;     /* to packets of no route */
+    struct budget heard;       /* alerts that come */
     struct box_counters count;
     bool sweep; /* somebody may have nothing to do here any more */
     mono_t due;
@@ -93,8 +94,8 @@ void box_side_gone(struct side *s);
 /* Words of kind INNER_BOX and INNER_BOX_DATA. */
 void box_word(struct side *s, struct peer *peer, const uint8_t *msg, size_t len);
 void box_data(struct side *s, struct peer *peer, uint8_t ecn, uint8_t *msg, size_t len);
-/* Of any peer of the side. */
-void box_event(struct pump *p, const struct side *s, const struct peer_event *e);
+/* Of any peer of the side. True: it is not to be told further, since the peer is asked for by another box. */
+bool box_event(struct pump *p, const struct side *s, const struct peer_event *e);
 /* May that key use the box; may a session with it be had for a box's sake? */
 bool box_may_use(const struct pump *p, const uint8_t key[KEY_LEN]);
 bool box_knows(const struct pump *p, const uint8_t key[KEY_LEN]);
@@ -145,7 +146,8 @@ void way_ask(struct pump *p, struct way *w);
 void way_asked(struct pump *p, struct way *w);
 void way_introduce(struct pump *p, struct way *w);
 void boxes_up(struct pump *p, const struct side *s, struct peer *peer, bool anew);
-void way_unreachable(struct pump *p, const struct side *s, const struct peer *peer);
+/* True: it is tried by another box. */
+bool way_unreachable(struct pump *p, const struct side *s, const struct peer *peer);
 void way_imposed(struct pump *p, struct side *s, struct peer *peer, const struct box_word *m);
 void way_alert(struct pump *p, struct way *w, const struct box_word *m);
 void way_alert_passed_on(struct pump *p, const struct side *s, const struct peer *peer, const struct box_word *m);

@@ -26,7 +26,7 @@
 #define STALE         (150 * USEC_PER_SEC) /* boxes forget after ROUTE_IDLE */
 #define ALERT_PATIENCE (20 * USEC_PER_SEC)
 
-enum { OPEN_TRIES = 10, DOUBT_TRIES = 2, IMPOSES_PER_S = 20, IMPOSES_BURST = 50 };
+enum { OPEN_TRIES = 10, DOUBT_TRIES = 2, IMPOSES_PER_S = 20, IMPOSES_BURST = 50, ALERTS_PER_S = 10, ALERTS_BURST = 100 };
 
 static const uint8_t no_key[KEY_LEN];
 
@@ -397,10 +397,13 @@ static bool choose(struct pump *p, struct way *w)
     return true;
 }
 
+/* Each once, before whoever waits hears that it cannot be. */
 static bool choose_next(struct pump *p, struct way *w)
 {
-    if (w->n_choice < 2 || ++w->failures >= w->n_choice * IMPOSED_TRIES)
+    if (w->n_choice < 2 || ++w->failures >= w->n_choice) {
+        w->failures = 0;
         return false;
+    }
     w->chosen++;
     return choose(p, w);
 }
@@ -527,7 +530,7 @@ void way_opened(struct pump *p, struct way *w)
     char name[BOOK_NAME_MAX + 1];
     bool news = w->state != WAY_OPEN;
     w->state = WAY_OPEN;
-    w->tries = 0;
+    w->tries = w->failures = 0;
     w->checking = false;
     way_sized(p, w);
     if (news)
@@ -564,8 +567,8 @@ void way_closed(struct pump *p, struct way *w, uint8_t why, uint8_t hops)
         return;
     case BOX_UNREACHABLE:
         w->due = mono_add(p->now, USEC_PER_SEC);
-        way_fail(p, w);
-        choose_next(p, w);
+        if (!choose_next(p, w))
+            way_fail(p, w);
         return;
     case BOX_DENIED:
     case BOX_LOOP:
@@ -637,21 +640,28 @@ void boxes_up(struct pump *p, const struct side *s, struct peer *peer, bool anew
     }
 }
 
-void way_unreachable(struct pump *p, const struct side *s, const struct peer *peer)
+bool way_unreachable(struct pump *p, const struct side *s, const struct peer *peer)
 {
+    bool again = false;
     for (unsigned i = 0; i < p->boxes->n_ways; i++) {
         struct way *w = p->boxes->way[i];
         if (!w || w->s != s || w->passive)
             continue;
         if (!memcmp(w->boxes.box[0].key, peer_key(peer), KEY_LEN))
             way_closed(p, w, BOX_UNREACHABLE, 0);
-        else if (!memcmp(w->key, peer_key(peer), KEY_LEN))
-            choose_next(p, w);
+        else if (!memcmp(w->key, peer_key(peer), KEY_LEN) && choose_next(p, w)) {
+            peer_open(s->peers, way_peer(w), p->now, p->wall);
+            again = true;
+        }
     }
+    return again;
 }
 
 static void way_turn(struct pump *p, struct way *w)
 {
+    if (w->failing)
+        way_fail(p, w);
+    w->failing = false;
     if (!mono_due(w->due, p->now))
         return;
     if (w->checking) {
@@ -709,8 +719,11 @@ int box_out(const struct side *s, struct peer *peer, size_t len, uint8_t head[BO
         return -ENOTCONN;
     }
     if (w->state != WAY_OPEN || !w->route) {
-        if (w->state == WAY_REFUSED)
+        if (w->state == WAY_REFUSED) {
+            w->failing = true; /* who waits hears of it next turn: this one is the engine's */
+            p->boxes->due = p->now;
             return -EHOSTUNREACH;
+        }
         if (w->state != WAY_OPENING || w->passive)
             way_ask(p, w);
         return -ENOTCONN;
@@ -761,8 +774,13 @@ static void pass_alert(struct pump *p, struct alert *a)
         peer_open(o->peers, peer, p->now, p->wall);
 }
 
+/* NULL: there are too many. */
 static struct alert *note_alert(struct pump *p, const uint8_t *about, const struct box_word *m)
 {
+    if (!budget_take(&p->boxes->heard, p->now, USEC_PER_SEC / ALERTS_PER_S, ALERTS_BURST)) {
+        p->boxes->count.alerts_dropped++;
+        return NULL;
+    }
     struct alert *a = &p->boxes->alerts[p->boxes->alerts_n++ % ALERTS_MAX];
     char box[BOOK_NAME_MAX + 1], name[BOOK_NAME_MAX + 1];
     *a = (struct alert){.time = m->time};
@@ -777,7 +795,7 @@ static struct alert *note_alert(struct pump *p, const uint8_t *about, const stru
 void way_alert(struct pump *p, struct way *w, const struct box_word *m)
 {
     struct alert *a = note_alert(p, w->key, m);
-    const struct book_entry *e = w->alerts[0] && strcmp(w->alerts, "me") ? book_find(p->book, w->alerts) : NULL;
+    const struct book_entry *e = !a ? NULL : w->alerts[0] && strcmp(w->alerts, "me") ? book_find(p->book, w->alerts) : NULL;
     if (!e || e->multicast || e->guest)
         return;
     memcpy(a->to, e->key, KEY_LEN);
@@ -790,10 +808,7 @@ void way_alert_passed_on(struct pump *p, const struct side *s, const struct peer
 {
     if (s->group || !names_is_friend(p, peer_key(peer)))
         return;
-    if (!budget_take(&p->boxes->answers, p->now, USEC_PER_SEC / IMPOSES_PER_S, IMPOSES_BURST))
-        p->boxes->count.alerts_dropped++;
-    else
-        note_alert(p, peer_key(peer), m);
+    note_alert(p, peer_key(peer), m);
 }
 
 /* ---- looking in ---- */

@@ -495,7 +495,7 @@ void flow_late(struct flow *f)
 
 /* ---- guests ---- */
 
-int flow_dial(struct pump *p, const struct addr *remote, int fd, const struct flow_guest *guest, void *ctx, struct flow **out)
+int flow_dial(struct pump *p, const struct side *s, const struct addr *remote, int fd, const struct flow_guest *guest, void *ctx, struct flow **out)
 {
     struct flow *f = flow_new(p, VSOCK_GUEST);
     if (!f)
@@ -503,11 +503,11 @@ int flow_dial(struct pump *p, const struct addr *remote, int fd, const struct fl
     struct vsock *v = f->v;
     uint32_t unused_ip;
     uint16_t unused_port;
-    int err = tcp_connect(p->tcpip, p->now, p->own, 0, names_host(p, remote), remote->port, &v->tcp);
+    int err = tcp_connect(p->tcpip, p->now, s->own, 0, names_host(p, remote), remote->port, &v->tcp);
     if (err)
         goto err_free;
     tcp_set_user(p->tcpip, v->tcp, (uint64_t)(uintptr_t)f);
-    v->local = addr_v4(p->own, 0);
+    v->local = addr_v4(s->own, 0);
     v->remote = *remote;
     tcp_names(p->tcpip, v->tcp, &unused_ip, &v->local.port, &unused_ip, &unused_port);
     p->count.connects++;

@@ -20,7 +20,7 @@
 #define LIFE_MIN    (1 * USEC_PER_SEC)
 #define LIFE_MAX    (3600 * USEC_PER_SEC)
 #define LIFE_BAD    (2 * USEC_PER_SEC)    /* that nobody has answered, or its DNS has not */
-#define LIFE_NOT    (5 * USEC_PER_SEC)    /* that the gateway does not want us, or does not go there */
+#define LIFE_NOT    (2 * USEC_PER_SEC)    /* that the gateway does not want us, or does not go there */
 #define RECENT_US   (300 * USEC_PER_SEC)  /* used since: told to a gateway that was started anew, without being asked */
 #define AGAIN_MAX   256                   /* so many of those at once; the others when they are used */
 #define SAVE_US     USEC_PER_SEC
@@ -105,7 +105,7 @@ static struct peer *want_peer(struct pump *p, struct side *s, const uint8_t key[
         host = names_address(p, key, later_us);
     } else {
         host = pool_get(p->pool, p->now, key);
-        struct peer *peer = host ? peer_get(s->peers, key, host) : NULL;
+        struct peer *peer = host ? names_peer(s, key, host) : NULL;
         if (peer)
             peer_open(s->peers, peer, mono_add(p->now, later_us), p->wall);
     }
@@ -210,7 +210,8 @@ static uint32_t status_code(enum gate_status s)
     return EAGAIN;
 }
 
-void gate_resolve(struct pump *p, struct side *s, const struct book_entry *e, const char *full, bool strip_suffix, const char *suffix, struct ipc_resolved *out)
+void gate_resolve(struct pump *p, struct side *s, const struct book_entry *e, const char *full, bool strip_suffix, const char *suffix,
+    struct ipc_resolved *out)
 {
     char name[GATE_NAME_MAX + 1];
     *out = (struct ipc_resolved){.status = ENOENT};
@@ -336,8 +337,7 @@ static void answer_in(struct side *s, struct peer *peer, const uint8_t *msg, siz
     if (!is_from(v, s, peer) || v->state != VIA_ASKING || v->serial != a.serial)
         return;
     bool anew = !v->registered;
-    v->registered = a.status == GATE_OK || a.status == GATE_FORBIDDEN || a.status == GATE_LATER || a.status == GATE_NO_NAME || a.status == GATE_NO_ADDRESS ||
-                    a.status == GATE_FAILED;
+    v->registered = a.status != GATE_NOT_ALLOWED && a.status != GATE_TAKEN && a.status != GATE_FULL;
     answered(p, v, a.status, a.families, a.ttl);
     if (a.status == GATE_NOT_ALLOWED || a.status == GATE_FORBIDDEN)
         tcpip_fail_remote(p->tcpip, p->now, v->host, EACCES, false);
@@ -400,7 +400,7 @@ static void again(struct pump *p, const struct side *s, const struct peer *peer)
     }
 }
 
-void gate_client_event(struct pump *p, const struct side *s, const struct peer_event *e, uint32_t local)
+void gate_client_event(struct pump *p, const struct side *s, const struct peer_event *e)
 {
     if (!p->gateway || !vias_count(p->gateway->vias))
         return;
@@ -418,7 +418,6 @@ void gate_client_event(struct pump *p, const struct side *s, const struct peer_e
             answered(p, v, GATE_LATER, 0, 0);
         }
     }
-    (void)local;
 }
 
 /* ---- packets ---- */

@@ -61,7 +61,7 @@ static void look_at_all(struct pump *p, struct report_gateway *r)
         unsigned j = 0;
         while (j < r->n_used && strcmp(r->used[j].name, via) != 0)
             j++;
-        if (*via && j == r->n_used)
+        if (p->config.rules[i].action == ACTION_GATEWAY && j == r->n_used)
             look_at(p, via, &r->used[r->n_used++]);
     }
 }

@@ -66,7 +66,8 @@ static struct peer *peer_of(const struct gate_name *m)
     return peer_by_key(s->peers, m->user->key);
 }
 
-static void say_answer(struct pump *p, struct side *s, struct peer *peer, const struct gate_ask *q, enum gate_status status, uint8_t families, uint32_t ttl)
+static void say_answer(struct pump *p, struct side *s, struct peer *peer, const struct gate_ask *q, enum gate_status status, uint8_t families,
+    uint32_t ttl)
 {
     uint8_t msg[GATE_ANSWER_LEN];
     struct gate_answer a = {status, families, q->serial, q->ip, ttl};
@@ -165,10 +166,8 @@ bool gate_wants_record(struct pump *p, struct gate_name *m)
         return false;
     if (r->asking)
         return true;
-    if (!gate_name_permitted(gateway_config(p), r->name)) { /* not even the DNS hears of it */
-        r->answered = true;
+    if (!gateway_config(p) || !gate_name_permitted(gateway_config(p), r->name)) /* not even the DNS hears of it */
         return false;
-    }
     uint32_t token = gate_record_ask(g->to, r);
     int err = g->resolver ? resolver_ask_addresses(g->resolver, r->name, token) : -ENOSYS;
     if (!err)
@@ -279,7 +278,9 @@ bool gate_server_packet(struct pump *p, const struct side *s, struct peer *peer,
     if (!v6 && (!ip_addresses(packet, len, &src, &dst) || src != local))
         return false;
     m = v6 ? gate_name_find6(g->to, local, packet + IP6_SRC + IP6_ADDRESS) : gate_name_find(g->to, local, dst);
-    struct gate_user *u = m ? m->user : gateway_allows(p, peer_key(peer)) ? gate_user_get(g->to, p->now, peer_key(peer), local) : gate_user_find(g->to, peer_key(peer));
+    struct gate_user *u = m                                 ? m->user
+                          : gateway_allows(p, peer_key(peer)) ? gate_user_get(g->to, p->now, peer_key(peer), local)
+                                                              : gate_user_find(g->to, peer_key(peer));
     if (!u)
         return false; /* nor has it been one */
     if (p->trace)

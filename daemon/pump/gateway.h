@@ -91,7 +91,8 @@ void gate_client_gone(struct pump *p, const struct ipc_client *c);
 /* ---- the user's end ---- */
 
 /* What RESOLVE answers for a name that a rule sends to the gateway e, asked by programs of that side. IPC_PENDING: see gate_wait(). */
-void gate_resolve(struct pump *p, struct side *s, const struct book_entry *e, const char *full, bool strip_suffix, const char *suffix, struct ipc_resolved *out);
+void gate_resolve(struct pump *p, struct side *s, const struct book_entry *e, const char *full, bool strip_suffix, const char *suffix,
+    struct ipc_resolved *out);
 /* The program is answered when the gateway has, or in a moment. False: nothing is under way, or too many wait. */
 bool gate_wait(struct pump *p, struct side *s, const struct book_entry *e, const char *full, struct ipc_client *c, uint32_t serial);
 /* Before a program's packets go there: 0, or the errno which it shall see. */
@@ -108,7 +109,7 @@ void gate_save(struct pump *p);
 int gate_load(struct pump *p, char *why, size_t whylen);
 /* Words ANSWER, UNKNOWN, REFUSED. */
 void gate_client_word(struct side *s, struct peer *peer, const uint8_t *msg, size_t len);
-void gate_client_event(struct pump *p, const struct side *s, const struct peer_event *e, uint32_t local);
+void gate_client_event(struct pump *p, const struct side *s, const struct peer_event *e);
 /* A packet from behind a gateway. True: it was one, and is taken care of. */
 bool gate_client_packet(struct pump *p, const struct side *s, struct peer *peer, const uint8_t *packet, size_t len);
 

@@ -585,7 +585,7 @@ struct flow_guest {
     void (*ended)(void *ctx, int err);
 };
 /* A connection to remote (IPv4) for fd, which nobody watches but the flow from here. 0 or -errno; *out until ended(). */
-int flow_dial(struct pump *p, const struct addr *remote, int fd, const struct flow_guest *guest, void *ctx, struct flow **out);
+int flow_dial(struct pump *p, const struct side *s, const struct addr *remote, int fd, const struct flow_guest *guest, void *ctx, struct flow **out);
 /* read() has something again. Not from within one of the guest's calls. */
 void flow_poke(struct flow *f);
 /* The guest has lost interest: the host sees a reset, and ended() is not called. Not from within one of the guest's calls. */
@@ -780,6 +780,8 @@ bool listen_self(struct pump *p, uint8_t proto, const struct addr *own, struct a
 /* pump/ipc.c */
 void ipc_record(void *ctx, struct ipc_client *c, const uint8_t *data, size_t len);
 void ipc_gone(void *ctx, struct ipc_client *c);
+/* May something that is no program of ours (the portal) connect to that address, and by which side? 0, an errno, or an enum ipc_status. */
+int ipc_way(struct pump *p, const struct addr *remote, const struct side **s);
 void ipc_reply(struct ipc_client *c, struct writer *w, int fd);
 void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket *s, int fd); /* to CONNECT */
 
@@ -807,6 +809,8 @@ bool names_is_friend(const struct pump *p, const uint8_t key[KEY_LEN]);
 bool names_is_known(const struct pump *p, const uint8_t key[KEY_LEN]);
 /* May a key open sessions: is it a friend, or a guest with a door here or there, or one that has been replaced and is told so? */
 bool names_may_talk(const struct pump *p, const uint8_t key[KEY_LEN]);
+/* The peer of that side with that key, whose address here is ip, as the book and rules want it; NULL: it is ourselves, or none can be had. */
+struct peer *names_peer(struct side *s, const uint8_t key[KEY_LEN], uint32_t ip);
 /* The virtual address of a key, 0 when the pool is full; unless it is our own key a session is wanted as well, not before
  * that many microseconds from now. */
 uint32_t names_address(struct pump *p, const uint8_t key[KEY_LEN], uint64_t later_us);

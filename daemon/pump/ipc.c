@@ -157,17 +157,29 @@ void reply_socket(struct ipc_client *c, uint32_t serial, const struct ipc_socket
     ipc_reply(c, &w, fd);
 }
 
-static int connect_by(struct request *q, const struct ipc_connect *c)
+/* By which of our sides packets to that host go; NULL: by none. */
+static const struct side *side_of_host(struct pump *p, uint32_t host)
 {
-    struct pump *p = q->p;
-    uint32_t host = names_host(p, &c->remote);
     const struct via *v = gate_via(p, host);
     const uint8_t *key = pool_key(p->pool, p->now, host);
     const struct book_entry *e = v ? NULL : twin_entry(p, key);
     char full[IPC_NAME_MAX + 1];
     struct overlay *o = e ? overlay_of_entry(p, e->name, full) : overlay_of_key(p, key);
-    const struct side *s = v ? v->side : o ? side_in(p, o) : NULL;
-    return s ? flow_connect(p, s, c, q->client, q->serial) : -ENETUNREACH;
+    return v ? v->side : o ? side_in(p, o) : NULL;
+}
+
+int ipc_way(struct pump *p, const struct addr *remote, const struct side **s)
+{
+    uint32_t verdict = remote_verdict(p, remote, "");
+    *s = verdict ? NULL : side_of_host(p, names_host(p, remote));
+    p->by = NULL;
+    return verdict ? (int)verdict : *s ? 0 : ENETUNREACH;
+}
+
+static int connect_by(struct request *q, const struct ipc_connect *c)
+{
+    const struct side *s = side_of_host(q->p, names_host(q->p, &c->remote));
+    return s ? flow_connect(q->p, s, c, q->client, q->serial) : -ENETUNREACH;
 }
 
 static void on_connect(struct request *q)

@@ -27,6 +27,7 @@ struct mesh_overlay {
     struct addr node; /* as the sides' peers have it: of whom the last handshake came */
     struct addr way;  /* of kind_way() */
     uint32_t people;  /* access_turn when the members were told last */
+    unsigned drops;   /* and how many were dropped */
     bool told;
     mono_t look;
     unsigned full;    /* members that found no room, as the log knows */
@@ -76,8 +77,10 @@ static int rebind(struct overlay *o, const struct addr *at, char *why, size_t wh
     unbind(o);
     int err = bind_socket(o, at, why, whylen);
     if (err) {
+        struct addr any = o->mesh->bind;
         unbind(o);
-        if (bind_socket(o, &o->mesh->bind, none, sizeof(none)))
+        any.port = 0;
+        if (bind_socket(o, &o->mesh->bind, none, sizeof(none)) && (unbind(o), bind_socket(o, &any, none, sizeof(none))))
             log_error("overlay name=%s has no socket any more: %s", o->name, none);
         return err;
     }
@@ -158,9 +161,10 @@ static void tell_members(struct overlay *o, struct side *s)
 static void look_at_book(struct overlay *o)
 {
     struct mesh_overlay *m = o->mesh;
-    if (m->told && m->people == o->p->access_turn)
+    if (m->told && m->people == o->p->access_turn && m->drops == o->p->drops.n)
         return;
     m->told = true;
+    m->drops = o->p->drops.n;
     m->people = o->p->access_turn;
     for (struct side *s = o->sides; s; s = s->next)
         tell_members(o, s);

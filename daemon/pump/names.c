@@ -113,6 +113,21 @@ static struct peer *peer_of(struct side *s, const struct book_entry *e, uint32_t
     return peer;
 }
 
+/* As the entry e has it, which may be one of several of that key; NULL: none. */
+static struct peer *peer_by(struct side *s, const uint8_t key[KEY_LEN], const struct book_entry *e, uint32_t ip)
+{
+    struct pump *p = s->o->p;
+    struct peer *peer = e ? peer_of(s, e, ip) : !side_by_own(p, ip) ? peer_get(s->peers, key, ip) : NULL;
+    if (peer)
+        drop_peer_made(p, s, peer);
+    return peer;
+}
+
+struct peer *names_peer(struct side *s, const uint8_t key[KEY_LEN], uint32_t ip)
+{
+    return peer_by(s, key, names_entry(s->o->p, key), ip);
+}
+
 static uint32_t address(struct pump *p, const uint8_t key[KEY_LEN], const struct book_entry *e, uint64_t later_us)
 {
     uint32_t ip = e ? twin_address(p, e, false) : pool_get(p->pool, p->now, key);
@@ -122,9 +137,7 @@ static uint32_t address(struct pump *p, const uint8_t key[KEY_LEN], const struct
     struct side *s = ip && o ? side_in(p, o) : NULL;
     if (!s)
         return 0;
-    struct peer *peer = e ? peer_of(s, e, ip) : !side_by_own(p, ip) ? peer_get(s->peers, key, ip) : NULL;
-    if (peer)
-        drop_peer_made(p, s, peer);
+    struct peer *peer = peer_by(s, key, e, ip);
     if (peer)
         peer_open(s->peers, peer, mono_add(p->now, later_us), p->wall);
     return ip;

@@ -361,7 +361,8 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
         rotation_session(s, e->peer, e->kind == PEER_UP);
     if (s->retired)
         return;
-    box_event(p, s, e);
+    if (box_event(p, s, e))
+        return;
     peer_info(s->peers, e->peer, p->now, &info);
     if (e->kind != PEER_UNREACHABLE)
         net_set_path(p, s, e->peer);
@@ -380,7 +381,7 @@ static void peer_event(struct pump *p, const struct side *s, const struct peer_e
         note_failure(p, info.local, e->kind == PEER_UNREACHABLE ? e->err : 0);
     if (e->kind == PEER_UNREACHABLE)
         tcpip_fail_remote(p->tcpip, p->now, info.local, e->err, false);
-    gate_client_event(p, s, e, info.local);
+    gate_client_event(p, s, e);
 }
 
 void net_peer_events(struct pump *p)

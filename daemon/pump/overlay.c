@@ -6,7 +6,7 @@
  *                  |                |                   transport, private ids and a socket of its own
  *   engine         +---- one TCP/IP engine, one pool of virtual addresses, one book, one identity
  *
- * The user's key is the same everywhere. Everybody else's is reached by one overlay, that of its name in the book: what stands there
+ * The user's key is the same everywhere. Everybody else's is reached by the overlays of its names in the book (twin.c): what stands there
  * is what is asked for without the first overlay's suffix ("box", "box.work"), or, where an overlay's suffix is not below the first
  * one's (".corp"), all of it ("box.corp"). So a virtual address belongs to one overlay as well, and so does a session; a name that is
  * asked for with another overlay's suffix is not known, and a key that calls by another overlay is answered with silence. No ring

@@ -339,7 +339,7 @@ static void on_ended(void *ctx, int err)
 
 static const struct flow_guest guest = {on_read, on_passed, on_connected, on_ended};
 
-static void dial(struct portal_conn *c, const struct addr *at)
+static void dial(struct portal_conn *c, const struct side *s, const struct addr *at)
 {
     struct portal *t = c->t;
     struct addr to = *at;
@@ -351,7 +351,7 @@ static void dial(struct portal_conn *c, const struct addr *at)
     }
     fdset_del(t->p->set, c->watch);
     c->watch = NULL;
-    int err = flow_dial(t->p, &to, c->fd, &guest, c, &c->flow);
+    int err = flow_dial(t->p, s, &to, c->fd, &guest, c, &c->flow);
     if (err) {
         t->count.failed++;
         refuse(c, 503, TLS_INTERNAL_ERROR, strerror(-err));
@@ -373,12 +373,14 @@ static void look(struct portal_conn *c)
             portal_stage(c, PORTAL_LOOKS, PORTAL_LOOK_S);
         return;
     }
-    if (out.status || side_by_own(p, addr_ip4(&out.addr))) {
+    const struct side *s = NULL;
+    int verdict = out.status ? 0 : ipc_way(p, &out.addr, &s);
+    if (!s) {
         c->t->count.failed++;
-        refuse(c, 502, TLS_INTERNAL_ERROR, !out.status ? "its host is this daemon itself" : "its name leads to nobody");
+        refuse(c, 502, TLS_INTERNAL_ERROR, verdict == IPC_SELF ? "its host is this daemon itself" : verdict ? "there is no way to its host" : "its name leads to nobody");
         return;
     }
-    dial(c, &out.addr);
+    dial(c, s, &out.addr);
 }
 
 void portal_lead(struct portal_conn *c, const struct config_publish *e, uint16_t port)
@@ -484,7 +486,10 @@ void portal_accept(struct portal *t, struct portal_listener *l, const struct acc
     struct portal_conn *c = room ? conn_new(t, l, a) : NULL;
     if (!c) {
         t->count.over_all++;
-        accept_reset(a->fd);
+        if (l->kind == PORTAL_HTTP)
+            portal_http_busy(a->fd);
+        else
+            accept_reset(a->fd);
         return;
     }
     if (c->by->n > t->c.per_source) {

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "daemon/pump/portal_impl.h"
 
@@ -21,16 +22,32 @@ static const struct {
     {505, "HTTP Version Not Supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here."},
 };
 
-void portal_http_error(struct portal_conn *c, int status, const char *why)
+enum { PAGE_MAX = 512 };
+
+static size_t page(int status, char out[PAGE_MAX])
 {
-    char out[512];
     unsigned i = 0;
     while (i + 1 < ARRAY_LEN(pages) && pages[i].status != status)
         i++;
-    int n = snprintf(out, sizeof(out),
+    int n = snprintf(out, PAGE_MAX,
         "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%sConnection: close\r\n\r\n%s\n",
-        pages[i].status, pages[i].reason, strlen(pages[i].text) + 1, status == 503 ? "Retry-After: 5\r\n" : "", pages[i].text);
-    portal_tell(c, out, (size_t)n, why);
+        pages[i].status, pages[i].reason, strlen(pages[i].text) + 1, pages[i].status == 503 ? "Retry-After: 5\r\n" : "", pages[i].text);
+    return (size_t)n;
+}
+
+void portal_http_error(struct portal_conn *c, int status, const char *why)
+{
+    char out[PAGE_MAX];
+    portal_tell(c, out, page(status, out), why);
+}
+
+void portal_http_busy(int fd)
+{
+    char out[PAGE_MAX];
+    recv(fd, out, sizeof(out), MSG_DONTWAIT | MSG_TRUNC);
+    send(fd, out, page(503, out), MSG_DONTWAIT | MSG_NOSIGNAL);
+    shutdown(fd, SHUT_WR);
+    close(fd);
 }
 
 /* The one that the client has used, if it is published; else the usual one, else the first that is neither TLS's nor a waypoint's. 0: none. */

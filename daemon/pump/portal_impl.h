@@ -135,6 +135,8 @@ void portal_lead(struct portal_conn *c, const struct config_publish *e, uint16_t
 bool portal_http_read(struct portal_conn *c);
 /* The client is told that status. */
 void portal_http_error(struct portal_conn *c, int status, const char *why);
+/* One for whom there is no place is told so, as far as that goes without waiting, and closed. */
+void portal_http_busy(int fd);
 /* Which of buf may pass. */
 void portal_http_admit(struct portal_conn *c);
 

@@ -6,7 +6,7 @@
  * acknowledged. Where nothing can be written, the book refuses changes; the others go on in memory, which is said once, and are written when
  * there is room: every STATE_RETRY_US it is tried.
  */
-#include "daemon/pump/impl.h"
+#include "daemon/pump/policy.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -107,7 +107,8 @@ static void meet_again(struct pump *p)
         if (!names_may_talk(p, was.key[i]))
             continue;
         memcpy(p->met.key[p->met.n++], was.key[i], KEY_LEN);
-        names_address(p, was.key[i], 0);
+        if (!policy_is_anonymous(p, was.key[i], "")) /* whom programs reach as strangers need not hear from us */
+            names_address(p, was.key[i], 0);
     }
 }
 

@@ -13,7 +13,8 @@ C
 user client </dev/null
 know client server server
 server server who python3 "$T/who.py" server 8000 127.0.0.1
-as client i3run --anonymous true || { echo "no user namespaces here"; exit 77; }
+as client i3run --strict true 2>/dev/null || { echo "no user namespaces here"; exit 77; }
+as client i3run --anonymous true || die "it does not run"
 key=$(key client) id=$(of_id client id) address=$(of_id client address)
 port=$(of_status client 's["udp"]' | sed 's/.*://')
 nodes=$(nodes_only n0 n1 n2)
@@ -45,6 +46,13 @@ peers = json.load(sys.stdin)["peers"]
 keys = {p["key"] for p in peers}
 assert len(keys) >= 5 and sys.argv[1] not in keys, peers
 assert all(p["address"].endswith(".0") for p in peers), peers' "$key" || die "the server knows who it was"
+
+step "nodes are drawn, each time anew"
+for i in $(seq 30); do as client i3run --anonymous true; done
+as client i3ctl anonymous --json | python3 -c 'import collections, json, sys
+nodes = collections.Counter(a["node"] for a in json.load(sys.stdin)["anonymous"])
+print(dict(nodes))
+assert len(nodes) == 3 and min(nodes.values()) >= 2, nodes' || die "nodes"
 
 step "refreshes at times of their own"
 for i in 1 2 3; do

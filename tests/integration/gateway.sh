@@ -142,6 +142,19 @@ expect "datagram, large" "$(ask_udp web.intra.example "$udp" AF_INET 30000)" sam
 expect "datagram, to nobody" "$(ask_udp web.intra.example "$closed" AF_INET 0)" ECONNREFUSED
 expect "datagram, not allowed" "$(ask_udp public.intra.example "$udp" AF_INET 0 2>&1 | tail -1 | sed 's/.*Errno 13.*/EACCES/')" EACCES
 
+step "names that are not listed are not even looked up; a list that is taken back counts at once"
+gateway '"127.9.0.0/24"' 'names = { ".other.example" }'
+as bob i3ctl reload >/dev/null
+expect "an old name" "$(dial web.intra.example "$port")" EACCES
+expect "a new name" "$(dial short.intra.example "$port")" EACCES
+expect "an address" "$(dial 127.9.0.1.work "$port")" open
+! grep -q short.intra "$T/dns.log" || die "the DNS was asked"
+gateway '"127.9.0.0/24"'
+as bob i3ctl reload >/dev/null
+expect "an old name, again" "$(dial web.intra.example "$port")" open
+is_open() { [ "$(dial "$1" "$2")" = open ]; }
+wait_for 20 is_open short.intra.example "$port" || die "a name that was refused once is refused for good"
+
 step "the gateway is killed: what it knew is told to it anew, and new connections work"
 as alice i3run python3 -c 'import socket, sys, time
 a = socket.getaddrinfo("web.intra.example", int(sys.argv[1]), socket.AF_INET, socket.SOCK_STREAM)[0][4]

@@ -172,6 +172,20 @@ s.close()' "$(sed -n 's/^port //p' "$T/resetter")" >"$T/reset"
 expect "by the server" "$(cat "$T/reset")" ECONNRESET
 wait_for 10 grep -q '^got 104$' "$T/resetter" || die "the server saw: $(cat "$T/resetter")"
 
+step "a friend who is not named gets nothing: no name, no connection, not a packet"
+printf 'nodes = { "%s" }\nrule { suffix = ".intra"  action = "gateway"  via = "bob" }\n' "$node" >"$W/carol/config/i3/i3.conf"
+know bob carol
+know carol bob
+daemon_restart carol
+as carol i3run timeout 20 python3 -c 'import socket
+try:
+    print(socket.getaddrinfo("web.intra", 80))
+except socket.gaierror as e:
+    print(e.errno == socket.EAI_FAIL)' >"$T/carols"
+expect "carol's question" "$(cat "$T/carols")" True
+as carol i3ctl doctor 2>&1 | grep -q 'bob does not let you use it as a gateway' || die "$(as carol i3ctl doctor)"
+expect "users" "$(as bob i3ctl gateway --json | field server.users_total)" 1
+
 step "two gateways share one key: alice stays with one, and goes over when it dies"
 as bob i3ctl group new gate >/dev/null
 GATE=$(as bob i3ctl group list --json | field groups.0.key)

@@ -106,6 +106,11 @@ wait_for 6 way_is b a.lab "via c.lab" || die "b's way: $(as b i3ctl mesh)"
 as a i3ctl ping b.lab 1 --json | tail -1
 expect "a page by the detour" "$(as a i3run curl -sS -m 20 "http://b.lab:$bp/page")" "from b"
 case $(as a i3ctl ping b.lab 1 | cat) in *"via c.lab"*) ;; *) die "ping does not say by whom: $(as a i3ctl ping b.lab 1)" ;; esac
+in_ns a ip link set eth mtu 1280 # the head of a detour goes off that as well
+as a i3run curl -sS -m 20 -T "$T/a/www/big" "http://b.lab:$bp/up" >"$T/sum" || die "no upload by a narrow link"
+expect "what was uploaded" "$(cat "$T/sum")" "$(sha256sum <"$T/a/www/big" | cut -d' ' -f1)"
+in_ns a ip link set eth mtu 1500
+in_ns a ip -6 addr add "$(at6 a)/64" dev eth nodad 2>/dev/null || :
 [ "$(as c i3ctl mesh --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["meshes"][0]["relayed"])')" -gt 50 ] || die "c has relayed nothing"
 
 step "the way is back, and it is used"

@@ -74,3 +74,18 @@ wait $transfer || die "the connection broke"
 expect "SHA-256" "$(cat sum)" "$(sha256sum <huge | cut -d' ' -f1)"
 [ "$(box bob counters.bypassed)" -gt 0 ] || die "no packet was refused"
 as alice i3ctl box --json | grep -q '"state": *"open"' || die "alice's way: $(as alice i3ctl box)"
+
+step "of two boxes that would do one is gone: the other one is taken, and the first connection waits for it"
+user_add dave
+know bob dave
+as dave i3ctl stop >/dev/null
+echo 'require_through = { "dave", "carol" }' | conf bob
+restart alice
+expect "SHA-256 down" "$(as alice i3run curl -sS --max-time 30 "http://bob.i3:$PORT/big" | sha256sum | cut -d' ' -f1)" "$sum"
+
+step "the far end is started anew, and the box is killed"
+restart bob
+serve bob web4 python3 "$LIB/web.py"
+expect "SHA-256 down" "$(fetch_big "$PORT")" "$sum"
+kill -9 "$(as carol i3ctl status --json | field pid)"
+expect "SHA-256 down" "$(fetch_big "$PORT")" "$sum"

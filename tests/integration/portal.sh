@@ -127,7 +127,19 @@ from portal_client import *
 h = [Http(("127.0.0.1", int(sys.argv[1]))) for _ in range(3)]
 check("three", {c.get("web.i3.example.org")[0] for c in h}, {200})
 check("a fourth", Http(("127.0.0.1", int(sys.argv[1]))).answer()[0], 503)
-check("another", Http(("127.0.0.1", int(sys.argv[1])), "127.0.8.8").get("web.i3.example.org")[0], 200)
+check("from another", Http(("127.0.0.1", int(sys.argv[1])), "127.0.8.8").get("web.i3.example.org")[0], 200)
+EOF
+sed -i 's/^    per-source = .*/    connections = 5/' "$W/alice/config/i3/i3.conf"
+as alice i3ctl reload >/dev/null
+python3 - "$HTTP" <<'EOF'
+import sys
+from portal_client import *
+h = [Http(("127.0.0.1", int(sys.argv[1]))) for _ in range(5)]
+check("five", {c.get("web.i3.example.org")[0] for c in h}, {200})
+check("a sixth", Http(("127.0.0.1", int(sys.argv[1]))).answer()[0], 503)
+h[0].s.close(), h[0].f.close()
+time.sleep(0.5)
+check("and when one has gone", Http(("127.0.0.1", int(sys.argv[1]))).get("web.i3.example.org")[0], 200)
 EOF
 
 step "a portal that is taken away, and what cannot be listened at"

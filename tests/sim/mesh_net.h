@@ -4,7 +4,7 @@
 
 #include "daemon/mesh/mesh.h"
 
-enum { NET_MAX = 24, NET_QUEUE = 1 << 16, NET_PACKET = 1600 };
+enum { NET_MAX = 24, NET_QUEUE = 1 << 18, NET_PACKET = 1600 };
 
 struct flight {
     mono_t at;

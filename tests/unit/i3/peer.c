@@ -179,6 +179,24 @@ START_TEST(addresses_are_told_in_the_handshake)
 }
 END_TEST
 
+START_TEST(an_anonymous_one_does_not_tell_what_it_calls_its_peer)
+{
+    struct world *w = world_new(2, 6);
+    w->host[0].c.anonymous = true;
+    world_restart(w, 0);
+    struct peer *p = peer_get(w->host[0].ps, w->host[1].c.pub, 0x0a0a0a0a); /* taken from its user's pool: it would be known by that */
+    peer_open(w->host[0].ps, p, w->now, 0);
+    world_run(w, 100 * MS);
+    struct peer_info i = world_info(w, 1, 0);
+    ck_assert(i.standing);
+    ck_assert_uint_eq(i.we_are, w->host[1].c.own_address);
+    ck_assert_uint_eq(peer_addresses(p).local, 0x0a0a0a0a);
+    ck_assert_uint_eq(peer_default_address(w->host[0].ps, p), w->host[1].c.own_address);
+    ck_assert_uint_eq(peers_own_address(w->host[0].ps), w->host[0].c.own_address);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(without_a_node_nothing_is_sent)
 {
     struct world *w = world_new(2, 7);
@@ -460,6 +478,7 @@ int main(void)
     tcase_add_loop_test(t, both_ends_agree_on_the_first_cipher_they_share, 0, ARRAY_LEN(cipher_case));
     tcase_add_loop_test(t, the_smaller_mtu_holds_at_both_ends, 0, 2);
     tcase_add_test(t, addresses_are_told_in_the_handshake);
+    tcase_add_test(t, an_anonymous_one_does_not_tell_what_it_calls_its_peer);
     tcase_add_test(t, without_a_node_nothing_is_sent);
     tcase_add_test(t, a_dropped_peer_is_gone_with_all_it_had);
     tcase_add_test(t, events_of_one_peer_are_told_once_and_not_after_its_end);

@@ -321,6 +321,53 @@ START_TEST(refresh_comes_at_half_of_the_life_with_jitter)
 }
 END_TEST
 
+/* Of 200 instances for anonymous programs that begin at the same moment, nobody can tell later which belong together. */
+START_TEST(private_refreshes_show_nothing_of_each_other)
+{
+    enum { INSTANCES = 200, TIMES = 8, BINS = 10 };
+    static uint64_t at[INSTANCES][TIMES];
+    unsigned bin[BINS] = {0}, together = 0;
+    uint64_t half = LIFE_S * SEC / 2, low = UINT64_MAX, high = 0;
+    double product = 0, square = 0;
+    for (unsigned i = 0; i < INSTANCES; i++) {
+        struct fake *f = fake_new();
+        struct own o = own_new(i);
+        uint8_t seed[32] = {(uint8_t)i, 7};
+        triggers_free(f->t);
+        f->t = triggers_new(seed);
+        triggers_set_private(f->t);
+        triggers_set_node(f->t, f->now, &f->addr);
+        own_add(f, &o);
+        for (unsigned n = 0; n < TIMES;) {
+            fake_run(f, 100 * MS);
+            if (f->seen[WIRE_REFRESH] > n)
+                at[i][n++] = f->last[WIRE_REFRESH].us;
+        }
+        ck_assert_uint_eq(f->seen[WIRE_INSERT], 1); /* it never expired */
+        fake_free(f);
+    }
+    for (unsigned i = 0; i < INSTANCES; i++) {
+        bin[at[i][TIMES - 1] % half * BINS / half]++;
+        for (unsigned n = 1; n < TIMES; n++) {
+            uint64_t gap = at[i][n] - at[i][n - 1];
+            low = gap < low ? gap : low;
+            high = gap > high ? gap : high;
+            double d = ((double)gap - (double)half) / SEC, before = n > 1 ? ((double)(at[i][n - 1] - at[i][n - 2]) - (double)half) / SEC : 0;
+            product += d * before;
+            square += d * d;
+        }
+        for (unsigned j = 0; j < i; j++)
+            together += at[i][TIMES - 1] / (100 * MS) == at[j][TIMES - 1] / (100 * MS);
+    }
+    ck_assert_msg(low < half * 55 / 100 && high > half * 145 / 100 && low >= half / 2 && high <= half * 3 / 2 + SEC, "%.1f to %.1f s", (double)low / SEC,
+        (double)high / SEC);
+    ck_assert_msg(product / square < 0.08 && product / square > -0.08, "gaps follow from one another: %.3f", product / square);
+    for (unsigned b = 0; b < BINS; b++)
+        ck_assert_msg(bin[b] > 6 && bin[b] < 38, "%u of %u instances in one tenth", bin[b], INSTANCES);
+    ck_assert_msg(together < 19900 / 150, "%u of 19900 pairs at the same tenth of a second", together);
+}
+END_TEST
+
 START_TEST(a_life_of_zero_does_not_spin)
 {
     struct fake *f = fake_new();
@@ -944,6 +991,7 @@ int main(void)
     tcase_set_timeout(t, 30);
     tcase_add_test(t, trigger_is_inserted_and_kept);
     tcase_add_loop_test(t, refresh_comes_at_half_of_the_life_with_jitter, 0, 4);
+    tcase_add_test(t, private_refreshes_show_nothing_of_each_other);
     tcase_add_test(t, a_life_of_zero_does_not_spin);
     tcase_add_test(t, unanswered_insert_backs_off_to_four_seconds);
     tcase_add_test(t, unanswered_refresh_is_repeated_then_inserted_anew);

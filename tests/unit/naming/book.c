@@ -252,6 +252,69 @@ START_TEST(options_stand_behind_the_key)
 }
 END_TEST
 
+static const struct {
+    const char *at;
+    unsigned n; /* 0: refused */
+    uint8_t family;
+    uint16_t port;
+} places[] = {
+    {"203.0.113.9:5700", 1, 4, 5700},
+    {"203.0.113.9", 1, 4, BOOK_AT_PORT},
+    {"[2001:db8::1]:80", 1, 6, 80},
+    {"[2001:db8::1]", 1, 6, BOOK_AT_PORT},
+    {"2001:db8::1", 1, 6, BOOK_AT_PORT},
+    {"203.0.113.9:5700,[2001:db8::1]:5700", 2, 4, 5700},
+    {"1.1.1.1,2.2.2.2,3.3.3.3,4.4.4.4,5.5.5.5,6.6.6.6", 6, 4, BOOK_AT_PORT},
+    {"1.1.1.1,2.2.2.2,3.3.3.3,4.4.4.4,5.5.5.5,6.6.6.6,7.7.7.7", 0, 0, 0},
+    {"", 0, 0, 0},
+    {"1.1.1.1,", 0, 0, 0},
+    {",1.1.1.1", 0, 0, 0},
+    {"1.1.1.1:0", 0, 0, 0},
+    {"1.1.1.1:65536", 0, 0, 0},
+    {"1.1.1.1:4x", 0, 0, 0},
+    {"1.1.1.1:", 0, 0, 0},
+    {"0.0.0.0:5", 0, 0, 0},
+    {"224.0.0.1:5", 0, 0, 0},
+    {"[2001:db8::1", 0, 0, 0},
+    {"[2001:db8::1]5", 0, 0, 0},
+    {"host.example:5", 0, 0, 0},
+    {"[ff02::1]:5", 0, 0, 0},
+    {"[::]:5", 0, 0, 0},
+};
+
+START_TEST(addresses_stand_behind_the_key)
+{
+    char text[300], err[200] = "";
+    unsigned line;
+    struct addr v[BOOK_AT_MAX];
+    snprintf(text, sizeof(text), "a %s at=%s\n", key_text(1), places[_i].at);
+    int bad = parse(text, &line, err);
+    ck_assert_msg(!bad == !!places[_i].n, "%s: %s", places[_i].at, err);
+    if (bad)
+        return;
+    ck_assert_uint_eq(book_at_addresses(book_find(book, "a")->at, v), places[_i].n);
+    ck_assert_uint_eq(v[0].family, places[_i].family);
+    ck_assert_uint_eq(v[0].port, places[_i].port);
+    expect_format(text);
+}
+END_TEST
+
+START_TEST(a_host_moves)
+{
+    static const struct book_options here = {.at = "1.1.1.1"}, there = {.at = "2.2.2.2:9", .near = NULL}, other = {.at = "1.1.1.1", .near = "eu"};
+    uint8_t key[KEY_LEN];
+    char text[200];
+    key_of(key, 1);
+    ck_assert_int_eq(book_add_with(book, "a", key, &here), 0);
+    ck_assert_int_eq(book_add_with(book, "a", key, &there), -EEXIST);
+    ck_assert_int_eq(book_move_entry(book, "a", key, &other), -EEXIST);
+    ck_assert_int_eq(book_move_entry(book, "a", key, &there), 0);
+    snprintf(text, sizeof(text), "a %s at=2.2.2.2:9\n", key_text(1));
+    expect_format(text);
+    ck_assert_int_eq(book_move_entry(book, "nobody", key, &there), -EEXIST);
+}
+END_TEST
+
 START_TEST(options_are_added_and_compared)
 {
     static const struct book_options both = {.near = "eu", .via = "b,c"}, group = {.multicast = true}, wrong[] = {
@@ -407,6 +470,8 @@ int main(void)
     tcase_add_test(tc, names_the_line_of_what_is_wrong_and_keeps_the_old_book);
     tcase_add_test(tc, first_entry_of_a_key_wins_and_the_next_takes_over);
     tcase_add_test(tc, options_stand_behind_the_key);
+    tcase_add_loop_test(tc, addresses_stand_behind_the_key, 0, (int)ARRAY_LEN(places));
+    tcase_add_test(tc, a_host_moves);
     tcase_add_test(tc, options_are_added_and_compared);
     tcase_add_test(tc, what_was_learned_says_how_until_the_key_is_a_friends);
     tcase_add_test(tc, a_guest_stays_one_until_the_key_is_a_friends);
