@@ -15,7 +15,7 @@ enum {
 struct who {
     uint32_t serial;
     uint8_t v6, zero[3];
-    uint8_t addr[16];
+    uint8_t addr[16]; /* zeros: the anonymous one */
 };
 
 struct host {
@@ -72,11 +72,13 @@ void shows_forget(struct shows *t, uint32_t serial)
     }
 }
 
+/* addr NULL: the route's anonymous end. */
 static struct host *host_of(struct shows *t, uint32_t serial, bool v6, const uint8_t *addr)
 {
     struct who who = {.serial = serial, .v6 = v6};
     struct host *h;
-    memcpy(who.addr, addr, v6 ? 16 : 4);
+    if (addr)
+        memcpy(who.addr, addr, v6 ? 16 : 4);
     HASH_FIND(hh, t->by_who, &who, sizeof(who), h);
     if (h) {
         unlink_host(t, h);
@@ -122,9 +124,9 @@ static void mend(uint8_t *at, uint16_t old, uint16_t new)
 
 /* ---- addresses ---- */
 
-static bool rename_host(struct shows *t, uint32_t serial, bool v6, uint8_t *at)
+static bool rename_host(struct shows *t, uint32_t serial, bool v6, bool anonymous, uint8_t *at)
 {
-    const struct host *h = host_of(t, serial, v6, at);
+    const struct host *h = host_of(t, serial, v6, anonymous ? NULL : at);
     if (!h)
         return false;
     uint32_t ip = v6 ? h->number : FIRST_HOST + h->number;
@@ -182,27 +184,29 @@ static bool is_error(const struct layout *l, uint8_t type)
     return l->v6 ? l->proto == PROTO_ICMP6 && type < 128 : l->proto == PROTO_ICMP && (type == 3 || type == 4 || type == 5 || type == 11 || type == 12);
 }
 
-static bool synthesise(struct shows *t, uint32_t serial, uint8_t *p, size_t len, bool quoted);
+static bool synthesise(struct shows *t, uint32_t serial, enum show_anonymous anonymous, uint8_t *p, size_t len, bool quoted);
 
-/* An error quotes the packet that it is about, mostly cut: with the same names. */
-static bool synthesise_error(struct shows *t, uint32_t serial, const struct layout *l, uint8_t *p)
+/* An error quotes the packet that it is about, which went the other way, mostly cut: with the same names. */
+static bool synthesise_error(struct shows *t, uint32_t serial, enum show_anonymous anonymous, const struct layout *l, uint8_t *p)
 {
+    static const enum show_anonymous turned[] = {[SHOW_NOBODY] = SHOW_NOBODY, [SHOW_SENDER] = SHOW_RECEIVER, [SHOW_RECEIVER] = SHOW_SENDER};
     uint8_t *icmp = p + l->head;
     size_t len = l->len - l->head;
     uint16_t before = fold(sum_of(icmp + 8, len - 8));
-    if (!synthesise(t, serial, icmp + 8, len - 8, true))
+    if (!synthesise(t, serial, turned[anonymous], icmp + 8, len - 8, true))
         return false;
     mend(icmp + 2, before, fold(sum_of(icmp + 8, len - 8)));
     return true;
 }
 
-static bool synthesise(struct shows *t, uint32_t serial, uint8_t *p, size_t len, bool quoted)
+static bool synthesise(struct shows *t, uint32_t serial, enum show_anonymous anonymous, uint8_t *p, size_t len, bool quoted)
 {
     struct layout l;
     if (!lay_out(p, len, quoted, &l))
         return false;
     uint16_t old = fold(sum_of(p + l.addrs, 2 * l.addr_len));
-    if (!rename_host(t, serial, l.v6, p + l.addrs) || !rename_host(t, serial, l.v6, p + l.addrs + l.addr_len))
+    if (!rename_host(t, serial, l.v6, anonymous == SHOW_SENDER, p + l.addrs) ||
+        !rename_host(t, serial, l.v6, anonymous == SHOW_RECEIVER, p + l.addrs + l.addr_len))
         return false;
     uint16_t new = fold(sum_of(p + l.addrs, 2 * l.addr_len));
     if (!l.v6)
@@ -213,14 +217,13 @@ static bool synthesise(struct shows *t, uint32_t serial, uint8_t *p, size_t len,
     if (at)
         mend(p + l.head + at, old, new);
     if (!quoted && l.whole && body > 8 && is_error(&l, p[l.head]))
-        return synthesise_error(t, serial, &l, p);
+        return synthesise_error(t, serial, anonymous, &l, p);
     return true;
 }
 
-bool show_synthesised(struct shows *t, uint32_t serial, uint8_t *packet, size_t len, mono_t now)
+bool show_synthesised(struct shows *t, uint32_t serial, enum show_anonymous anonymous, uint8_t *packet, size_t len)
 {
-    (void)now;
-    return synthesise(t, serial, packet, len, false);
+    return synthesise(t, serial, anonymous, packet, len, false);
 }
 
 /* ---- flows ---- */

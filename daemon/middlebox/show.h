@@ -4,6 +4,9 @@
  *   synthesised   with others, which say nothing of who it is: each route has its own, the same in both directions and for all of its
  *                 packets, and a new route has new ones. 10.64.0.1, 10.64.0.2, ... as they come, fd69:3374::1 ...; checksums are right.
  *
+ * An anonymous host is known at the two ends by addresses which have nothing in common, so that packets from it and packets to it bear
+ * different ones. It is told by its end of the route, then; the other end's hosts, of which a gateway has many, by their addresses.
+ *
  * What is forwarded stays as it is: only the copy that is shown is changed.
  *
  * Bounds: SHOW_HOSTS addresses; the ones not seen for longest give way.
@@ -21,12 +24,15 @@ enum { SHOW_HOSTS = 16384 };
 
 struct shows;
 
+/* Which address of a packet is that of the route's anonymous end. */
+enum show_anonymous { SHOW_NOBODY, SHOW_SENDER, SHOW_RECEIVER };
+
 struct shows *shows_new(void);
 void shows_free(struct shows *t);
 
 /* Gives the packet of that route (route.serial) its synthesised addresses, in place. False: it is no whole IP packet, or there is no memory, and it
  * must not be shown. */
-bool show_synthesised(struct shows *t, uint32_t serial, uint8_t *packet, size_t len, mono_t now);
+bool show_synthesised(struct shows *t, uint32_t serial, enum show_anonymous anonymous, uint8_t *packet, size_t len);
 /* The route is gone, and with it its addresses. */
 void shows_forget(struct shows *t, uint32_t serial);
 

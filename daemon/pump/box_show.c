@@ -349,7 +349,9 @@ bool box_show(struct pump *p, struct route *r, unsigned in, uint8_t *word, size_
         if (n > sizeof(copy))
             return false;
         memcpy(copy, shown, n);
-        if (!show_synthesised(b->shows, r->serial, copy, n, p->now))
+        /* whoever is anonymous has opened the route */
+        enum show_anonymous who = !(r->flags & BOX_ANONYMOUS) ? SHOW_NOBODY : in == 0 ? SHOW_SENDER : SHOW_RECEIVER;
+        if (!show_synthesised(b->shows, r->serial, who, copy, n))
             return false; /* nobody could have looked at it */
         shown = copy;
     }

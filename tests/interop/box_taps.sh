@@ -191,8 +191,4 @@ for address in $seen; do
         [ "$address" != "$(of_id $host address)" ] || die "that is a true one: $address"
     done
 done
-(cd "$T/flows" && rm -f ./* && tcpflow -a -r "$T/box/tap.pcap" -o "$T/flows" >"$T/tcpflow.log" 2>&1) || die "tcpflow: $(tail -3 "$T/tcpflow.log")"
-FOUND=''
-some_file "$T/flows" "$T/client/up" 1
-some_file "$T/flows" "$T/srv/pub/in/big" 1
-echo "whole again: $FOUND"
+read_tap 1

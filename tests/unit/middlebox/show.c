@@ -8,7 +8,6 @@
 #include "tests/lib/suite.h"
 
 static struct shows *t;
-static const mono_t now = {1000};
 
 static void begin(void)
 {
@@ -94,8 +93,8 @@ START_TEST(a_session_has_the_same_names_in_both_directions_and_right_sums)
     struct packet there = sample((unsigned)_i, a, b), back = sample((unsigned)_i, b, a), body = there;
     size_t src = there.head == 40 ? 8 : 12, n = there.head == 40 ? 16 : 4;
     ck_assert_uint_eq(upper_sum(&there), 0xffff);
-    ck_assert(show_synthesised(t, 1, there.p, there.len, now));
-    ck_assert(show_synthesised(t, 1, back.p, back.len, now));
+    ck_assert(show_synthesised(t, 1, SHOW_NOBODY, there.p, there.len));
+    ck_assert(show_synthesised(t, 1, SHOW_NOBODY, back.p, back.len));
     ck_assert_mem_eq(there.p + src, back.p + src + n, n);
     ck_assert_mem_eq(there.p + src + n, back.p + src, n);
     ck_assert_mem_ne(there.p + src, there.p + src + n, n);
@@ -115,11 +114,11 @@ END_TEST
 START_TEST(a_new_session_has_new_names)
 {
     struct packet one = sample(0, a, b), two = sample(0, a, b), again = sample(0, a, b);
-    show_synthesised(t, 1, one.p, one.len, now);
-    show_synthesised(t, 2, two.p, two.len, now);
+    show_synthesised(t, 1, SHOW_NOBODY, one.p, one.len);
+    show_synthesised(t, 2, SHOW_NOBODY, two.p, two.len);
     ck_assert_mem_ne(one.p + 12, two.p + 12, 4);
     shows_forget(t, 1);
-    show_synthesised(t, 1, again.p, again.len, now);
+    show_synthesised(t, 1, SHOW_NOBODY, again.p, again.len);
     ck_assert_mem_ne(one.p + 12, again.p + 12, 4);
 }
 END_TEST
@@ -129,9 +128,9 @@ START_TEST(a_wrong_sum_stays_wrong_and_a_datagram_without_one_has_none)
     struct packet k = sample(0, a, b), none = sample(1, a, b);
     k.p[k.head + 20] ^= 1;
     none.p[none.head + 6] = none.p[none.head + 7] = 0;
-    show_synthesised(t, 1, k.p, k.len, now);
+    show_synthesised(t, 1, SHOW_NOBODY, k.p, k.len);
     ck_assert_uint_ne(upper_sum(&k), 0xffff);
-    show_synthesised(t, 1, none.p, none.len, now);
+    show_synthesised(t, 1, SHOW_NOBODY, none.p, none.len);
     ck_assert_mem_eq(none.p + none.head + 6, "\0\0", 2);
 }
 END_TEST
@@ -145,7 +144,7 @@ START_TEST(what_an_error_quotes_is_renamed_too)
     memcpy(body + 8, about.p, quoted); /* as much as an old router quotes */
     struct packet k = make(v6, v6 ? 58 : 1, b, a, body, 8 + quoted);
     ck_assert_uint_eq(upper_sum(&k), 0xffff);
-    ck_assert(show_synthesised(t, 1, k.p, k.len, now));
+    ck_assert(show_synthesised(t, 1, SHOW_NOBODY, k.p, k.len));
     ck_assert_uint_eq(upper_sum(&k), 0xffff);
     size_t src = v6 ? 8 : 12, n = v6 ? 16 : 4;
     const uint8_t *inner = k.p + k.head + 8;
@@ -156,12 +155,30 @@ START_TEST(what_an_error_quotes_is_renamed_too)
 }
 END_TEST
 
+/* Each end calls it something else. */
+START_TEST(an_anonymous_end_has_one_name_whatever_it_is_called)
+{
+    static const char other[] = "\x0a\x77\x88\0 as b calls a..";
+    struct packet there = sample((unsigned)_i, other, b), back = sample((unsigned)_i, b, a), more = sample((unsigned)_i, "\x0a\x99\x55\x66, another one", a);
+    size_t src = there.head == 40 ? 8 : 12, n = there.head == 40 ? 16 : 4;
+    ck_assert(show_synthesised(t, 1, SHOW_SENDER, there.p, there.len));
+    ck_assert(show_synthesised(t, 1, SHOW_RECEIVER, back.p, back.len));
+    ck_assert(show_synthesised(t, 1, SHOW_RECEIVER, more.p, more.len));
+    ck_assert_mem_eq(there.p + src, back.p + src + n, n);
+    ck_assert_mem_eq(there.p + src + n, back.p + src, n);
+    ck_assert_mem_eq(there.p + src, more.p + src + n, n);
+    ck_assert_mem_ne(there.p + src + n, more.p + src, n); /* what is behind a gateway is not one host */
+    ck_assert_uint_eq(upper_sum(&there), 0xffff);
+    ck_assert_uint_eq(upper_sum(&back), 0xffff);
+}
+END_TEST
+
 START_TEST(later_fragments_have_names_as_well)
 {
     struct packet k = sample(1, a, b), body = k;
     k.p[6] = 0;
     k.p[7] = 10;
-    ck_assert(show_synthesised(t, 1, k.p, k.len, now));
+    ck_assert(show_synthesised(t, 1, SHOW_NOBODY, k.p, k.len));
     ck_assert_mem_eq(k.p + 12, "\x0a\x40\0\x01", 4);
     ck_assert_mem_eq(k.p + 20, body.p + 20, body.len - 20); /* there is no header to be mended */
 }
@@ -174,23 +191,23 @@ START_TEST(what_is_no_whole_packet_is_not_shown)
         for (size_t len = 0; len < k.len; len++) {
             struct packet c = k;
             memset(c.p + len, 0x5a, sizeof(c.p) - len);
-            ck_assert_msg(!show_synthesised(t, 1, c.p, len, now), "%u: %zu of %zu bytes", i, len, k.len);
+            ck_assert_msg(!show_synthesised(t, 1, SHOW_NOBODY, c.p, len), "%u: %zu of %zu bytes", i, len, k.len);
         }
     }
     uint8_t no[40] = {0x50};
-    ck_assert(!show_synthesised(t, 1, no, sizeof(no), now));
+    ck_assert(!show_synthesised(t, 1, SHOW_NOBODY, no, sizeof(no)));
 }
 END_TEST
 
 START_TEST(names_are_bounded_and_the_oldest_give_way)
 {
     struct packet first = sample(0, a, b), again = sample(0, a, b);
-    show_synthesised(t, 0, first.p, first.len, now);
+    show_synthesised(t, 0, SHOW_NOBODY, first.p, first.len);
     for (uint32_t i = 1; i <= SHOW_HOSTS / 2; i++) {
         struct packet k = sample(0, a, b);
-        ck_assert(show_synthesised(t, i, k.p, k.len, now));
+        ck_assert(show_synthesised(t, i, SHOW_NOBODY, k.p, k.len));
     }
-    show_synthesised(t, 0, again.p, again.len, now);
+    show_synthesised(t, 0, SHOW_NOBODY, again.p, again.len);
     ck_assert_mem_ne(first.p + 12, again.p + 12, 4);
 }
 END_TEST
@@ -223,6 +240,7 @@ int main(void)
     TCase *c = tcase_create("show");
     tcase_add_checked_fixture(c, begin, end);
     tcase_add_loop_test(c, a_session_has_the_same_names_in_both_directions_and_right_sums, 0, 6);
+    tcase_add_loop_test(c, an_anonymous_end_has_one_name_whatever_it_is_called, 0, 6);
     tcase_add_test(c, a_new_session_has_new_names);
     tcase_add_test(c, a_wrong_sum_stays_wrong_and_a_datagram_without_one_has_none);
     tcase_add_loop_test(c, what_an_error_quotes_is_renamed_too, 0, 2);
