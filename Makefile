@@ -227,6 +227,7 @@ i3d_SRC := \
 	daemon/io/sandbox.c \
 	daemon/io/tap.c \
 	daemon/pump/box.c \
+	daemon/pump/box_alert.c \
 	daemon/pump/box_way.c \
 	daemon/pump/box_show.c \
 	daemon/pump/box_control.c \

@@ -11,7 +11,7 @@
 #define TURN_BUSY  (250 * USEC_PER_MSEC) /* while a way is being opened, or an alert waits */
 #define ASK_PAUSE  (250 * USEC_PER_MSEC)
 
-enum { ANSWERS_PER_S = 200, ANSWERS_BURST = 200, ALERTS_PER_S = 10, ALERTS_BURST = 50 };
+enum { ANSWERS_PER_S = 200, ANSWERS_BURST = 200 };
 
 /* ---- start and end ---- */
 
@@ -560,24 +560,6 @@ void box_data(struct side *s, struct peer *peer, uint8_t ecn, uint8_t *msg, size
         arrived(p, out, msg + BOX_HEAD, len - BOX_HEAD);
     else if (!p->boxes->show || box_show(p, r, in, msg, len))
         box_forward(p, r, 1 - in, msg, len);
-}
-
-/* ---- alerts of ours ---- */
-
-void box_alert(struct pump *p, struct route *r, const char *text)
-{
-    struct box_word w = {.kind = BOX_ALERT, .time = p->wall};
-    if (!budget_take(&r->alerts, p->now, USEC_PER_SEC / ALERTS_PER_S, ALERTS_BURST)) {
-        p->boxes->count.alerts_dropped++;
-        return;
-    }
-    p->boxes->count.alerts++;
-    memcpy(w.key, p->identity.pub, KEY_LEN);
-    snprintf(w.text, sizeof(w.text), "%s", text);
-    struct side *s = place_side(p, r->end[0].at.place);
-    if (s && s->group)
-        memcpy(w.key, s->group->entry.key, KEY_LEN);
-    box_say(p, &r->end[0], &w);
 }
 
 /* ---- sessions come and go ---- */

@@ -4,6 +4,7 @@
  *   box.c          routes: words, packets from one session into the next
  *   box_way.c      ways: which boxes lie between us and a peer, and who says so
  *   box_show.c     what passes a box is shown: taps, verdict programs
+ *   box_alert.c    what boxes have found
  *   box_control.c  i3ctl box, i3ctl alerts
  *
  * A way (struct way) belongs to a peer and outlives it by WAY_LINGER. It comes of a rule (`through`), of the peer, which imposes it
@@ -17,7 +18,7 @@
 #include "daemon/middlebox/verdict.h"
 #include "daemon/pump/impl.h"
 
-enum { WAYS_MAX = 4096, ALERTS_MAX = 200 };
+enum { WAYS_MAX = 4096, ALERTS_MAX = 200, ALERTS_PER_S = 10, ALERTS_BURST = 50 /* of a route */ };
 
 /* From the weakest: what is further down takes the place of what is further up. */
 enum way_origin { WAY_THEIRS, WAY_REQUIRED, WAY_IMPOSED, WAY_RULE, WAY_ORIGINS };
@@ -104,8 +105,6 @@ bool box_listed(const struct pump *p, const char list[][CONFIG_NAME_MAX + 1], un
 /* A packet which has been looked at goes on: head and packet, len bytes in all, by that end of its route. */
 void box_forward(struct pump *p, struct route *r, unsigned out, uint8_t *word, size_t len);
 struct route *box_route(struct pump *p, uint32_t serial);
-/* Something that was seen in this route's packets. */
-void box_alert(struct pump *p, struct route *r, const char *text);
 void box_say(struct pump *p, const struct route_end *to, const struct box_word *w);
 void route_ask(struct pump *p, struct route *r);
 /* Of all that lies at that end of a route: the largest packet. */
@@ -117,7 +116,21 @@ static inline uint64_t side_place(const struct side *s)
     return (uint64_t)(uintptr_t)s;
 }
 
+/* ---- box_alert.c ---- */
+
+/* Something that was seen in this route's packets. */
+void box_alert(struct pump *p, struct route *r, const char *text);
+/* A box says so of our packets: it stays here, or goes on to whom the rule names. */
+void way_alert(struct pump *p, struct way *w, const struct box_word *m);
+/* A friend's daemon has passed one on. */
+void way_alert_passed_on(struct pump *p, const struct side *s, const struct peer *peer, const struct box_word *m);
+/* True: one waits to be passed on. */
+bool alerts_turn(struct pump *p);
+
 /* ---- box_way.c ---- */
+
+/* As people call that key. */
+const char *box_called(const struct pump *p, const uint8_t *key, char out[BOOK_NAME_MAX + 1]);
 
 /* The name in the book is what rules say something about. */
 void box_policy(struct side *s, struct peer *peer, const struct book_entry *e);
@@ -149,8 +162,6 @@ void boxes_up(struct pump *p, const struct side *s, struct peer *peer, bool anew
 /* True: it is tried by another box. */
 bool way_unreachable(struct pump *p, const struct side *s, const struct peer *peer);
 void way_imposed(struct pump *p, struct side *s, struct peer *peer, const struct box_word *m);
-void way_alert(struct pump *p, struct way *w, const struct box_word *m);
-void way_alert_passed_on(struct pump *p, const struct side *s, const struct peer *peer, const struct box_word *m);
 /* True: something waits to be tried again soon. */
 bool ways_turn(struct pump *p);
 void ways_free(struct pump *p);

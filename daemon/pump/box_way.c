@@ -24,9 +24,8 @@
 #define ASK_OTHER     (1 * USEC_PER_SEC)
 #define CHECK_WAIT    (1500 * USEC_PER_MSEC)
 #define STALE         (150 * USEC_PER_SEC) /* boxes forget after ROUTE_IDLE */
-#define ALERT_PATIENCE (20 * USEC_PER_SEC)
 
-enum { OPEN_TRIES = 10, DOUBT_TRIES = 2, IMPOSES_PER_S = 20, IMPOSES_BURST = 50, ALERTS_PER_S = 10, ALERTS_BURST = 100 };
+enum { OPEN_TRIES = 10, DOUBT_TRIES = 2, IMPOSES_PER_S = 20, IMPOSES_BURST = 50 };
 
 static const uint8_t no_key[KEY_LEN];
 
@@ -38,8 +37,7 @@ const char *way_origin_name(enum way_origin o)
     return names[o];
 }
 
-/* As people call it. */
-static const char *called(const struct pump *p, const uint8_t *key, char out[BOOK_NAME_MAX + 1])
+const char *box_called(const struct pump *p, const uint8_t *key, char out[BOOK_NAME_MAX + 1])
 {
     const struct book_entry *e = names_entry(p, key);
     struct i3_id id;
@@ -168,8 +166,8 @@ static void say_way(struct pump *p, const struct way *w)
 {
     char to[BOOK_NAME_MAX + 1], names[BOXES_MAX * (BOOK_NAME_MAX + 2)] = "", one[BOOK_NAME_MAX + 1];
     for (unsigned i = 0; i < w->boxes.n; i++)
-        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? "," : "", called(p, w->boxes.box[i].key, one));
-    log_info("way to=%s boxes=%s as said by %s", called(p, w->key, to), names, way_origin_name(w->origin));
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? "," : "", box_called(p, w->boxes.box[i].key, one));
+    log_info("way to=%s boxes=%s as said by %s", box_called(p, w->key, to), names, way_origin_name(w->origin));
 }
 
 /* These from now on. The session is made anew, so that the other end knows. */
@@ -423,7 +421,7 @@ void way_imposed(struct pump *p, struct side *s, struct peer *peer, const struct
         }
     bool behind_ours = w && w->origin == WAY_RULE;
     if (behind_ours && w->boxes.n == BOXES_MAX) {
-        log_warn("peer=%s asks for one more middle-box, and there are %d already", called(p, w->key, name), BOXES_MAX);
+        log_warn("peer=%s asks for one more middle-box, and there are %d already", box_called(p, w->key, name), BOXES_MAX);
         return;
     }
     if (!w && !(w = way_new(s, peer)))
@@ -435,7 +433,7 @@ void way_imposed(struct pump *p, struct side *s, struct peer *peer, const struct
         w->boxes.n++;
     else
         w->origin = WAY_IMPOSED;
-    log_info("peer=%s takes packets only by middle-boxes: it is reached by one of them from now on", called(p, w->key, name));
+    log_info("peer=%s takes packets only by middle-boxes: it is reached by one of them from now on", box_called(p, w->key, name));
     choose(p, w);
 }
 
@@ -534,7 +532,7 @@ void way_opened(struct pump *p, struct way *w)
     w->checking = false;
     way_sized(p, w);
     if (news)
-        log_info("way to=%s open mtu=%u", called(p, w->key, name), w->mtu);
+        log_info("way to=%s open mtu=%u", box_called(p, w->key, name), w->mtu);
     if (peer)
         net_send_held(p, w->s, peer);
 }
@@ -587,7 +585,7 @@ void way_closed(struct pump *p, struct way *w, uint8_t why, uint8_t hops)
     w->state = WAY_REFUSED;
     w->due = mono_add(p->now, REFUSED_PAUSE);
     if (!was)
-        log_warn("way to=%s refused by box=%s: %s", called(p, w->key, name), called(p, w->boxes.box[w->why_hops].key, box), box_why_text(why));
+        log_warn("way to=%s refused by box=%s: %s", box_called(p, w->key, name), box_called(p, w->boxes.box[w->why_hops].key, box), box_why_text(why));
     way_fail(p, w);
 }
 
@@ -679,8 +677,6 @@ static void way_turn(struct pump *p, struct way *w)
         way_closed(p, w, BOX_UNREACHABLE, 0), w->tries = DOUBT_TRIES, w->state = WAY_IDLE;
 }
 
-static void pass_alert(struct pump *p, struct alert *a);
-
 bool ways_turn(struct pump *p)
 {
     bool busy = false;
@@ -695,12 +691,7 @@ bool ways_turn(struct pump *p)
         way_turn(p, w);
         busy |= w->checking || w->state == WAY_OPENING || w->state == WAY_REFUSED;
     }
-    for (unsigned i = 0; i < ALERTS_MAX; i++)
-        if (p->boxes->alerts[i].until.us) {
-            pass_alert(p, &p->boxes->alerts[i]);
-            busy = true;
-        }
-    return busy;
+    return alerts_turn(p) || busy;
 }
 
 /* ---- packets ---- */
@@ -755,62 +746,6 @@ uint16_t box_mtu(const struct pump *p, const struct side *s, const struct peer *
     return !w ? mtu : w->mtu ? w->mtu : mtu > BOX_HEAD ? (uint16_t)(mtu - BOX_HEAD) : mtu;
 }
 
-/* ---- alerts ---- */
-
-static void pass_alert(struct pump *p, struct alert *a)
-{
-    uint8_t msg[BOX_WORD_MAX];
-    struct box_word m = {.kind = BOX_ALERT, .time = a->time};
-    struct overlay *o = overlay_of_key(p, a->to);
-    struct peer *peer = peer_by_key(o->peers, a->to);
-    memcpy(m.key, a->box, KEY_LEN);
-    memcpy(m.text, a->text, sizeof(m.text));
-    size_t len = box_word_encode(msg, sizeof(msg), &m);
-    if (outbox_is_tight(&o->out))
-        net_flush(o);
-    if (!peer || mono_due(a->until, p->now) || (peer_is_standing(peer) && peer_say(o->peers, peer, p->now, msg, len, &o->out)))
-        a->until = (mono_t){0};
-    else
-        peer_open(o->peers, peer, p->now, p->wall);
-}
-
-/* NULL: there are too many. */
-static struct alert *note_alert(struct pump *p, const uint8_t *about, const struct box_word *m)
-{
-    if (!budget_take(&p->boxes->heard, p->now, USEC_PER_SEC / ALERTS_PER_S, ALERTS_BURST)) {
-        p->boxes->count.alerts_dropped++;
-        return NULL;
-    }
-    struct alert *a = &p->boxes->alerts[p->boxes->alerts_n++ % ALERTS_MAX];
-    char box[BOOK_NAME_MAX + 1], name[BOOK_NAME_MAX + 1];
-    *a = (struct alert){.time = m->time};
-    memcpy(a->box, m->key, KEY_LEN);
-    memcpy(a->about, about, KEY_LEN);
-    memcpy(a->text, m->text, sizeof(a->text));
-    log_warn("alert box=%s about=%s: %s", called(p, m->key, box), called(p, about, name), a->text);
-    return a;
-}
-
-/* It stays here, or goes on to whom the rule says. */
-void way_alert(struct pump *p, struct way *w, const struct box_word *m)
-{
-    struct alert *a = note_alert(p, w->key, m);
-    const struct book_entry *e = !a ? NULL : w->alerts[0] && strcmp(w->alerts, "me") ? book_find(p->book, w->alerts) : NULL;
-    if (!e || e->multicast || e->guest)
-        return;
-    memcpy(a->to, e->key, KEY_LEN);
-    a->until = mono_add(p->now, ALERT_PATIENCE);
-    p->boxes->due = mono_min(p->boxes->due, mono_add(p->now, OPEN_REPEAT));
-    pass_alert(p, a);
-}
-
-void way_alert_passed_on(struct pump *p, const struct side *s, const struct peer *peer, const struct box_word *m)
-{
-    if (s->group || !names_is_friend(p, peer_key(peer)))
-        return;
-    note_alert(p, peer_key(peer), m);
-}
-
 /* ---- looking in ---- */
 
 bool box_words(struct pump *p, const uint8_t key[KEY_LEN], char *out, size_t cap)
@@ -826,7 +761,7 @@ bool box_words(struct pump *p, const uint8_t key[KEY_LEN], char *out, size_t cap
     if (!w)
         return false;
     for (unsigned i = 0; i < w->boxes.n && at < cap; i++)
-        at += (size_t)snprintf(out + at, cap - at, "%s%s", i ? ", " : "through ", called(p, w->boxes.box[i].key, one));
+        at += (size_t)snprintf(out + at, cap - at, "%s%s", i ? ", " : "through ", box_called(p, w->boxes.box[i].key, one));
     if (at < cap)
         snprintf(out + at, cap - at, " (as %s says; %s%s%s)", way_origin_name(w->origin), states[w->state], w->state == WAY_REFUSED ? ": " : "",
             w->state == WAY_REFUSED ? box_why_text(w->why) : "");

@@ -1,5 +1,6 @@
 /* bind.c - bind and listen: the daemon learns of what can be reached, and gives addresses that the kernel does not (claim.h). */
 #include "shim/claim.h"
+#include "shim/config.h"
 #include "shim/libc.h"
 #include "shim/overlay.h"
 #include "shim/sys.h"
@@ -10,6 +11,13 @@ static int fail(int err)
     return -1;
 }
 
+/* An anonymous program has one virtual address for each ring, which only its connections know. To its own address and any port, as FTP
+ * clients do before they connect: connect() gives it both, as with IP_BIND_ADDRESS_NO_PORT. */
+static bool is_put_off(int fd, const struct addr *a)
+{
+    return config_get()->anonymous && a->family && !a->port && overlay_covers(a) && sys_sockopt_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM;
+}
+
 HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
 {
     struct addr a = {0};
@@ -17,6 +25,8 @@ HOOK int bind(int fd, const struct sockaddr *sa, socklen_t len)
     if (len >= sizeof(struct sockaddr_in) && len <= sizeof(struct sockaddr_storage) && sys_readable(sa, len))
         a = addr_from_sockaddr(sa, len);
     int err = 0;
+    if (is_put_off(fd, &a))
+        return 0;
     if (!(a.family && overlay_is_own(&a)) && !claim_fenced(fd, &a, &err)) {
         if (err < 0)
             return fail(err);

@@ -48,6 +48,11 @@ a, b = socket.create_connection(("bob.i3", 8000)), socket.create_connection((soc
 own = a.getsockname()[0]
 assert own.startswith("10.") and own != sys.argv[1], own
 assert b.getsockname()[0].startswith("fd69:33"), b.getsockname()
+c = socket.socket()
+c.bind((own, 0))
+c.connect(("bob.i3", 8000))
+c.sendall(b"GET / HTTP/1.0\r\n\r\n")
+assert c.getsockname()[0] == own and c.recv(1), c.getsockname()
 for name in "alice.i3", "example.org", "alice", "nobody.i3":
     try:
         socket.create_connection((name, 80), 3)
