@@ -179,7 +179,7 @@ printf '%s\n' pasv_min_port=2121 pasv_max_port=2121 "pasv_address=$(of_id srv ad
 as srv vsftpd "$T/srv/vsftpd.conf" >"$T/vsftpd.log" 2>&1 </dev/null &
 (cd "$T/srv/pub/in" && as srv python3 "$T/web.py" 8001 >"$T/web2.log" 2>&1 </dev/null) &
 port=$(port_in "$T/web2.log")
-session curl --anonymous # passive: nobody connects to one who is anonymous
+session "curl passive" --anonymous # nobody connects to one who is anonymous
 seen=$(ends)
 echo "who speaks in the tap: $seen"
 for address in $seen; do
