@@ -28,6 +28,18 @@ void triggers_suspect(struct triggers *ts, mono_t now, const struct trigger *saf
     }
 }
 
+/* Those that stand are refreshed as soon as is the rule from now on. */
+static void hurry_up(struct triggers *ts, mono_t now)
+{
+    for (unsigned i = 0; i < ts->used; i++) {
+        struct trigger *t = ts->slot[i];
+        if (!t || t->state != TRIGGER_STANDING || mono_due(t->expiry, now))
+            continue;
+        mono_t at = mono_add(now, trigger_jittered(ts, mono_since(now, t->expiry) >> (1 + ts->hurry)));
+        trigger_set_state(ts, t, TRIGGER_STANDING, mono_min(at, deadline_at(&t->due)));
+    }
+}
+
 /* A NAT that gives us another port for each refresh keeps its mappings for less than the time between them: from the second time on
  * they come twice as often. Where it gives us the same port again there is nothing to be seen. */
 static void judge_nat(struct triggers *ts, mono_t now, const struct addr *before, const struct addr *seen)
@@ -46,6 +58,7 @@ static void judge_nat(struct triggers *ts, mono_t now, const struct addr *before
     ts->forgotten = 0;
     ts->hurry++;
     log_info("triggers the NAT forgets us soon, refreshing %u times as often", 1u << ts->hurry);
+    hurry_up(ts, now);
 }
 
 /* Only what one and the same node has seen can be compared: many a NAT shows another port to each. */
